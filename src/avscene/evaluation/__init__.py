@@ -1,0 +1,1 @@
+"""Predictions to numbers: tables, metrics and reports, of any system."""

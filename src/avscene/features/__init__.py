@@ -1,0 +1,1 @@
+"""Segments to tensors: log-mels from sound, normalised crops from frames."""

@@ -1,0 +1,1 @@
+"""Scores to one score: rules that fuse models, and post-processing."""

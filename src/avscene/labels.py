@@ -1,0 +1,75 @@
+"""Scene names in one fixed order: the label set that a system answers in."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from avscene.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """An ordered tuple of distinct scene names; the order is the column order of every score array.
+
+    Raises:
+        UsageError: fewer than two names, an empty one, or one given twice.
+    """
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for position, name in enumerate(self.names, start=1):
+            if not name.strip():
+                raise UsageError(f"label {position} of {len(self.names)} is empty")
+            if re.search(r"[\t\r\n]", name) or name != name.strip():
+                raise UsageError(f"label {name!r} has a tab, a line break or spaces around it")
+            if name in self.names[: position - 1]:
+                raise UsageError(f"label {name!r} is given twice")
+        if len(self.names) < 2:
+            raise UsageError(f"a label set needs at least two scenes, got {len(self.names)}")
+
+    @classmethod
+    def parse(cls, text: str) -> "LabelSet":
+        """The label set of a comma-separated list such as `park,tram,living room`."""
+        return cls(tuple(name.strip() for name in text.split(",")))
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "LabelSet":
+        """The distinct names among `names`, sorted: the label set of a data set."""
+        return cls(tuple(sorted(set(names))))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def index(self, name: str) -> int:
+        """Column of scene `name`.
+
+        Raises:
+            UsageError: the name is not in the set.
+        """
+        if name not in self.names:
+            raise UsageError(f"scene {name!r} is not one of {', '.join(self.names)}")
+        return self.names.index(name)
+
+
+# The ten scenes of the TAU Urban data sets, in the challenge's (alphabetical) order.
+TAU_SCENES = LabelSet(
+    (
+        "airport",
+        "bus",
+        "metro",
+        "metro_station",
+        "park",
+        "public_square",
+        "shopping_mall",
+        "street_pedestrian",
+        "street_traffic",
+        "tram",
+    )
+)

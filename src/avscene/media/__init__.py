@@ -1,0 +1,1 @@
+"""Bytes to segments: the only package that touches the decoder."""

@@ -1,0 +1,30 @@
+"""Tensors to scores: what every model is to the rest of the house."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from avscene.labels import LabelSet
+from avscene.records import Modality, SceneScores, Segment
+
+
+class SceneModel(Protocol):
+    """Segments in, probabilities out.
+
+    `needs` names the modality without which a segment cannot be scored. `sample_rate` in Hz (None: no sound wanted) and
+    `frame_size`, the shorter side in pixels (None: no picture wanted), tell the decoder what to hand over.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> LabelSet: ...
+    @property
+    def needs(self) -> Modality: ...
+    @property
+    def sample_rate(self) -> int | None: ...
+    @property
+    def frame_size(self) -> int | None: ...
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes); a row of NaN where a segment lacks the needed modality."""
+        ...
