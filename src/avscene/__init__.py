@@ -1,0 +1,35 @@
+"""Tell where a video was recorded from what it shows and how it sounds.
+
+>>> import avscene
+>>> avscene.load("embedded", labels=["kitchen", "street", "forest"]).classify("video.mp4").scene
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avscene.errors import AvsceneError as AvsceneError
+    from avscene.labels import TAU_SCENES as TAU_SCENES
+    from avscene.labels import LabelSet as LabelSet
+    from avscene.pipeline import System as System
+    from avscene.pipeline import load as load
+    from avscene.records import Prediction as Prediction
+
+__version__ = "0.1.0"
+
+# The public names, each with the module that holds it: importing avscene loads none of them.
+_PUBLIC = {
+    "AvsceneError": "avscene.errors",
+    "LabelSet": "avscene.labels",
+    "Prediction": "avscene.records",
+    "System": "avscene.pipeline",
+    "TAU_SCENES": "avscene.labels",
+    "load": "avscene.pipeline",
+}
+__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "System", "load"]  # noqa: F822
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'avscene' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

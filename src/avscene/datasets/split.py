@@ -1,0 +1,142 @@
+"""A data set as one table of recordings, and its parts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avscene.errors import DataError
+from avscene.labels import LabelSet
+
+MEDIA_SUFFIXES = frozenset(
+    "3gp aac ac3 aiff amr avi bmp flac flv gif heic jpeg jpg m2ts m4a m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga "
+    "ogg ogv opus png tif tiff ts wav webm webp wma wmv".split()
+)
+
+
+def is_media(path: Path) -> bool:
+    """Whether the file's name ends like that of a media file."""
+    return path.suffix.lower().lstrip(".") in MEDIA_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled recording.
+
+    `name` is how tables call it: its path relative to the data set. `sound` is a separate file with its sound. Recordings
+    of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns` holds what
+    else the data set says, such as `split` or `fold`.
+    """
+
+    name: str
+    path: Path
+    label: str
+    group: str
+    sound: Path | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """The recordings of a data set; `source` is where they were read from."""
+
+    source: Path
+    examples: tuple[Example, ...]
+
+    def __post_init__(self) -> None:
+        if not self.examples:
+            raise DataError(f"{self.source}: holds no recordings")
+
+    @property
+    def labels(self) -> LabelSet:
+        """The scenes that occur, sorted by name."""
+        names = {example.label for example in self.examples}
+        if len(names) < 2:
+            raise DataError(f"{self.source}: all recordings are of one scene ({names.pop()}); there is nothing to tell apart")
+        return LabelSet.of(names)
+
+    def values(self, column: str) -> tuple[str, ...]:
+        """The distinct values of a column such as `fold`, sorted; empty where no recording has it."""
+        return tuple(sorted({example.columns[column] for example in self.examples if column in example.columns}))
+
+    def only(self, condition: str) -> "DataSet":
+        """The recordings that meet a condition such as `fold=5`.
+
+        Raises:
+            DataError: no such column or value.
+        """
+        column, value = self._parsed(condition)
+        return self._part(lambda example: _value(example, column) == value)
+
+    def hold_out(self, condition: str) -> tuple["DataSet", "DataSet"]:
+        """The recordings that do not meet a condition such as `fold=5`, and those that do.
+
+        Raises:
+            DataError: no such column or value, nothing left, or a group on both sides.
+        """
+        column, value = self._parsed(condition)
+        held = self._part(lambda example: _value(example, column) == value)
+        if len(held.examples) == len(self.examples):
+            raise DataError(f"{self.source}: every recording has {condition}; nothing is left to train on")
+        rest = self._part(lambda example: _value(example, column) != value)
+        self._check_groups(rest, held, condition)
+        return rest, held
+
+    def _part(self, belongs: Callable[[Example], bool]) -> "DataSet":
+        return DataSet(self.source, tuple(example for example in self.examples if belongs(example)))
+
+    def _parsed(self, condition: str) -> tuple[str, str]:
+        column, equals, value = condition.partition("=")
+        if not equals or not column or not value:
+            raise DataError(f"{condition!r} is not COLUMN=VALUE, such as fold=5")
+        known = {"label", "group"}.union(*(example.columns for example in self.examples))
+        if column not in known:
+            raise DataError(f"{self.source}: has no column {column!r}; it has {', '.join(sorted(known))}")
+        if all(_value(example, column) != value for example in self.examples):
+            values = sorted({_value(example, column) for example in self.examples})
+            listed = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")
+            raise DataError(f"{self.source}: no recording has {condition}; {column} is one of {listed}")
+        return column, value
+
+    def _check_groups(self, rest: "DataSet", held: "DataSet", condition: str) -> None:
+        shared = {example.group for example in rest.examples} & {example.group for example in held.examples}
+        if shared:
+            first = min(shared)
+            ours = next(example.name for example in rest.examples if example.group == first)
+            theirs = next(example.name for example in held.examples if example.group == first)
+            raise DataError(
+                f"{self.source}: group {first!r} is on both sides of {condition} ({ours} and {theirs}); "
+                "recordings of one group must stay together"
+            )
+
+
+def _value(example: Example, column: str) -> str:
+    if column in ("label", "group"):
+        return str(getattr(example, column))
+    return example.columns.get(column, "")
+
+
+def check_scenes(data: DataSet, labels: LabelSet) -> None:
+    """Make sure that every recording's scene is one that a system knows.
+
+    Raises:
+        DataError: one is not.
+    """
+    for example in data.examples:
+        if example.label not in labels:
+            raise DataError(
+                f"{data.source}: scene {example.label!r} ({example.name}) is not one of the system's: {', '.join(labels)}"
+            )
+
+
+def grouped_folds(groups: Sequence[str], labels: Iterable[str], n_folds: int) -> list[int]:
+    """A fold in [0, n_folds) for each row: groups stay whole, and the groups of each scene are dealt round.
+
+    A group belongs to the scene of its first row.
+    """
+    dealt: dict[str, int] = {}
+    hands: dict[str, int] = {}
+    for group, label in zip(groups, labels, strict=True):
+        if group not in dealt:
+            dealt[group] = hands.get(label, len(hands)) % n_folds
+            hands[label] = dealt[group] + 1
+    return [dealt[group] for group in groups]

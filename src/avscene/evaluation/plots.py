@@ -1,0 +1,181 @@
+"""Figures of a report as plain Plotly descriptions, and their HTML.
+
+Colours are written `theme:NAME` and resolved in the page from the custom property `--NAME`, so that one
+description serves the light and the dark scheme and paper. Scenes are placed by number and named by tick
+texts: a scene called `2024-01-01` must not turn an axis into dates, nor one called `<b>` into markup.
+"""
+
+import html
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from avscene.evaluation.metrics import confusion, reliability
+from avscene.evaluation.score_table import ScoreTable
+from avscene.records import FloatArray
+
+Figure = dict[str, Any]  # {"data": [...], "layout": {...}} as in Plotly's JSON schema
+
+LONGEST_TICK = 17  # characters of a scene's name beside an axis; the hover text has all of it
+HISTOGRAM_BINS = 20
+CONFUSION_ROW = 36  # pixels
+DARK_SHARE = 0.7  # of SCALE, from where numbers on it are written in the other colour
+TIMELINE_ROW = 22  # pixels
+SCALE = [[0, "theme:surface"], [0.5, "theme:accent-soft"], [1, "theme:accent"]]
+
+
+def figure_html(figure: Figure, description: str) -> str:
+    """The figure's place in the page and its description as JSON, which no text in it can end or escape."""
+    payload = json.dumps(figure, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        payload = payload.replace(character, f"\\u{ord(character):04x}")
+    height = figure["layout"]["height"]
+    return (
+        f'<div class="plot" role="img" aria-label="{html.escape(description)}" style="height:{height}px">'
+        f'<script type="application/json">{payload}</script></div>'
+    )
+
+
+def confusion_figure(table: ScoreTable) -> Figure:
+    """Heat map of the confusion matrix: coloured by share of the row, counts as text and on hover."""
+    counts = confusion(table.truth_index, table.probabilities)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [_inert(name) for name in table.labels]
+    hover = [
+        [
+            f"true: {true}<br>answer: {answer}<br>{counts[i, j]} of {counts[i].sum()} ({shares[i, j]:.1%})"
+            for j, answer in enumerate(names)
+        ]
+        for i, true in enumerate(names)
+    ]
+    heat = _heat(np.round(shares, 4).tolist(), hover) | {"xgap": 1, "ygap": 1}
+    rows, columns = np.nonzero(counts)
+    dark = shares[rows, columns] > DARK_SHARE
+    numbers = {
+        "mode": "text",
+        "x": columns.tolist(),
+        "y": rows.tolist(),
+        "text": [str(count) for count in counts[rows, columns]],
+        "textfont": {"size": 11, "color": ["theme:on-accent" if cell else "theme:ink" for cell in dark]},
+        "hoverinfo": "skip",
+    }
+    layout = _layout(height=124 + CONFUSION_ROW * len(names), left_of_names=True)
+    layout["margin"] |= {"b": 116}
+    layout["xaxis"] |= _scene_axis(table.labels.names) | {
+        "tickangle": -45,
+        "title": {"text": "answer", "standoff": 4},
+    }
+    layout["yaxis"] |= _scene_axis(table.labels.names) | {"autorange": "reversed"}
+    return {"data": [heat, numbers], "layout": layout}
+
+
+def reliability_figure(table: ScoreTable) -> Figure:
+    """Accuracy against confidence with the line of honest confidence, above the histogram of confidences."""
+    found = reliability(table.truth_index, table.probabilities)
+    confidence = table.probabilities.max(axis=1)
+    counts, edges = np.histogram(confidence, bins=HISTOGRAM_BINS, range=(0, 1))
+    honest = {
+        "x": [0, 1],
+        "y": [0, 1],
+        "mode": "lines",
+        "line": {"color": "theme:muted", "dash": "dot", "width": 1},
+        "hoverinfo": "skip",
+    }
+    curve = {
+        "x": np.round(found.confidence, 4).tolist(),
+        "y": np.round(found.accuracy, 4).tolist(),
+        "customdata": found.count.tolist(),
+        "mode": "lines+markers",
+        "line": {"color": "theme:accent", "width": 2},
+        "marker": {"size": 7, "color": "theme:accent"},
+        "hovertemplate": "confidence %{x:.3f}<br>accuracy %{y:.3f}<br>%{customdata} rows<extra></extra>",
+    }
+    bars = {
+        "type": "bar",
+        "x": ((edges[:-1] + edges[1:]) / 2).round(4).tolist(),
+        "y": counts.tolist(),
+        "width": 0.9 / HISTOGRAM_BINS,
+        "yaxis": "y2",
+        "marker": {"color": "theme:accent-soft"},
+        "hovertemplate": "confidence about %{x:.2f}<br>%{y} rows<extra></extra>",
+    }
+    layout = _layout(height=440)
+    layout["margin"] |= {"l": 52, "t": 8, "b": 48}
+    layout["xaxis"] |= {"range": [0, 1], "title": {"text": "confidence"}, "anchor": "y2"}
+    layout["yaxis"] |= {"range": [0, 1.02], "title": {"text": "accuracy"}, "domain": [0.34, 1]}
+    layout["yaxis2"] = _axis() | {"title": {"text": "rows"}, "domain": [0, 0.26], "nticks": 4}
+    return {"data": [honest, curve, bars], "layout": layout}
+
+
+def strip_figure(names: Sequence[str], edges: FloatArray, probabilities: FloatArray) -> Figure:
+    """Heat strip of probabilities (columns, n_scenes) between times `edges` (columns + 1,) in seconds.
+
+    Columns of NaN are left blank.
+    """
+    blank = np.isnan(probabilities)
+    values = np.where(blank, -1, probabilities).round(4).T.tolist()
+    hover = [
+        [f"{_inert(name)}: {value:.3f}<br>{edges[j]:g} to {edges[j + 1]:g} s" for j, value in enumerate(row)]
+        for name, row in zip(names, values, strict=True)
+    ]
+    trace = _heat([[None if value < 0 else value for value in row] for row in values], hover)
+    trace |= {"x": edges.round(4).tolist(), "ygap": 1, "hoverongaps": False}
+    layout = _layout(height=52 + TIMELINE_ROW * len(names), left_of_names=True)
+    layout["margin"] |= {"t": 4, "b": 44}
+    layout["xaxis"] |= {"range": [edges[0], edges[-1]], "title": {"text": "seconds"}, "showgrid": False}
+    layout["yaxis"] |= _scene_axis(names) | {"autorange": "reversed"}
+    return {"data": [trace], "layout": layout}
+
+
+def _heat(values: list[list[Any]], hover: list[list[str]]) -> Figure:
+    return {
+        "type": "heatmap",
+        "z": values,
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": SCALE,
+        "showscale": False,
+        "hovertext": hover,
+        "hoverinfo": "text",
+    }
+
+
+def _layout(height: int, *, left_of_names: bool = False) -> Figure:
+    """What all figures share; the page sets the left margin of those with scene names (`left_of_names`)."""
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "meta": {"leftOfNames": left_of_names},
+        "showlegend": False,
+        "dragmode": False,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "theme:ink"},
+        "hoverlabel": {"bgcolor": "theme:surface", "bordercolor": "theme:muted"},
+        "xaxis": _axis(),
+        "yaxis": _axis(),
+    }
+
+
+def _axis() -> Figure:
+    return {"gridcolor": "theme:line", "zeroline": False, "fixedrange": True, "ticks": ""}
+
+
+def _scene_axis(names: Sequence[str]) -> Figure:
+    short = [name if len(name) <= LONGEST_TICK else name[: LONGEST_TICK - 1] + "…" for name in names]
+    return {
+        "type": "linear",
+        "tickvals": list(range(len(names))),
+        "ticktext": [_inert(name) for name in short],
+        "showgrid": False,
+        "ticks": "outside",
+        "ticklen": 5,
+        "tickcolor": "rgba(0,0,0,0)",  # keeps the names off the cells
+    }
+
+
+def _inert(text: str) -> str:
+    """`text` for Plotly, which renders some HTML in the texts it draws."""
+    return html.escape(text, quote=False)

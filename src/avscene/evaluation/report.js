@@ -1,0 +1,51 @@
+// Draws the figures in the colours of the page, and again when the colour scheme, the width or the medium changes.
+(() => {
+  const NARROW = 520; // pixels
+  const plots = [...document.querySelectorAll(".plot")].map((place) => {
+    const source = place.querySelector("script");
+    const figure = source.textContent;
+    source.remove();
+    return { place, figure };
+  });
+
+  const resolved = (value, style, isColour) => {
+    if (typeof value === "string") {
+      return isColour && value.startsWith("theme:") ? style.getPropertyValue("--" + value.slice(6)).trim() : value;
+    }
+    if (Array.isArray(value)) return value.map((item) => resolved(item, style, isColour));
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, resolved(item, style, isColour || /color/.test(key))])
+    );
+  };
+
+  const draw = ({ place, figure }) => {
+    const style = getComputedStyle(place);
+    const { data, layout } = resolved(JSON.parse(figure), style, false);
+    layout.width = place.clientWidth;
+    if (layout.meta.leftOfNames) layout.margin.l = parseInt(style.getPropertyValue("--left"), 10);
+    if (layout.width < NARROW) {
+      layout.font.size = 10;
+      for (const trace of data) if (trace.textfont) trace.textfont.size = 9;
+    }
+    Plotly.react(place, data, layout, { displayModeBar: false, displaylogo: false });
+  };
+  const drawAll = () => plots.forEach(draw);
+
+  drawAll();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) drawAll();
+    width = innerWidth;
+  });
+  // Paper is light and narrower than most screens: the figures are drawn for it before it is measured.
+  addEventListener("beforeprint", () => {
+    document.documentElement.classList.add("paper");
+    drawAll();
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("paper");
+    drawAll();
+  });
+})();

@@ -1,0 +1,62 @@
+"""Post-processing of fused probabilities, fitted by log loss on rows that nothing was trained on.
+
+The seed names a post-processing and does not describe it: these steps are our reconstruction.
+"""
+
+import numpy as np
+from scipy import optimize
+
+from avscene.fusion.ensemble import FLOOR, IntArray, softmax
+from avscene.records import FloatArray
+
+RIDGE = 0.01  # pull of `vector` towards the identity, per unit of squared distance, against a mean log loss
+
+
+def power(probabilities: FloatArray, exponent: float) -> FloatArray:
+    """p_c ~ p_c^k: one exponent for all scenes; temperature scaling (Guo et al. 2017) with k = 1/T."""
+    return softmax(exponent * np.log(np.maximum(probabilities, FLOOR)))
+
+
+def fit_power(probabilities: FloatArray, truth: IntArray) -> float:
+    """The exponent in [0.05, 20] of least log loss; a convex problem in one unknown."""
+    scored = ~np.isnan(probabilities[:, 0])
+    logs, known = np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored]
+
+    def loss(exponent: float) -> float:
+        return _log_loss(softmax(exponent * logs), known)
+
+    return float(optimize.minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x)
+
+
+def vector(probabilities: FloatArray, scale: FloatArray, bias: FloatArray) -> FloatArray:
+    """log p_c ~ a_c log p_c + b_c with `scale` and `bias` (n_scenes,): vector scaling (Guo et al. 2017)."""
+    return softmax(np.log(np.maximum(probabilities, FLOOR)) * scale + bias)
+
+
+def fit_vector(probabilities: FloatArray, truth: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Scale and bias (n_scenes,) of least log loss plus a ridge towards one shared exponent and no bias.
+
+    Per-class biases overfit where locations are few (hence the ridge).
+    """
+    scored = ~np.isnan(probabilities[:, 0])
+    logs, known = np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored]
+    n_scenes = logs.shape[1]
+    shared = fit_power(probabilities, truth)
+    hot = np.eye(n_scenes)[known]
+
+    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
+        scale, bias = parameters[:n_scenes], parameters[n_scenes:]
+        pooled = softmax(logs * scale + bias)
+        error = (pooled - hot) / len(known)
+        ridge = RIDGE * (((scale - shared) ** 2).sum() + (bias**2).sum())
+        gradient = np.concatenate([(error * logs).sum(0), error.sum(0)])
+        gradient += 2 * RIDGE * np.concatenate([scale - shared, bias])
+        return _log_loss(pooled, known) + float(ridge), gradient
+
+    start = np.concatenate([np.full(n_scenes, shared), np.zeros(n_scenes)])
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return found[:n_scenes], found[n_scenes:]
+
+
+def _log_loss(probabilities: FloatArray, truth: IntArray) -> float:
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-300)).mean())

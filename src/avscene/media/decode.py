@@ -1,0 +1,299 @@
+"""A media file -> pieces of picture and sound in the order they lie in the file, timed from its beginning."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal
+
+import av
+from av.stream import Discard, Stream
+
+from avscene.errors import MediaError
+from avscene.media.container import KIND, MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
+from avscene.media.sound import Samples, mono
+from avscene.records import Modality
+
+# A forward jump of more than this (seconds) is a broken clock, not a pause; so is a backward one of more than
+# BACKWARD.
+FORWARD = 600.0
+BACKWARD = 1.0
+# What lies up to this long (seconds) before time 0 is a sound encoder's lead-in, and is cut off.
+LEAD_IN = 0.2
+# Bytes of packets kept while a stream keeps its first timestamp back; then the recording begins without it.
+MAX_WAITING = 2**26
+
+if TYPE_CHECKING:
+    Packet = av.Packet[Any]  # generic only in PyAV's stubs
+else:
+    Packet = av.Packet
+
+Reading = Literal["all", "keyframes", "times"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One image, shown in `[time, end)` seconds; unscaled, as the decoder gave it."""
+
+    time: float
+    end: float
+    image: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Mono `samples` (n,) at `rate` Hz in `[time, end)` seconds."""
+
+    time: float
+    end: float
+    rate: int
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passed:
+    """A stretch of a stream that was read but not decoded: it was not asked for, or is no keyframe."""
+
+    time: float
+    end: float
+    modality: Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No more of this modality will come."""
+
+    modality: Modality
+
+
+Timed = Picture | Sound | Passed
+Piece = Timed | Ended
+
+
+class Clock:
+    """The timestamps of one stream, with broken jumps closed: after one the stream goes on where it was."""
+
+    def __init__(self) -> None:
+        self.jumps = 0
+        self.shift = 0.0
+        self._last: float | None = None
+        self._end = 0.0
+        self._gaps: deque[float] = deque(maxlen=63)
+
+    def place(self, time: float | None, length: float) -> tuple[float, float]:
+        """Begin and end of what says it begins at `time` and lasts `length` (0: unknown) seconds."""
+        if self._last is None:
+            self._last = self._end = start = time if time is not None else 0.0
+        else:
+            start = self._end if time is None else time + self.shift
+            if start > self._end + FORWARD or start < self._last - BACKWARD:
+                self.jumps += 1
+                self.shift += self._end - start
+                start = self._end
+            start = max(start, self._last)
+            if start > self._last:
+                self._gaps.append(start - self._last)
+        if not 0 < length <= FORWARD:
+            length = median(self._gaps) if self._gaps else 0.0
+        self._last, self._end = start, max(start + length, self._end)
+        return start, start + length
+
+
+class StreamReader:
+    """Packets of one stream -> pieces. A damaged packet is counted and left out; the next one is tried."""
+
+    def __init__(self, stream: Stream, modality: Modality, reading: Reading) -> None:
+        self.modality: Modality = modality
+        self.first: float | None = None  # seconds, of the first piece
+        self.decoded = self.damaged = 0
+        self.clock = Clock()
+        self._reading = reading
+        self._context: Any = stream.codec_context
+        self._base = float(stream.time_base or 0)  # frames that leave the decoder last carry none
+        self._flushed = reading == "times"
+        if reading != "times":
+            self._context.thread_type = "AUTO"
+            self._context.options = {"max_pixels": str(MAX_PIXELS)}
+            if reading == "keyframes":
+                self._context.skip_frame = "NONKEY"
+
+    def read(self, packet: Packet) -> Iterator[Timed]:
+        """The pieces that this packet completes."""
+        if self._reading != "all":
+            yield from self._pass(packet)
+        if self._reading != "times" and packet.size:  # an empty packet would tell the decoder to stop
+            yield from self._decode(packet)
+
+    def flush(self) -> Iterator[Timed]:
+        """The pieces that the decoder still holds, once."""
+        if not self._flushed:
+            self._flushed = True
+            yield from self._decode(None)
+
+    def _pass(self, packet: Packet) -> Iterator[Timed]:
+        if packet.is_discard or (packet.pts is None and packet.dts is None):
+            return
+        base = self._base
+        order: Any = packet.dts if packet.dts is not None else packet.pts
+        start, end = self.clock.place(order * base, (packet.duration or 0) * base)
+        shown = start if packet.pts is None else packet.pts * base + self.clock.shift
+        self._begin(shown)
+        yield Passed(min(start, shown), shown + end - start, self.modality)
+
+    def _decode(self, packet: Packet | None) -> Iterator[Timed]:
+        try:
+            frames = self._context.decode(packet)
+        except (av.FFmpegError, ValueError, MemoryError):
+            self.damaged += packet is not None
+            return
+        for frame in frames:
+            try:
+                piece = self._piece(frame)
+            except (av.FFmpegError, ValueError, MemoryError):
+                self.damaged += 1
+                continue
+            if piece is not None:
+                self.decoded += 1
+                self._begin(piece.time)
+                yield piece
+
+    def _begin(self, time: float) -> None:
+        if self.first is None:
+            self.first = time
+
+    def _piece(self, frame: Any) -> Timed | None:
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        time = None if stamp is None or not self._base else stamp * self._base
+        if self.modality == "audio":
+            samples, rate = mono(frame), int(frame.sample_rate)
+            if rate <= 0 or not len(samples):
+                return None
+            return Sound(*self.clock.place(time, len(samples) / rate), rate, samples)
+        length = (frame.duration or 0) * self._base or self._nominal()
+        if self._reading == "keyframes" and time is not None:
+            start = time + self.clock.shift
+            return Picture(start, start + length, frame)
+        return Picture(*self.clock.place(time, length), frame)
+
+    def _nominal(self) -> float:
+        """Seconds that one image lasts where neither it nor its neighbours say."""
+        rate = self._context.framerate
+        return 1 / float(rate) if rate and not self.decoded else 0.0
+
+
+class MediaFile:
+    """One file, opened once; `ignore` names the modality whose stream is not wanted from it.
+
+    Raises:
+        MediaError: it cannot be opened, or holds neither sound nor picture that there is a decoder for.
+    """
+
+    def __init__(self, path: Path, ignore: Modality | None = None) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self.photograph = False
+        self._readers: list[StreamReader] = []
+        self._container = open_container(path)
+        try:
+            self.streams = self._choose(ignore)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+    def _choose(self, ignore: Modality | None) -> dict[Modality, Stream]:
+        streams: dict[Modality, Stream] = {}
+        modalities: tuple[Modality, ...] = ("video", "audio")
+        for modality in modalities:
+            stream, remark = choose(self._container, modality)
+            if stream is not None and modality != ignore:
+                streams[modality] = stream
+                self.warnings += [remark] if remark else []
+        if not streams and not (ignore and choose(self._container, ignore)[0]):
+            raise lacks(self._container, self.path)
+        return streams
+
+    def pieces(self, reading: dict[Modality, Reading]) -> Iterator[Piece]:
+        """Everything in the file, in its order, each stream as `reading` says. Once.
+
+        Time 0 is the earliest first timestamp (but see LEAD_IN) among the chosen streams, so a file whose
+        clock starts at hours (MPEG-TS) begins at 0, and sound that starts 0.8 s after the picture stays 0.8 s
+        after it.
+        """
+        self._readers = [StreamReader(s, m, reading.get(m, "times")) for m, s in self.streams.items()]
+        by_index = {s.index: r for s, r in zip(self.streams.values(), self._readers, strict=True)}
+        packets = self._packets(list(self.streams.values()))
+        held, waiting = self._beginnings(packets, by_index)
+        origin = min((r.first for r in self._readers if r.first is not None), default=0.0)
+        if -LEAD_IN <= origin < 0:
+            origin = 0.0
+        later = (piece for p in chain(waiting, packets) for piece in by_index[p.stream_index].read(p))
+        last = (piece for reader in self._readers for piece in reader.flush())
+        for piece in chain(held, later, last):
+            yield replace(piece, time=piece.time - origin, end=piece.end - origin)
+        self._conclude()
+        yield from (Ended(reader.modality) for reader in self._readers)
+
+    def _packets(self, streams: list[Stream]) -> Iterator[Packet]:
+        for stream in self._container.streams:
+            if stream not in streams:
+                stream.discard = Discard.all
+        try:
+            for packet in self._container.demux(streams):
+                if packet.size and packet.stream in streams:
+                    yield packet
+        except IndexError:  # PyAV, at the end of an MPEG-TS in which a stream appeared: all was read
+            pass
+        except (av.FFmpegError, ValueError, MemoryError) as error:
+            self.warnings.append(f"ends early: {reason(error)}")
+
+    def _beginnings(
+        self, packets: Iterator[Packet], readers: dict[int, StreamReader]
+    ) -> tuple[list[Timed], deque[Packet]]:
+        """Read until each stream has told its first timestamp: first pieces, and packets to read next."""
+        held: list[Timed] = []
+        waiting: deque[Packet] = deque()
+        nbytes = 0
+        for packet in packets:
+            reader = readers[packet.stream_index]
+            if reader.first is not None:
+                waiting.append(packet)
+                nbytes += packet.size
+            else:
+                held.extend(reader.read(packet))
+            if nbytes > MAX_WAITING or all(r.first is not None for r in readers.values()):
+                return held, waiting
+        for reader in readers.values():  # the end came first: a short file
+            if reader.first is None:
+                held.extend(reader.flush())
+        return held, waiting
+
+    def _conclude(self) -> None:
+        damaged = sum(reader.damaged for reader in self._readers)
+        if damaged:
+            self.warnings.append(f"{damaged} damaged packet{'s' * (damaged > 1)} skipped")
+        if any(reader.clock.jumps for reader in self._readers):
+            self.warnings.append("timestamps jump; the jumps were closed")
+        video = next((r for r in self._readers if r.modality == "video"), None)
+        if len(self._readers) == 1 and video is not None and video.decoded == 1:
+            still = self._container.duration is None or self._container.format.name.endswith("_pipe")
+            self.photograph = still or self._container.format.name in ("gif", "apng", "webp")
+
+    def unreadable(self, modalities: list[Modality]) -> MediaError:
+        """The error to raise when nothing of these modalities could be decoded."""
+        kinds = " and ".join(KIND[modality] for modality in modalities)
+        damaged = sum(reader.damaged for reader in self._readers)
+        encrypted = any(is_encrypted(stream) for stream in self.streams.values())
+        cause = (
+            "it is encrypted"
+            if encrypted
+            else f"{damaged} damaged packets"
+            if damaged
+            else "it holds no data"
+        )
+        return MediaError(f"{self.path}: its {kinds} cannot be decoded: {cause}")

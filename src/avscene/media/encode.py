@@ -1,0 +1,189 @@
+"""Arrays to media files: PCM wav and mp4, written under a temporary name and renamed when complete."""
+
+import os
+import wave
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from avscene.errors import DataError
+from avscene.records import ByteArray, FloatArray
+
+VIDEO_ENCODERS = ("libx264", "libopenh264", "mpeg4")  # best first; the last is in every build of ffmpeg
+X264_OPTIONS = {"preset": "veryfast", "crf": "23"}
+CONTAINER_OPTIONS = {"movflags": "+faststart"}  # the index comes first, so a player can start at once
+MAX_RATE_DENOMINATOR = 1001  # 30000/1001 and its like stay exact
+PCM_BITS = (16, 24)
+
+
+@contextmanager
+def _renamed_when_done(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` on success and vanishes on any error."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _channels_last(path: Path, waveform: FloatArray) -> FloatArray:
+    """`waveform` as (n, channels) within [-1, 1]."""
+    samples = waveform[:, None] if waveform.ndim == 1 else waveform
+    if samples.ndim != 2 or 0 in samples.shape:
+        raise DataError(f"cannot write {path}: a waveform is (n,) or (n, channels), not {waveform.shape}")
+    if not np.isfinite(samples).all():
+        raise DataError(f"cannot write {path}: the waveform holds values that are not finite")
+    return np.clip(samples, -1, 1)
+
+
+def write_wav(path: str | Path, waveform: FloatArray, sample_rate: int, *, bits: int = 16) -> None:
+    """Write PCM sound.
+
+    Args:
+        path: The file; an existing one is replaced.
+        waveform: (n,) or (n, channels) in [-1, 1]; what lies outside is clipped.
+        sample_rate: In Hz.
+        bits: Of a sample, 16 or 24.
+
+    Raises:
+        DataError: Waveform or `bits` are not as said above, or the file cannot be written.
+    """
+    target = Path(path)
+    if bits not in PCM_BITS:
+        raise DataError(f"cannot write {target}: PCM of {bits} bits; choose 16 or 24")
+    samples = _channels_last(target, waveform)
+    scaled = np.rint(samples * (2 ** (bits - 1) - 1)).astype("<i4")
+    # Little endian: the low bytes of each four come first and are the sample.
+    data = scaled.view(np.uint8).reshape(-1, 4)[:, : bits // 8].tobytes()
+    with _renamed_when_done(target) as partial, partial.open("wb") as raw, wave.open(raw, "wb") as file:
+        file.setnchannels(samples.shape[1])
+        file.setsampwidth(bits // 8)
+        file.setframerate(sample_rate)
+        file.writeframes(data)
+
+
+def _encoder() -> str:
+    """The best of `VIDEO_ENCODERS` in this build of ffmpeg."""
+    for name in VIDEO_ENCODERS:
+        try:
+            av.Codec(name, "w")
+        except ValueError:  # av.codec.codec.UnknownCodecError
+            continue
+        return name
+    raise DataError(f"this build of PyAV has none of the video encoders {', '.join(VIDEO_ENCODERS)}")
+
+
+class _Sound:
+    """An aac stream fed from a waveform bit by bit, so that sound and picture interleave in the file."""
+
+    def __init__(self, container: OutputContainer, samples: FloatArray, sample_rate: int) -> None:
+        layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
+        self.container = container
+        self.stream = container.add_stream("aac", rate=sample_rate, layout=layout)
+        self.planes = np.ascontiguousarray(samples.T, dtype=np.float32)
+        self.written = 0
+
+    def write_until(self, time: Fraction | None) -> None:
+        """Encode up to `time` in seconds; None encodes the rest and closes the stream."""
+        rate, total = self.stream.rate, self.planes.shape[1]
+        end = total if time is None else min(int(time * rate), total)
+        if end > self.written:
+            chunk = np.ascontiguousarray(self.planes[:, self.written : end])
+            frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout=self.stream.layout.name)
+            frame.sample_rate, frame.pts, frame.time_base = rate, self.written, Fraction(1, rate)
+            self.container.mux(self.stream.encode(frame))
+            self.written = end
+        if time is None:
+            self.container.mux(self.stream.encode(None))
+
+
+def _checked(path: Path, frames: Iterable[ByteArray]) -> Iterator[ByteArray]:
+    """`frames`, each sure to be of one even size: yuv420p halves both sides for colour."""
+    shape: tuple[int, ...] | None = None
+    for index, pixels in enumerate(frames):
+        shape = shape or pixels.shape
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise DataError(
+                f"cannot write {path}: frame {index} is {pixels.dtype} {pixels.shape}, not uint8 (h, w, 3)"
+            )
+        if pixels.shape != shape or shape[0] % 2 or shape[1] % 2:
+            raise DataError(
+                f"cannot write {path}: frame {index} is {pixels.shape[:2]}; all frames need one even size"
+            )
+        yield pixels
+    if shape is None:
+        raise DataError(f"cannot write {path}: no frames")
+
+
+def _add_picture(container: OutputContainer, shape: tuple[int, ...], rate: Fraction) -> VideoStream:
+    encoder = _encoder()
+    stream = container.add_stream(encoder, rate=rate, options=X264_OPTIONS if encoder == "libx264" else {})
+    if not isinstance(stream, VideoStream):
+        raise TypeError(f"{encoder} made a {stream.type} stream")
+    stream.height, stream.width = shape[:2]
+    stream.pix_fmt = "yuv420p"
+    stream.thread_count = 1  # the same bytes on every machine; callers run several files at once
+    return stream
+
+
+def _encode(
+    container: OutputContainer,
+    frames: Iterable[ByteArray],
+    picture: VideoStream,
+    rate: Fraction,
+    sound: _Sound | None,
+) -> None:
+    for index, pixels in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        frame.pts, frame.time_base = index, 1 / rate
+        container.mux(picture.encode(frame))
+        if sound is not None:
+            sound.write_until((index + 1) / rate)
+    container.mux(picture.encode(None))
+    if sound is not None:
+        sound.write_until(None)
+
+
+def write_mp4(
+    path: str | Path,
+    frames: Iterable[ByteArray],
+    fps: float | Fraction,
+    waveform: FloatArray | None = None,
+    sample_rate: int | None = None,
+) -> None:
+    """Write a video: H.264 where PyAV can encode it, else MPEG-4, and AAC where there is a waveform.
+
+    Args:
+        path: The file; an existing one is replaced.
+        frames: (h, w, 3) uint8 RGB each, all of one size with even sides; consumed once, one at a time.
+        fps: Frames per second.
+        waveform: (n,) or (n, 2) in [-1, 1], or None for a silent film.
+        sample_rate: Of the waveform, in Hz.
+
+    Raises:
+        DataError: Frames or waveform have a wrong shape, there are no frames, or the file cannot be written.
+    """
+    target = Path(path)
+    rate = Fraction(fps).limit_denominator(MAX_RATE_DENOMINATOR)
+    samples = None if waveform is None else _channels_last(target, waveform)
+    if samples is not None and (sample_rate is None or samples.shape[1] > 2):
+        raise DataError(f"cannot write {target}: sound needs a sample rate and one or two channels")
+    rest = _checked(target, frames)
+    first = next(rest)
+    with (
+        _renamed_when_done(target) as partial,
+        av.open(str(partial), "w", format="mp4", options=CONTAINER_OPTIONS) as container,
+    ):
+        picture = _add_picture(container, first.shape, rate)
+        sound = None if samples is None else _Sound(container, samples, sample_rate or 0)
+        _encode(container, chain([first], rest), picture, rate, sound)

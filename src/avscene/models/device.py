@@ -1,0 +1,46 @@
+"""Where and in which precision networks run."""
+
+from dataclasses import dataclass
+
+import torch
+
+from avscene.errors import UsageError
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Device and precision of inference, and whether weights may be fetched."""
+
+    device: torch.device
+    dtype: torch.dtype
+    offline: bool = False
+
+    @classmethod
+    def choose(cls, device: str = "auto", precision: str = "auto", *, offline: bool = False) -> "Runtime":
+        """The runtime for `device` (auto, cpu, cuda) and `precision` (auto, float32, bfloat16).
+
+        `auto` takes a GPU where there is one, and bfloat16 where the processor or GPU computes in it: elsewhere it is
+        slower than float32.
+
+        Raises:
+            UsageError: an unknown name, or a GPU asked for where there is none.
+        """
+        if device not in DEVICES:
+            raise UsageError(f"device {device!r} is not one of {', '.join(DEVICES)}")
+        if precision not in PRECISIONS:
+            raise UsageError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("device cuda: torch sees no GPU here; use --device cpu, or run: avscene doctor")
+        cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+        if precision == "auto":
+            fast = torch.cuda.is_bf16_supported() if cuda else _processor_has_bfloat16()
+            precision = "bfloat16" if fast else "float32"
+        return cls(torch.device("cuda" if cuda else "cpu"), getattr(torch, precision), offline)
+
+
+def _processor_has_bfloat16() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

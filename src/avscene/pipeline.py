@@ -1,0 +1,213 @@
+"""Path in, prediction out: the whole flow on one screen.
+
+    media -> segments -> (features inside) models -> scores -> fusion -> prediction
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from avscene.errors import CheckpointError, ModalityError, UsageError
+from avscene.fusion import ensemble
+from avscene.labels import LabelSet
+from avscene.media.segments import Recording, Sampling
+from avscene.models import SceneModel, registry
+from avscene.models.checkpoint import is_checkpoint, load_checkpoint
+from avscene.models.device import Runtime
+from avscene.records import FloatArray, Modality, Prediction, Segment, SegmentPrediction
+
+Item = TypeVar("Item")
+BATCH = 16  # segments scored at a time: enough to keep the networks busy, little enough to keep memory flat
+
+
+@dataclass(frozen=True)
+class System:
+    """One or more models, a rule that fuses them, and the names they answer in.
+
+    `exponents` (n_models,) are those of the log-linear pool; they are not used by a system of one model.
+    """
+
+    name: str
+    labels: LabelSet
+    models: tuple[SceneModel, ...]
+    exponents: FloatArray
+    hop: float = 1.0
+
+    def classify(
+        self,
+        path: str | Path,
+        *,
+        sound: str | Path | None = None,
+        hop: float | None = None,
+        keyframes: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> Prediction:
+        """Classify one recording.
+
+        Args:
+            path: a media file; `sound` names a separate file that holds its sound, if there is one.
+            hop: length of a segment in seconds; by default that which the system was made for.
+            keyframes: look at key frames only, which decodes many times faster and sees older frames.
+            progress: called with the end of the last scored segment, in seconds.
+
+        Raises:
+            MediaError: the file cannot be decoded.
+            ModalityError: it has nothing that the system can score.
+        """
+        scored: list[tuple[Segment, FloatArray]] = []
+        with Recording(path, sound) as recording:
+            for segments, scores in self.scores(recording, hop=hop, keyframes=keyframes):
+                spans = [Segment(s.start, s.end, (), None, s.padded) for s in segments]  # lets go of the media
+                scored.extend(zip(spans, scores.swapaxes(0, 1), strict=True))
+                if progress is not None:
+                    progress(segments[-1].end)
+            return self._prediction(str(path), recording, scored)
+
+    def scores(
+        self, recording: Recording, *, hop: float | None = None, keyframes: bool = False
+    ) -> Iterator[tuple[Sequence[Segment], FloatArray]]:
+        """Batches of segments with their scores (n_models, n_segments, n_scenes), decoded ahead of the networks."""
+        segments = recording.segments(self.sampling(self.hop if hop is None else hop, keyframes=keyframes))
+        for batch in ahead(batched(segments, BATCH)):
+            yield batch, np.stack([model.score(batch).probabilities for model in self.models])
+
+    def sampling(self, hop: float, *, keyframes: bool = False) -> Sampling:
+        """What the models together ask of a recording.
+
+        Raises:
+            UsageError: the hop is not a positive number.
+        """
+        if not 0 < hop < float("inf"):
+            raise UsageError(f"hop {hop} is not a positive number of seconds")
+        rates = {model.sample_rate for model in self.models} - {None}
+        if len(rates) > 1:
+            raise UsageError(f"system {self.name}: its models want sound at different rates: {sorted(map(str, rates))}")
+        sizes = [model.frame_size for model in self.models if model.frame_size is not None]
+        return Sampling(
+            hop=hop,
+            sample_rate=next(iter(rates), None),
+            frame_size=max(sizes, default=None),
+            keyframes_only=keyframes,
+        )
+
+    def fuse(self, scores: FloatArray) -> FloatArray:
+        """One score (n, n_scenes) of those of the models (n_models, n, n_scenes)."""
+        return scores[0] if len(self.models) == 1 else ensemble.log_pool(scores, self.exponents)
+
+    def _prediction(
+        self, source: str, recording: Recording, scored: list[tuple[Segment, FloatArray]]
+    ) -> Prediction:
+        modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
+        by_model = np.stack([scores for _, scores in scored], axis=1)
+        fused = self.fuse(by_model)
+        known = ~np.isnan(fused[:, 0])
+        if not known.any():
+            raise ModalityError(self._refusal(source, modalities))
+        segments = tuple(
+            SegmentPrediction(
+                segment.start,
+                segment.end,
+                fused[row],
+                {
+                    model.name: values
+                    for model, values in zip(self.models, by_model[:, row], strict=True)
+                    if not np.isnan(values[0])
+                },
+            )
+            for row, (segment, _) in enumerate(scored)
+            if known[row]
+        )
+        warnings = [*recording.warnings, *self._missing(by_model, known)]
+        overall = fused[known].mean(axis=0)
+        return Prediction(
+            source, recording.duration, self.name, self.labels, modalities, overall, segments, tuple(warnings)
+        )
+
+    def _refusal(self, source: str, modalities: dict[Modality, bool]) -> str:
+        needed = " or ".join(sorted({KIND[model.needs] for model in self.models}))
+        has = " and ".join(KIND[modality] for modality, present in modalities.items() if present) or "neither"
+        return f"{source}: has {has} only; system {self.name} needs a {needed}".replace("a sound", "sound")
+
+    def _missing(self, by_model: FloatArray, known: np.ndarray) -> Iterator[str]:
+        """What a reader of the prediction should know of models and segments that are missing in it."""
+        for model, scores in zip(self.models, by_model, strict=True):
+            silent = np.isnan(scores[:, 0]) & known
+            if silent.all():
+                yield f"no {KIND[model.needs]}: model {model.name} has no say"
+            elif silent.any():
+                yield f"no {KIND[model.needs]} in {silent.sum()} of {len(silent)} segments: model {model.name} has no say there"
+        if not known.all():
+            yield f"{(~known).sum()} of {len(known)} segments lack what the system needs and are left out"
+
+
+KIND: dict[Modality, str] = {"audio": "sound", "video": "picture"}
+
+
+def load(
+    system: str | Path,
+    *,
+    labels: Iterable[str] | LabelSet | None = None,
+    prompts: Sequence[str] = (),
+    device: str = "auto",
+    precision: str = "auto",
+    offline: bool = False,
+) -> System:
+    """The system of that name or checkpoint directory, ready to classify.
+
+    Args:
+        system: a name from `avscene systems`, or the directory of a checkpoint.
+        labels: scene names for a zero-shot system (default: the ten TAU scenes); a checkpoint has its own.
+        prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
+        device: auto, cpu or cuda. precision: auto, float32 or bfloat16.
+        offline: use only weights that are on this machine.
+
+    Raises:
+        UsageError: an unknown name, labels or prompts that do not fit.
+        CheckpointError: the checkpoint is damaged or has other labels.
+        WeightsError: weights are absent.
+    """
+    runtime = Runtime.choose(device, precision, offline=offline)
+    wanted = labels if labels is None or isinstance(labels, LabelSet) else LabelSet(tuple(labels))
+    directory = Path(system)
+    if is_checkpoint(directory):
+        return _load_checkpoint(directory, wanted, prompts, runtime)
+    if directory.is_dir():
+        raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
+    model = registry.build(str(system), wanted, tuple(prompts), runtime)
+    return System(model.name, model.labels, (model,), np.ones(1))
+
+
+def _load_checkpoint(
+    directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime
+) -> System:
+    config, models = load_checkpoint(directory, runtime)
+    own = models[0].labels
+    if labels is not None and labels != own:
+        raise CheckpointError(f"{directory}: answers in its own labels ({', '.join(own)}); leave --labels out")
+    if prompts:
+        raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
+    exponents = np.array([config.fusion.exponents[model.name] for model in models])
+    return System(config.name, own, models, exponents, config.hop)
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    """The items in tuples of `size`, the last one perhaps shorter (itertools.batched, of Python 3.12)."""
+    iterator = iter(items)
+    while batch := tuple(islice(iterator, size)):
+        yield batch
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each made in a thread while the one before it is in use."""
+    iterator = iter(items)
+    end = object()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield item  # type: ignore[misc]  # `end` never gets here

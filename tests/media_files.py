@@ -1,0 +1,215 @@
+"""Media made on the spot, whose colour and tone tell the second they come from.
+
+Second k shows colour k and sounds at tone k (k modulo 8); `second_shown` and `second_heard` read them back.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+SIZE = (64, 48)  # width, height
+RATE = 16000  # Hz
+SECONDS = 8  # after so many the colours and tones begin again
+_CHUNK = 1000  # samples handed to the encoder at a time
+
+
+def colour(second: int) -> tuple[int, int, int]:
+    """RGB of a second: its three bits, one per channel."""
+    return tuple(220 if second >> bit & 1 else 30 for bit in range(3))  # type: ignore[return-value]
+
+
+def second_shown(pixels: np.ndarray) -> int:
+    """The second that an image (h, w, 3) comes from."""
+    means = pixels.reshape(-1, 3).mean(axis=0)
+    return sum(int(value > 125) << bit for bit, value in enumerate(means))
+
+
+def tone(second: int) -> float:
+    """Hz of a second."""
+    return 500.0 + 250.0 * (second % SECONDS)
+
+
+def second_heard(waveform: np.ndarray, rate: int) -> int:
+    """The second that a stretch of sound comes from."""
+    spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
+    return round((spectrum.argmax() * rate / len(waveform) - 500) / 250)
+
+
+def sound_samples(seconds: float, rate: int = RATE, start: float = 0.0) -> np.ndarray:
+    """float32 (n,) from `start` to `seconds`: a tone of amplitude 0.5 that changes every second."""
+    times = np.arange(round(start * rate), round(seconds * rate)) / rate
+    frequency = 500.0 + 250.0 * (times.astype(int) % SECONDS)
+    return (0.5 * np.sin(2 * np.pi * frequency * times)).astype(np.float32)
+
+
+def image(second: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """One plain image (h, w, 3) in the colour of a second."""
+    return np.full((size[1], size[0], 3), colour(second), np.uint8)
+
+
+def corners(size: tuple[int, int] = SIZE) -> np.ndarray:
+    """An image (h, w, 3) of four quarters: red and green above, blue and white below."""
+    pixels = np.full((size[1], size[0], 3), 255, np.uint8)
+    w, h = size[0] // 2, size[1] // 2
+    pixels[:h, :w], pixels[:h, w:], pixels[h:, :w] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    return pixels
+
+
+def corner_colours(pixels: np.ndarray) -> str:
+    """The quarters of an image of `corners`, clockwise from the upper left, as letters r g w b."""
+    h, w = pixels.shape[0], pixels.shape[1]
+    names = {(1, 0, 0): "r", (0, 1, 0): "g", (0, 0, 1): "b", (1, 1, 1): "w"}
+    places = ((h // 4, w // 4), (h // 4, 3 * w // 4), (3 * h // 4, 3 * w // 4), (3 * h // 4, w // 4))
+    return "".join(names[tuple(int(v > 125) for v in pixels[place])] for place in places)
+
+
+class Writer:
+    """Streams are added, then written; packets are muxed in the order of time or stream by stream."""
+
+    def __init__(self, path: Path, *, by_time: bool = True, options: dict[str, str] | None = None) -> None:
+        self.path = path
+        self._by_time = by_time
+        self._container = av.open(str(path), "w", options=options or {})
+        self._tracks: list[tuple[object, list[object]]] = []
+
+    def picture(
+        self,
+        images: Iterable[np.ndarray],
+        times: Sequence[Fraction | float],
+        *,
+        codec: str = "libx264",
+        fps: Fraction | int = 25,
+        gop: int = 12,
+        turned: int = 0,
+    ) -> "Writer":
+        """A video stream; `times` in seconds, one per image; `turned` in degrees for the display matrix."""
+        pictures = list(images)
+        stream = self._container.add_stream(codec, rate=fps)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = {"png": "rgb24", "mjpeg": "yuvj420p", "gif": "rgb8"}.get(codec, "yuv420p")
+        stream.codec_context.gop_size = gop
+        stream.codec_context.time_base = Fraction(1, 90000)
+        if codec == "libx264":
+            stream.options = {"preset": "ultrafast", "bf": "2"}
+        if turned:
+            stream.set_display_rotation(turned)
+        frames = []
+        for pixels, time in zip(pictures, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame = frame.reformat(format=stream.pix_fmt)
+            frame.pts, frame.time_base = round(time * 90000), Fraction(1, 90000)
+            frames.append(frame)
+        self._tracks.append((stream, frames))
+        return self
+
+    def sound(
+        self,
+        samples: np.ndarray,
+        *,
+        start: float = 0.0,
+        rate: int = RATE,
+        codec: str = "aac",
+        layout: str = "mono",
+        default: bool = True,
+    ) -> "Writer":
+        """A sound stream of float samples (n,) that begins at `start` seconds, the same in each channel."""
+        stream = self._container.add_stream(codec, rate=rate, layout=layout)
+        stream.disposition = av.stream.Disposition.default if default else av.stream.Disposition(0)
+        form = "s16" if codec.startswith("pcm") else "fltp"
+        frames = []
+        for first in range(0, len(samples), _CHUNK):
+            chunk = samples[first : first + _CHUNK]
+            channels = av.AudioLayout(layout).nb_channels
+            if form == "s16":
+                data = np.repeat((chunk * 32767).astype(np.int16), channels)[None]
+            else:
+                data = np.stack([chunk] * channels).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(data, format=form, layout=layout)
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = round(start * rate) + first
+            frames.append(frame)
+        self._tracks.append((stream, frames))
+        return self
+
+    def cover(self, pixels: np.ndarray) -> "Writer":
+        """A picture that is cover art."""
+        self.picture([pixels], [0.0], codec="mjpeg")
+        self._tracks[-1][0].disposition = av.stream.Disposition.attached_pic  # type: ignore[attr-defined]
+        return self
+
+    def save(self) -> Path:
+        """Encode and write everything."""
+        packets = []
+        for stream, frames in self._tracks:
+            for frame in [*frames, None]:
+                packets.extend(stream.encode(frame))  # type: ignore[attr-defined]
+        if self._by_time:
+            packets.sort(key=lambda packet: float((packet.dts or 0) * packet.time_base))
+        for packet in packets:
+            self._container.mux(packet)
+        self._container.close()
+        return self.path
+
+
+def write_media(
+    path: Path,
+    seconds: float = 3.0,
+    *,
+    picture: bool = True,
+    sound: bool = True,
+    fps: Fraction | int = 25,
+    picture_start: float = 0.0,
+    sound_start: float = 0.0,
+    size: tuple[int, int] = SIZE,
+    gop: int = 12,
+) -> Path:
+    """The usual test file: picture (not in a wav) and sound end at `seconds` and tell the time."""
+    writer = Writer(path)
+    if picture and path.suffix not in (".wav", ".mp3"):
+        count = round((seconds - picture_start) * fps)
+        times = [picture_start + float(k / Fraction(fps)) for k in range(count)]
+        writer.picture([image(int(t + 1e-6), size) for t in times], times, fps=fps, gop=gop)
+    if sound:
+        codec = {".wav": "pcm_s16le", ".webm": "libopus"}.get(path.suffix, "aac")
+        writer.sound(sound_samples(seconds, start=sound_start), start=sound_start, codec=codec)
+    return writer.save()
+
+
+def write_photograph(path: Path, pixels: np.ndarray) -> Path:
+    """A png or jpeg file."""
+    codec = "png" if path.suffix == ".png" else "mjpeg"
+    context = av.CodecContext.create(codec, "w")
+    context.height, context.width = pixels.shape[:2]
+    context.pix_fmt = "rgb24" if codec == "png" else "yuvj444p"
+    context.time_base = Fraction(1, 25)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=context.pix_fmt)
+    frame.pts = 0
+    path.write_bytes(b"".join(bytes(p) for f in (frame, None) for p in context.encode(f)))
+    return path
+
+
+def orient(jpeg: Path, orientation: int) -> Path:
+    """Write an EXIF orientation (1 to 8) into a jpeg file."""
+    tiff = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    exif = b"Exif\0\0" + tiff
+    content = jpeg.read_bytes()
+    jpeg.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:])
+    return jpeg
+
+
+def damage(path: Path, every: int = 10, kind: str = "video", first: int = 5) -> int:
+    """Overwrite every n-th packet of a stream with noise, from the packet `first` on; how many were hit."""
+    with av.open(str(path)) as container:
+        stream = container.streams.best(kind)
+        places = [(p.pos, p.size) for p in container.demux(stream) if p.size and p.pos]
+    content = bytearray(path.read_bytes())
+    rng = np.random.default_rng(0)
+    hit = places[first::every]
+    for place, size in hit:
+        content[place : place + size] = rng.integers(0, 256, size, np.uint8).tobytes()
+    path.write_bytes(content)
+    return len(hit)

@@ -1,0 +1,299 @@
+"""Prediction tables: reading ours and others', every defect named by its place, and writing them back."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from avscene.errors import DataError
+from avscene.evaluation.table import ScoreTable, read_table, with_truth, write_table
+from avscene.labels import LabelSet
+
+LABELS = LabelSet(("park", "tram", "bus"))
+GOOD = "filename\tstart\tgroup\ttrue_label\tscene_label\tpark\ttram\tbus\n"
+UNWRITABLE = re.compile(r"[\x00-\x1f\ud800-\udfff]")
+ROW = "a.mp4\t0\tg1\tpark\ttram\t0.2\t0.5\t0.3\n"
+
+
+def table(**changes) -> ScoreTable:
+    parts = {
+        "labels": LABELS,
+        "filenames": ("a.mp4", "a.mp4", "b.mp4"),
+        "probabilities": np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.0, 0.0, 1.0]]),
+        "starts": np.array([0.0, 1.0, 0.0]),
+        "groups": ("g1", "g1", "g2"),
+        "truth": ("park", "park", "bus"),
+    }
+    return ScoreTable(**(parts | changes))
+
+
+def written(folder: Path, content: str | bytes) -> Path:
+    path = folder / "t.tsv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_our_own_table_is_read(tmp_path):
+    found = read_table(written(tmp_path, GOOD + ROW))
+    assert (found.filenames, found.labels) == (("a.mp4",), LABELS)
+    assert found.groups == ("g1",)
+    assert found.truth == ("park",), "true_label is the truth, not the answer in scene_label"
+    np.testing.assert_array_equal(found.starts, [0])
+    np.testing.assert_allclose(found.probabilities, [[0.2, 0.5, 0.3]], atol=1e-15)
+    assert found.truth_index.tolist() == [0]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_marks_line_ends_and_separators_do_not_matter(tmp_path, mark, end, separator):
+    text = (GOOD + ROW + "\n").replace("\n", end).replace("\t", separator)
+    found = read_table(written(tmp_path, mark + text.encode()))
+    assert (found.filenames, found.labels) == (("a.mp4",), LABELS)
+
+
+def test_other_peoples_table(tmp_path):
+    text = "aid,scene_pred,scene_label,bus,park\nx,park,bus,0.397,0.600\n"
+    found = read_table(written(tmp_path, text))
+    assert found.truth == ("bus",)
+    assert (found.starts, found.groups) == (None, None)
+    assert found.labels.names == ("bus", "park")
+    np.testing.assert_allclose(found.probabilities, [[0.397 / 0.997, 0.6 / 0.997]])
+
+
+def test_scene_label_alone_is_an_answer_not_a_truth(tmp_path):
+    found = read_table(written(tmp_path, "filename\tscene_label\tpark\ttram\nx\tpark\t0.6\t0.4\n"))
+    assert found.truth is None
+    with pytest.raises(DataError, match=r"t\.tsv has no true_label column; give --truth meta\.csv"):
+        _ = found.truth_index
+
+
+def test_truth_and_group_from_tau_names(tmp_path):
+    rows = "audio/park-lisbon-1175-44106.wav\t0.6\t0.4\nmetro_station-st_petersburg-3-7\t0.5\t0.5\n"
+    found = read_table(written(tmp_path, "filename\tpark\tmetro_station\n" + rows))
+    assert found.truth == ("park", "metro_station")
+    assert found.groups == ("1175", "3")
+    for other in ("holiday.mp4", "zoo-lisbon-1-2.wav"):
+        text = f"filename\tpark\tmetro_station\n{rows}{other}\t0.5\t0.5\n"
+        mixed = read_table(written(tmp_path, text))
+        assert (mixed.truth, mixed.groups) == (None, None)
+
+
+def test_columns_win_over_names(tmp_path):
+    head = "filename\tgroup\ttrue_label\tpark\ttram\n"
+    found = read_table(written(tmp_path, head + "park-lisbon-1175-44106\tg\ttram\t0.6\t0.4\n"))
+    assert (found.truth, found.groups) == (("tram",), ("g",))
+
+
+DEFECTS = {
+    "empty file": ("", r"t\.tsv, line 1: the file is empty"),
+    "no rows": (GOOD, r"t\.tsv, line 1: a header and no rows"),
+    "no id": ("name\tpark\ttram\nx\t1\t0\n", r"t\.tsv, line 1: no column filename"),
+    "one scene": ("filename\tpark\nx\t1\n", r"t\.tsv, line 1: missing probability columns"),
+    "short row": (GOOD + ROW + "b.mp4\t0\n", r"t\.tsv, line 3: 2 columns where the header has 8"),
+    "column twice": ("filename\tpark\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 'park' is given twice"),
+    "nameless column": ("filename\t\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 2 has no name"),
+    "no number": (GOOD + ROW.replace("0.5", "half"), r"t\.tsv, line 2, column tram: 'half' is not a number"),
+    "no cell": (GOOD + ROW.replace("0.5", ""), r"t\.tsv, line 2, column tram: '' is not a number"),
+    "underscore": (GOOD + ROW.replace("0.5", "0_5"), r"t\.tsv, line 2, column tram: '0_5' is not a number"),
+    "negative": (GOOD + ROW.replace("0.5", "-0.5"), r"t\.tsv, line 2, column tram: -0\.5 is negative"),
+    "nan": (GOOD + ROW.replace("0.5", "nan"), r"t\.tsv, line 2, column tram: 'nan' is not finite"),
+    "infinite": (GOOD + ROW.replace("0.5", "inf"), r"t\.tsv, line 2, column tram: 'inf' is not finite"),
+    "start": (GOOD + ROW.replace("\t0\t", "\tx\t"), r"t\.tsv, line 2, column start: 'x' is not a number"),
+    "sum": (
+        GOOD + ROW.replace("0.5", "0.52"),
+        r"t\.tsv, line 2, column park \.\. bus: .* sum to 1\.02, not 1",
+    ),
+    "zeros": ("filename\tpark\ttram\nx\t0\t0\n", r"t\.tsv, line 2, column park \.\. tram: .* sum to 0"),
+    "twice": (GOOD + ROW + ROW, r"t\.tsv, line 3, column filename: 'a\.mp4' at 0 s is already on line 2"),
+    "no starts": (
+        "aid\tpark\ttram\nx\t1\t0\nx\t0\t1\n",
+        r"t\.tsv, line 3, column aid: 'x' is already on line 2",
+    ),
+    "truth": (GOOD + ROW.replace("park", "zoo"), r"t\.tsv, line 2, column true_label: 'zoo' is not a prob"),
+    "no name": (GOOD + ROW.replace("a.mp4", " "), r"t\.tsv, line 2, column filename: is empty"),
+    "group": (GOOD + ROW.replace("g1", ""), r"t\.tsv, line 2, column group: is empty"),
+    "quote": (GOOD + '"' + ROW, r"t\.tsv, line 2: unexpected end of data"),
+    "nul": (GOOD + ROW + "\0", r"t\.tsv, line 3: not text"),
+    "latin": (GOOD.encode() + "caf\xe9".encode("latin-1"), r"t\.tsv, line 2: not UTF-8 text \(byte 0xe9\)"),
+    "utf-16": ((GOOD + ROW).encode("utf-16"), r"t\.tsv, line 1: not UTF-8 text"),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_every_defect_is_one_line_that_tells_where(tmp_path, defect):
+    content, message = DEFECTS[defect]
+    with pytest.raises(DataError, match=message) as caught:
+        read_table(written(tmp_path, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path):
+    for path, message in ((tmp_path / "gone.tsv", r"gone\.tsv: No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(DataError, match=message):
+            read_table(path)
+
+
+@pytest.mark.parametrize("total", [0.99, 1.01])
+def test_the_tolerated_sums_are_rescaled(tmp_path, total):
+    found = read_table(written(tmp_path, f"filename\tpark\ttram\nx\t{total - 0.3:.2f}\t0.3\n"))
+    assert found.probabilities.sum() == pytest.approx(1, abs=1e-15)
+    assert found.probabilities[0, 1] == pytest.approx(0.3 / total)
+
+
+def test_blank_lines_keep_line_numbers(tmp_path):
+    with pytest.raises(DataError, match="line 5, column tram"):
+        read_table(written(tmp_path, GOOD + "\n" + ROW + "\n" + ROW.replace("0.5", "x").replace("a.", "b.")))
+
+
+@settings(deadline=None, max_examples=60)  # a busy machine is no failure
+@given(
+    arrays(float, (4, 3), elements=st.floats(1e-12, 1)), st.lists(st.text(min_size=1), min_size=4, max_size=4)
+)
+def test_what_is_written_is_read_again(tmp_path_factory, weights, names):
+    filenames = tuple(f"{index}{UNWRITABLE.sub('', name)}" for index, name in enumerate(names))
+    before = ScoreTable(
+        LABELS,
+        filenames,
+        weights / weights.sum(axis=1, keepdims=True),
+        starts=np.array([0.1, 1 / 3, 2.0, 1e5 / 3]),
+        groups=("a b", '"', "7", ","),
+        truth=("park", "bus", "bus", "tram"),
+    )
+    path = tmp_path_factory.mktemp("round") / "t.tsv"
+    write_table(path, before)
+    after = read_table(path)
+    np.testing.assert_allclose(after.probabilities, before.probabilities, rtol=1e-9, atol=0)
+    np.testing.assert_allclose(after.starts, before.starts, rtol=1e-14)
+    for part in ("labels", "filenames", "groups", "truth"):
+        assert getattr(after, part) == getattr(before, part)
+    assert [item.name for item in path.parent.iterdir()] == ["t.tsv"], "no temporary file stays"
+
+
+def test_header_and_answer_as_written(tmp_path):
+    write_table(tmp_path / "deep" / "t.tsv", table())
+    lines = (tmp_path / "deep" / "t.tsv").read_text().splitlines()
+    assert lines[0].split("\t") == [
+        "filename",
+        "start",
+        "group",
+        "true_label",
+        "scene_label",
+        "park",
+        "tram",
+        "bus",
+    ]
+    assert lines[1].split("\t") == ["a.mp4", "0", "g1", "park", "tram", "0.2", "0.5", "0.3"]
+    (tmp_path / "link").hardlink_to(tmp_path / "deep" / "t.tsv")
+    write_table(tmp_path / "deep" / "t.tsv", table(starts=None, groups=None, truth=None))
+    bare = (tmp_path / "deep" / "t.tsv").read_text().splitlines()
+    assert bare[0].split("\t") == ["filename", "scene_label", "park", "tram", "bus"]
+    assert (tmp_path / "link").read_text().splitlines() == lines, "renamed into place, not written over"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filenames": ("a\tb", "c", "d")}, r"'a\\tb' cannot be a cell"),
+        ({"filenames": ("\udcff", "c", "d")}, "not valid text"),
+        ({"groups": ("", "c", "d")}, "'' cannot be a cell"),
+        (
+            {"labels": LabelSet(("park", "group", "bus")), "truth": None},
+            "scene 'group' is called like a column",
+        ),
+    ],
+)
+def test_what_cannot_be_written_leaves_the_old_file(tmp_path, changes, message):
+    path = written(tmp_path, "old")
+    with pytest.raises(DataError, match=message):
+        write_table(path, table(**changes))
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(DataError, match="cannot be written"):
+        write_table(path / "below a file.tsv", table())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filenames": ("a", "b")}, r"probabilities of shape \(3, 3\) do not fit 2 rows of 3 scenes"),
+        ({"filenames": (), "probabilities": np.zeros((0, 3))}, "do not fit 0 rows"),
+        ({"starts": np.zeros(2)}, "2 starts do not fit 3 rows"),
+        ({"starts": np.array([0, np.nan, 1])}, "starts must be finite"),
+        ({"groups": ("g",)}, "1 groups do not fit"),
+        ({"truth": ("zoo", "park", "bus")}, "true scene 'zoo' is not one of park, tram, bus"),
+        ({"probabilities": np.full((3, 3), 0.3)}, "must sum to 1"),
+        ({"probabilities": np.array([[1, 0, 0], [1, 0, 0], [2, -1, 0.0]])}, "not negative"),
+        ({"probabilities": np.full((3, 3), np.nan)}, "must be finite"),
+    ],
+)
+def test_a_table_in_memory_is_validated(changes, message):
+    with pytest.raises(ValueError, match=message):
+        table(**changes)
+
+
+def test_the_callers_array_is_neither_kept_nor_changed():
+    mine = np.full((1, 3), 1 / 3, dtype=np.float32)
+    held = ScoreTable(LABELS, ("a",), mine).probabilities
+    assert held.dtype == np.float64
+    assert held.sum() == pytest.approx(1, abs=1e-15)
+    mine[:] = 0
+    assert held.all()
+    with pytest.raises(ValueError, match="read-only"):
+        held[:] = 0
+
+
+def test_by_recording_is_the_mean():
+    whole = table().by_recording()
+    assert whole.filenames == ("a.mp4", "b.mp4")
+    assert whole.truth == ("park", "bus")
+    assert whole.groups == ("g1", "g2")
+    assert whole.starts is None
+    np.testing.assert_allclose(whole.probabilities, [[0.4, 0.4, 0.2], [0, 0, 1]], atol=1e-15)
+
+
+def test_by_recording_refuses_two_truths():
+    with pytest.raises(DataError, match=r"'a\.mp4' has more than one true scene: 'park' and 'bus'"):
+        table(truth=("park", "bus", "bus")).by_recording()
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        "path,label\na.mp4,tram\nb.mp4,bus\n",
+        "path,label,group\nclips/a.mp4,tram,1\nclips/b.wav, bus,2\n",
+        "filename_audio\tfilename_video\tscene_label\n"
+        "audio/a.wav\tvideo/a.mp4\ttram\naudio/b.wav\tvideo/b.mp4\tbus\n",
+    ],
+)
+def test_truth_from_meta(tmp_path, meta):
+    found = with_truth(table(truth=None), written(tmp_path, meta))
+    assert found.truth == ("tram", "tram", "bus")
+    np.testing.assert_array_equal(found.probabilities, table().probabilities)
+
+
+def test_truth_prefers_the_whole_path(tmp_path):
+    meta = written(tmp_path, "path,label\npark/1.mp4,park\ntram/1.mp4,tram\n")
+    both = table(filenames=("tram/1.mp4", "park/1.mp4", "park/1.mp4"), truth=None, starts=None)
+    assert with_truth(both, meta).truth == ("tram", "park", "park")
+    with pytest.raises(DataError, match=r"no label for '1\.mp4' \(1 of 1 names\)"):
+        with_truth(table(filenames=("1.mp4",) * 3), meta)
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ("path,label\nb.mp4,bus\n", r"t\.tsv: no label for 'a\.mp4' \(1 of 2 names\)"),
+        ("path,label\na.mp4,zoo\nb.mp4,bus\n", r"t\.tsv, line 2, column label: 'zoo' is not a scene"),
+        ("path,label\na.mp4,\nb.mp4,bus\n", r"t\.tsv, line 2, column label: is empty"),
+        ("name,label\na.mp4,bus\n", r"t\.tsv, line 1: no columns path,label"),
+        ("path,scene\na.mp4,bus\n", r"t\.tsv, line 1: no columns path,label"),
+    ],
+)
+def test_bad_meta(tmp_path, meta, message):
+    with pytest.raises(DataError, match=message):
+        with_truth(table(), written(tmp_path, meta))

@@ -1,0 +1,25 @@
+"""Makes src/avscene/models/imagenet_classes.safetensors: one sentence embedding for each of ImageNet's classes.
+
+Run it after a change of the sentence encoder: python tools/embed_imagenet_classes.py [OUTPUT]
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from timm.data import ImageNetInfo
+
+from avscene.models import embedded, sentence
+
+
+def main() -> None:
+    default = Path(embedded.__file__).parent / embedded.CLASS_EMBEDDINGS
+    output = Path(sys.argv[1]) if len(sys.argv) > 1 else default
+    descriptions = ImageNetInfo().label_descriptions(detailed=True)
+    embeddings = sentence.load_sentence_encoder().embed(descriptions).to(torch.float16)
+    save_file({"embeddings": embeddings}, output, metadata={"encoder_sha256": sentence.SHA256})
+
+
+if __name__ == "__main__":
+    main()
