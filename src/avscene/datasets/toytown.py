@@ -42,7 +42,7 @@ PICTURE_ALIKE = (
     ("street_traffic", "bus"),
 )
 # A lean of 0 is the scene itself, 1 its neighbour; above a half it sounds or looks more like the neighbour.
-SOUND_LEAN, PICTURE_LEAN = 0.5, 0.5
+SOUND_LEAN, PICTURE_LEAN = 0.54, 0.52
 CITIES = (
     "barcelona",
     "helsinki",

@@ -1,0 +1,155 @@
+"""Recipes: a data set to a checkpoint. `fast`: frozen encoders, one head per modality, log-linear pool."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avscene.datasets.split import DataSet
+from avscene.errors import DataError, UsageError
+from avscene.evaluation.metrics import evaluate
+from avscene.evaluation.table import ScoreTable, write_table
+from avscene.features.logmel import LogMelSpec
+from avscene.fusion.ensemble import fit_log_pool, log_pool
+from avscene.labels import LabelSet
+from avscene.media.segments import Sampling
+from avscene.models import checkpoint
+from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAMES
+from avscene.models.frozen import PictureEncoder, SegmentEncoder, SoundEncoder
+from avscene.records import FloatArray
+from avscene.training.card import model_card
+from avscene.training.embed import Embeddings, Progress, embed_dataset
+from avscene.training.heads import FittedHead, fit_head
+
+RECIPES = ("fast",)
+SOUND = LogMelSpec(sample_rate=44_100, n_fft=2048, hop_length=441, n_mels=224, f_min=20.0, f_max=20_000.0)
+VALIDATION = "out_of_fold"  # directory of a checkpoint with one table for each model and one for the pool
+FUSED = "fused"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What training left: the checkpoint's directory, its out-of-fold metrics by table name, and what it could not read."""
+
+    directory: Path
+    metrics: Mapping[str, Mapping[str, Any]]
+    failures: tuple[str, ...]
+
+
+def train_fast(
+    data: DataSet, output: Path, *, holdout: str | None, hop: float, runtime: Runtime, progress: Progress | None = None
+) -> Run:
+    """Train recipe `fast` on `data` and write the checkpoint `output`.
+
+    Every weight is fitted on groups that it is not judged on: heads are cross-fitted by group, and their out-of-fold
+    probabilities fit temperatures and the exponents of the pool. `holdout` is only recorded.
+
+    Raises:
+        CheckpointError: `output` is there already or cannot be written.
+        DataError: too little can be read to tell scenes apart.
+    """
+    checkpoint.check_free(output)
+    labels = data.labels
+    encoders: dict[str, SegmentEncoder] = {"audio": SoundEncoder(SOUND, runtime), "video": PictureEncoder(FRAMES, runtime)}
+    sampling = Sampling(hop=hop, sample_rate=SOUND.sample_rate, frame_size=FRAMES.resize)
+    rows = embed_dataset(data, encoders, sampling, progress)
+    _check_scenes(data, rows, labels)
+    truth = rows.truth(labels.names)
+    heads = {
+        name: fit_head(embeddings, truth, rows.groups, len(labels))
+        for name, embeddings in rows.by_encoder.items()
+        if not np.isnan(embeddings).all()
+    }
+    out_of_fold = np.stack([fitted.out_of_fold for fitted in heads.values()])
+    exponents = fit_log_pool(out_of_fold, truth) if len(heads) > 1 else np.ones(1)
+    tables = _tables(rows, labels, {name: fitted.out_of_fold for name, fitted in heads.items()}, exponents)
+    metrics = {name: evaluate(table).to_dict() for name, table in tables.items()}
+    config = _config(labels, hop, heads, exponents, _provenance(data, rows, holdout), metrics)
+    checkpoint.save_checkpoint(output, config, {name: fitted.head for name, fitted in heads.items()}, model_card(config))
+    for name, table in tables.items():
+        write_table(output / VALIDATION / f"{name}.tsv", table)
+    return Run(output, metrics, rows.failures)
+
+
+def _check_scenes(data: DataSet, rows: Embeddings, labels: LabelSet) -> None:
+    for scene in labels:
+        groups = {example.group for example in rows.examples if example.label == scene}
+        if len(groups) < 2:
+            raise DataError(
+                f"{data.source}: scene {scene!r} has {len(groups)} readable group(s); two are the least, "
+                "so that every scene can be judged on places it was not learnt from"
+            )
+
+
+def _tables(
+    rows: Embeddings, labels: LabelSet, by_model: Mapping[str, FloatArray], exponents: FloatArray
+) -> dict[str, ScoreTable]:
+    """One table of out-of-fold probabilities for each model and, under FUSED, one of the pool."""
+    fused = log_pool(np.stack(list(by_model.values())), exponents)
+    tables = {}
+    for name, probabilities in {**by_model, FUSED: fused}.items():
+        kept = np.flatnonzero(~np.isnan(probabilities[:, 0]))
+        tables[name] = ScoreTable(
+            labels,
+            tuple(rows.examples[row].name for row in kept),
+            probabilities[kept],
+            starts=rows.starts[kept],
+            groups=tuple(rows.groups[row] for row in kept),
+            truth=tuple(rows.labels[row] for row in kept),
+        )
+    return tables
+
+
+def _config(
+    labels: LabelSet,
+    hop: float,
+    heads: Mapping[str, FittedHead],
+    exponents: FloatArray,
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+) -> checkpoint.Config:
+    parts: dict[str, checkpoint.SoundPart | checkpoint.PicturePart] = {
+        "audio": checkpoint.SoundPart(name="audio", log_mel=SOUND),
+        "video": checkpoint.PicturePart(name="video", frames=FRAMES),
+    }
+    fitted = {name: {"ridge": head.ridge, "temperature": head.temperature} for name, head in heads.items()}
+    return checkpoint.Config(
+        name="fast",
+        recipe="fast",
+        labels=labels.names,
+        hop=hop,
+        models=tuple(parts[name] for name in heads),
+        fusion=checkpoint.FusionPart(exponents=dict(zip(heads, map(float, exponents), strict=True))),
+        training={**training, "heads": fitted},
+        metrics=metrics,
+        versions={name: version(name) for name in ("avscene", "torch", "timm", "av")} | {"python": platform.python_version()},
+    )
+
+
+def _provenance(data: DataSet, rows: Embeddings, holdout: str | None) -> dict[str, Any]:
+    return {
+        "data": data.source.name,
+        "held_out": holdout,
+        "recordings": len({example.name for example in rows.examples}),
+        "unreadable_recordings": len(rows.failures),
+        "segments": len(rows.examples),
+        "groups": len(set(rows.groups)),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def train(recipe: str, data: DataSet, output: Path, *, holdout: str | None, hop: float, runtime: Runtime, progress: Progress | None = None) -> Run:
+    """Train by the name of a recipe.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    if recipe not in RECIPES:
+        raise UsageError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+    return train_fast(data, output, holdout=holdout, hop=hop, runtime=runtime, progress=progress)
