@@ -131,9 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(206 if first else 200, ranged, content[first:])
 
-    def _send(
-        self, status: int, headers: dict[str, str], body: bytes = b"", promised: int | None = None
-    ) -> None:
+    def _send(self, status: int, headers: dict[str, str], body: bytes = b"", promised: int | None = None) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -94,9 +94,7 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for new, old in norms.items():
         renamed |= {f"{new}.{part}": tensors[f"{old}.{part}"] for part in ("weight", "bias")}
     for layer in range(2):
-        renamed |= _block(
-            tensors, f"visual.transformer.resblocks.{layer}", f"{vision}.encoder.layers.{layer}"
-        )
+        renamed |= _block(tensors, f"visual.transformer.resblocks.{layer}", f"{vision}.encoder.layers.{layer}")
         renamed |= _block(tensors, f"transformer.resblocks.{layer}", f"{text}.encoder.layers.{layer}")
     return renamed
 

@@ -88,9 +88,7 @@ def refusal(repo_id: str = VIT, files: tuple[str, ...] = FILES, *, offline: bool
 # --- fetching ---
 
 
-def test_fetch_brings_the_files_once_then_asks_the_hub_for_nothing(
-    server: HubServer, small_vit: Path
-) -> None:
+def test_fetch_brings_the_files_once_then_asks_the_hub_for_nothing(server: HubServer, small_vit: Path) -> None:
     assert not hub.is_cached(VIT, FILES)
     snapshot = hub.fetch(VIT, FILES, offline=False)
     assert snapshot.name == COMMIT
@@ -183,9 +181,7 @@ def test_can_fetch(server: HubServer) -> None:
         (VIT, ("open_clip_pytorch_model.bin",), "only safetensors and JSON"),
     ],
 )
-def test_what_the_hub_does_not_have(
-    server: HubServer, repo_id: str, files: tuple[str, ...], reason: str
-) -> None:
+def test_what_the_hub_does_not_have(server: HubServer, repo_id: str, files: tuple[str, ...], reason: str) -> None:
     message = refusal(repo_id, files)
     assert reason in message
     assert files[-1] in message
@@ -200,9 +196,7 @@ def test_what_the_hub_does_not_have(
         ("short", "broke off"),
     ],
 )
-def test_a_hub_that_breaks(
-    server: HubServer, fault: str, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_that_breaks(server: HubServer, fault: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
     server.fault = fault  # type: ignore[assignment]
     assert reason in refusal()
@@ -260,9 +254,7 @@ def load(labels: LabelSet = TAU_SCENES, repo_id: str = VIT, **options: object) -
     return ClipZeroShot.load("C03", labels, repo_id=repo_id, **options)  # type: ignore[arg-type]
 
 
-def test_loading_leaves_the_loggers_alone_and_says_nothing(
-    server: HubServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_loading_leaves_the_loggers_alone_and_says_nothing(server: HubServer, caplog: pytest.LogCaptureFixture) -> None:
     before = (list(logging.getLogger().handlers), list(logging.getLogger().filters))
     with caplog.at_level(logging.WARNING):
         load()
@@ -445,8 +437,7 @@ def test_the_order_of_the_labels_is_that_of_the_columns(server: HubServer) -> No
 def test_an_underscore_reads_as_a_space(server: HubServer) -> None:
     segments = [segment(frame(0))]
     with_, without = (
-        load(LabelSet((name, "park"))).score(segments).probabilities
-        for name in ("metro_station", "metro station")
+        load(LabelSet((name, "park"))).score(segments).probabilities for name in ("metro_station", "metro station")
     )
     np.testing.assert_array_equal(with_, without)
 
@@ -468,17 +459,11 @@ def test_templates_are_averaged_as_unit_vectors(server: HubServer, small_vit: Pa
         mean = sum(unit / unit.norm(dim=-1, keepdim=True) for unit in units)
         expected = (100 * image @ (mean / mean.norm(dim=-1, keepdim=True)).T).softmax(dim=-1)
     np.testing.assert_allclose(scores.probabilities, expected.numpy(), atol=1e-5)
-    assert not np.allclose(
-        scores.probabilities, load(labels).score([segment(frame(3))]).probabilities, atol=1e-3
-    )
+    assert not np.allclose(scores.probabilities, load(labels).score([segment(frame(3))]).probabilities, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "templates", [(), ("a photo",), ("{} and {}",), ("{}", "{name}"), ("{0}",), "{}"[:1]]
-)
-def test_a_template_without_one_place_for_the_name_is_refused(
-    server: HubServer, templates: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("templates", [(), ("a photo",), ("{} and {}",), ("{}", "{name}"), ("{0}",), "{}"[:1]])
+def test_a_template_without_one_place_for_the_name_is_refused(server: HubServer, templates: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="template"):
         load(templates=templates)
     assert not server.requests  # before anything is fetched
@@ -522,9 +507,7 @@ def test_openai_weights_get_their_activation_whatever_the_config_says(
 
 
 @pytest.mark.parametrize("kind", ["vit", "resnet"])
-def test_bfloat16_agrees_with_float32(
-    server: HubServer, small_vit: Path, small_resnet: Path, kind: str
-) -> None:
+def test_bfloat16_agrees_with_float32(server: HubServer, small_vit: Path, small_resnet: Path, kind: str) -> None:
     server.add(VIT, small_vit if kind == "vit" else small_resnet)
     images = [frame(seed, side=2 * SIZE).pixels for seed in range(4)]
     exact, fast = load(), load(precision="bfloat16")

@@ -345,9 +345,7 @@ def test_a_playlist_leads_nowhere(tmp_path, name, content):
         Recording(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    "name", ["http:evil.mp4", "concat:a|b", "%03d.jpg", "-x.mp4", "fd:", "pipe:0", "a b'ü"]
-)
+@pytest.mark.parametrize("name", ["http:evil.mp4", "concat:a|b", "%03d.jpg", "-x.mp4", "fd:", "pipe:0", "a b'ü"])
 def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     make.write_media(tmp_path / "target.mp4", 2).rename(name)
@@ -394,9 +392,7 @@ def test_ffmpeg_says_nothing_on_the_terminal(tmp_path, capfd):
 
 def manifest_rows():
     rows = []
-    for table in sorted(
-        [*SHARED.glob("media/*/MANIFEST.csv"), *SHARED.glob("openl3_regression/MANIFEST.csv")]
-    ):
+    for table in sorted([*SHARED.glob("media/*/MANIFEST.csv"), *SHARED.glob("openl3_regression/MANIFEST.csv")]):
         with table.open(newline="") as file:
             rows.extend((table.parent / row["path"], row) for row in csv.DictReader(file))
     return rows

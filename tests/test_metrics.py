@@ -92,9 +92,7 @@ def test_the_script_makes_the_committed_files(tmp_path):
         assert (new.filenames, new.truth, new.groups) == (old.filenames, old.truth, old.groups)
         # exp() may differ in the last bit between processors; the written digits are rounded well above it
         np.testing.assert_allclose(new.probabilities, old.probabilities, atol=1e-12)
-        figures = [
-            json.loads((place / f"{name}.json").read_text()) for place in (tmp_path, GOLDEN / "metrics")
-        ]
+        figures = [json.loads((place / f"{name}.json").read_text()) for place in (tmp_path, GOLDEN / "metrics")]
         assert_same(*figures, 1e-12)
 
 

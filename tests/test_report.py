@@ -27,9 +27,7 @@ def table(labels: LabelSet = LABELS, seed: int = 0) -> ScoreTable:
     rng = np.random.default_rng(seed)
     names = tuple(labels.names[index] for index in rng.integers(0, 2, 40))
     p = rng.dirichlet(np.ones(len(labels)), 40)
-    return ScoreTable(
-        labels, tuple(f"{index // 2}.mp4" for index in range(40)), p, np.arange(40.0) % 2, truth=names
-    )
+    return ScoreTable(labels, tuple(f"{index // 2}.mp4" for index in range(40)), p, np.arange(40.0) % 2, truth=names)
 
 
 def timeline(**changes) -> Timeline:
@@ -172,9 +170,7 @@ def test_hostile_names_are_inert(page):
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
     for name in "ab":
-        write_report(
-            tmp_path / name, title="T", summary="S", rows=rows(), tables={"t": table()}, timeline=timeline()
-        )
+        write_report(tmp_path / name, title="T", summary="S", rows=rows(), tables={"t": table()}, timeline=timeline())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

@@ -80,18 +80,13 @@ def test_segments_tile_the_recording(sound, picture, have, hop, rate, per_segmen
     assert rest <= assembly.WHOLE or not segments[-1].padded
     assert [s.padded for s in segments[:-1]] == [False] * (len(segments) - 1)
     for s in segments:
-        assert s.waveform is None or (
-            s.waveform.shape == (round(hop * rate),) and s.waveform.dtype == np.float32
-        )
+        assert s.waveform is None or (s.waveform.shape == (round(hop * rate),) and s.waveform.dtype == np.float32)
         assert len(s.frames) in (0, per_segment)
         assert "video" in have or not s.frames
         assert "audio" in have or s.waveform is None
         assert [f.time for f in s.frames] == sorted(f.time for f in s.frames)
     if separate or len(have) == 1:
-        assert (
-            any(s.has(m) for s in segments for m in have)
-            or max(sound[0], picture[0]) > segments[-1].end - hop / 2
-        )
+        assert any(s.has(m) for s in segments for m in have) or max(sound[0], picture[0]) > segments[-1].end - hop / 2
 
 
 @settings(deadline=None, max_examples=40)
@@ -146,21 +141,15 @@ def test_a_hole_in_the_sound_is_silence_and_an_overlap_is_dropped():
     early, late = sounds(0, 1), sounds(3, 4)
     segments, _ = assemble(Sampling(1, 8000), [*early, *late, Ended("audio")], expected=["audio"])
     assert [bool(s.waveform.any()) for s in segments] == [True, False, False, True]
-    segments, _ = assemble(
-        Sampling(1, 8000), [*sounds(0, 2), *sounds(1.5, 3), Ended("audio")], expected=["audio"]
-    )
+    segments, _ = assemble(Sampling(1, 8000), [*sounds(0, 2), *sounds(1.5, 3), Ended("audio")], expected=["audio"])
     assert len(segments) == 3
-    assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(
-        np.arange(1, 24000) / 8e5, abs=1e-6
-    )
+    assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(np.arange(1, 24000) / 8e5, abs=1e-6)
 
 
 def test_small_errors_of_the_timestamps_neither_cut_nor_tear_the_sound():
     jittered = [Sound(s.time + 0.001 * (i % 3), s.end, s.rate, s.samples) for i, s in enumerate(sounds(0, 2))]
     segments, _ = assemble(Sampling(1, 8000), [*jittered, Ended("audio")], expected=["audio"])
-    assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(
-        np.arange(1, 16000) / 8e5, abs=1e-6
-    )
+    assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(np.arange(1, 16000) / 8e5, abs=1e-6)
 
 
 @pytest.mark.parametrize(("source", "rate"), [(44100, 16000), (8000, 32000), (22050, 44100), (48000, 48000)])
@@ -227,9 +216,7 @@ def test_a_target_without_a_frame_takes_the_nearest_of_its_segment_or_none():
 
 def test_keyframes_serve_the_targets_nearest_to_them():
     passed = [Passed(k / 10, k / 10 + 0.1, "video") for k in range(100)]
-    track = sorted(
-        [*passed, Picture(0, 0.1, 0), Picture(4, 4.1, 4), Picture(8, 8.1, 8)], key=lambda p: p.time
-    )
+    track = sorted([*passed, Picture(0, 0.1, 0), Picture(4, 4.1, 4), Picture(8, 8.1, 8)], key=lambda p: p.time)
     sampling = Sampling(1, None, 8, keyframes_only=True)
     segments, assembler = assemble(sampling, [*track, Ended("video")], expected=["video"])
     assert numbers(segments) == [[0], [0], [4], [4], [4], [4], [8], [8], [8], [8]]
@@ -299,9 +286,7 @@ def test_more_than_a_day_is_refused():
         assembler.add(Picture(90000, 90001, 0))
 
 
-@pytest.mark.parametrize(
-    "given_", [{"hop": 0}, {"hop": -1}, {"frame_size": -2}, {"hop": 1e-5, "sample_rate": 8000}]
-)
+@pytest.mark.parametrize("given_", [{"hop": 0}, {"hop": -1}, {"frame_size": -2}, {"hop": 1e-5, "sample_rate": 8000}])
 def test_senseless_samplings_are_refused(given_):
     with pytest.raises(ValueError, match=r"positive|shorter"):
         Sampling(**given_)

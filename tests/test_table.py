@@ -151,9 +151,7 @@ def test_blank_lines_keep_line_numbers(tmp_path):
 
 
 @settings(deadline=None, max_examples=60)  # a busy machine is no failure
-@given(
-    arrays(float, (4, 3), elements=st.floats(1e-12, 1)), st.lists(st.text(min_size=1), min_size=4, max_size=4)
-)
+@given(arrays(float, (4, 3), elements=st.floats(1e-12, 1)), st.lists(st.text(min_size=1), min_size=4, max_size=4))
 def test_what_is_written_is_read_again(tmp_path_factory, weights, names):
     filenames = tuple(f"{index}{UNWRITABLE.sub('', name)}" for index, name in enumerate(names))
     before = ScoreTable(
@@ -266,8 +264,7 @@ def test_by_recording_refuses_two_truths():
     [
         "path,label\na.mp4,tram\nb.mp4,bus\n",
         "path,label,group\nclips/a.mp4,tram,1\nclips/b.wav, bus,2\n",
-        "filename_audio\tfilename_video\tscene_label\n"
-        "audio/a.wav\tvideo/a.mp4\ttram\naudio/b.wav\tvideo/b.mp4\tbus\n",
+        "filename_audio\tfilename_video\tscene_label\naudio/a.wav\tvideo/a.mp4\ttram\naudio/b.wav\tvideo/b.mp4\tbus\n",
     ],
 )
 def test_truth_from_meta(tmp_path, meta):

@@ -26,7 +26,7 @@ _PUBLIC = {
     "TAU_SCENES": "avscene.labels",
     "load": "avscene.pipeline",
 }
-__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "System", "load"]  # noqa: F822
+__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "System", "load"]
 
 
 def __getattr__(name: str) -> Any:

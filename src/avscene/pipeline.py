@@ -1,6 +1,6 @@
 """Path in, prediction out: the whole flow on one screen.
 
-    media -> segments -> (features inside) models -> scores -> fusion -> prediction
+media -> segments -> (features inside) models -> scores -> fusion -> prediction
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from avscene.media.segments import Recording, Sampling
 from avscene.models import SceneModel, registry
 from avscene.models.checkpoint import is_checkpoint, load_checkpoint
 from avscene.models.device import Runtime
-from avscene.records import FloatArray, Modality, Prediction, Segment, SegmentPrediction
+from avscene.records import KIND, FloatArray, Modality, Prediction, Segment, SegmentPrediction
 
 Item = TypeVar("Item")
 BATCH = 16  # segments scored at a time: enough to keep the networks busy, little enough to keep memory flat
@@ -50,7 +50,8 @@ class System:
         """Classify one recording.
 
         Args:
-            path: a media file; `sound` names a separate file that holds its sound, if there is one.
+            path: a media file.
+            sound: a separate file that holds its sound, if there is one.
             hop: length of a segment in seconds; by default that which the system was made for.
             keyframes: look at key frames only, which decodes many times faster and sees older frames.
             progress: called with the end of the last scored segment, in seconds.
@@ -99,9 +100,7 @@ class System:
         """One score (n, n_scenes) of those of the models (n_models, n, n_scenes)."""
         return scores[0] if len(self.models) == 1 else ensemble.log_pool(scores, self.exponents)
 
-    def _prediction(
-        self, source: str, recording: Recording, scored: list[tuple[Segment, FloatArray]]
-    ) -> Prediction:
+    def _prediction(self, source: str, recording: Recording, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
         modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
         by_model = np.stack([scores for _, scores in scored], axis=1)
         fused = self.fuse(by_model)
@@ -140,12 +139,10 @@ class System:
             if silent.all():
                 yield f"no {KIND[model.needs]}: model {model.name} has no say"
             elif silent.any():
-                yield f"no {KIND[model.needs]} in {silent.sum()} of {len(silent)} segments: model {model.name} has no say there"
+                share = f"{silent.sum()} of {len(silent)} segments"
+                yield f"no {KIND[model.needs]} in {share}: model {model.name} has no say there"
         if not known.all():
             yield f"{(~known).sum()} of {len(known)} segments lack what the system needs and are left out"
-
-
-KIND: dict[Modality, str] = {"audio": "sound", "video": "picture"}
 
 
 def load(
@@ -163,7 +160,8 @@ def load(
         system: a name from `avscene systems`, or the directory of a checkpoint.
         labels: scene names for a zero-shot system (default: the ten TAU scenes); a checkpoint has its own.
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
-        device: auto, cpu or cuda. precision: auto, float32 or bfloat16.
+        device: auto, cpu or cuda.
+        precision: auto, float32 or bfloat16.
         offline: use only weights that are on this machine.
 
     Raises:
@@ -182,9 +180,7 @@ def load(
     return System(model.name, model.labels, (model,), np.ones(1))
 
 
-def _load_checkpoint(
-    directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime
-) -> System:
+def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime) -> System:
     config, models = load_checkpoint(directory, runtime)
     own = models[0].labels
     if labels is not None and labels != own:

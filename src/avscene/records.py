@@ -11,6 +11,7 @@ from avscene.errors import AvsceneError
 from avscene.labels import LabelSet
 
 Modality = Literal["audio", "video"]
+KIND: dict[Modality, str] = {"audio": "sound", "video": "picture"}  # what a person calls them
 FloatArray = npt.NDArray[np.floating[Any]]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -73,7 +74,7 @@ class SceneScores:
     @property
     def scored(self) -> npt.NDArray[np.bool_]:
         """(n_segments,) whether each segment was scored."""
-        return ~np.isnan(self.probabilities).all(axis=1)
+        return np.asarray(~np.isnan(self.probabilities).all(axis=1))
 
     def column(self, scene: str) -> FloatArray:
         """(n_segments,) probabilities of one scene, by its name."""
@@ -81,10 +82,7 @@ class SceneScores:
 
 
 def _named(labels: LabelSet, probabilities: FloatArray) -> dict[str, float]:
-    return {
-        name: round(float(value), DECIMALS)
-        for name, value in zip(labels, probabilities, strict=True)
-    }
+    return {name: round(float(value), DECIMALS) for name, value in zip(labels, probabilities, strict=True)}
 
 
 def _best(labels: LabelSet, probabilities: FloatArray) -> dict[str, Any]:
@@ -152,10 +150,7 @@ class Prediction:
                     "start": round(segment.start, DECIMALS),
                     "end": round(segment.end, DECIMALS),
                     **_best(self.labels, segment.probabilities),
-                    "by_model": {
-                        name: _named(self.labels, values)
-                        for name, values in segment.by_model.items()
-                    },
+                    "by_model": {name: _named(self.labels, values) for name, values in segment.by_model.items()},
                 }
                 for segment in self.segments
             ],

@@ -20,7 +20,9 @@ def read_folders(root: Path) -> DataSet:
         raise DataError(f"{root}: is no data set: it holds neither class folders nor a meta.csv")
     examples: list[Example] = []
     for folder in folders:
-        found = [_in_folder(root, folder, path) for path in sorted(folder.rglob("*")) if path.is_file() and is_media(path)]
+        found = [
+            _in_folder(root, folder, path) for path in sorted(folder.rglob("*")) if path.is_file() and is_media(path)
+        ]
         if not found:
             raise DataError(f"{folder}: the class folder holds no media files")
         examples += found
@@ -69,11 +71,15 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     columns = [column.strip() for column in reader.fieldnames or ()]
     for column in REQUIRED:
         if column not in columns:
-            raise DataError(f"{path}: has no column {column!r}; its first line must name path,label[,group][,split|fold]")
+            raise DataError(
+                f"{path}: has no column {column!r}; its first line must name path,label[,group][,split|fold]"
+            )
     rows = []
     for row in reader:
         if None in row or None in row.values():
-            raise DataError(f"{path}, line {reader.line_num}: does not have the {len(columns)} columns of the first line")
+            raise DataError(
+                f"{path}, line {reader.line_num}: does not have the {len(columns)} columns of the first line"
+            )
         values = {str(key).strip(): value.strip() for key, value in row.items()}
         for column in REQUIRED:
             if not values[column]:

@@ -8,8 +8,46 @@ from avscene.errors import DataError
 from avscene.labels import LabelSet
 
 MEDIA_SUFFIXES = frozenset(
-    "3gp aac ac3 aiff amr avi bmp flac flv gif heic jpeg jpg m2ts m4a m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga "
-    "ogg ogv opus png tif tiff ts wav webm webp wma wmv".split()
+    [
+        "3gp",
+        "aac",
+        "ac3",
+        "aiff",
+        "amr",
+        "avi",
+        "bmp",
+        "flac",
+        "flv",
+        "gif",
+        "heic",
+        "jpeg",
+        "jpg",
+        "m2ts",
+        "m4a",
+        "m4v",
+        "mka",
+        "mkv",
+        "mov",
+        "mp2",
+        "mp3",
+        "mp4",
+        "mpeg",
+        "mpg",
+        "mts",
+        "oga",
+        "ogg",
+        "ogv",
+        "opus",
+        "png",
+        "tif",
+        "tiff",
+        "ts",
+        "wav",
+        "webm",
+        "webp",
+        "wma",
+        "wmv",
+    ]
 )
 
 
@@ -22,8 +60,8 @@ def is_media(path: Path) -> bool:
 class Example:
     """One labelled recording.
 
-    `name` is how tables call it: its path relative to the data set. `sound` is a separate file with its sound. Recordings
-    of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns` holds what
+    `name` is how tables call it: its path relative to the data set. `sound` is a separate file with its sound.
+    Recordings of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns` holds what
     else the data set says, such as `split` or `fold`.
     """
 
@@ -51,7 +89,9 @@ class DataSet:
         """The scenes that occur, sorted by name."""
         names = {example.label for example in self.examples}
         if len(names) < 2:
-            raise DataError(f"{self.source}: all recordings are of one scene ({names.pop()}); there is nothing to tell apart")
+            raise DataError(
+                f"{self.source}: all recordings are of one scene ({names.pop()}); there is nothing to tell apart"
+            )
         return LabelSet.of(names)
 
     def values(self, column: str) -> tuple[str, ...]:
@@ -124,7 +164,8 @@ def check_scenes(data: DataSet, labels: LabelSet) -> None:
     for example in data.examples:
         if example.label not in labels:
             raise DataError(
-                f"{data.source}: scene {example.label!r} ({example.name}) is not one of the system's: {', '.join(labels)}"
+                f"{data.source}: scene {example.label!r} ({example.name}) is not one of the system's: "
+                f"{', '.join(labels)}"
             )
 
 

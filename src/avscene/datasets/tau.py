@@ -19,7 +19,7 @@ def is_tau(meta: Path) -> bool:
 def read_tau(meta: Path) -> DataSet:
     """The recordings of `meta`, sound and picture joined by its columns, with the published split.
 
-    The group is the location, the third part of a name such as `airport-lisbon-1175-44106`. `columns` has city and split.
+    The group is the location, the third part of a name such as `airport-lisbon-1175-44106`. City and split are columns.
 
     Raises:
         DataError: a column or file is missing, or a location is on both sides of the split.

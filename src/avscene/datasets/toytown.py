@@ -1,8 +1,8 @@
 """A seed to a data set: ten scenes of a made-up town as real wav and mp4 files, in the layout of TAU.
 
-Sound confuses the scenes of one set of pairs, picture those of another: by either alone a scene is hard to tell from
-its neighbour, by both it is not. Each recording leans towards its neighbour by a random amount, so the confusion is in
-what one hears and sees and not in the labels.
+Sound confuses the scenes of one set of pairs, picture those of another: by either alone a scene is hard to
+tell from its neighbour, by both it is not. Each recording leans towards its neighbours by random amounts, so
+the confusion is in what one hears and sees and not in the labels.
 """
 
 import json
@@ -19,13 +19,14 @@ from numpy.random import Generator
 
 from avscene.datasets.toytown_film import FPS, render_picture
 from avscene.datasets.toytown_picture import PICTURES
-from avscene.datasets.toytown_sound import SAMPLE_RATE, SILENT, SOUNDS, render_sound
+from avscene.datasets.toytown_sound import SILENT, SOUNDS, render_sound
+from avscene.datasets.toytown_synth import SAMPLE_RATE
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
 from avscene.media.encode import write_mp4, write_wav
 from avscene.records import FloatArray
 
-# The two sets of pairs join into one ring through all ten scenes, so that every scene has one neighbour by sound,
+# The two sets of pairs join into one ring through all ten scenes: every scene has one neighbour by sound and
 # another by picture, and no two scenes share both.
 SOUND_ALIKE = (
     ("bus", "tram"),
@@ -41,8 +42,9 @@ PICTURE_ALIKE = (
     ("park", "public_square"),
     ("street_traffic", "bus"),
 )
-# A lean of 0 is the scene itself, 1 its neighbour; above a half it sounds or looks more like the neighbour.
-SOUND_LEAN, PICTURE_LEAN = 0.54, 0.52
+# The most that a recording leans: 0 is the scene itself, 1 its neighbour. Two neighbours meet at a half; what
+# a location adds widens their overlap, so that one modality is right in about three of four seconds.
+SOUND_LEAN, PICTURE_LEAN = 0.54, 0.58
 CITIES = (
     "barcelona",
     "helsinki",
@@ -74,9 +76,7 @@ class _Settings:
         if self.locations_per_scene < 2:
             raise DataError("toytown needs at least 2 locations per scene: one to train on, one to test on")
         if self.recordings_per_location < 1 or self.seconds < 1 or self.seed < 0:
-            raise DataError(
-                "toytown needs at least 1 recording per location, 1 second and a seed of 0 or more"
-            )
+            raise DataError("toytown needs at least 1 recording per location, 1 second and a seed of 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _random(seed: int, *names: str | int) -> Generator:
 
 
 def _leans(count: int, most: float, random: Generator) -> FloatArray:
-    """(count,) leans that cover [0, most] evenly, in random order: each location has clear and doubtful ones."""
+    """(count,) leans that cover [0, most] evenly, in random order: clear and doubtful at each location."""
     return most * (random.permutation(count) + random.random(count)) / count
 
 
@@ -119,14 +119,11 @@ def _location(settings: _Settings, scene: str, index: int) -> Iterable[_Recordin
     row, count = TAU_SCENES.index(scene), settings.recordings_per_location
     location = 1 + row * settings.locations_per_scene + index
     random = _random(settings.seed, "plan", location)
-    # A third of the locations, at least one; a city of train and test differ as often as they agree.
     test = index % EVERY_THIRD == EVERY_THIRD - 1 or (settings.locations_per_scene == 2 and index == 1)
     city = CITIES[(row + index * 3) % len(CITIES)]
     leans = zip(_leans(count, SOUND_LEAN, random), _leans(count, PICTURE_LEAN, random), strict=True)
     for take, (sound, picture) in enumerate(leans):
-        yield _Recording(
-            scene, city, location, (location - 1) * count + take + 1, test, float(sound), float(picture)
-        )
+        yield _Recording(scene, city, location, (location - 1) * count + take + 1, test, float(sound), float(picture))
 
 
 def _plan(settings: _Settings) -> list[_Recording]:
@@ -145,11 +142,10 @@ def _blend(
     lean: float,
     absent: float,
 ) -> dict[str, float]:
-    """A recipe `lean` of the way from the first scene of `pair` to the second; `absent` stands for what is not named."""
+    """The recipe `lean` of the way from one scene of `pair` to the other; `absent` where nothing is said."""
     own, other = (recipes[scene] for scene in pair)
     return {
-        name: (1 - lean) * own.get(name, absent) + lean * other.get(name, absent)
-        for name in own.keys() | other.keys()
+        name: (1 - lean) * own.get(name, absent) + lean * other.get(name, absent) for name in own.keys() | other.keys()
     }
 
 
@@ -180,9 +176,7 @@ def _tables(plan: list[_Recording]) -> dict[str, str]:
         "evaluate": test,
     }
     tables = {
-        f"evaluation_setup/fold1_{part}.csv": _table(
-            (*media, label), ((r.audio, r.video, r.scene) for r in rows)
-        )
+        f"evaluation_setup/fold1_{part}.csv": _table((*media, label), ((r.audio, r.video, r.scene) for r in rows))
         for part, rows in labelled.items()
     }
     tables["evaluation_setup/fold1_test.csv"] = _table(media, ((r.audio, r.video) for r in test))
@@ -194,9 +188,9 @@ def _tables(plan: list[_Recording]) -> dict[str, str]:
 
 README = """# Toytown
 
-A synthetic data set: every sound and every picture here was computed by `avscene data toytown`; nothing was recorded.
-It has the scenes and the layout of TAU Urban Audio-Visual Scenes 2021 and none of its content. Use it to try a whole
-pipeline without downloads; numbers measured on it say nothing about real places.
+A synthetic data set: every sound and picture here was computed by `avscene data toytown`; nothing was
+recorded. It has the scenes and the layout of TAU Urban Audio-Visual Scenes 2021 and none of its content. Use
+it to try a whole pipeline without downloads; numbers measured on it say nothing about real places.
 
 Settings: {settings}
 """
@@ -213,9 +207,7 @@ def _claim(directory: Path, settings: _Settings) -> None:
     marker, text = directory / MARKER, json.dumps(asdict(settings))
     if marker.is_file():
         if marker.read_text(encoding="utf-8") != text:
-            raise DataError(
-                f"{directory} holds a toytown with other settings; choose another directory or remove it"
-            )
+            raise DataError(f"{directory} holds a toytown with other settings; choose another directory or remove it")
         return
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise DataError(f"{directory} is not a toytown and not empty; choose another directory")
@@ -249,7 +241,7 @@ def build_toytown(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the data set. Files that are there already are kept, so an interrupted build resumes and a full one is left.
+    """Write the data set. What is there already is kept: a part-built one resumes, a full one stays.
 
     The tables are written last: a directory with a `meta.csv` has every file that it names.
 

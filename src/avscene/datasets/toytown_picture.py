@@ -1,7 +1,7 @@
 """A recipe of amounts to a panorama: the views of toytown, painted back to front.
 
-A recipe maps parts of a view to amounts in [0, 1]. Two scenes that look alike have recipes over the same parts, and a
-blend of their recipes is a scene between them. `toytown_film` takes the panorama and films it.
+A recipe maps parts of a view to amounts in [0, 1]. Two scenes that look alike have recipes over the same
+parts, and a blend of their recipes is a scene between them. `toytown_film` takes the panorama and films it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -159,9 +159,9 @@ def _trees(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
                 34 * size,
                 np.array([0.3, 0.2, 0.12]) * day,
             )
-            for _ in range(14):
+            for x, y in own.normal((left, foot - 38 * size), 9 * size, (14, 2)):
                 leaf = np.array([0.16 * hue, 0.42, 0.12]) * own.uniform(0.6, 1.3) * day
-                disc(canvas, *own.normal((left, foot - 38 * size), 9 * size), 7 * size, 6 * size, leaf)
+                disc(canvas, x, y, 7 * size, 6 * size, leaf)
 
 
 def _shops(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
@@ -216,7 +216,7 @@ PAINTERS: tuple[Painter, ...] = (
 
 
 def paint_panorama(recipe: Recipe, place: Generator) -> FloatArray:
-    """(`HEIGHT`, `PANORAMA`, 3) in [0, 1]: what stands around the camera; `place` fixes layout and materials."""
+    """(`HEIGHT`, `PANORAMA`, 3) in [0, 1]: what is around the camera; `place` fixes layout and materials."""
     canvas = np.zeros((HEIGHT, PANORAMA, 3), dtype=np.float32)
     for paint, own in zip(PAINTERS, place.spawn(len(PAINTERS)), strict=True):
         paint(canvas, recipe, own)

@@ -57,9 +57,7 @@ def read_delimited(path: str | Path) -> Delimited:
         raise DataError(f"{path}, line {lines[0][0]}: a header and no rows after it")
     for number, cells in lines[1:]:
         if len(cells) != len(columns):
-            raise DataError(
-                f"{path}, line {number}: {len(cells)} columns where the header has {len(columns)}"
-            )
+            raise DataError(f"{path}, line {number}: {len(cells)} columns where the header has {len(columns)}")
     rows = tuple(Row(number, dict(zip(columns, cells, strict=True))) for number, cells in lines[1:])
     return Delimited(path, columns, rows)
 

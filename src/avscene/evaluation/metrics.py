@@ -25,17 +25,13 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 EPSILON = 1e-15
 BINS = 15  # Guo et al. 2017
-TIE_DECIMALS = (
-    12  # confidences that agree to here are one value: sums taken in another order differ in the last bits
-)
+TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in another order differ in the last bits
 
 
 def _validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
     if probabilities.ndim != 2 or truth.ndim != 1 or len(truth) != len(probabilities):
-        raise ValueError(
-            f"truth of shape {truth.shape} does not fit probabilities of shape {probabilities.shape}"
-        )
+        raise ValueError(f"truth of shape {truth.shape} does not fit probabilities of shape {probabilities.shape}")
     if not len(truth):
         raise ValueError("there are no rows to measure")
     if not np.issubdtype(truth.dtype, np.integer):

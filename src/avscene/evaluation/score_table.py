@@ -99,7 +99,5 @@ class ScoreTable:
         found: dict[str, str] = {}
         for name, value in zip(self.filenames, column, strict=True):
             if found.setdefault(name, value) != value:
-                raise DataError(
-                    f"{self.source}: {name!r} has more than one {what}: {found[name]!r} and {value!r}"
-                )
+                raise DataError(f"{self.source}: {name!r} has more than one {what}: {found[name]!r} and {value!r}")
         return tuple(found.values())

@@ -112,9 +112,7 @@ def _probabilities(file: Delimited, row: Row, labels: LabelSet) -> list[float]:
     return values
 
 
-def _refuse_duplicates(
-    file: Delimited, id_column: str, filenames: Sequence[str], starts: FloatArray | None
-) -> None:
+def _refuse_duplicates(file: Delimited, id_column: str, filenames: Sequence[str], starts: FloatArray | None) -> None:
     seen: dict[tuple[str, float | None], int] = {}
     for index, (row, name) in enumerate(zip(file.rows, filenames, strict=True)):
         start = None if starts is None else float(starts[index])
@@ -198,12 +196,8 @@ def with_truth(table: ScoreTable, path: str | Path) -> ScoreTable:
     names = [name for name in ("path", "filename_audio", "filename_video") if name in file.columns]
     label = next((name for name in ("label", "scene_label") if name in file.columns), None)
     if not names or label is None:
-        raise DataError(
-            f"{path}, line 1: no columns path,label (nor filename_audio, filename_video, scene_label)"
-        )
-    known: dict[
-        str, dict[str, Row]
-    ] = {}  # key of a name -> the labels that claim it, each with its first row
+        raise DataError(f"{path}, line 1: no columns path,label (nor filename_audio, filename_video, scene_label)")
+    known: dict[str, dict[str, Row]] = {}  # key of a name -> the labels that claim it, each with its first row
     for row in file.rows:
         for key in {key for name in names for key in _keys(row.cells[name])}:
             known.setdefault(key, {}).setdefault(_text(file, row, label).strip(), row)

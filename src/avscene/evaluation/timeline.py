@@ -78,9 +78,7 @@ def _columns(timeline: Timeline) -> tuple[FloatArray, FloatArray]:
     edges: list[float] = [float(timeline.starts[0])]
     columns: list[FloatArray] = []
     nexts = np.append(timeline.starts[1:], np.inf)
-    for start, end, following, row in zip(
-        timeline.starts, timeline.ends, nexts, timeline.probabilities, strict=True
-    ):
+    for start, end, following, row in zip(timeline.starts, timeline.ends, nexts, timeline.probabilities, strict=True):
         if start > edges[-1] + SAME_TIME:
             edges.append(float(start))
             columns.append(np.full_like(row, np.nan))

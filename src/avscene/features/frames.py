@@ -15,8 +15,8 @@ from avscene.records import ByteArray
 class FrameSpec:
     """How an encoder wants its images. It belongs to the encoder's weights and never changes after them.
 
-    `resize` is the shorter side in pixels after scaling, `size` the side of the square centre crop; `mean` and `std` are
-    per RGB channel on the scale [0, 1].
+    `resize` is the shorter side in pixels after scaling, `size` the side of the square centre crop; `mean` and `std`
+    are per RGB channel on the scale [0, 1].
     """
 
     size: int
@@ -36,4 +36,5 @@ def frames_to_tensor(images: Sequence[ByteArray], spec: FrameSpec) -> Tensor:
             pixels = transforms.resize(pixels, [spec.resize], interpolation=mode, antialias=True)
         crops.append(transforms.center_crop(pixels, [spec.size, spec.size]))
     batch = torch.stack(crops).float().div_(255)
-    return transforms.normalize(batch, list(spec.mean), list(spec.std), inplace=True)
+    normalised: Tensor = transforms.normalize(batch, list(spec.mean), list(spec.std), inplace=True)
+    return normalised

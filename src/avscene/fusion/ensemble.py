@@ -1,8 +1,8 @@
 """Rules that fuse the probabilities of several models, and the fitting of their weights.
 
-Conventions: `scores` is (n_models, n, n_scenes), each row of probabilities summing to 1; a row of NaN says that the model
-did not score it. Every rule drops the missing models of a row and renormalises the rest; where all are missing the
-row stays NaN. `truth` is (n,) scene indices. Weights are fitted on rows that no model was trained on.
+Conventions: `scores` is (n_models, n, n_scenes), each row of probabilities summing to 1; a row of NaN says that the
+model did not score it. Every rule drops the missing models of a row and renormalises the rest; where all are missing
+the row stays NaN. `truth` is (n,) scene indices. Weights are fitted on rows that no model was trained on.
 """
 
 import warnings
@@ -44,7 +44,7 @@ def classwise(scores: FloatArray, weights: FloatArray) -> FloatArray:
 def log_pool(scores: FloatArray, exponents: FloatArray) -> FloatArray:
     """p_c ~ prod_m p_mc^a_m with a_m >= 0: the log-linear opinion pool (Genest & Zidek 1986). Ours for this task.
 
-    Independent evidence multiplies. A model that is alone in a row answers as it is: the exponents were fitted for company.
+    Independent evidence multiplies. A model that is alone in a row answers as it is: exponents are fitted for company.
     """
     logs = np.log(np.maximum(scores, FLOOR))
     alone = (~np.isnan(scores[:, :, :1])).sum(axis=0) == 1

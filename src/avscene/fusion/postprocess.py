@@ -29,7 +29,7 @@ def fit_power(probabilities: FloatArray, truth: IntArray) -> float:
 
 
 def vector(probabilities: FloatArray, scale: FloatArray, bias: FloatArray) -> FloatArray:
-    """log p_c ~ a_c log p_c + b_c with `scale` and `bias` (n_scenes,): vector scaling (Guo et al. 2017)."""
+    """Log p_c ~ a_c log p_c + b_c with `scale` and `bias` (n_scenes,): vector scaling (Guo et al. 2017)."""
     return softmax(np.log(np.maximum(probabilities, FLOOR)) * scale + bias)
 
 

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from avscene.errors import MediaError
-from avscene.records import Modality
+from avscene.records import KIND, Modality
 
 # Only these demuxers may look at a file. Absent on purpose are those that follow what a file names (hls,
 # dash, concat, sdp, image2 and its patterns, imf ...), those that open devices or run scripts (lavfi, avs,
@@ -23,12 +23,16 @@ FORMATS = (
     "tiff_pipe,jpegxl_pipe,jpegxl_anim,j2k_pipe,pbm_pipe,pgm_pipe,ppm_pipe,pam_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,"
     "exr_pipe,hdr_pipe,dds_pipe,pcx_pipe,psd_pipe"
 )
-MAX_PIXELS = (
-    2**27
-)  # of one image, 0.4 GB as RGB: more than any camera's, less than a hostile header can claim
+MAX_PIXELS = 2**27  # of one image, 0.4 GB as RGB: more than any camera's, less than a hostile header can claim
 HEAD = 2**20  # bytes read to explain why a file cannot be opened
 
-KIND: dict[Modality, str] = {"audio": "sound", "video": "picture"}
+# Decoders that everyday files need; a PyAV built without one cannot read them.
+EVERYDAY_DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg", "png", "aac", "mp3", "opus", "flac", "pcm_s16le")
+
+
+def decoders_missing() -> list[str]:
+    """Those of EVERYDAY_DECODERS that this PyAV lacks."""
+    return [name for name in EVERYDAY_DECODERS if name not in av.codecs_available]
 
 
 def open_container(path: Path) -> InputContainer:
@@ -156,9 +160,7 @@ def _format(stream: Stream) -> str:
 
 def lacks(container: InputContainer, path: Path) -> MediaError:
     """The error that says what a file without a usable stream holds instead."""
-    held = [
-        stream for stream in (*container.streams.audio, *container.streams.video) if not _decodable(stream)
-    ]
+    held = [stream for stream in (*container.streams.audio, *container.streams.video) if not _decodable(stream)]
     if held:
         kinds = " and ".join(sorted({KIND[s.type] for s in held if s.type in ("audio", "video")}))
         return MediaError(f"{path}: its {kinds} cannot be decoded: {_unknown_codec(path, container)}")

@@ -289,11 +289,5 @@ class MediaFile:
         kinds = " and ".join(KIND[modality] for modality in modalities)
         damaged = sum(reader.damaged for reader in self._readers)
         encrypted = any(is_encrypted(stream) for stream in self.streams.values())
-        cause = (
-            "it is encrypted"
-            if encrypted
-            else f"{damaged} damaged packets"
-            if damaged
-            else "it holds no data"
-        )
+        cause = "it is encrypted" if encrypted else f"{damaged} damaged packets" if damaged else "it holds no data"
         return MediaError(f"{self.path}: its {kinds} cannot be decoded: {cause}")

@@ -113,13 +113,9 @@ def _checked(path: Path, frames: Iterable[ByteArray]) -> Iterator[ByteArray]:
     for index, pixels in enumerate(frames):
         shape = shape or pixels.shape
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise DataError(
-                f"cannot write {path}: frame {index} is {pixels.dtype} {pixels.shape}, not uint8 (h, w, 3)"
-            )
+            raise DataError(f"cannot write {path}: frame {index} is {pixels.dtype} {pixels.shape}, not uint8 (h, w, 3)")
         if pixels.shape != shape or shape[0] % 2 or shape[1] % 2:
-            raise DataError(
-                f"cannot write {path}: frame {index} is {pixels.shape[:2]}; all frames need one even size"
-            )
+            raise DataError(f"cannot write {path}: frame {index} is {pixels.shape[:2]}; all frames need one even size")
         yield pixels
     if shape is None:
         raise DataError(f"cannot write {path}: no frames")

@@ -41,7 +41,7 @@ class Renderer:
             format="rgb24",
             interpolation="BICUBIC",
         )
-        return upright(small.to_ndarray(), image)
+        return upright(np.asarray(small.to_ndarray(), np.uint8), image)
 
 
 def upright(pixels: ByteArray, image: av.VideoFrame) -> ByteArray:

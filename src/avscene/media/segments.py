@@ -83,9 +83,7 @@ class Recording:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know of; grows while segments are read."""
-        return tuple(
-            dict.fromkeys(w for ws in (*(f.warnings for f in self._files), self._warnings) for w in ws)
-        )
+        return tuple(dict.fromkeys(w for ws in (*(f.warnings for f in self._files), self._warnings) for w in ws))
 
     def segments(self, sampling: Sampling) -> Iterator[Segment]:
         """The segments in order, each as soon as it is complete. Once per recording.

@@ -9,9 +9,7 @@ import soxr
 
 Samples = npt.NDArray[np.float32]
 
-TOLERANCE = (
-    0.05  # seconds by which sound may stray from its timestamps before it is moved; containers round to ms
-)
+TOLERANCE = 0.05  # seconds by which sound may stray from its timestamps before it is moved; containers round to ms
 
 
 def mono(frame: av.AudioFrame) -> Samples:
@@ -19,9 +17,7 @@ def mono(frame: av.AudioFrame) -> Samples:
     raw: npt.NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:  # interleaved: one row of n_samples x n_channels
         raw = raw.reshape(-1, frame.layout.nb_channels).T
-    mean = raw.mean(
-        axis=0, dtype=np.float32 if raw.dtype.itemsize <= 2 or raw.dtype == np.float32 else np.float64
-    )
+    mean = raw.mean(axis=0, dtype=np.float32 if raw.dtype.itemsize <= 2 or raw.dtype == np.float32 else np.float64)
     if raw.dtype == np.uint8:
         mean = (mean - 128) / 128
     elif raw.dtype.kind == "i":

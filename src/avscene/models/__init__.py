@@ -15,15 +15,29 @@ class SceneModel(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the model is called in predictions."""
+        ...
+
     @property
-    def labels(self) -> LabelSet: ...
+    def labels(self) -> LabelSet:
+        """The scenes it answers in."""
+        ...
+
     @property
-    def needs(self) -> Modality: ...
+    def needs(self) -> Modality:
+        """The modality it looks at or listens to."""
+        ...
+
     @property
-    def sample_rate(self) -> int | None: ...
+    def sample_rate(self) -> int | None:
+        """Hz of the waveforms wanted, if any."""
+        ...
+
     @property
-    def frame_size(self) -> int | None: ...
+    def frame_size(self) -> int | None:
+        """Shorter side of the frames wanted in pixels, if any."""
+        ...
 
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes); a row of NaN where a segment lacks the needed modality."""

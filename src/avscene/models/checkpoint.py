@@ -1,7 +1,7 @@
 """Checkpoints: a directory that says everything about itself and is loaded by its path alone.
 
-`model.safetensors` holds the heads, `config.json` labels, front ends, fusion, training and metrics, `README.md` the model
-card. `config.json` carries the checksum of the weights and one of itself: a changed byte in either is an error.
+`model.safetensors` holds the heads, `config.json` labels, front ends, fusion, training and metrics, `README.md` the
+model card. `config.json` carries the checksum of the weights and one of itself: a changed byte in either is an error.
 """
 
 import hashlib
@@ -26,7 +26,6 @@ from avscene.models.device import Runtime
 from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder
 from avscene.records import FloatArray
 
-FORMAT = "avscene-checkpoint/1"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
@@ -62,7 +61,7 @@ class FusionPart(_Part):
 class Config(_Part):
     """What `config.json` holds."""
 
-    format: Literal["avscene-checkpoint/1"] = FORMAT
+    format: Literal["avscene-checkpoint/1"] = "avscene-checkpoint/1"
     name: str
     recipe: str
     labels: tuple[str, ...]
@@ -165,11 +164,15 @@ def _read_config(directory: Path) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "the file"
-        raise CheckpointError(f"{path}: {where}: {first['msg']}; the checkpoint is damaged or of another version") from error
+        raise CheckpointError(
+            f"{path}: {where}: {first['msg']}; the checkpoint is damaged or of another version"
+        ) from error
     if not config.is_intact():
         raise CheckpointError(f"{path}: was changed after it was written (SHA-256); train again or restore it")
     if config.encoder_sha256 != efficientnet_lite.SHA256:
-        raise CheckpointError(f"{path}: was trained on another encoder (SHA-256 {config.encoder_sha256[:12]}...); train again")
+        raise CheckpointError(
+            f"{path}: was trained on another encoder (SHA-256 {config.encoder_sha256[:12]}...); train again"
+        )
     return config
 
 

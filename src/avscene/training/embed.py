@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]  # recordings done, recordings in all
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
-    """Segments of a data set as rows: `by_encoder` maps a name to embeddings (n, size), NaN where a modality is missing.
+    """Segments of a data set as rows: `by_encoder` maps a name to embeddings (n, size), NaN where there are none.
 
     `examples` holds each row's recording and `starts` (n,) its time in seconds; `failures` what could not be read.
     """
@@ -45,7 +45,10 @@ class Embeddings:
 
 
 def embed_dataset(
-    data: DataSet, encoders: Mapping[str, SegmentEncoder], sampling: Sampling, progress: Progress | None = None
+    data: DataSet,
+    encoders: Mapping[str, SegmentEncoder],
+    sampling: Sampling,
+    progress: Progress | None = None,
 ) -> Embeddings:
     """Embed every segment of every recording. One that cannot be decoded is left out and reported.
 

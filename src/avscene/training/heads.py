@@ -22,7 +22,7 @@ _MAX_STEPS = 40  # of L-BFGS, for each ridge, started where the stronger ridge b
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedHead:
-    """A head trained on all rows, and `out_of_fold` (n, n_scenes): what heads that had not seen a row's group said of it.
+    """A head trained on all rows, and `out_of_fold` (n, n_scenes): what heads that had not seen a row's group said.
 
     `temperature` was fitted on the latter and is part of both.
     """

@@ -35,7 +35,7 @@ FUSED = "fused"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What training left: the checkpoint's directory, its out-of-fold metrics by table name, and what it could not read."""
+    """What training left: the checkpoint, its out-of-fold metrics by table name, and what could not be read."""
 
     directory: Path
     metrics: Mapping[str, Mapping[str, Any]]
@@ -43,7 +43,13 @@ class Run:
 
 
 def train_fast(
-    data: DataSet, output: Path, *, holdout: str | None, hop: float, runtime: Runtime, progress: Progress | None = None
+    data: DataSet,
+    output: Path,
+    *,
+    holdout: str | None,
+    hop: float,
+    runtime: Runtime,
+    progress: Progress | None = None,
 ) -> Run:
     """Train recipe `fast` on `data` and write the checkpoint `output`.
 
@@ -56,7 +62,10 @@ def train_fast(
     """
     checkpoint.check_free(output)
     labels = data.labels
-    encoders: dict[str, SegmentEncoder] = {"audio": SoundEncoder(SOUND, runtime), "video": PictureEncoder(FRAMES, runtime)}
+    encoders: dict[str, SegmentEncoder] = {
+        "audio": SoundEncoder(SOUND, runtime),
+        "video": PictureEncoder(FRAMES, runtime),
+    }
     sampling = Sampling(hop=hop, sample_rate=SOUND.sample_rate, frame_size=FRAMES.resize)
     rows = embed_dataset(data, encoders, sampling, progress)
     _check_scenes(data, rows, labels)
@@ -71,7 +80,9 @@ def train_fast(
     tables = _tables(rows, labels, {name: fitted.out_of_fold for name, fitted in heads.items()}, exponents)
     metrics = {name: evaluate(table).to_dict() for name, table in tables.items()}
     config = _config(labels, hop, heads, exponents, _provenance(data, rows, holdout), metrics)
-    checkpoint.save_checkpoint(output, config, {name: fitted.head for name, fitted in heads.items()}, model_card(config))
+    checkpoint.save_checkpoint(
+        output, config, {name: fitted.head for name, fitted in heads.items()}, model_card(config)
+    )
     for name, table in tables.items():
         write_table(output / VALIDATION / f"{name}.tsv", table)
     return Run(output, metrics, rows.failures)
@@ -128,7 +139,8 @@ def _config(
         fusion=checkpoint.FusionPart(exponents=dict(zip(heads, map(float, exponents), strict=True))),
         training={**training, "heads": fitted},
         metrics=metrics,
-        versions={name: version(name) for name in ("avscene", "torch", "timm", "av")} | {"python": platform.python_version()},
+        versions={name: version(name) for name in ("avscene", "torch", "timm", "av")}
+        | {"python": platform.python_version()},
     )
 
 
@@ -144,7 +156,16 @@ def _provenance(data: DataSet, rows: Embeddings, holdout: str | None) -> dict[st
     }
 
 
-def train(recipe: str, data: DataSet, output: Path, *, holdout: str | None, hop: float, runtime: Runtime, progress: Progress | None = None) -> Run:
+def train(
+    recipe: str,
+    data: DataSet,
+    output: Path,
+    *,
+    holdout: str | None,
+    hop: float,
+    runtime: Runtime,
+    progress: Progress | None = None,
+) -> Run:
     """Train by the name of a recipe.
 
     Raises:

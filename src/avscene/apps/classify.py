@@ -1,0 +1,143 @@
+"""Many files through one system: predictions written as they come, failures told, nothing lost."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from avscene.apps import formats, timeline
+from avscene.apps.formats import Format, Outcome
+from avscene.apps.output import Sink
+from avscene.errors import AvsceneError, UsageError
+from avscene.pipeline import System
+from avscene.records import Failure
+
+ALL_GOOD, ALL_FAILED, SOME_FAILED = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The format of the results and where they go (None: standard output)."""
+
+    format: Format
+    output: Path | None
+
+    def check(self, n_inputs: int) -> None:
+        """Make sure that the results of `n_inputs` files have a place to go.
+
+        Raises:
+            UsageError: several subtitle files are to go into one.
+        """
+        in_folder = self.output is not None and self.output.is_dir()
+        if self.format in formats.SINGLE and n_inputs > 1 and not in_folder:
+            raise UsageError(
+                f"--format {self.format} of {n_inputs} files needs --output FOLDER, a folder that is there"
+            )
+
+    def single(self, source: str) -> Path | None:
+        """The file for one recording of a format that holds one: in the folder, or the output itself."""
+        if self.output is None or not self.output.is_dir():
+            return self.output
+        return self.output / (Path(source).name + formats.SUFFIXES[self.format])
+
+
+def classify_all(
+    system: System,
+    inputs: Sequence[str | Failure],
+    destination: Destination,
+    *,
+    hop: float | None,
+    keyframes: bool,
+) -> int:
+    """Classify every input and write each result at once; the exit code tells whether all, some or none failed."""
+    failed = 0
+    with ExitStack() as stack:
+        writer = stack.enter_context(_Writer(destination, len(inputs)))
+        progress = stack.enter_context(progress_bar())
+        task = progress.add_task("", total=len(inputs))
+        for item in inputs:
+            name = item if isinstance(item, str) else item.source
+            progress.update(task, description=Path(name).name)
+            outcome = item if isinstance(item, Failure) else _classify(system, item, hop, keyframes)
+            if isinstance(outcome, Failure):
+                failed += 1
+                progress.console.print(f"avscene: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
+            writer.write(outcome)
+            progress.advance(task)
+    return ALL_GOOD if not failed else ALL_FAILED if failed == len(inputs) else SOME_FAILED
+
+
+def _classify(system: System, path: str, hop: float | None, keyframes: bool) -> Outcome:
+    try:
+        return system.classify(path, hop=hop, keyframes=keyframes)
+    except AvsceneError as error:
+        return Failure(path, error)
+
+
+def progress_bar() -> Progress:
+    """A progress bar on standard error, drawn on a terminal only."""
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+class _Writer:
+    """Outcomes to their destination as they come; a context manager. Several outcomes make one JSON list."""
+
+    def __init__(self, destination: Destination, n_inputs: int) -> None:
+        self._to = destination
+        self._is_list = destination.format == "json" and n_inputs > 1
+        self._sink = None if destination.format in formats.SINGLE else Sink(destination.output)
+        self._written = 0
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sink is None:
+            return
+        if self._is_list:
+            self._sink.write("\n]\n" if self._written else "[]\n")
+        self._sink.__exit__(kind, error, trace)
+
+    def write(self, outcome: Outcome) -> None:
+        text = self._text(outcome)
+        if text is None:
+            return
+        if self._sink is None:
+            with Sink(self._to.single(outcome.source)) as sink:
+                sink.write(text)
+        else:
+            self._sink.write(text)
+        self._written += 1
+
+    def _text(self, outcome: Outcome) -> str | None:
+        """The outcome in the format asked for; None for a failure in a format that has no place for it."""
+        match self._to.format:
+            case "jsonl":
+                return formats.jsonl(outcome)
+            case "json":
+                before = "" if not self._is_list else ",\n" if self._written else "[\n"
+                return before + formats.json_text(outcome) + ("" if self._is_list else "\n")
+        if isinstance(outcome, Failure):
+            return None
+        match self._to.format:
+            case "csv" | "tsv" as kind:
+                delimiter = "," if kind == "csv" else "\t"
+                return formats.separated(outcome, delimiter=delimiter, header=not self._written)
+            case "table":
+                return timeline.rendered(outcome, coloured=self._to.output is None and sys.stdout.isatty())
+            case kind:
+                return formats.SINGLE[kind](outcome)
