@@ -16,7 +16,7 @@ SIZES = [(300, 400), (400, 300), (1080, 1920), (257, 256), (256, 700), (256, 256
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A smooth scene with edges and some noise, uint8 (h, w, 3)."""
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     random = np.random.default_rng(seed)
     waves = [np.sin(12 * x + 3 * y + c) * np.cos(7 * y - c) + 0.6 * ((x > 0.4 + 0.1 * c) & (y > 0.3)) for c in range(3)]
     pixels = 110 + 70 * np.stack(waves, axis=2) + random.normal(0, 6, (height, width, 3))

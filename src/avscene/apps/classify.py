@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from avscene.apps import formats, timeline
 from avscene.apps.formats import Format, Outcome
-from avscene.apps.output import Sink
+from avscene.apps.output import Sink, is_folder, printable
 from avscene.errors import AvsceneError, UsageError
 from avscene.pipeline import System
 from avscene.records import Failure
@@ -33,7 +33,7 @@ class Destination:
         Raises:
             UsageError: several subtitle files are to go into one.
         """
-        in_folder = self.output is not None and self.output.is_dir()
+        in_folder = self.output is not None and is_folder(self.output)
         if self.format in formats.SINGLE and n_inputs > 1 and not in_folder:
             raise UsageError(
                 f"--format {self.format} of {n_inputs} files needs --output FOLDER, a folder that is there"
@@ -41,9 +41,24 @@ class Destination:
 
     def single(self, source: str) -> Path | None:
         """The file for one recording of a format that holds one: in the folder, or the output itself."""
-        if self.output is None or not self.output.is_dir():
+        if self.output is None or not is_folder(self.output):
             return self.output
         return self.output / (Path(source).name + formats.SUFFIXES[self.format])
+
+    def check_apart(self, sources: Sequence[str]) -> None:
+        """Make sure that no two recordings would have their subtitles in the same file.
+
+        Raises:
+            UsageError: two would.
+        """
+        if self.format not in formats.SINGLE or self.output is None:
+            return
+        owners: dict[Path | None, str] = {}
+        for source in sources:
+            file = self.single(source)
+            owner = owners.setdefault(file, source)
+            if owner != source:
+                raise UsageError(f"{owner} and {source} would both be written to {file}; name them in separate runs")
 
 
 def classify_all(
@@ -55,6 +70,7 @@ def classify_all(
     keyframes: bool,
 ) -> int:
     """Classify every input and write each result at once; the exit code tells whether all, some or none failed."""
+    destination.check_apart([item for item in inputs if isinstance(item, str)])
     failed = 0
     with ExitStack() as stack:
         writer = stack.enter_context(_Writer(destination, len(inputs)))
@@ -62,11 +78,12 @@ def classify_all(
         task = progress.add_task("", total=len(inputs))
         for item in inputs:
             name = item if isinstance(item, str) else item.source
-            progress.update(task, description=Path(name).name)
+            progress.update(task, description=printable(Path(name).name))
             outcome = item if isinstance(item, Failure) else _classify(system, item, hop, keyframes)
             if isinstance(outcome, Failure):
                 failed += 1
-                progress.console.print(f"avscene: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
+                line = printable(f"avscene: {outcome.error}")
+                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
             writer.write(outcome)
             progress.advance(task)
     return ALL_GOOD if not failed else ALL_FAILED if failed == len(inputs) else SOME_FAILED
@@ -108,8 +125,8 @@ class _Writer:
     ) -> None:
         if self._sink is None:
             return
-        if self._is_list:
-            self._sink.write("\n]\n" if self._written else "[]\n")
+        if self._is_list and (kind is None or (issubclass(kind, KeyboardInterrupt) and self._written)):
+            self._sink.write("\n]\n")  # several inputs have several outcomes: at least one was written
         self._sink.__exit__(kind, error, trace)
 
     def write(self, outcome: Outcome) -> None:

@@ -59,7 +59,7 @@ def separated(prediction: Prediction, *, delimiter: str, header: bool) -> str:
     for segment in prediction.segments:
         values = [f"{value:.9g}" for value in segment.probabilities]
         scene = names[int(segment.probabilities.argmax())]
-        writer.writerow([prediction.source, f"{segment.start:.6g}", scene, *values])
+        writer.writerow([prediction.source, f"{segment.start:.10g}", scene, *values])
     return text.getvalue()
 
 

@@ -23,6 +23,8 @@ def expand(arguments: Sequence[str]) -> list[str | Failure]:
             found += _files(argument)
         except MediaError as error:
             found.append(Failure(argument, error))
+        except OSError:
+            found.append(argument)  # a name too long, a folder or list that may not be read: opening it says so
     return found
 
 
@@ -41,13 +43,19 @@ def _files(argument: str) -> list[str]:
 
 
 def _in_folder(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.rglob("*") if is_media(path) and path.is_file())
+    """Media files at any depth, but for hidden ones: what a Mac leaves as `._a.mp4` is no film."""
+    found = (path for path in folder.rglob("*") if is_media(path) and path.is_file())
+    return sorted(str(path) for path in found if not _is_hidden(path.relative_to(folder)))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _listed(name: str, content: bytes) -> list[str]:
     if b"\0" in content:
         raise MediaError(f"{name}: is no list of paths, one on each line")
-    lines = content.decode("utf-8-sig", errors="surrogateescape").splitlines()
+    lines = content.decode("utf-8-sig", errors="surrogateescape").split("\n")
     return _required(list(_paths(lines)), f"{name}: lists no paths")
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from avscene.apps.formats import stretches
+from avscene.apps.output import printable
 from avscene.records import Prediction
 
 # Distinct on dark and light backgrounds; scenes beyond them take colours again from the first.
@@ -36,12 +37,12 @@ def rendered(prediction: Prediction, *, coloured: bool) -> str:
     console = Console(file=text, width=width, force_terminal=coloured, color_system="standard" if coloured else None)
     console.print(_headline(prediction), soft_wrap=True)
     console.print(Padding(_body(prediction, coloured=coloured), (0, 0, 1, 2)))
-    return text.getvalue()
+    return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines())
 
 
 def _headline(prediction: Prediction) -> Text:
     has = [name for name, key in (("sound", "audio"), ("picture", "video")) if prediction.modalities[key]]  # type: ignore[index]
-    line = Text(prediction.source, style="bold")
+    line = Text(printable(prediction.source), style="bold")
     line.append(f"  {clock(prediction.duration)}  ", style="dim")
     line.append(f"{prediction.scene} {prediction.score:.0%}", style=f"bold {_colour(prediction, prediction.scene)}")
     return line.append(f"  ({prediction.system}; {' and '.join(has)})", style="dim")
@@ -49,10 +50,11 @@ def _headline(prediction: Prediction) -> Text:
 
 def _body(prediction: Prediction, *, coloured: bool) -> Group:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    tenths = any(segment.start % 1 for segment in prediction.segments)  # a hop of half a second, say
     for stretch in stretches(prediction):
         colour = _colour(prediction, stretch.scene)
         table.add_row(
-            f"{clock(stretch.start)} - {clock(stretch.end)}",
+            f"{clock(stretch.start, tenths=tenths)} - {clock(stretch.end, tenths=tenths)}",
             Text(stretch.scene, style=colour),
             Bar(1.0, 0, stretch.score, width=_BAR, color=colour),
             f"{stretch.score:.0%}",
@@ -78,8 +80,10 @@ def _colour(prediction: Prediction, scene: str) -> str:
     return _COLOURS[prediction.labels.index(scene) % len(_COLOURS)]
 
 
-def clock(seconds: float) -> str:
-    """`m:ss`, or `h:mm:ss` from an hour on."""
-    minutes, rest = divmod(round(seconds), 60)
+def clock(seconds: float, *, tenths: bool = False) -> str:
+    """`m:ss`, or `h:mm:ss` from an hour on; with `tenths` `m:ss.t`."""
+    whole, tenth = divmod(round(seconds * 10), 10) if tenths else (round(seconds), 0)
+    minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    text = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{text}.{tenth}" if tenths else text

@@ -1,6 +1,8 @@
 """A folder per class, or a `meta.csv` with path and label: a user's own data set."""
 
 import csv
+import io
+from collections.abc import Iterable
 from pathlib import Path
 
 from avscene.datasets.split import DataSet, Example, is_media
@@ -67,13 +69,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError(f"{path}: is not UTF-8 text") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    reader = csv.DictReader(text.splitlines())
-    columns = [column.strip() for column in reader.fieldnames or ()]
-    for column in REQUIRED:
-        if column not in columns:
-            raise DataError(
-                f"{path}: has no column {column!r}; its first line must name path,label[,group][,split|fold]"
-            )
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    columns = _columns(path, reader.fieldnames or ())
     rows = []
     for row in reader:
         if None in row or None in row.values():
@@ -86,6 +83,19 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 raise DataError(f"{path}, line {reader.line_num}: {column} is empty")
         rows.append((reader.line_num, values))
     return rows
+
+
+def _columns(path: Path, header: Iterable[str]) -> list[str]:
+    columns = [column.strip() for column in header]
+    for column in REQUIRED:
+        if column not in columns:
+            raise DataError(
+                f"{path}: has no column {column!r}; its first line must name path,label[,group][,split|fold]"
+            )
+    for column in columns:
+        if columns.count(column) > 1:
+            raise DataError(f"{path}: column {column!r} is given twice")
+    return columns
 
 
 def _check_split(data: DataSet) -> None:

@@ -61,8 +61,8 @@ class Example:
     """One labelled recording.
 
     `name` is how tables call it: its path relative to the data set. `sound` is a separate file with its sound.
-    Recordings of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns` holds what
-    else the data set says, such as `split` or `fold`.
+    Recordings of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns`
+    holds what else the data set says, such as `split` or `fold`.
     """
 
     name: str

@@ -27,7 +27,11 @@ def read_tau(meta: Path) -> DataSet:
     root = meta.parent
     splits = _splits(root / "evaluation_setup")
     examples = []
+    seen: dict[str, int] = {}
     for line, row in _rows(meta):
+        first = seen.setdefault(row["filename_video"], line)
+        if first != line:
+            raise DataError(f"{meta}, line {line}: {row['filename_video']} is already on line {first}")
         sound, picture = root / row["filename_audio"], root / row["filename_video"]
         for path in (sound, picture):
             if not path.is_file():

@@ -36,9 +36,10 @@ def product(scores: FloatArray) -> FloatArray:
 def classwise(scores: FloatArray, weights: FloatArray) -> FloatArray:
     """p_c ~ sum_m w_mc p_mc with one confidence (n_models, n_scenes) per model and class: the seed's rule.
 
-    The seed says "class-wise confidences" and no more; that they are precisions is our reconstruction.
+    The seed says "class-wise confidences" and no more; that they are precisions is our reconstruction. A model that is
+    alone in a row answers as it is.
     """
-    return normalised(_sum(scores * weights[:, None, :], scores))
+    return normalised(_sum(scores * _in_company(weights[:, None, :], scores), scores))
 
 
 def log_pool(scores: FloatArray, exponents: FloatArray) -> FloatArray:
@@ -47,9 +48,7 @@ def log_pool(scores: FloatArray, exponents: FloatArray) -> FloatArray:
     Independent evidence multiplies. A model that is alone in a row answers as it is: exponents are fitted for company.
     """
     logs = np.log(np.maximum(scores, FLOOR))
-    alone = (~np.isnan(scores[:, :, :1])).sum(axis=0) == 1
-    powers = np.where(alone[None], 1.0, exponents[:, None, None])
-    return softmax(_sum(powers * logs, scores))
+    return softmax(_sum(_in_company(exponents[:, None, None], scores) * logs, scores))
 
 
 def fit_classwise(scores: FloatArray, truth: IntArray) -> FloatArray:
@@ -68,8 +67,14 @@ def fit_classwise(scores: FloatArray, truth: IntArray) -> FloatArray:
 
 
 def fit_log_pool(scores: FloatArray, truth: IntArray) -> FloatArray:
-    """Exponents (n_models,) >= 0 of least log loss over the rows that every model scored; a convex problem."""
+    """Exponents (n_models,) >= 0 of least log loss over the rows that every model scored; a convex problem.
+
+    Equal ones that sum to 1 where there is no such row.
+    """
+    start = np.full(len(scores), 1 / len(scores))
     complete = ~np.isnan(scores).any(axis=(0, 2))
+    if not complete.any():
+        return start
     logs = np.log(np.maximum(scores[:, complete], FLOOR))
     known = truth[complete]
     rows = np.arange(len(known))
@@ -80,7 +85,6 @@ def fit_log_pool(scores: FloatArray, truth: IntArray) -> FloatArray:
         gradient = expected - logs[:, rows, known].mean(axis=1)
         return float(-np.log(np.maximum(pooled[rows, known], 1e-300)).mean()), gradient
 
-    start = np.full(len(scores), 1 / len(scores))
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores))
     return np.asarray(found.x)
 
@@ -109,6 +113,12 @@ def normalised(values: FloatArray) -> FloatArray:
 def softmax(logits: FloatArray) -> FloatArray:
     """Rows (n, n_scenes) of probabilities; NaN rows stay NaN."""
     return normalised(np.exp(logits - logits.max(axis=1, keepdims=True)))
+
+
+def _in_company(weights: FloatArray, scores: FloatArray) -> FloatArray:
+    """The weights of models, made 1 in the rows where only one model scored."""
+    alone = (~np.isnan(scores[:, :, :1])).sum(axis=0) == 1
+    return np.where(alone[None], 1.0, weights)
 
 
 def _sum(values: FloatArray, scores: FloatArray) -> FloatArray:

@@ -12,9 +12,9 @@ import av
 from av.stream import Discard, Stream
 
 from avscene.errors import MediaError
-from avscene.media.container import KIND, MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
+from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
 from avscene.media.sound import Samples, mono
-from avscene.records import Modality
+from avscene.records import KIND, Modality
 
 # A forward jump of more than this (seconds) is a broken clock, not a pause; so is a backward one of more than
 # BACKWARD.

@@ -9,10 +9,10 @@ import av
 
 from avscene.errors import MediaError
 from avscene.media.assembly import Assembler, Sampling
-from avscene.media.container import KIND, reason
+from avscene.media.container import reason
 from avscene.media.decode import MediaFile, Passed, Picture, Piece, Reading, Sound
 from avscene.media.picture import Renderer
-from avscene.records import ByteArray, Modality, Segment
+from avscene.records import KIND, ByteArray, Modality, Segment
 
 __all__ = ["Recording", "Sampling"]
 

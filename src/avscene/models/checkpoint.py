@@ -144,7 +144,8 @@ def load_checkpoint(directory: Path, runtime: Runtime) -> tuple[Config, tuple[Fr
         else:
             encoder = SoundEncoder(part.log_mel, runtime)
         weight, bias = tensors.get(f"{part.name}.weight"), tensors.get(f"{part.name}.bias")
-        if weight is None or bias is None or weight.shape != (encoder.embedding_size, len(labels)):
+        fits = weight is not None and weight.shape == (encoder.embedding_size, len(labels))
+        if weight is None or bias is None or not fits or bias.shape != (len(labels),):
             raise CheckpointError(f"{directory / WEIGHTS}: the head of model {part.name!r} is missing or does not fit")
         models.append(FrozenModel(part.name, labels, encoder, LinearHead(weight, bias)))
     return config, tuple(models)

@@ -30,8 +30,8 @@ and pool were chosen on these same probabilities, so a held-out test is the bett
 
 ## Limits
 
-Probabilities are calibrated for recordings like those of the training data. Log-mel settings, frame size and scaling are
-part of the checkpoint and cannot be changed.
+Probabilities are calibrated for recordings like those of the training data. Log-mel settings, frame size and
+scaling are part of the checkpoint and cannot be changed.
 """
 
 

@@ -1,0 +1,51 @@
+# make demo, make test: each installs what it needs into .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+WRITTEN := src tests tools docs README.md CHANGELOG.md CONTRIBUTING.md
+
+.PHONY: help install demo test slow lock clean
+
+help:
+	@echo "make demo     every stage on a synthetic town, into demo/"
+	@echo "make test     what a change must pass"
+	@echo "make slow     the tests that take minutes"
+	@echo "make install  avscene and its tools into .venv"
+	@echo "make lock     newest versions of everything into constraints.txt"
+	@echo "make clean    remove .venv, demo/ and caches"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	rm -rf demo
+	$(BIN)/avscene demo --output demo
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell --ignore-words-list caf $(WRITTEN)
+	$(BIN)/pytest
+
+slow: install
+	$(BIN)/pytest -m slow
+
+# A fresh environment, without constraints: about 6 GB and a few minutes.
+lock:
+	set -e; venv=$$(mktemp -d); trap 'rm -rf "$$venv" constraints.txt.part' EXIT; \
+	$(PYTHON) -m venv "$$venv"; \
+	"$$venv/bin/pip" install --disable-pip-version-check --no-input '.[dev]'; \
+	head -n 1 constraints.txt > constraints.txt.part; \
+	"$$venv/bin/pip" freeze --all --exclude pip --exclude avscene | LC_ALL=C sort -f >> constraints.txt.part; \
+	mv constraints.txt.part constraints.txt
+
+clean:
+	rm -rf .venv demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,90 @@
+"""Write hand-made predictions in every format: `python tests/golden/regenerate_formats.py [DIR]`.
+
+Run it only when a format changes on purpose, and read the difference before committing it.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from avscene.apps import formats, timeline
+from avscene.apps.formats import Outcome
+from avscene.errors import MediaError
+from avscene.labels import LabelSet
+from avscene.records import Failure, Prediction, SegmentPrediction
+
+HERE = Path(__file__).parent / "formats"
+LABELS = LabelSet(("park", "R&B <club>", "metro_station"))
+
+
+def film() -> Prediction:
+    """Two models, four segments of three stretches, the last one short, past an hour; two warnings."""
+    rows = np.array([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [1 / 3 + 1e-9, 1 / 3, 1 / 3 - 1e-9]])
+    starts, ends = (0.0, 1.0, 2.0, 3661.0), (1.0, 2.0, 3661.0, 3661.5)
+    segments = [
+        SegmentPrediction(start, end, row, {"eye": row, "ear": row[::-1]} if row[0] < 0.7 else {"eye": row})
+        for start, end, row in zip(starts, ends, rows, strict=True)
+    ]
+    warnings = ("no sound in 1 of 4 segments: model ear has no say there", "2 video streams: took #0 (64x48)")
+    has = {"audio": True, "video": True}
+    return Prediction(
+        'dir/a film, "uncut".mp4', 3661.5, "fast", LABELS, has, rows.mean(axis=0), tuple(segments), warnings
+    )
+
+
+def halves() -> Prediction:
+    """A hop of a half and a quarter that no coarse rounding may move; one modality; a name with a tab."""
+    rows = np.array([[0.2, 0.2, 0.6], [0.25, 0.15, 0.6], [0.6, 0.2, 0.2]])
+    spans = ((12345.25, 12345.5), (12345.5, 12345.75), (12345.75, 12346.0))
+    segments = tuple(SegmentPrediction(*span, row, {"ear": row}) for span, row in zip(spans, rows, strict=True))
+    has = {"audio": True, "video": False}
+    return Prediction("tab\there ü.wav", 12346.0, "E9", LABELS, has, rows.mean(axis=0), segments)
+
+
+def photograph() -> Prediction:
+    """No duration."""
+    row = np.array([0.05, 0.05, 0.9])
+    has = {"audio": False, "video": True}
+    segments = (SegmentPrediction(0.0, 0.0, row, {"eye": row}),)
+    return Prediction("snap.png", 0.0, "embedded", LABELS, has, row, segments)
+
+
+PREDICTIONS = {"film": film, "halves": halves, "photograph": photograph}
+
+
+def in_every_format(outcome: Prediction) -> dict[str, str]:
+    """The text of each format by the end of its file name."""
+    return {
+        "json": formats.json_text(outcome) + "\n",
+        "jsonl": formats.jsonl(outcome),
+        "csv": formats.separated(outcome, delimiter=",", header=True),
+        "tsv": formats.separated(outcome, delimiter="\t", header=True),
+        "vtt": formats.webvtt(outcome),
+        "srt": formats.subrip(outcome),
+        "audacity.txt": formats.audacity(outcome),
+        "table.txt": timeline.rendered(outcome, coloured=False),
+    }
+
+
+def regenerate(directory: Path) -> None:
+    """Write every file; the width of the terminal is the usual 80."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "80"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, made in PREDICTIONS.items():
+            for suffix, text in in_every_format(made()).items():
+                (directory / f"{name}.{suffix}").write_text(text, encoding="utf-8", newline="")
+        failure: Outcome = Failure("gone.mp4", MediaError("gone.mp4: not found"))
+        (directory / "failure.json").write_text(formats.json_text(failure) + "\n", encoding="utf-8")
+        (directory / "failure.jsonl").write_text(formats.jsonl(failure), encoding="utf-8")
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+if __name__ == "__main__":
+    regenerate(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)

@@ -1,0 +1,292 @@
+"""Checkpoints: what is written is what is loaded, and nothing that was changed since is loaded at all."""
+
+import json
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from avscene import pipeline
+from avscene.errors import CheckpointError, UsageError
+from avscene.labels import LabelSet
+from avscene.models import checkpoint
+from avscene.models.checkpoint import CARD, CONFIG, WEIGHTS, Config, load_checkpoint, save_checkpoint
+from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAMES
+from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder
+from avscene.pipeline import System
+from avscene.training.card import model_card
+from avscene.training.train import SOUND
+from media_files import write_media
+
+CPU = Runtime.choose("cpu", "float32")
+LABELS = LabelSet(("forest", "kitchen", "street café"))
+EXPONENTS = {"audio": 0.8125, "video": 1.3}
+
+
+def heads(scenes: int = 3) -> dict[str, LinearHead]:
+    random = np.random.default_rng(0)
+    sizes = {"audio": 2432, "video": 1984}
+    return {
+        name: LinearHead(random.normal(0, 0.02, (size, scenes)), random.normal(0, 1, scenes))
+        for name, size in sizes.items()
+    }
+
+
+def config(**changes: object) -> Config:
+    metrics = {name: {"log_loss": 0.5, "accuracy": 0.75, "n": 8} for name in ("audio", "video", "fused")}
+    given: dict[str, object] = {
+        "name": "fast",
+        "recipe": "fast",
+        "labels": LABELS.names,
+        "hop": 1.0,
+        "models": (
+            checkpoint.SoundPart(name="audio", log_mel=SOUND),
+            checkpoint.PicturePart(name="video", frames=FRAMES),
+        ),
+        "fusion": checkpoint.FusionPart(exponents=EXPONENTS),
+        "training": {"data": "meta.csv", "held_out": None, "recordings": 8, "heads": {"audio": {"ridge": 3e-05}}},
+        "metrics": metrics,
+        "versions": {"avscene": "0.1.0"},
+    }
+    return Config(**{**given, **changes})
+
+
+def save(directory: Path, **changes: object) -> Path:
+    made = config(**changes)
+    save_checkpoint(directory, made, heads(), model_card(made))
+    return directory
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return save(tmp_path / "system")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_media(tmp_path_factory.mktemp("film") / "film.mp4", 2.0, fps=8)
+
+
+def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -> None:
+    made = heads()
+    models = (
+        FrozenModel("audio", LABELS, SoundEncoder(SOUND, CPU), made["audio"]),
+        FrozenModel("video", LABELS, PictureEncoder(FRAMES, CPU), made["video"]),
+    )
+    before = System("fast", LABELS, models, np.array(list(EXPONENTS.values()))).classify(film)
+    loaded = pipeline.load(saved, device="cpu", precision="float32")
+    after = loaded.classify(film)
+    assert (loaded.name, loaded.labels, loaded.hop) == ("fast", LABELS, 1.0)
+    assert [model.name for model in loaded.models] == ["audio", "video"]
+    np.testing.assert_allclose(after.probabilities, before.probabilities, atol=1e-5)
+    assert len(after.segments) == len(before.segments) == 2
+    for ours, theirs in zip(after.segments, before.segments, strict=True):
+        assert list(ours.by_model) == ["audio", "video"]
+        for name in EXPONENTS:
+            np.testing.assert_allclose(ours.by_model[name], theirs.by_model[name], atol=1e-5)
+    assert before.probabilities.max() - before.probabilities.min() > 0.05  # else this would prove nothing
+
+
+def test_the_configuration_comes_back_whole(saved: Path) -> None:
+    loaded, _ = load_checkpoint(saved, CPU)
+    blank = {"weights_sha256": "", "config_sha256": ""}
+    assert loaded.model_copy(update=blank) == config()
+
+
+def test_files_of_a_checkpoint(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == [CARD, CONFIG, WEIGHTS]
+    assert [path.name for path in saved.parent.iterdir()] == ["system"]
+    assert oct(saved.stat().st_mode)[-3:] == "755"
+
+
+def test_the_card_holds_labels_and_metrics(saved: Path) -> None:
+    card = (saved / CARD).read_text(encoding="utf-8")
+    assert "forest, kitchen, street café" in card
+    for name in ("audio", "video", "fused"):
+        assert f"| {name} | 0.500 | 0.750 | 8 |" in card
+    assert "- held out: None" in card
+    assert "avscene classify VIDEO --system" in card
+
+
+def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "system").mkdir()
+    save(tmp_path / "system")
+    load_checkpoint(tmp_path / "system", CPU)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "checkpoint"])
+def test_what_is_there_is_not_overwritten(tmp_path: Path, kind: str) -> None:
+    directory = tmp_path / "system"
+    if kind == "file":
+        directory.write_text("mine")
+    elif kind == "folder":
+        directory.mkdir()
+        (directory / "notes.txt").write_text("mine")
+    else:
+        save(directory)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match="system: is there already; name another --output"):
+        save(directory)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))  # smaller than the weights
+    try:
+        with pytest.raises(CheckpointError, match=r"system: cannot be written \(File too large\)"):
+            save(tmp_path / "system")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_parent_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save(tmp_path / "file" / "system")
+
+
+# Damage
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def edit(old: str, new: str) -> Callable[[Path], None]:
+    def change(directory: Path) -> None:
+        text = (directory / CONFIG).read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        (directory / CONFIG).write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a byte of the weights": (lambda path: flip(path / WEIGHTS, -100), rf"{WEIGHTS}: was changed"),
+    "a byte of the weights' header": (lambda path: flip(path / WEIGHTS, 20), rf"{WEIGHTS}: was changed"),
+    "weights cut short": (
+        lambda path: (path / WEIGHTS).write_bytes((path / WEIGHTS).read_bytes()[:-4]),
+        rf"{WEIGHTS}: was changed",
+    ),
+    "no weights": (lambda path: (path / WEIGHTS).unlink(), rf"{WEIGHTS}: cannot be read \(No such file"),
+    "no configuration": (lambda path: (path / CONFIG).unlink(), rf"{CONFIG}: cannot be read \(No such file"),
+    "a digit of an exponent": (edit('"audio": 0.8125', '"audio": 0.8126'), rf"{CONFIG}: was changed"),
+    "a digit of a front end": (edit('"hop_length": 441', '"hop_length": 442'), rf"{CONFIG}: was changed"),
+    "a digit of a metric": (edit('"ridge": 0.00003', '"ridge": 0.00004'), rf"{CONFIG}: was changed"),
+    "a label": (edit('"kitchen"', '"bedroom"'), rf"{CONFIG}: was changed"),
+    "half a configuration": (
+        lambda path: (path / CONFIG).write_bytes((path / CONFIG).read_bytes()[:300]),
+        rf"{CONFIG}: the file: .*damaged or of another version",
+    ),
+    "an empty configuration": (lambda path: (path / CONFIG).write_text(""), rf"{CONFIG}: the file: "),
+    "no text": (lambda path: (path / CONFIG).write_bytes(b"\xff\xfe{}"), rf"{CONFIG}: the file: "),
+    "another version": (edit("avscene-checkpoint/1", "avscene-checkpoint/2"), rf"{CONFIG}: format: .*another version"),
+    "an entry gone": (edit('"recipe": "fast",', ""), rf"{CONFIG}: recipe: Field required"),
+    "an entry too many": (edit('"recipe": "fast",', '"recipe": "fast", "more": 1,'), rf"{CONFIG}: more: Extra"),
+    "a front end that cannot be": (edit('"f_max": 20000.0', '"f_max": 30000.0'), r"does not fit 44100 Hz"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_told_with_the_name_of_the_file(saved: Path, damage: str) -> None:
+    change, message = DAMAGE[damage]
+    change(saved)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        pipeline.load(saved, device="cpu", precision="float32")
+    assert str(saved) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_changed_byte_of_the_configuration_changes_the_system(saved: Path, data: st.DataObject) -> None:
+    content = (saved / CONFIG).read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    changed = data.draw(st.integers(0, 255))
+    intact, _ = load_checkpoint(saved, CPU)
+    (saved / CONFIG).write_bytes(content[:place] + bytes([changed]) + content[place + 1 :])
+    try:
+        told = None
+        loaded = load_checkpoint(saved, CPU)[0]
+    except CheckpointError as error:
+        told = str(error)
+    finally:
+        (saved / CONFIG).write_bytes(content)
+    assert loaded == intact if told is None else CONFIG in told  # white space, say, changes nothing
+
+
+def test_weights_of_another_checkpoint_are_refused(saved: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    made = config()
+    save_checkpoint(other, made, {name: LinearHead(-head.weight, head.bias) for name, head in heads().items()}, "")
+    (saved / WEIGHTS).write_bytes((other / WEIGHTS).read_bytes())
+    with pytest.raises(CheckpointError, match="was changed"):
+        load_checkpoint(saved, CPU)
+
+
+def _without_video() -> dict[str, LinearHead]:
+    return {"audio": heads()["audio"]}
+
+
+def _short_bias() -> dict[str, LinearHead]:
+    made = heads()
+    return {**made, "video": LinearHead(made["video"].weight, made["video"].bias[:1])}
+
+
+def _swapped() -> dict[str, LinearHead]:
+    made = heads()
+    return {"audio": made["video"], "video": made["audio"]}
+
+
+@pytest.mark.parametrize(
+    ("made", "model"),
+    [(lambda: heads(scenes=2), "audio"), (_without_video, "video"), (_short_bias, "video"), (_swapped, "audio")],
+    ids=["too few scenes", "no head", "a bias of another length", "of another encoder"],
+)
+def test_heads_that_do_not_fit_are_refused(
+    tmp_path: Path, made: Callable[[], dict[str, LinearHead]], model: str
+) -> None:
+    save_checkpoint(tmp_path / "system", config(), made(), "")
+    with pytest.raises(CheckpointError, match=rf"{WEIGHTS}: the head of model '{model}' is missing or does not fit"):
+        load_checkpoint(tmp_path / "system", CPU)
+
+
+def test_a_checkpoint_of_another_encoder_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "system", encoder_sha256="0" * 64)
+    with pytest.raises(CheckpointError, match="trained on another encoder"):
+        load_checkpoint(tmp_path / "system", CPU)
+
+
+def test_other_labels_than_its_own_are_refused(saved: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"answers in its own labels \(forest, kitchen, street café\)"):
+        pipeline.load(saved, labels=["forest", "kitchen"])
+    with pytest.raises(CheckpointError, match="its own labels"):
+        pipeline.load(saved, labels=["kitchen", "forest", "street café"])  # the order is part of it
+    assert pipeline.load(saved, labels=list(LABELS)).labels == LABELS
+
+
+def test_prompts_are_refused(saved: Path) -> None:
+    with pytest.raises(UsageError, match="takes no prompts"):
+        pipeline.load(saved, prompts=["raw"])
+
+
+def test_a_directory_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is a directory but no checkpoint"):
+        pipeline.load(tmp_path)
+
+
+def test_the_configuration_is_json_that_a_person_can_read(saved: Path) -> None:
+    content = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
+    assert content["labels"] == list(LABELS)
+    assert content["fusion"] == {"rule": "log-pool", "exponents": EXPONENTS}
+    assert content["models"][0]["log_mel"]["n_mels"] == SOUND.n_mels
+    assert len(content["weights_sha256"]) == len(content["config_sha256"]) == 64

@@ -1,0 +1,225 @@
+"""Laws of the fusion rules, by hypothesis, and of the fitting of their weights, on data whose answer is known."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import optimize
+
+from avscene.evaluation.metrics import log_loss
+from avscene.fusion import ensemble
+from avscene.fusion.ensemble import FLOOR, RULES, classwise, fit_classwise, fit_log_pool, fuse, log_pool, softmax
+
+
+@st.composite
+def opinions(draw, least=1, most=4, missing=True):
+    """Scores (n_models, n, n_scenes), some rows of some models NaN; and weights for each rule."""
+    shape = (draw(st.integers(least, most)), draw(st.integers(1, 6)), draw(st.integers(2, 5)))
+    values = draw(arrays(float, shape, elements=st.floats(0.001, 1)))
+    scores = values / values.sum(axis=2, keepdims=True)
+    if missing:
+        scores[draw(arrays(bool, shape[:2]))] = np.nan
+    weights = {
+        "mean": None,
+        "product": None,
+        "classwise": draw(arrays(float, (shape[0], shape[2]), elements=st.floats(0.05, 1))),
+        "log-pool": draw(arrays(float, shape[0], elements=st.floats(0.1, 2))),
+    }
+    return scores, weights
+
+
+def same(found, expected, tolerance=1e-9):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(opinions())
+def test_rows_sum_to_one_and_rows_that_nobody_scored_stay_missing(rule, drawn) -> None:
+    scores, weights = drawn
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fused = fuse(rule, list(scores), weights[rule])
+    silent = np.isnan(scores).all(axis=(0, 2))
+    assert np.isnan(fused[silent]).all()
+    same(fused[~silent].sum(axis=1), 1)
+    assert (fused[~silent] >= 0).all()
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(opinions(), st.randoms())
+def test_the_order_of_rows_scenes_and_models_changes_nothing(rule, drawn, random) -> None:
+    scores, weights = drawn
+    orders = [random.sample(range(size), size) for size in scores.shape]
+    models, rows, scenes = orders
+    moved = {
+        "classwise": weights["classwise"][np.ix_(models, scenes)],
+        "log-pool": weights["log-pool"][models],
+    }
+    expected = fuse(rule, list(scores), weights[rule])[np.ix_(rows, scenes)]
+    same(fuse(rule, list(scores[np.ix_(*orders)]), moved.get(rule)), expected)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(opinions(most=1))
+def test_one_model_alone_is_itself(rule, drawn) -> None:
+    scores, weights = drawn
+    same(fuse(rule, list(scores), weights[rule]), scores[0])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(opinions(least=2))
+def test_a_missing_model_is_as_good_as_none(rule, drawn) -> None:
+    scores, weights = drawn
+    scores[0] = np.nan
+    rest = None if weights[rule] is None else weights[rule][1:]
+    same(fuse(rule, list(scores), weights[rule]), fuse(rule, list(scores[1:]), rest))
+
+
+@given(opinions(most=1, missing=False), st.floats(0.05, 1))
+def test_a_model_and_its_double_with_shares_of_its_exponent_are_the_model(drawn, share) -> None:
+    scores = drawn[0]
+    same(log_pool(np.concatenate([scores, scores]), np.array([share, 1 - share])), scores[0])
+
+
+@given(opinions(missing=False))
+def test_a_model_of_exponent_zero_has_no_say(drawn) -> None:
+    scores, weights = drawn
+    silenced = np.concatenate([scores, scores[:1]])
+    exponents = np.append(weights["log-pool"], 0)
+    if len(scores) > 1:  # with one model left, its exponent would count beside a silent partner and not alone
+        same(log_pool(silenced, exponents), log_pool(scores, weights["log-pool"]))
+
+
+@given(opinions())
+def test_the_callers_scores_are_not_changed(drawn) -> None:
+    scores, weights = drawn
+    before = scores.copy()
+    for rule in RULES:
+        fuse(rule, list(scores), weights[rule])
+    np.testing.assert_array_equal(scores, before)
+
+
+def test_rules_by_hand() -> None:
+    scores = [np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.5, 0.3]])]
+    same(fuse("mean", scores), [[0.4, 0.4, 0.2]])
+    same(fuse("product", scores), np.array([[12, 15, 3]]) / 30)
+    weights = np.array([[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]])
+    same(fuse("classwise", scores, weights), np.array([[0.6, 0.4, 0.3]]) / 1.3)
+    pooled = np.array([[0.6**2 * 0.2**0.5, 0.3**2 * 0.5**0.5, 0.1**2 * 0.3**0.5]])
+    same(fuse("log-pool", scores, np.array([2.0, 0.5])), pooled / pooled.sum())
+
+
+def test_a_zero_cannot_veto() -> None:
+    fused = fuse("product", [np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])])
+    same(fused, [[0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [("median", "unknown rule 'median'"), ("log-pool", "needs fitted weights"), ("classwise", "needs fitted weights")],
+)
+def test_a_rule_that_cannot_be_applied_is_refused(rule: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fuse(rule, [np.array([[0.5, 0.5]])])
+
+
+def synthetic(exponents, rows=4000, scenes=4, seed=0):
+    """Models' scores (n_models, rows, scenes) and a truth drawn from their log-linear pool under `exponents`."""
+    random = np.random.default_rng(seed)
+    scores = softmax_each(random.normal(0, 1.5, (len(exponents), rows, scenes)))
+    pooled = log_pool(scores, np.asarray(exponents))
+    return scores, (pooled.cumsum(axis=1) > random.random((rows, 1))).argmax(axis=1)
+
+
+def softmax_each(logits):
+    return np.stack([softmax(model) for model in logits])
+
+
+@pytest.mark.parametrize("known", [(1.0, 1.0), (0.5, 1.5), (0.3, 0.6, 1.2)])
+def test_known_exponents_are_found_again(known) -> None:
+    scores, truth = synthetic(known, rows=20_000)
+    same(fit_log_pool(scores, truth), known, tolerance=0.06)
+
+
+def test_a_model_that_misleads_gets_exponent_zero() -> None:
+    random = np.random.default_rng(1)
+    truth = random.integers(0, 4, 2000)
+    skills = np.array([1.5, -1.0, 0.0])[:, None, None] * np.eye(4)[truth]  # one knows, one errs, one guesses
+    exponents = fit_log_pool(softmax_each(random.normal(0, 1, (3, 2000, 4)) + skills), truth)
+    assert exponents[0] > 1
+    assert exponents[1] == 0
+    assert 0 <= exponents[2] < 0.1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(2, 5))
+def test_fitted_exponents_are_no_worse_than_equal_ones_on_their_own_rows(seed, models, scenes) -> None:
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, scenes, 40)
+    skill = random.uniform(0, 2, (models, 1, 1)) * np.eye(scenes)[truth]
+    scores = softmax_each(random.normal(0, 1, (models, 40, scenes)) + skill)
+    logs = np.log(scores)
+
+    def loss(exponents) -> float:
+        return log_loss(truth, softmax(np.tensordot(exponents, logs, axes=1)))
+
+    fitted = fit_log_pool(scores, truth)
+    for equal in (0.0, 1 / models, 1.0):
+        assert loss(fitted) <= loss(np.full(models, equal)) + 1e-6
+
+
+def test_the_gradient_of_the_fit_is_that_of_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, truth = synthetic((0.7, 1.1), rows=50)
+    asked = []
+
+    def watched(loss, start, **options):
+        asked.append(loss)
+        return optimize.OptimizeResult(x=start)
+
+    monkeypatch.setattr(ensemble.optimize, "minimize", watched)
+    fit_log_pool(scores, truth)
+    for point in (np.array([0.5, 0.5]), np.array([0.0, 1.3]), np.array([2.0, 0.1])):
+        numeric = optimize.approx_fprime(point, lambda x: asked[0](x)[0], 1e-6)
+        same(asked[0](point)[1], numeric, tolerance=1e-5)
+
+
+def test_exponents_are_fitted_on_rows_that_every_model_scored() -> None:
+    scores, truth = synthetic((0.5, 1.5))
+    holes = scores.copy()
+    holes[0, ::3] = np.nan
+    complete = np.arange(len(truth)) % 3 != 0
+    same(fit_log_pool(holes, truth), fit_log_pool(scores[:, complete], truth[complete]), tolerance=1e-6)
+
+
+def test_exponents_are_equal_where_no_row_was_scored_by_every_model() -> None:
+    scores = np.full((2, 4, 2), np.nan)
+    scores[0, :2], scores[1, 2:] = 0.5, 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(fit_log_pool(scores, np.array([0, 1, 0, 1])), [0.5, 0.5])
+
+
+def test_classwise_weights_are_precisions() -> None:
+    says = np.array([0, 0, 0, 1, 1, 1, 1, 0])
+    truth = np.array([0, 0, 1, 1, 1, 0, 2, 0])
+    scores = np.where(np.eye(3)[says] == 1, 0.8, 0.1)[None].repeat(2, axis=0)
+    scores[1, :4] = np.nan  # the second model did not score the first half
+    share = 1 / 3  # of the pseudo-decision at chance
+    first = [(3 + share) / 5, (2 + share) / 5, share]
+    second = [(1 + share) / 2, (1 + share) / 4, share]
+    same(fit_classwise(scores, truth), [first, second])
+
+
+def test_classwise_trusts_a_model_for_the_scenes_it_knows() -> None:
+    sure_of_0 = np.array([[0.6, 0.4]])
+    sure_of_1 = np.array([[0.4, 0.6]])
+    weights = np.array([[0.9, 0.2], [0.1, 0.3]])
+    same(classwise(np.stack([sure_of_0, sure_of_1]), weights), np.array([[0.58, 0.26]]) / 0.84)
+
+
+def test_the_floor_is_what_it_says() -> None:
+    fused = fuse("product", [np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])])
+    same(fused[0, 0] / fused[0, 1], FLOOR, tolerance=1e-12)

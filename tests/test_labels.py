@@ -1,0 +1,84 @@
+"""Label sets and the public names."""
+
+import importlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import avscene
+from avscene.errors import UsageError
+from avscene.labels import TAU_SCENES, LabelSet
+
+NAMES = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters=","), min_size=1).map(str.strip)
+LABELS = st.lists(NAMES.filter(bool), min_size=2, max_size=12, unique=True)
+
+
+@given(LABELS)
+def test_a_label_set_keeps_its_names_in_their_order(names: list[str]) -> None:
+    labels = LabelSet(tuple(names))
+    assert list(labels) == names
+    assert len(labels) == len(names)
+    assert [labels.index(name) for name in names] == list(range(len(names)))
+    assert all(name in labels for name in names)
+    assert LabelSet.parse(" , ".join(names)) == labels
+    assert LabelSet.of(names + names[::-1]).names == tuple(sorted(names))
+
+
+@given(LABELS)
+def test_the_order_is_part_of_a_label_set(names: list[str]) -> None:
+    assert LabelSet(tuple(names)) == LabelSet(tuple(names))
+    assert hash(LabelSet(tuple(names))) == hash(LabelSet(tuple(names)))
+    assert LabelSet(tuple(names)) != LabelSet(tuple(names[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "label 1 of 1 is empty"),
+        ("a,,b", "label 2 of 3 is empty"),
+        ("a,b,", "label 3 of 3 is empty"),
+        ("a, ,b", "label 2 of 3 is empty"),
+        ("park", "at least two scenes, got 1"),
+        ("park,tram, park", "'park' is given twice"),
+        ("par\tk,tram", "has a tab"),
+        ("par\nk,tram", "line break"),
+        ("par\rk,tram", "line break"),
+    ],
+)
+def test_labels_that_are_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        LabelSet.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [(), ("a", " b"), ("a ", "b")])
+def test_names_that_are_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError):
+        LabelSet(names)
+
+
+def test_a_name_that_is_not_in_the_set_is_told_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="'pub' is not one of park, tram"):
+        LabelSet(("park", "tram")).index("pub")
+    assert "pub" not in TAU_SCENES
+    assert 3 not in TAU_SCENES
+
+
+def test_the_ten_scenes_are_the_challenges_in_its_order() -> None:
+    assert len(TAU_SCENES) == 10
+    assert list(TAU_SCENES) == sorted(TAU_SCENES)
+    assert TAU_SCENES.names[0] == "airport"
+    assert TAU_SCENES.index("tram") == 9
+
+
+def test_the_public_names() -> None:
+    assert 0 < len(avscene.__all__) <= 12
+    for name in avscene.__all__:
+        value = getattr(avscene, name)
+        if isinstance(value, type) or callable(value):
+            assert getattr(importlib.import_module(value.__module__), name) is value
+    assert avscene.TAU_SCENES is TAU_SCENES
+    assert issubclass(UsageError, avscene.AvsceneError)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        _ = avscene.lode

@@ -1,0 +1,127 @@
+"""The values between the stages: laws of scores, refusals, and the schema of the JSON."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from avscene.errors import (
+    AvsceneError,
+    CheckpointError,
+    DataError,
+    MediaError,
+    ModalityError,
+    UsageError,
+    WeightsError,
+)
+from avscene.labels import LabelSet
+from avscene.records import Failure, Frame, Prediction, SceneScores, Segment, SegmentPrediction
+
+LABELS = LabelSet(("park", "tram", "bus"))
+POSITIVE = arrays(np.float64, st.tuples(st.integers(0, 6), st.just(3)), elements=st.floats(1e-6, 1.0))
+
+
+def normalised(values: np.ndarray) -> np.ndarray:
+    return values / values.sum(axis=1, keepdims=True)
+
+
+@given(POSITIVE, st.data())
+def test_rows_that_sum_to_one_are_scores_and_columns_go_by_name(values: np.ndarray, data: st.DataObject) -> None:
+    rows = normalised(values)
+    missing = np.array(data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))), dtype=bool)
+    rows[missing] = np.nan
+    scores = SceneScores(LABELS, rows)
+    np.testing.assert_array_equal(scores.scored, ~missing)
+    for index, name in enumerate(LABELS):
+        np.testing.assert_array_equal(scores.column(name), rows[:, index])
+    turned = SceneScores(LabelSet(LABELS.names[::-1]), rows[:, ::-1])
+    np.testing.assert_array_equal(turned.column("park"), scores.column("park"))
+
+
+@given(POSITIVE.filter(len), st.floats(0.001, 10).filter(lambda f: abs(f - 1) > 0.001))
+def test_rows_that_do_not_sum_to_one_are_refused(values: np.ndarray, factor: float) -> None:
+    with pytest.raises(ValueError, match="sum to 1"):
+        SceneScores(LABELS, normalised(values) * factor)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[0.5, 0.5]], "do not fit 3 scenes"),
+        ([0.5, 0.5, 0.0], "do not fit"),
+        ([[1.2, -0.2, 0.0]], "not negative"),
+        ([[np.inf, 0.0, 0.0]], "finite"),
+        ([[np.nan, 0.5, 0.5]], "finite"),
+    ],
+)
+def test_other_rows_are_refused(rows: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SceneScores(LABELS, np.array(rows))
+
+
+def test_a_column_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match="not one of park, tram, bus"):
+        SceneScores(LABELS, np.array([[1.0, 0, 0]])).column("pub")
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 0), (2, 1), (float("nan"), 1)])
+def test_a_segment_is_a_stretch_of_time(start: float, end: float) -> None:
+    with pytest.raises(ValueError, match="stretch of time"):
+        Segment(start, end, (), None)
+
+
+def test_what_a_segment_has() -> None:
+    frame = Frame(0.5, np.zeros((2, 2, 3), np.uint8))
+    assert [Segment(0, 1, (frame,), None).has(kind) for kind in ("audio", "video")] == [False, True]
+    assert [Segment(0, 1, (), np.zeros(4)).has(kind) for kind in ("audio", "video")] == [True, False]
+
+
+@given(arrays(np.float64, st.just((2, 3)), elements=st.floats(1e-6, 1.0)), st.floats(0, 86400))
+def test_a_prediction_as_json(values: np.ndarray, duration: float) -> None:
+    rows = normalised(values)
+    segments = (SegmentPrediction(0.0, 1.0, rows[0], {"eye": rows[1]}),)
+    prediction = Prediction(
+        "a.mp4", duration, "E9", LABELS, {"audio": False, "video": True}, rows[0], segments, ("so so",)
+    )
+    content = prediction.to_dict()
+    # the order of the keys is the design's
+    assert list(content) == [
+        *("schema", "source", "duration", "system", "labels", "modalities"),
+        *("scene", "score", "scores", "segments", "warnings"),
+    ]
+    assert list(content["segments"][0]) == ["start", "end", "scene", "score", "scores", "by_model"]
+    assert content["schema"] == "avscene/1"
+    assert content["labels"] == list(LABELS) == list(content["scores"])
+    assert content["modalities"] == {"audio": False, "video": True}
+    assert sum(content["scores"].values()) == pytest.approx(1, abs=1e-5)
+    assert content["score"] == max(content["scores"].values()) == content["scores"][content["scene"]]
+    assert content["scene"] == prediction.scene
+    assert prediction.score == rows[0].max()
+    assert prediction.scores == content["scores"]
+    assert content["segments"][0]["by_model"]["eye"] == pytest.approx(dict(zip(LABELS, rows[1], strict=True)), abs=1e-6)
+    assert content["warnings"] == ["so so"]
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (MediaError, "media", 1),
+        (ModalityError, "modality", 1),
+        (DataError, "data", 2),
+        (UsageError, "usage", 2),
+        (CheckpointError, "checkpoint", 2),
+        (WeightsError, "weights", 4),
+    ],
+)
+def test_failures_and_what_they_exit_with(error: type[AvsceneError], kind: str, code: int) -> None:
+    failure = Failure("a.mp4", error("a.mp4: is gone"))
+    assert failure.to_dict() == {
+        "schema": "avscene/1",
+        "source": "a.mp4",
+        "error": {"type": kind, "message": "a.mp4: is gone"},
+    }
+    assert error.exit_code == code
