@@ -40,13 +40,18 @@ class Sink:
             raise self._refusal(error) from error
 
     def _opened(self, path: Path) -> IO[str]:
-        form = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
         if path.exists() and not path.is_file():
-            return path.open("w", **form)  # type: ignore[call-overload,no-any-return]
+            return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
         self._path = path = path.resolve()  # a link stays one
         path.parent.mkdir(parents=True, exist_ok=True)
         file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed in __exit__
-            "w", prefix=f".{path.name}.", dir=path.parent, delete=False, **form
+            "w",
+            encoding="utf-8",
+            errors="surrogateescape",
+            newline="",
+            prefix=f".{path.name}.",
+            dir=path.parent,
+            delete=False,
         )
         self._partial = Path(file.name)
         return file

@@ -8,46 +8,9 @@ from avscene.errors import DataError
 from avscene.labels import LabelSet
 
 MEDIA_SUFFIXES = frozenset(
-    [
-        "3gp",
-        "aac",
-        "ac3",
-        "aiff",
-        "amr",
-        "avi",
-        "bmp",
-        "flac",
-        "flv",
-        "gif",
-        "heic",
-        "jpeg",
-        "jpg",
-        "m2ts",
-        "m4a",
-        "m4v",
-        "mka",
-        "mkv",
-        "mov",
-        "mp2",
-        "mp3",
-        "mp4",
-        "mpeg",
-        "mpg",
-        "mts",
-        "oga",
-        "ogg",
-        "ogv",
-        "opus",
-        "png",
-        "tif",
-        "tiff",
-        "ts",
-        "wav",
-        "webm",
-        "webp",
-        "wma",
-        "wmv",
-    ]
+    "3g2 3gp aac ac3 ac4 adts aif aiff amr apng ape asf au avi avif bmp caf dv eac3 f4v flac flv gif heic heif ivf "
+    "jpeg jpg latm m2ts m2v m4a m4v mjpeg mka mkv mov mp2 mp3 mp4 mpeg mpg mts mxf oga ogg ogv opus png tif tiff ts "
+    "vob w64 wav webm webp wma wmv wv".split()
 )
 
 

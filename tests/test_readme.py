@@ -1,0 +1,98 @@
+"""README.md is run as it stands: every `sh` line and every `python` block, in order, in one empty directory."""
+
+import os
+import re
+import shlex
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCUMENTED_EXIT = re.compile(r"#\s*exit code (\d+)\s*$")
+
+
+class Step(NamedTuple):
+    language: str
+    text: str
+
+
+def steps(markdown: str) -> list[Step]:
+    """A step for each line of an `sh` block, lines that end in a backslash joined, and for each `python` block."""
+    found = []
+    for language, text in BLOCK.findall(markdown):
+        parts = [text] if language == "python" else text.replace("\\\n", " ").splitlines()
+        found += [Step(language, part) for part in parts if part.strip() and not part.startswith("#")]
+    return found
+
+
+def run_line(line: str, environment: dict[str, str]) -> None:
+    documented = DOCUMENTED_EXIT.search(line)
+    expected = int(documented[1]) if documented else 0
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+    assert done.returncode == expected, f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    if expected:
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    scripts = sysconfig.get_path("scripts")
+    assert (Path(scripts) / "avscene").is_file(), "avscene is not installed beside this Python"
+    monkeypatch.setenv("PATH", scripts + os.pathsep + os.environ["PATH"])
+    # Threads that wait for each other on few cores cost more than they bring for two-second videos.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return dict(os.environ)
+
+
+def test_every_block_runs_and_both_python_examples_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed = []
+    for step in steps(README.read_text(encoding="utf-8")):
+        if step.language == "sh":
+            run_line(step.text, environment)
+        else:
+            exec(compile(step.text, "README.md", "exec"), {"__name__": "__main__"})
+            printed.append(capsys.readouterr().out)
+    short, long = printed
+    assert short == long
+    assert len(short.splitlines()) == 2
+    for name in ("scenes.jsonl", "scores.tsv", "scores.audio.tsv", "figures.json", "report.html", "my-system"):
+        assert (tmp_path / name).exists(), name
+
+
+def test_every_command_is_shown() -> None:
+    shown = {shlex.split(step.text)[1] for step in steps(README.read_text(encoding="utf-8")) if step.language == "sh"}
+    assert shown | {"demo"} == {"classify", "train", "predict", "evaluate", "systems", "doctor", "demo", "data"}
+
+
+def test_public_names_are_those_of_the_package() -> None:
+    import avscene
+
+    listed = re.search(r"The public names are (.*?), from which", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert listed is not None
+    assert sorted(re.findall(r"`(\w+)`", listed[1])) == sorted(avscene.__all__)
+
+
+def test_systems_table_is_that_of_the_registry() -> None:
+    from avscene.models import registry
+
+    text = README.read_text(encoding="utf-8")
+    for name, row in registry.systems().items():
+        published = f"{row.published.log_loss:.3f} / {row.published.accuracy:.1f} % |" if row.published else "| |"
+        assert re.search(rf"^\| `{name}` \| .* {re.escape(published)}$", text, re.MULTILINE), name
+
+
+def test_formats_table_is_that_of_the_command_line() -> None:
+    from typing import get_args
+
+    from avscene.apps.formats import Format
+
+    table = README.read_text(encoding="utf-8").partition("| `--format` |")[2].partition("\n\n")[0]
+    first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:])
+    assert re.findall(r"`(\w+)`", first_cells) == list(get_args(Format))
