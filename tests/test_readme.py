@@ -5,12 +5,14 @@ import re
 import shlex
 import subprocess
 import sysconfig
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DOCUMENTED_EXIT = re.compile(r"#\s*exit code (\d+)\s*$")
 
@@ -32,7 +34,9 @@ def steps(markdown: str) -> list[Step]:
 def run_line(line: str, environment: dict[str, str]) -> None:
     documented = DOCUMENTED_EXIT.search(line)
     expected = int(documented[1]) if documented else 0
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        line, shell=True, check=False, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
+    )
     assert done.returncode == expected, f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
     if expected:
         assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -96,3 +100,18 @@ def test_formats_table_is_that_of_the_command_line() -> None:
     table = README.read_text(encoding="utf-8").partition("| `--format` |")[2].partition("\n\n")[0]
     first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:])
     assert re.findall(r"`(\w+)`", first_cells) == list(get_args(Format))
+
+
+def test_every_dependency_has_its_reason_and_its_version() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    wanted = {
+        re.split(r"[^\w.-]", text)[0].lower()
+        for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    }
+    reasons = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert wanted == {name.lower() for name in re.findall(r"\*\*([\w.-]+)\*\*", reasons)} - {"hatchling"}
+    assert all(re.fullmatch(r"[\w.-]+==[\w.!]+", pin) for pin in pins)
+    assert wanted <= {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}

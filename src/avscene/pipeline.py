@@ -3,6 +3,7 @@
 media -> segments -> (features inside) models -> scores -> fusion -> prediction
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from avscene.models.device import Runtime
 from avscene.records import KIND, FloatArray, Modality, Prediction, Segment, SegmentPrediction
 
 Item = TypeVar("Item")
+LEAST_HOP = 0.02  # seconds: below the length of a frame, where one segment looks like the next
 BATCH = 16  # segments scored at a time: enough to keep the networks busy, little enough to keep memory flat
 
 
@@ -81,10 +83,10 @@ class System:
         """What the models together ask of a recording.
 
         Raises:
-            UsageError: the hop is not a positive number.
+            UsageError: the hop is not a number of seconds from LEAST_HOP on.
         """
-        if not 0 < hop < float("inf"):
-            raise UsageError(f"hop {hop} is not a positive number of seconds")
+        if not LEAST_HOP <= hop < float("inf"):
+            raise UsageError(f"hop {hop:g} is not a number of seconds of {LEAST_HOP} or more")
         rates = {model.sample_rate for model in self.models} - {None}
         if len(rates) > 1:
             raise UsageError(f"system {self.name}: its models want sound at different rates: {sorted(map(str, rates))}")
@@ -148,7 +150,7 @@ class System:
 def load(
     system: str | Path,
     *,
-    labels: Iterable[str] | LabelSet | None = None,
+    labels: str | Iterable[str] | LabelSet | None = None,
     prompts: Sequence[str] = (),
     device: str = "auto",
     precision: str = "auto",
@@ -158,7 +160,8 @@ def load(
 
     Args:
         system: a name from `avscene systems`, or the directory of a checkpoint.
-        labels: scene names for a zero-shot system (default: the ten TAU scenes); a checkpoint has its own.
+        labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
+            own.
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
         device: auto, cpu or cuda.
         precision: auto, float32 or bfloat16.
@@ -170,14 +173,19 @@ def load(
         WeightsError: weights are absent.
     """
     runtime = Runtime.choose(device, precision, offline=offline)
-    wanted = labels if labels is None or isinstance(labels, LabelSet) else LabelSet(tuple(labels))
-    directory = Path(system)
-    if is_checkpoint(directory):
-        return _load_checkpoint(directory, wanted, prompts, runtime)
-    if directory.is_dir():
+    wanted = _label_set(labels)
+    if is_checkpoint(system):
+        return _load_checkpoint(Path(system), wanted, prompts, runtime)
+    if str(system) not in registry.systems() and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
     model = registry.build(str(system), wanted, tuple(prompts), runtime)
     return System(model.name, model.labels, (model,), np.ones(1))
+
+
+def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
+    if labels is None or isinstance(labels, LabelSet):
+        return labels
+    return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet(tuple(labels))
 
 
 def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime) -> System:

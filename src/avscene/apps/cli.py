@@ -284,20 +284,19 @@ def _one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
 
 
 def _tell(line: str) -> None:
-    print(f"avscene: {line}", file=sys.stderr)
+    from avscene.apps.output import printable
+
+    print(f"avscene: {printable(line)}", file=sys.stderr)
 
 
 def main() -> None:
     """Run the command line and leave with its exit code; errors are one line on standard error."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="avscene", standalone_mode=False)
     except AvsceneError as error:
         _tell(str(error))
         code = error.exit_code
-    except typer.Abort:
-        code = INTERRUPTED
-    except KeyboardInterrupt:
-        _tell("interrupted; what was finished is kept")
+    except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except ModuleNotFoundError as error:
         _tell(f"package {error.name} is not installed; run: avscene doctor")
@@ -307,12 +306,18 @@ def main() -> None:
         code = 1
     except Exception as error:  # noqa: BLE001  # the last door: no traceback ever reaches a user
         code = _unexpected(error)
+    if code == INTERRUPTED:
+        _tell("interrupted; what was finished is kept")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _unexpected(error: Exception) -> int:
-    if hasattr(error, "format_message"):  # an option or argument that cannot be parsed
-        _tell(f"{error.format_message()}; see avscene --help")
-        return USAGE
-    _tell(f"internal error, please report it: {type(error).__name__}: {error}")
-    return 1
+    told = getattr(error, "format_message", None)  # typer's own: an option or argument that cannot be parsed
+    if told is None:
+        _tell(f"internal error, please report it: {type(error).__name__}: {error}")
+        return 1
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(told(), file=sys.stderr)
+    else:
+        _tell(f"{told()}; see avscene --help")
+    return USAGE

@@ -6,6 +6,7 @@ model card. `config.json` carries the checksum of the weights and one of itself:
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -151,9 +152,9 @@ def load_checkpoint(directory: Path, runtime: Runtime) -> tuple[Config, tuple[Fr
     return config, tuple(models)
 
 
-def is_checkpoint(directory: Path) -> bool:
-    """Whether `directory` looks like a checkpoint."""
-    return (directory / CONFIG).is_file() or (directory / WEIGHTS).is_file()
+def is_checkpoint(directory: str | Path) -> bool:
+    """Whether `directory` looks like a checkpoint; never raises, whatever the name."""
+    return any(os.path.isfile(os.path.join(directory, name)) for name in (CONFIG, WEIGHTS))  # noqa: PTH113, PTH118
 
 
 def _read_config(directory: Path) -> Config:
