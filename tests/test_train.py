@@ -244,21 +244,6 @@ def test_a_recording_that_cannot_be_read_is_left_out_and_told(tmp_path: Path) ->
     assert json.loads((run.directory / "config.json").read_text())["training"]["unreadable_recordings"] == 1
 
 
-def test_a_recording_that_breaks_off_is_left_out_whole(tmp_path: Path) -> None:
-    root = write_data(tmp_path / "data", scenes=("cave", "meadow"), takes=3)
-    images = [scene_image("cave", np.random.default_rng(k)) for k in range(9)]
-    times = [*(k / 2 for k in range(8)), 100_000.0]  # the last one is shown on the next day
-    Writer(root / "cave" / "late.mkv").picture(images, times, fps=2).save()
-    with (root / "meta.csv").open("a") as file:
-        file.write("cave/late.mkv,cave,late,1\n")
-    run = train_on(root, tmp_path / "system")
-    assert len(run.failures) == 1
-    assert "late.mkv" in run.failures[0]
-    for name in ("video", "fused"):
-        table = read_table(run.directory / "out_of_fold" / f"{name}.tsv")
-        assert "cave/late.mkv" not in table.filenames
-
-
 def test_nothing_readable_is_told(tmp_path: Path) -> None:
     for name in ("a/1.mp4", "a/2.mp4", "b/1.mp4", "b/2.mp4"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)

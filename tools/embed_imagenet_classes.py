@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from timm.data import ImageNetInfo
 
-from avscene.models import embedded, sentence
+from avscene.models import embedded, packaged, sentence
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     output = Path(sys.argv[1]) if len(sys.argv) > 1 else default
     descriptions = ImageNetInfo().label_descriptions(detailed=True)
     embeddings = sentence.load_sentence_encoder().embed(descriptions).to(torch.float16)
-    save_file({"embeddings": embeddings}, output, metadata={"encoder_sha256": sentence.SHA256})
+    save_file({"embeddings": embeddings}, output, metadata={"encoder_sha256": packaged.SENTENCE_ENCODER.sha256})
 
 
 if __name__ == "__main__":

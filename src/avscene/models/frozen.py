@@ -108,17 +108,18 @@ class SoundEncoder:
         return embeddings
 
 
-# Log-mels are drawn as square images of this side, in pixels: the size that the network was trained on.
-_IMAGE_SIDE = 224
+# Height and width in pixels at which a log-mel is drawn, whatever its number of bands and times. Half as wide as the
+# images that the network was trained on costs half the time and loses nothing (out of fold, on real recordings).
+_IMAGE_SIZE = (224, 112)
 # dB above which almost no band of real recordings reaches (full-scale noise is at about 0); drawn as white.
 _CEILING_DB = 0.0
 
 
 def mel_images(mels: Tensor, spec: LogMelSpec) -> Tensor:
-    """Images (n, 3, 224, 224) in about [-1, 1] of log-mels (n, n_mels, n_times) in dB, low notes at the bottom."""
+    """Images (n, 3, 224, 112) in about [-1, 1] of log-mels (n, n_mels, n_times) in dB, low notes at the bottom."""
     level = (mels - spec.floor_db) / (_CEILING_DB - spec.floor_db)
     images = (2 * level - 1).flip(1)[:, None]
-    scaled = functional.interpolate(images, (_IMAGE_SIDE, _IMAGE_SIDE), mode="bilinear", align_corners=False)
+    scaled = functional.interpolate(images, _IMAGE_SIZE, mode="bilinear", align_corners=False)
     return scaled.expand(-1, 3, -1, -1)
 
 

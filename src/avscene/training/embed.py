@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avscene.datasets.split import DataSet, Example
-from avscene.errors import DataError, MediaError
+from avscene.errors import MediaError
 from avscene.media.segments import Recording, Sampling
 from avscene.models.frozen import SegmentEncoder
 from avscene.pipeline import BATCH, ahead, batched
@@ -53,7 +53,7 @@ def embed_dataset(
     """Embed every segment of every recording. One that cannot be decoded is left out and reported.
 
     Raises:
-        DataError: no recording could be read.
+        MediaError: no recording could be read.
     """
     failures: list[str] = []
     rows: list[tuple[Example, float]] = []
@@ -68,7 +68,8 @@ def embed_dataset(
         if progress is not None:
             progress(len(done) + len(failures), len(data.examples))
     if not rows:
-        raise DataError(f"{data.source}: none of its {len(data.examples)} recordings can be read; first: {failures[0]}")
+        count = len(data.examples)
+        raise MediaError(f"{data.source}: none of its {count} recordings can be read; first: {failures[0]}")
     return Embeddings(
         {name: np.concatenate(arrays) for name, arrays in parts.items()},
         tuple(example for example, _ in rows),

@@ -1,0 +1,71 @@
+"""What recipe `fast` and the embedded default must reach on the everyday data set: real photographs, real sounds."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avscene.apps.cli import main
+from avscene.evaluation.metrics import evaluate
+from avscene.evaluation.table import read_table
+
+DATA = Path(__file__).parents[1].parent / "shared" / "everyday"
+RECORDINGS, HELD_OUT = 400, 80
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(not (DATA / "meta.csv").is_file(), reason=f"the everyday data set is not at {DATA}"),
+]
+
+
+def call(*arguments: object) -> int:
+    before = sys.argv
+    sys.argv = ["avscene", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """Figures on fold 5 of a system trained on folds 1 to 4, by model."""
+    root = tmp_path_factory.mktemp("everyday")
+    system, scores, told = root / "system", root / "scores.tsv", root / "figures.json"
+    assert call("train", "fast", "--data", DATA, "--output", system, "--holdout", "fold=5") == 0
+    part = ("--data", DATA, "--only", "fold=5")
+    assert call("predict", "--system", system, *part, "--output", scores, "--by-model") == 0
+    tables = {"fused": scores, "audio": scores.with_suffix(".audio.tsv"), "video": scores.with_suffix(".video.tsv")}
+    report = root / "report.html"
+    assert call("evaluate", *tables.values(), "--json", told, "--report", report) == 0
+    assert report.stat().st_size > 10_000
+    content = json.loads(told.read_text())
+    return {name: content[str(path)] for name, path in tables.items()}
+
+
+def test_every_segment_of_the_held_out_fold_is_scored(figures: dict[str, dict]) -> None:
+    assert {name: found["n"] for name, found in figures.items()} == dict.fromkeys(figures, HELD_OUT * 5)
+
+
+@pytest.mark.parametrize(("model", "least"), [("audio", 0.76), ("video", 0.935), ("fused", 0.993)])
+def test_accuracy(figures: dict[str, dict], model: str, least: float) -> None:
+    assert figures[model]["accuracy"] >= least - 1e-9
+
+
+def test_log_loss(figures: dict[str, dict]) -> None:
+    assert figures["fused"]["log_loss"] <= 0.040
+    assert figures["fused"]["log_loss"] < min(figures[name]["log_loss"] for name in ("audio", "video"))
+
+
+def test_the_embedded_default_without_training(tmp_path: Path) -> None:
+    assert call("predict", "--system", "embedded", "--data", DATA, "--output", tmp_path / "scores.tsv") == 0
+    table = read_table(tmp_path / "scores.tsv").by_recording()
+    assert len(table) == RECORDINGS
+    assert np.unique(table.truth).size == 10
+    assert evaluate(table).accuracy >= 0.58
