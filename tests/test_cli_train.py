@@ -177,7 +177,6 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "a value that is not there": (["--holdout", "fold=9"], "no recording has fold=9; fold is one of 1, 2, 3, 4"),
     "a column that is not there": (["--holdout", "flod=4"], "has no column 'flod'; it has fold, group, label"),
     "no condition": (["--holdout", "4"], "'4' is not COLUMN=VALUE"),
-    "a scene held out whole": (["--holdout", "label=cave", "--hop", "0"], "hop"),
     "no hop": (["--hop", "0"], "hop"),
     "a negative hop": (["--hop", "-1"], "hop"),
     "a hop without an end": (["--hop", "inf"], "hop"),
@@ -335,7 +334,6 @@ def test_figures_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
         assert f"{path}: 6 rows" in run.out
     report = (tmp_path / "report.html").read_text()
     assert all(scene in report for scene in SCENES)
-    assert "http-equiv" in report or "<html" in report
 
 
 def test_out_of_fold_tables_can_be_evaluated(command: Command, system: Path, tmp_path: Path) -> None:

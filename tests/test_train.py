@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from avscene import pipeline
 from avscene.datasets.layout import read_dataset
-from avscene.errors import CheckpointError, DataError, UsageError
+from avscene.errors import CheckpointError, DataError, MediaError, UsageError
 from avscene.evaluation.metrics import evaluate
 from avscene.evaluation.table import read_table
 from avscene.fusion.ensemble import log_pool
@@ -248,7 +248,7 @@ def test_nothing_readable_is_told(tmp_path: Path) -> None:
     for name in ("a/1.mp4", "a/2.mp4", "b/1.mp4", "b/2.mp4"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_bytes(b"no film")
-    with pytest.raises(DataError, match=r"none of its 4 recordings can be read; first: .*1\.mp4"):
+    with pytest.raises(MediaError, match=r"none of its 4 recordings can be read; first: .*1\.mp4"):
         train_on(tmp_path / "data", tmp_path / "system")
 
 

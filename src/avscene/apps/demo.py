@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avscene.apps.predict import FUSED, predict
+from avscene.apps.predict import predict
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.toytown import build_toytown, write_film
 from avscene.errors import UsageError
@@ -18,7 +18,7 @@ from avscene.media.segments import Recording, Sampling
 from avscene.models.device import Runtime
 from avscene.pipeline import load
 from avscene.records import FloatArray, Prediction
-from avscene.training.train import VALIDATION, train
+from avscene.training.train import FUSED, VALIDATION, train
 
 HOLDOUT = "split=test"
 FILM = ("park", "tram")  # scenes of the unseen recording, one after the other

@@ -11,6 +11,7 @@ from avscene.errors import AvsceneError, MediaError
 from avscene.evaluation.table import ScoreTable, write_table
 from avscene.pipeline import System
 from avscene.records import FloatArray, Prediction
+from avscene.training.train import FUSED
 
 
 @dataclass
@@ -43,9 +44,6 @@ class Predicted:
 
     tables: dict[str, ScoreTable]
     failures: tuple[str, ...]
-
-
-FUSED = "fused"
 
 
 def predict(system: System, data: DataSet, progress: Callable[[int, int], None] | None = None) -> Predicted:
