@@ -311,6 +311,35 @@ def test_a_zero_shot_system_answers_in_the_scenes_of_the_whole_data_set(
     assert read_table(tmp_path / "x.tsv").labels.names == tuple(SCENES)
 
 
+def test_tau_with_its_sound_in_files_of_its_own(command: Command, tmp_path: Path) -> None:
+    """In TAU's layout the films are silent: the sound is in the wav beside them."""
+    root, header = tmp_path / "tau", "filename_audio\tfilename_video\tscene_label\n"
+    lists = {
+        "meta.csv": header,
+        "evaluation_setup/fold1_train.csv": header,
+        "evaluation_setup/fold1_evaluate.csv": header,
+    }
+    (root / "evaluation_setup").mkdir(parents=True)
+    for number, scene in enumerate(("cave", "meadow")):
+        for take in range(3):
+            name = f"{scene}-lyon-{10 * number + take}-{take}"
+            write_scene(root / "audio" / f"{name}.wav", scene, 50 + take, picture=False)
+            write_scene(root / "video" / f"{name}.mp4", scene, 60 + take, sound=False)
+            part = "fold1_evaluate.csv" if take == 2 else "fold1_train.csv"
+            for path in ("meta.csv", f"evaluation_setup/{part}"):
+                lists[path] += f"audio/{name}.wav\tvideo/{name}.mp4\t{scene}\n"
+    for path, text in lists.items():
+        (root / path).write_text(text)
+    run = command("train", "fast", "--data", root, "--output", tmp_path / "system")
+    assert (run.code, run.told) == (0, ["training on 4 recordings, 2 scenes; held out: split=test"])
+    assert [line.partition(":")[0] for line in run.out.splitlines()[:3]] == ["audio", "video", "fused"]
+    part = ("--data", root, "--only", "split=test", "--output", tmp_path / "x.tsv")
+    assert command("predict", "--system", tmp_path / "system", *part, "--by-model").code == 0
+    for table in (read_table(tmp_path / f"x{model}.tsv") for model in ("", ".audio", ".video")):
+        assert table.filenames == ("video/cave-lyon-2-2.mp4",) * 2 + ("video/meadow-lyon-12-2.mp4",) * 2
+        assert (table.probabilities.argmax(axis=1) == table.truth_index).all()
+
+
 # evaluate
 
 

@@ -22,7 +22,9 @@ from avscene.errors import UsageError, WeightsError
 from avscene.features.frames import frames_to_tensor
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.models import clip_zero_shot, hub
-from avscene.models.clip_zero_shot import FILES, WEIGHTS_FILE, ClipZeroShot, load_clip
+from avscene.models.clip_zero_shot import ClipZeroShot, load_clip
+from avscene.models.hub import OPEN_CLIP_FILES as FILES
+from avscene.models.hub import WEIGHTS_FILE
 from avscene.records import Frame, Segment
 from hub_server import COMMIT, HubServer
 from small_clip import SIZE, as_transformers, config, save_small_clip, small_tensors
