@@ -1,11 +1,14 @@
 """Many files through one system: predictions written as they come, failures told, nothing lost."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+
+from rich.progress import Progress, TaskID
 
 from avscene.apps import formats, timeline
 from avscene.apps.formats import Format, Outcome
@@ -75,21 +78,31 @@ def classify_all(
         progress = stack.enter_context(progress_bar())
         task = progress.add_task("", total=len(inputs))
         for item in inputs:
-            name = item if isinstance(item, str) else item.source
-            progress.update(task, description=printable(Path(name).name))
-            outcome = item if isinstance(item, Failure) else _classify(system, item, hop, keyframes)
+            if isinstance(item, Failure):
+                outcome: Outcome = item
+            else:
+                outcome = _classify(system, item, hop, keyframes, partial(_show_position, progress, task, item))
             if isinstance(outcome, Failure):
                 failed += 1
                 line = printable(f"avscene: {outcome.error}")
                 progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            progress.stop()  # on a terminal the bar gives way to the result
             writer.write(outcome)
+            progress.start()
             progress.advance(task)
     return ALL_GOOD if not failed else ALL_FAILED if failed == len(inputs) else SOME_FAILED
 
 
-def _classify(system: System, path: str, hop: float | None, keyframes: bool) -> Outcome:
+def _show_position(progress: Progress, task: TaskID, path: str, seconds: float) -> None:
+    progress.update(task, description=f"{printable(Path(path).name)} {timeline.clock(seconds)}")
+
+
+def _classify(
+    system: System, path: str, hop: float | None, keyframes: bool, reached: Callable[[float], None]
+) -> Outcome:
     try:
-        return system.classify(path, hop=hop, keyframes=keyframes)
+        reached(0)
+        return system.classify(path, hop=hop, keyframes=keyframes, progress=reached)
     except AvsceneError as error:
         return Failure(path, error)
 
