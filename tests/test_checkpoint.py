@@ -20,7 +20,7 @@ from avscene.models.efficientnet_lite import FRAMES
 from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder
 from avscene.pipeline import System
 from avscene.training.card import model_card
-from avscene.training.train import SOUND
+from avscene.training.train import MEL_IMAGE, SOUND
 from media_files import write_media
 
 CPU = Runtime.choose("cpu", "float32")
@@ -45,7 +45,7 @@ def config(**changes: object) -> Config:
         "labels": LABELS.names,
         "hop": 1.0,
         "models": (
-            checkpoint.SoundPart(name="audio", log_mel=SOUND),
+            checkpoint.SoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
             checkpoint.PicturePart(name="video", frames=FRAMES),
         ),
         "fusion": checkpoint.FusionPart(exponents=EXPONENTS),
@@ -75,7 +75,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -> None:
     made = heads()
     models = (
-        FrozenModel("audio", LABELS, SoundEncoder(SOUND, CPU), made["audio"]),
+        FrozenModel("audio", LABELS, SoundEncoder(SOUND, CPU, MEL_IMAGE), made["audio"]),
         FrozenModel("video", LABELS, PictureEncoder(FRAMES, CPU), made["video"]),
     )
     before = System("fast", LABELS, models, np.array(list(EXPONENTS.values()))).classify(film)

@@ -10,7 +10,7 @@ from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import EMBEDDING_SIZE, FRAMES
 from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder, mel_images
 from avscene.records import Frame, Segment
-from avscene.training.train import SOUND
+from avscene.training.train import MEL_IMAGE, SOUND
 
 CPU = Runtime.choose("cpu", "float32")
 LABELS = LabelSet(("a", "b", "c"))
@@ -49,7 +49,7 @@ SEGMENTS = [
 
 @pytest.fixture(scope="module")
 def encoders() -> dict[str, SoundEncoder | PictureEncoder]:
-    return {"audio": SoundEncoder(SOUND, CPU), "video": PictureEncoder(FRAMES, CPU)}
+    return {"audio": SoundEncoder(SOUND, CPU, MEL_IMAGE), "video": PictureEncoder(FRAMES, CPU)}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_mel_images_have_low_frequencies_at_the_bottom_and_black_at_the_floor() 
     spec = LogMelSpec(16_000, 512, 160, 40, 0.0, 8_000.0)
     mels = torch.full((1, 40, 101), -100.0)
     mels[:, 0] = 0.0  # only the lowest band sounds
-    images = mel_images(mels, spec)
+    images = mel_images(mels, spec, MEL_IMAGE)
     assert images.shape == (1, 3, 224, 112)
     assert torch.equal(images[:, 0], images[:, 2])
     assert images[0, 0, 0].max() == -1

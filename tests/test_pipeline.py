@@ -125,7 +125,7 @@ def test_other_hops(film: Path, hop: float, expected: list[int]) -> None:
 
 @pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf")])
 def test_hops_that_are_refused(film: Path, hop: float) -> None:
-    with pytest.raises(UsageError, match="is not a number of seconds of 0.02 or more"):
+    with pytest.raises(UsageError, match=r"is not a number of seconds of 0\.02 or more"):
         system(Eye()).classify(film, hop=hop)
 
 

@@ -85,8 +85,7 @@ class System:
         Raises:
             UsageError: the hop is not a number of seconds from LEAST_HOP on.
         """
-        if not LEAST_HOP <= hop < float("inf"):
-            raise UsageError(f"hop {hop:g} is not a number of seconds of {LEAST_HOP} or more")
+        check_hop(hop)
         rates = {model.sample_rate for model in self.models} - {None}
         if len(rates) > 1:
             raise UsageError(f"system {self.name}: its models want sound at different rates: {sorted(map(str, rates))}")
@@ -145,6 +144,16 @@ class System:
                 yield f"no {KIND[model.needs]} in {share}: model {model.name} has no say there"
         if not known.all():
             yield f"{(~known).sum()} of {len(known)} segments lack what the system needs and are left out"
+
+
+def check_hop(hop: float) -> None:
+    """Make sure that segments can be `hop` seconds long.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not LEAST_HOP <= hop < float("inf"):
+        raise UsageError(f"hop {hop:g} is not a number of seconds of {LEAST_HOP} or more")
 
 
 def load(

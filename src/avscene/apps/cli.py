@@ -133,6 +133,8 @@ def train(
         run = train_recipe(recipe, part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
     for failure in run.failures:
         _tell(f"left out: {failure}")
+    for note in run.notes:
+        _tell(note)
     for name, figures in run.metrics.items():
         log_loss, accuracy, n = figures["log_loss"], figures["accuracy"], figures["n"]
         print(f"{name}: log loss {log_loss:.4f}, accuracy {accuracy:.4f} (out of fold, {n} segments)")
@@ -165,8 +167,10 @@ def predict(
     from avscene.models.checkpoint import is_checkpoint
     from avscene.pipeline import load
 
-    dataset = read_dataset(data) if only is None else read_dataset(data).only(only)
-    scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else dataset.labels
+    whole = read_dataset(data)
+    dataset = whole if only is None else whole.only(only)
+    # Of the whole: tables of two parts must have the same columns.
+    scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
     with stages() as watch:
         predicted = predict_all(loaded, dataset, watch("predicting"))

@@ -49,12 +49,12 @@ class LogMelSpec:
         rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
         falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
         triangles = np.maximum(0, np.minimum(rising, falling))
-        return torch.from_numpy(triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
+        return torch.from_numpy(triangles * (2 / (edges[2:] - edges[:-2]))[:, None])
 
     @cached_property
     def window(self) -> Tensor:
         """(n_fft,) periodic Hann window."""
-        return torch.hann_window(self.n_fft)
+        return torch.hann_window(self.n_fft, dtype=torch.float64)
 
 
 def _hz_to_mel(hz: float) -> float:
@@ -69,9 +69,12 @@ def _mel_to_hz(mels: FloatArray) -> FloatArray:
 
 
 def log_mel(waveforms: Tensor, spec: LogMelSpec) -> Tensor:
-    """Log-mel spectrograms (n, n_mels, 1 + samples // hop_length) in dB of mono `waveforms` (n, samples)."""
+    """Log-mel spectrograms (n, n_mels, 1 + samples // hop_length) in dB of mono `waveforms` (n, samples).
+
+    Computed in double precision: beside a loud tone, single precision is off by up to 0.1 dB in quiet bands.
+    """
     spectrum = torch.stft(
-        waveforms,
+        waveforms.double(),
         spec.n_fft,
         spec.hop_length,
         window=spec.window.to(waveforms.device),
@@ -81,4 +84,4 @@ def log_mel(waveforms: Tensor, spec: LogMelSpec) -> Tensor:
     )
     power = spectrum.real.square() + spectrum.imag.square()
     mels = spec.filters.to(waveforms.device) @ power
-    return 10 * torch.log10(mels.clamp_min(10 ** (spec.floor_db / 10)))
+    return (10 * torch.log10(mels.clamp_min(10 ** (spec.floor_db / 10)))).float()

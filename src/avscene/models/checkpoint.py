@@ -50,6 +50,7 @@ class SoundPart(_Part):
     needs: Literal["audio"] = "audio"
     encoder: Literal["efficientnet_lite0"] = "efficientnet_lite0"
     log_mel: LogMelSpec
+    image_size: tuple[int, int]  # height and width in pixels at which a log-mel is drawn
 
 
 class FusionPart(_Part):
@@ -121,10 +122,13 @@ def check_free(directory: Path) -> None:
     """Make sure that a checkpoint can be written to `directory`.
 
     Raises:
-        CheckpointError: something is there already.
+        CheckpointError: something is there already, or the place is not writable.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise CheckpointError(f"{directory}: is there already; name another --output or remove it")
+    ancestor = next(parent for parent in directory.absolute().parents if parent.exists())
+    if not os.access(ancestor, os.W_OK):
+        raise CheckpointError(f"{directory}: cannot be written ({ancestor} is not writable)")
 
 
 def load_checkpoint(directory: Path, runtime: Runtime) -> tuple[Config, tuple[FrozenModel, ...]]:
@@ -136,6 +140,8 @@ def load_checkpoint(directory: Path, runtime: Runtime) -> tuple[Config, tuple[Fr
     """
     config = _read_config(directory)
     labels = LabelSet(config.labels)
+    if set(config.fusion.exponents) != {part.name for part in config.models}:
+        raise CheckpointError(f"{directory / CONFIG}: fusion.exponents does not name its models; train again")
     tensors = _read_weights(directory, config)
     models = []
     for part in config.models:
@@ -143,7 +149,7 @@ def load_checkpoint(directory: Path, runtime: Runtime) -> tuple[Config, tuple[Fr
         if isinstance(part, PicturePart):
             encoder = PictureEncoder(part.frames, runtime)
         else:
-            encoder = SoundEncoder(part.log_mel, runtime)
+            encoder = SoundEncoder(part.log_mel, runtime, part.image_size)
         weight, bias = tensors.get(f"{part.name}.weight"), tensors.get(f"{part.name}.bias")
         fits = weight is not None and weight.shape == (encoder.embedding_size, len(labels))
         if weight is None or bias is None or not fits or bias.shape != (len(labels),):

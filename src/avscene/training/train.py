@@ -22,6 +22,7 @@ from avscene.models import checkpoint
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import FRAMES
 from avscene.models.frozen import PictureEncoder, SegmentEncoder, SoundEncoder
+from avscene.pipeline import check_hop
 from avscene.records import FloatArray
 from avscene.training.card import model_card
 from avscene.training.embed import Embeddings, Progress, embed_dataset
@@ -29,17 +30,21 @@ from avscene.training.heads import FittedHead, fit_head
 
 RECIPES = ("fast",)
 SOUND = LogMelSpec(sample_rate=44_100, n_fft=2048, hop_length=441, n_mels=224, f_min=20.0, f_max=20_000.0)
+# Half as wide as the images that the network was trained on: half the time, and nothing lost (out of fold, on real
+# recordings).
+MEL_IMAGE = (224, 112)
 VALIDATION = "out_of_fold"  # directory of a checkpoint with one table for each model and one for the pool
 FUSED = "fused"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What training left: the checkpoint, its out-of-fold metrics by table name, and what could not be read."""
+    """What training left: the checkpoint, its out-of-fold metrics by table name, what could not be read; `notes`."""
 
     directory: Path
     metrics: Mapping[str, Mapping[str, Any]]
     failures: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def train_fast(
@@ -59,22 +64,20 @@ def train_fast(
     Raises:
         CheckpointError: `output` is there already or cannot be written.
         DataError: too little can be read to tell scenes apart.
+        UsageError: the hop is too short, or no number of seconds.
     """
+    check_hop(hop)
     checkpoint.check_free(output)
     labels = data.labels
     encoders: dict[str, SegmentEncoder] = {
-        "audio": SoundEncoder(SOUND, runtime),
+        "audio": SoundEncoder(SOUND, runtime, MEL_IMAGE),
         "video": PictureEncoder(FRAMES, runtime),
     }
     sampling = Sampling(hop=hop, sample_rate=SOUND.sample_rate, frame_size=FRAMES.resize)
     rows = embed_dataset(data, encoders, sampling, progress)
-    _check_scenes(data, rows, labels)
+    trainable, notes = _trainable(data, rows, labels)
     truth = rows.truth(labels.names)
-    heads = {
-        name: fit_head(embeddings, truth, rows.groups, len(labels))
-        for name, embeddings in rows.by_encoder.items()
-        if not np.isnan(embeddings).all()
-    }
+    heads = {name: fit_head(embeddings, truth, rows.groups, len(labels)) for name, embeddings in trainable.items()}
     out_of_fold = np.stack([fitted.out_of_fold for fitted in heads.values()])
     exponents = fit_log_pool(out_of_fold, truth) if len(heads) > 1 else np.ones(1)
     tables = _tables(rows, labels, {name: fitted.out_of_fold for name, fitted in heads.items()}, exponents)
@@ -85,17 +88,33 @@ def train_fast(
     )
     for name, table in tables.items():
         write_table(output / VALIDATION / f"{name}.tsv", table)
-    return Run(output, metrics, rows.failures)
+    return Run(output, metrics, rows.failures, notes)
 
 
-def _check_scenes(data: DataSet, rows: Embeddings, labels: LabelSet) -> None:
-    for scene in labels:
-        groups = {example.group for example in rows.examples if example.label == scene}
-        if len(groups) < 2:
-            raise DataError(
-                f"{data.source}: scene {scene!r} has {len(groups)} readable group(s); two are the least, "
-                "so that every scene can be judged on places it was not learnt from"
-            )
+def _trainable(data: DataSet, rows: Embeddings, labels: LabelSet) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
+    """The embeddings on which a head can be trained and judged, by name, and why there are no others.
+
+    A head needs two groups of every scene: one to learn the scene from, one to be judged on.
+    """
+    enough, notes = dict(rows.by_encoder), []
+    for name, embeddings in rows.by_encoder.items():
+        present = ~np.isnan(embeddings[:, 0])
+        for scene in labels:
+            groups = {
+                example.group
+                for example, has in zip(rows.examples, present, strict=True)
+                if has and example.label == scene
+            }
+            if len(groups) < 2:
+                notes.append(f"no {name} model: scene {scene!r} has {len(groups)} readable group(s) with {name}")
+                del enough[name]
+                break
+    if not enough:
+        raise DataError(
+            f"{data.source}: {'; '.join(notes)}; two are the least, "
+            "so that every scene can be judged on places it was not learnt from"
+        )
+    return enough, tuple(notes)
 
 
 def _tables(
@@ -126,7 +145,7 @@ def _config(
     metrics: dict[str, Any],
 ) -> checkpoint.Config:
     parts: dict[str, checkpoint.SoundPart | checkpoint.PicturePart] = {
-        "audio": checkpoint.SoundPart(name="audio", log_mel=SOUND),
+        "audio": checkpoint.SoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
         "video": checkpoint.PicturePart(name="video", frames=FRAMES),
     }
     fitted = {name: {"ridge": head.ridge, "temperature": head.temperature} for name, head in heads.items()}
