@@ -498,3 +498,12 @@ def write_minutes(path, minute, minutes):
             container.mux(audio.encode(sound))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
+
+
+def test_a_recording_that_is_closed_under_a_reader_yields_no_more(tmp_path: Path) -> None:
+    film = make.write_media(tmp_path / "film.mp4", 4)
+    recording = Recording(film)
+    segments = recording.segments(Sampling(sample_rate=16_000, frame_size=32))
+    assert next(segments).start == 0
+    recording.close()
+    assert list(segments) == []

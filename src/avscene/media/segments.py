@@ -1,5 +1,6 @@
 """A recording -> its segments."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,9 @@ class Recording:
         self.path = Path(path)
         self.duration = 0.0
         self._begun = False
+        self._closed = False
+        # Segments may be read in a thread; closing a file under a decoder would crash the process.
+        self._in_use = threading.Lock()
         self._decoded: dict[Modality, bool] = {}
         self._warnings: list[str] = []
         self._files = [MediaFile(self.path, ignore="audio" if sound is not None else None)]
@@ -60,9 +64,11 @@ class Recording:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
-        for file in self._files:
-            file.close()
+        """Let go of the files, once the segment that is being read is done; there are no more after it."""
+        with self._in_use:
+            self._closed = True
+            for file in self._files:
+                file.close()
 
     @property
     def has_audio(self) -> bool:
@@ -95,7 +101,15 @@ class Recording:
         if self._begun:
             raise RuntimeError(f"{self.path}: the segments of a recording are read once; open it again")
         self._begun = True
-        return self._read(sampling)
+        return self._one_at_a_time(self._read(sampling))
+
+    def _one_at_a_time(self, segments: Iterator[Segment]) -> Iterator[Segment]:
+        while True:
+            with self._in_use:
+                segment = None if self._closed else next(segments, None)
+            if segment is None:
+                return
+            yield segment
 
     def _read(self, sampling: Sampling) -> Iterator[Segment]:
         assembler = Assembler(sampling, self._streams(), self._renderer(sampling))
