@@ -5,7 +5,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from avscene.evaluation.plots import confusion_figure, figure_html, reliability_
 from avscene.evaluation.report import ReportRow, Timeline, write_report
 from avscene.evaluation.table import ScoreTable
 from avscene.labels import LabelSet
+from html_page import Page
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;<!--"
 LABELS = LabelSet(("park", "tram", "2024-01-01"))
@@ -41,35 +41,6 @@ def timeline(**changes) -> Timeline:
         "frames": [np.full((90, 120, 3), (10 * index, 200, 30), np.uint8) for index in range(4)],
     }
     return Timeline(**(parts | changes))
-
-
-class Page(HTMLParser):
-    """What a browser would see: elements with their attributes, the texts of some, and the figures."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict]] = []
-        self.figures: list[dict] = []
-        self.texts: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br"):
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag, f"</{tag}> does not close the last element"
-
-    def handle_data(self, data):
-        tag = self._open[-1] if self._open else ""
-        self.texts.setdefault(tag, []).append(data)
-        if tag == "script" and self.elements[-1][1].get("type") == "application/json":
-            self.figures.append(json.loads(data))
-
-    def of(self, tag: str) -> list[dict]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture

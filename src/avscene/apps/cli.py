@@ -30,11 +30,15 @@ COMMANDS = (
     use.demo,
     use.systems,
     use.doctor,
+    data.prepare,
+    data.embed,
     learn.train,
+    learn.reproduce,
     learn.predict,
     judge.evaluate,
+    judge.submit,
 )
-DATA_COMMANDS = (data.toytown,)
+DATA_COMMANDS = (data.toytown, data.download, data.verify)
 
 for command in COMMANDS:
     app.command()(command)

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from avscene.datasets.folder import read_folders, read_meta_csv
 from avscene.datasets.split import DataSet
-from avscene.datasets.tau import is_tau, read_tau
+from avscene.datasets.tau import find_meta, has_archives, is_tau, read_tau
 from avscene.errors import DataError
 from avscene.evaluation.table import CONTROL, META_COLUMNS
 
 
 def read_dataset(path: str | Path) -> DataSet:
     """The data set at `path`: a TAU directory, a folder per class, or a `meta.csv` (its directory or the file itself).
+
+    TAU's `meta.csv` may lie some folders down.
 
     Raises:
         DataError: there is none, or it is malformed; the message names file and line. A name that no table can hold.
@@ -30,6 +32,13 @@ def read_dataset(path: str | Path) -> DataSet:
 def _read(root: Path, meta: Path) -> DataSet:
     if meta.is_file():
         return read_tau(meta) if is_tau(meta) else read_meta_csv(meta)
+    if (elsewhere := find_meta(root)) is not None:
+        return read_tau(elsewhere, root)
+    if has_archives(root):
+        raise DataError(
+            f"{root}: holds archives of TAU, but no meta.csv that says what scenes they show (an evaluation set has "
+            f"none); the development set has: avscene data download tau-2021 --output {root}"
+        )
     return read_folders(root)
 
 

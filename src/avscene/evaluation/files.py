@@ -95,15 +95,27 @@ def write_text(path: str | Path, text: str) -> None:
     Raises:
         DataError: the file cannot be written, or `text` holds what UTF-8 cannot (a lone surrogate).
     """
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: cannot be written: a name in it is not valid text") from error
+    write_bytes(path, content)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write `content` beside `path` and rename it there, so that no reader meets half a file.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text.encode())
+        part.write_bytes(content)
         part.replace(path)
-    except (OSError, UnicodeEncodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a name in it is not valid text"
-        raise DataError(f"{path}: cannot be written: {reason or error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):  # it has been renamed, or was never made
             part.unlink()

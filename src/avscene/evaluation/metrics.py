@@ -63,6 +63,15 @@ def _mean_by_class(truth: IntArray, values: FloatArray, classes: int) -> FloatAr
     return means
 
 
+def row_log_losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
+    """(n,) minus the natural logarithm of the probability of each row's true scene.
+
+    Raises:
+        ValueError: the arrays are malformed or empty.
+    """
+    return _losses(*_validate(truth, probabilities))
+
+
 def log_loss(truth: IntArray, probabilities: FloatArray) -> float:
     """Mean of -ln of the probability of the true scene: 0 is perfect, ln(n_scenes) a blind guess.
 

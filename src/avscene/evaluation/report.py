@@ -4,13 +4,13 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from avscene.evaluation.files import write_text
 from avscene.evaluation.metrics import Evaluation, confusion, evaluate
+from avscene.evaluation.page import captioned, html_page, navigation
 from avscene.evaluation.plots import confusion_figure, figure_html, reliability_figure
 from avscene.evaluation.score_table import ScoreTable
 from avscene.evaluation.timeline import Timeline, timeline_html
@@ -20,9 +20,6 @@ __all__ = ["ReportRow", "Timeline", "write_report"]
 DECIMALS = 3
 NOTHING = "\N{EN DASH}"  # where a figure is undefined
 HONEST_WITHIN = 0.01  # mean confidence this near to accuracy is called neither too sure nor too cautious
-
-# Even markup that slipped through could load nothing: the page may use only what it carries.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 # Attribute of Evaluation, heading, whether less is better.
 FIGURES = (
@@ -94,40 +91,14 @@ def write_report(
         heading = f"Over time: {html.escape(timeline.title)}"
         body.append(f'<section id="timeline"><h2>{heading}</h2>{timeline_html(timeline)}</section>')
     body.append("</main>")
-    write_text(path, _page(title, "\n".join(body)))
-
-
-def _page(title: str, body: str) -> str:
-    from plotly.offline import get_plotlyjs
-
-    ours = resources.files("avscene.evaluation")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(title)}</title>
-<style>{ours.joinpath("report.css").read_text("utf-8")}</style>
-</head>
-<body>
-{body}
-<noscript><p>The figures need JavaScript; the tables hold the same results.</p></noscript>
-<script>{get_plotlyjs()}</script>
-<script>{ours.joinpath("report.js").read_text("utf-8")}</script>
-</body>
-</html>
-"""
+    write_text(path, html_page(title, "\n".join(body)))
 
 
 def _navigation(anchors: Mapping[str, str], timeline: Timeline | None) -> str:
     targets = {anchor: name for name, anchor in anchors.items()}
     if timeline is not None:
         targets["timeline"] = "Over time"
-    if len(targets) < 2:
-        return ""
-    links = "".join(f'<li><a href="#{to}">{html.escape(name)}</a></li>' for to, name in targets.items())
-    return f'<nav aria-label="Sections"><ul>{links}</ul></nav>'
+    return navigation(targets)
 
 
 def _results(rows: Sequence[ReportRow], anchors: Mapping[str, str]) -> str:
@@ -187,14 +158,10 @@ def _table_section(name: str, table: ScoreTable, anchor: str) -> str:
     mistakes, honesty = _mistakes(table), _honesty(table)
     return (
         f'{heading}<p class="muted">{extent}</p><div class="pair">'
-        f"{_captioned('Confusion matrix', figure_html(confusion_figure(table), mistakes), mistakes)}"
-        f"{_captioned('Reliability', figure_html(reliability_figure(table), honesty), honesty)}"
+        f"{captioned('Confusion matrix', figure_html(confusion_figure(table), mistakes), mistakes)}"
+        f"{captioned('Reliability', figure_html(reliability_figure(table), honesty), honesty)}"
         f"</div>{_per_class(evaluate(table))}</section>"
     )
-
-
-def _captioned(heading: str, content: str, caption: str) -> str:
-    return f"<figure><h3>{heading}</h3>{content}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def _mistakes(table: ScoreTable) -> str:

@@ -29,7 +29,7 @@ META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "sce
 READ_TOLERANCE = 0.01  # ten numbers of three decimals sum to 0.995 .. 1.005; beyond this it is no rounding
 SIGNIFICANT = 15  # digits that a float64 keeps through text and back
 CONTROL = re.compile(r"[\x00-\x1f]")
-TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+(-\w+)?")
+TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
 
 
 def read_table(path: str | Path) -> ScoreTable:

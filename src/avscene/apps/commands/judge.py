@@ -1,9 +1,11 @@
-"""Commands that work on prediction tables: evaluate."""
+"""Commands that work on prediction tables: evaluate, submit."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from avscene.errors import UsageError
 
 if TYPE_CHECKING:
     from avscene.evaluation.table import ScoreTable
@@ -30,3 +32,21 @@ def evaluate(
         figures.write_json(json, evaluations)
     if report is not None:
         figures.write_report_of(report, read, evaluations)
+
+
+def submit(
+    table: Annotated[Path | None, typer.Argument(metavar="TABLE.tsv", help="A prediction table.")] = None,
+    output: Annotated[Path, typer.Option(help="Directory for the file.")] = Path("submission"),
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of writing a submission, check this one.")
+    ] = None,
+) -> None:
+    """Write the challenge's CSV (DCASE 2021 task 1B) from a table, or check one."""
+    from avscene.apps import submit as submission
+
+    if table is not None and check is None:
+        print(submission.submit(table, output))
+    elif table is None and check is not None:
+        print(submission.check(check))
+    else:
+        raise UsageError("give a table to submit, or --check FILE; not both")

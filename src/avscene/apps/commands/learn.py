@@ -1,29 +1,60 @@
-"""Commands that train systems and run them over data sets: train, predict."""
+"""Commands that train systems and run them over data sets: train, reproduce, predict."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from avscene.apps.commands.options import Data, Device, Offline, Precision, System, tell
+from avscene.apps.commands.options import Data, Device, Offline, Precision, System, one_of, tell
+from avscene.errors import UsageError
+
+if TYPE_CHECKING:
+    from avscene.models.device import Runtime
+
+TrainingData = Annotated[
+    str, typer.Option("--data", help="A folder per class, a meta.csv, a TAU directory, or a store.")
+]
+Holdout = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN=VALUE", help="Recordings to leave out. [default: split=test where there is one]"),
+]
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="fast")],
-    data: Data,
+    recipe: Annotated[str, typer.Argument(help="fast, full, or the name of a system, such as A01 or E02.")],
+    data: TrainingData,
     output: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
-    holdout: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN=VALUE", help="Recordings to leave out. [default: split=test where there is one]"),
-    ] = None,
+    holdout: Holdout = None,
     hop: Annotated[float, typer.Option(help="Length of a segment in seconds.")] = 1.0,
     device: Device = "auto",
     precision: Precision = "auto",
+    offline: Offline = False,
 ) -> None:
     """Train a system on your own recordings."""
+    from avscene.models.device import Runtime
+
+    runtime = Runtime.choose(device, precision, offline=offline)
+    if recipe == "fast":
+        _train_fast(data, output, holdout, hop, runtime)
+    from avscene.apps.progress import stages
+    from avscene.apps.train import train_system
+
+    with stages() as watch:
+        trained = train_system(
+            recipe, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, watch=watch, told=tell
+        )
+    for failure in trained.failures:
+        tell(f"left out: {failure}")
+    for part, figures in trained.metrics.items():
+        log_loss, accuracy, n = figures["log_loss"], figures["accuracy"], figures["n"]
+        print(f"{recipe}: log loss {log_loss:.4f}, accuracy {accuracy:.4f} ({part}, {n} segments)")
+    print(f"{trained.directory}: written; next: avscene classify VIDEO --system {trained.directory}")
+    raise typer.Exit(3 if trained.failures else 0)
+
+
+def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtime: "Runtime") -> NoReturn:
     from avscene.apps.progress import stages
     from avscene.datasets.layout import read_dataset
-    from avscene.models.device import Runtime
     from avscene.training.train import train as train_recipe
 
     dataset = read_dataset(data)
@@ -31,9 +62,8 @@ def train(
         holdout = "split=test"
     part = dataset if holdout is None else dataset.hold_out(holdout)[0]
     tell(f"training on {len(part.examples)} recordings, {len(part.labels)} scenes; held out: {holdout or 'nothing'}")
-    runtime = Runtime.choose(device, precision)
     with stages() as watch:
-        run = train_recipe(recipe, part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
+        run = train_recipe("fast", part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
     for failure in run.failures:
         tell(f"left out: {failure}")
     for note in run.notes:
@@ -43,6 +73,49 @@ def train(
         print(f"{name}: log loss {log_loss:.4f}, accuracy {accuracy:.4f} (out of fold, {n} segments)")
     print(f"{run.directory}: written; next: avscene classify VIDEO --system {run.directory}")
     raise typer.Exit(3 if run.failures else 0)
+
+
+def reproduce(
+    data: Annotated[Path, typer.Argument(metavar="DATA|STORE", help="A TAU directory, any data set, or a store.")],
+    output: Annotated[Path, typer.Option(help="Where everything goes, and is found again by the next run.")],
+    systems: Annotated[str | None, typer.Option(help="Rows of the table: E02,C04. [default: all of it]")] = None,
+    holdout: Holdout = None,
+    backbones: Annotated[
+        str, typer.Option(help="seed; or embedded: small stand-ins that need no download, to see all of it work.")
+    ] = "seed",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    offline: Offline = False,
+) -> None:
+    """Train and measure the seed's systems: published and measured, side by side."""
+    from typing import get_args
+
+    from avscene.apps import reproduce as table
+    from avscene.apps.progress import stages
+    from avscene.apps.train import holdout_of, open_data
+    from avscene.datasets.store import StoreSpec
+    from avscene.evaluation.reproduction import write_reproduction
+    from avscene.models.device import Runtime
+    from avscene.models.registry import Backbones, find
+    from avscene.training.workshop import Workshop
+
+    chosen: Backbones = one_of("--backbones", backbones, get_args(Backbones))
+    names = [name.strip() for name in systems.split(",")] if systems else list(table.table_systems())
+    for name in names:
+        find(name)
+    runtime = Runtime.choose(device, precision, offline=offline or chosen == "embedded")
+    with stages() as watch:
+        store, failures = open_data(data, output, StoreSpec(), watch)
+        held = holdout_of(store, holdout)
+        if held is None:
+            raise UsageError(f"{data}: has no test part; name one with --holdout COLUMN=VALUE")
+        workshop = Workshop(output, store, held, backbones=chosen, runtime=runtime, watch=watch)
+        made = table.reproduce(workshop, names, tell)
+    for path in write_reproduction(output, made) if workshop.writes else ():
+        print(f"{path}: written")
+    for failure in failures:
+        tell(f"left out: {failure}")
+    raise typer.Exit(3 if failures else 0)
 
 
 def predict(

@@ -1,0 +1,98 @@
+"""One system's table to all that a table of systems says of it: segments, recordings, scenes, cities, unseen pairs."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from avscene.evaluation.metrics import Evaluation, IntArray, accuracy, evaluate, log_loss
+from avscene.evaluation.resampling import Interval, group_intervals
+from avscene.evaluation.score_table import ScoreTable
+from avscene.evaluation.table import TAU_NAME
+
+Pair = tuple[str, str]  # scene, city
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Log loss and accuracy of `n` segments."""
+
+    n: int
+    log_loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenPairs:
+    """Scenes in cities where training had none: the `pairs`, the figures of `only` them and of what is left `without`.
+
+    A part that has no segment is None.
+    """
+
+    pairs: tuple[Pair, ...]
+    only: Figures | None
+    without: Figures | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Figures of one table: per segment with `intervals` by figure, per recording, by city; `groups` is how many.
+
+    `unseen` is None where it is not known which pairs training had.
+    """
+
+    segments: Evaluation
+    intervals: Mapping[str, Interval]
+    recordings: Evaluation
+    by_city: Mapping[str, Figures]
+    unseen: UnseenPairs | None
+    groups: int
+
+
+def measure(
+    table: ScoreTable, *, cities: Mapping[str, str] | None = None, seen: AbstractSet[Pair] | None = None
+) -> Measurement:
+    """Every figure of `table`, which has one row per segment, the truth, and groups if there are to be intervals.
+
+    `cities` names the city of each file, where that is known; without it, cities are read from names like TAU's
+    `airport-lisbon-1175-44106`. `seen` are the pairs of scene and city in training.
+
+    Raises:
+        DataError: the table has no truth, or rows of one file differ in truth or group.
+    """
+    found = tau_cities(table.filenames) if cities is None else cities
+    places = np.array([found.get(name, "") for name in table.filenames])
+    truth = table.truth_index
+    return Measurement(
+        segments=evaluate(table),
+        intervals=group_intervals(table),
+        recordings=evaluate(table.by_recording()),
+        by_city={str(city): _figures(truth, table, places == city) for city in np.unique(places[places != ""])},
+        unseen=None if seen is None else _unseen(truth, table, places, seen),
+        groups=len(set(table.groups or ())),
+    )
+
+
+def tau_cities(filenames: Sequence[str]) -> dict[str, str]:
+    """The city of every file that is named like TAU's, from the second part of its name."""
+    matches = {name: TAU_NAME.fullmatch(PurePosixPath(name.replace("\\", "/")).stem) for name in set(filenames)}
+    return {name: match["city"] for name, match in matches.items() if match}
+
+
+def _unseen(truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], seen: AbstractSet[Pair]) -> UnseenPairs:
+    pairs = [(table.labels.names[scene], city) for scene, city in zip(truth, places.tolist(), strict=True)]
+    new = {pair for pair in pairs if pair[1] and pair not in seen}
+    chosen = np.array([pair in new for pair in pairs])
+    return UnseenPairs(
+        tuple(sorted(new)),
+        only=_figures(truth, table, chosen) if chosen.any() else None,
+        without=_figures(truth, table, ~chosen) if not chosen.all() else None,
+    )
+
+
+def _figures(truth: IntArray, table: ScoreTable, chosen: npt.NDArray[np.bool_]) -> Figures:
+    known, probabilities = truth[chosen], table.probabilities[chosen]
+    return Figures(len(known), log_loss(known, probabilities), accuracy(known, probabilities))
