@@ -2,67 +2,24 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from avscene.apps.cli import main
 from avscene.evaluation.table import read_table
 from avscene.fusion.ensemble import log_pool
+from command_line import Command, Run, call, run
 from test_train import SCENES, scene_image, write_data, write_scene
-
-
-@dataclass(frozen=True)
-class Run:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def told(self) -> list[str]:
-        """The lines on standard error: each is ours, none is Python's."""
-        lines = self.err.splitlines()
-        assert all(line.startswith("avscene: ") for line in lines), self.err
-        assert "internal error" not in self.err
-        return [line.removeprefix("avscene: ") for line in lines]
-
-    def refused(self, code: int = 2) -> str:
-        """The one line that says why nothing was done."""
-        assert self.code == code, self.err
-        assert self.out == ""
-        *before, told = self.told
-        assert all(line.startswith("training on") for line in before)
-        return told
-
-
-Command = Callable[..., Run]
-
-
-def call(*arguments: object) -> int:
-    before = sys.argv
-    sys.argv = ["avscene", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    def run(*arguments: object) -> Run:
-        capfd.readouterr()
-        code = call(*arguments, *(("--precision", "float32") if arguments[0] in ("train", "predict") else ()))
-        return Run(code, *capfd.readouterr())
+    def with_precision(*arguments: object) -> Run:
+        return run(capfd, *arguments, *(("--precision", "float32") if arguments[0] in ("train", "predict") else ()))
 
-    return run
+    return with_precision
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +185,7 @@ def test_predict_writes_a_table_for_the_pool_and_for_each_model(scores: Path, sy
     assert list(np.asarray(fused.starts)) == [0.0, 1.0] * 3
     assert fused.truth == tuple(scene for scene in SCENES for _ in range(2))
     assert fused.groups == tuple(f"{scene}3" for scene in SCENES for _ in range(2))
-    exponents = json.loads((system / "config.json").read_text())["fusion"]["exponents"]
+    exponents = json.loads((system / "config.json").read_text())["fusion"]["rule"]["exponents"]
     pooled = log_pool(
         np.stack([audio.probabilities, video.probabilities]), np.array([exponents["audio"], exponents["video"]])
     )

@@ -1,15 +1,14 @@
 """What recipe `fast` and the embedded default must reach on the everyday data set: real photographs, real sounds."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from avscene.apps.cli import main
 from avscene.evaluation.metrics import evaluate
 from avscene.evaluation.table import read_table
+from command_line import call
 
 DATA = Path(__file__).parents[1].parent / "shared" / "everyday"
 RECORDINGS, HELD_OUT = 400, 80
@@ -19,18 +18,6 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not (DATA / "meta.csv").is_file(), reason=f"the everyday data set is not at {DATA}"),
 ]
-
-
-def call(*arguments: object) -> int:
-    before = sys.argv
-    sys.argv = ["avscene", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture(scope="module")

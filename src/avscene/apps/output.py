@@ -18,7 +18,7 @@ class Sink:
     """Text to standard output or, through a temporary file beside it, to `path`.
 
     The file takes its name when the block ends, after an interruption too: what was finished is kept. After any other
-    error, or an interruption before the first text, nothing is left. A device or pipe is written to as it is.
+    error, or where no text came, nothing is left. A device or pipe is written to as it is.
 
     Raises:
         UsageError: the file cannot be written.
@@ -79,7 +79,7 @@ class Sink:
             self._file.close()
         if self._partial is None:
             return
-        if kind is None or (issubclass(kind, KeyboardInterrupt) and self._written):
+        if self._written and (kind is None or issubclass(kind, KeyboardInterrupt)):
             self._partial.chmod(0o644)
             self._partial.replace(self._path)
         else:
