@@ -1,5 +1,6 @@
 """Checkpoints: what is written is what is loaded, and nothing that was changed since is loaded at all."""
 
+import hashlib
 import json
 import resource
 from collections.abc import Callable
@@ -9,23 +10,35 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from avscene import pipeline
 from avscene.errors import CheckpointError, UsageError
+from avscene.evaluation.table import ScoreTable, read_table
+from avscene.fusion.rules import LogPool
+from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
 from avscene.models import checkpoint
 from avscene.models.checkpoint import CARD, CONFIG, WEIGHTS, Config, load_checkpoint, save_checkpoint
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import FRAMES
-from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder
+from avscene.models.frozen import (
+    FrozenModel,
+    FrozenPicturePart,
+    FrozenSoundPart,
+    LinearHead,
+    PictureEncoder,
+    SoundEncoder,
+)
 from avscene.pipeline import System
 from avscene.training.card import model_card
-from avscene.training.train import MEL_IMAGE, SOUND
+from avscene.training.fast import MEL_IMAGE, SOUND
 from media_files import write_media
 
 CPU = Runtime.choose("cpu", "float32")
 LABELS = LabelSet(("forest", "kitchen", "street café"))
 EXPONENTS = {"audio": 0.8125, "video": 1.3}
+FUSION = Fusion(name="fast", members=("audio", "video"), rule=LogPool(exponents=EXPONENTS))
 
 
 def heads(scenes: int = 3) -> dict[str, LinearHead]:
@@ -37,6 +50,10 @@ def heads(scenes: int = 3) -> dict[str, LinearHead]:
     }
 
 
+def tensors(made: dict[str, LinearHead]) -> dict[str, dict[str, Tensor]]:
+    return {name: head.tensors() for name, head in made.items()}
+
+
 def config(**changes: object) -> Config:
     metrics = {name: {"log_loss": 0.5, "accuracy": 0.75, "n": 8} for name in ("audio", "video", "fused")}
     given: dict[str, object] = {
@@ -45,10 +62,10 @@ def config(**changes: object) -> Config:
         "labels": LABELS.names,
         "hop": 1.0,
         "models": (
-            checkpoint.SoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
-            checkpoint.PicturePart(name="video", frames=FRAMES),
+            FrozenSoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
+            FrozenPicturePart(name="video", frames=FRAMES),
         ),
-        "fusion": checkpoint.FusionPart(exponents=EXPONENTS),
+        "fusion": FUSION,
         "training": {"data": "meta.csv", "held_out": None, "recordings": 8, "heads": {"audio": {"ridge": 3e-05}}},
         "metrics": metrics,
         "versions": {"avscene": "0.1.0"},
@@ -58,7 +75,7 @@ def config(**changes: object) -> Config:
 
 def save(directory: Path, **changes: object) -> Path:
     made = config(**changes)
-    save_checkpoint(directory, made, heads(), model_card(made))
+    save_checkpoint(directory, made, tensors(heads()), model_card(made))
     return directory
 
 
@@ -78,7 +95,7 @@ def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -
         FrozenModel("audio", LABELS, SoundEncoder(SOUND, CPU, MEL_IMAGE), made["audio"]),
         FrozenModel("video", LABELS, PictureEncoder(FRAMES, CPU), made["video"]),
     )
-    before = System("fast", LABELS, models, np.array(list(EXPONENTS.values()))).classify(film)
+    before = System("fast", LABELS, models, FUSION).classify(film)
     loaded = pipeline.load(saved, device="cpu", precision="float32")
     after = loaded.classify(film)
     assert (loaded.name, loaded.labels, loaded.hop) == ("fast", LABELS, 1.0)
@@ -93,9 +110,23 @@ def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -
 
 
 def test_the_configuration_comes_back_whole(saved: Path) -> None:
-    loaded, _ = load_checkpoint(saved, CPU)
+    loaded = load_checkpoint(saved, CPU).config
     blank = {"weights_sha256": "", "config_sha256": ""}
     assert loaded.model_copy(update=blank) == config()
+
+
+def test_figures_that_are_no_number_are_kept(tmp_path: Path) -> None:
+    saved = save(tmp_path / "system", training={"valid_log_loss": float("nan"), "best": float("inf")})
+    assert load_checkpoint(saved, CPU).config.training == {"valid_log_loss": None, "best": None}  # JSON has none
+
+
+def test_a_checkpoint_of_before_an_entry_was_added_is_read(saved: Path) -> None:
+    content = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
+    for entry in ("measured_on", "config_sha256"):
+        del content[entry]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (saved / CONFIG).write_text(json.dumps({**content, "config_sha256": digest}), encoding="utf-8")
+    assert load_checkpoint(saved, CPU).config.measured_on == "validation"
 
 
 def test_files_of_a_checkpoint(saved: Path) -> None:
@@ -146,6 +177,21 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_tables_are_there_before_the_directory_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = ScoreTable(LABELS, ("a.mp4",), np.array([[0.2, 0.3, 0.5]]))
+    made, tables = config(), {"out_of_fold/audio.tsv": table}
+    save_checkpoint(tmp_path / "whole", made, tensors(heads()), "", tables)
+    assert read_table(tmp_path / "whole" / "out_of_fold" / "audio.tsv").filenames == ("a.mp4",)
+
+    def full(path: Path, table: ScoreTable) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(checkpoint, "write_table", full)
+    with pytest.raises(CheckpointError, match=r"system: cannot be written \(No space left on device\)"):
+        save_checkpoint(tmp_path / "system", made, tensors(heads()), "", tables)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
 def test_a_parent_that_is_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot be written"):
@@ -189,9 +235,17 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an empty configuration": (lambda path: (path / CONFIG).write_text(""), rf"{CONFIG}: the file: "),
     "no text": (lambda path: (path / CONFIG).write_bytes(b"\xff\xfe{}"), rf"{CONFIG}: the file: "),
-    "another version": (edit("avscene-checkpoint/1", "avscene-checkpoint/2"), rf"{CONFIG}: format: .*another version"),
+    "another version": (edit("avscene-checkpoint/2", "avscene-checkpoint/1"), rf"{CONFIG}: format: .*another version"),
     "an entry gone": (edit('"recipe": "fast",', ""), rf"{CONFIG}: recipe: Field required"),
     "an entry too many": (edit('"recipe": "fast",', '"recipe": "fast", "more": 1,'), rf"{CONFIG}: more: Extra"),
+    "a number without end": (
+        edit('"recordings": 8', '"recordings": ' + "8" * 5000),
+        rf"{CONFIG}: the file: .*out of range",
+    ),
+    "nothing but brackets": (
+        lambda path: (path / CONFIG).write_text('{"training": ' + "[" * 9999),
+        rf"{CONFIG}: the file: .*recursion limit",
+    ),
     "a front end that cannot be": (edit('"f_max": 20000.0', '"f_max": 30000.0'), r"does not fit 44100 Hz"),
 }
 
@@ -212,11 +266,11 @@ def test_no_changed_byte_of_the_configuration_changes_the_system(saved: Path, da
     content = (saved / CONFIG).read_bytes()
     place = data.draw(st.integers(0, len(content) - 1))
     changed = data.draw(st.integers(0, 255))
-    intact, _ = load_checkpoint(saved, CPU)
+    intact = load_checkpoint(saved, CPU).config
     (saved / CONFIG).write_bytes(content[:place] + bytes([changed]) + content[place + 1 :])
     try:
         told = None
-        loaded = load_checkpoint(saved, CPU)[0]
+        loaded = load_checkpoint(saved, CPU).config
     except CheckpointError as error:
         told = str(error)
     finally:
@@ -227,7 +281,8 @@ def test_no_changed_byte_of_the_configuration_changes_the_system(saved: Path, da
 def test_weights_of_another_checkpoint_are_refused(saved: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     made = config()
-    save_checkpoint(other, made, {name: LinearHead(-head.weight, head.bias) for name, head in heads().items()}, "")
+    negative = {name: LinearHead(-head.weight, head.bias) for name, head in heads().items()}
+    save_checkpoint(other, made, tensors(negative), "")
     (saved / WEIGHTS).write_bytes((other / WEIGHTS).read_bytes())
     with pytest.raises(CheckpointError, match="was changed"):
         load_checkpoint(saved, CPU)
@@ -255,13 +310,14 @@ def _swapped() -> dict[str, LinearHead]:
 def test_heads_that_do_not_fit_are_refused(
     tmp_path: Path, made: Callable[[], dict[str, LinearHead]], model: str
 ) -> None:
-    save_checkpoint(tmp_path / "system", config(), made(), "")
+    save_checkpoint(tmp_path / "system", config(), tensors(made()), "")
     with pytest.raises(CheckpointError, match=rf"{WEIGHTS}: the head of model '{model}' is missing or does not fit"):
         load_checkpoint(tmp_path / "system", CPU)
 
 
 def test_a_checkpoint_of_another_encoder_is_refused(tmp_path: Path) -> None:
-    save(tmp_path / "system", encoder_sha256="0" * 64)
+    other = FrozenSoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE, encoder_sha256="0" * 64)
+    save(tmp_path / "system", models=(other, FrozenPicturePart(name="video", frames=FRAMES)))
     with pytest.raises(CheckpointError, match="trained on another encoder"):
         load_checkpoint(tmp_path / "system", CPU)
 
@@ -287,6 +343,6 @@ def test_a_directory_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_the_configuration_is_json_that_a_person_can_read(saved: Path) -> None:
     content = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
     assert content["labels"] == list(LABELS)
-    assert content["fusion"] == {"rule": "log-pool", "exponents": EXPONENTS}
+    assert content["fusion"]["rule"] == {"kind": "log-pool", "exponents": EXPONENTS}
     assert content["models"][0]["log_mel"]["n_mels"] == SOUND.n_mels
     assert len(content["weights_sha256"]) == len(content["config_sha256"]) == 64

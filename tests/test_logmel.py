@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from avscene.features.logmel import LogMelSpec, log_mel
-from avscene.training.train import SOUND
+from avscene.training.fast import SOUND
 
 SECONDS = 1.0
 SPECS = {

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 import avscene
 from avscene.errors import CheckpointError, MediaError, ModalityError, UsageError, WeightsError
+from avscene.fusion.rules import LogPool
+from avscene.fusion.tree import Fusion
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.segments import Recording
 from avscene.models import SceneModel
@@ -54,12 +56,12 @@ class Eye:
 class Ear:
     """Says which second a segment sounds of."""
 
-    name = "ear"
     labels = SECONDS
     needs: Modality = "audio"
     frame_size: int | None = None
 
-    def __init__(self, rate: int = RATE) -> None:
+    def __init__(self, rate: int = RATE, name: str = "ear") -> None:
+        self.name = name
         self.sample_rate: int | None = rate
         self.heard: list[Segment] = []
 
@@ -73,7 +75,13 @@ class Ear:
 
 
 def system(*models: SceneModel, exponents: Sequence[float] | None = None, hop: float = 1.0) -> System:
-    return System("both", SECONDS, models, np.array(exponents or [1.0] * len(models)), hop)
+    return System("both", SECONDS, models, pool(models, exponents or [1.0] * len(models)), hop)
+
+
+def pool(models: Sequence[SceneModel], exponents: Sequence[float]) -> Fusion:
+    names = tuple(model.name for model in models)
+    rule = LogPool(exponents=dict(zip(names, exponents, strict=True))) if len(names) > 1 else None
+    return Fusion(name="both", members=names, rule=rule)
 
 
 def seconds(prediction: Prediction) -> list[str]:
@@ -226,12 +234,12 @@ def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
 
 def test_models_that_want_sound_at_different_rates_are_refused(film: Path) -> None:
     with pytest.raises(UsageError, match=r"different rates.*16000.*8000"):
-        system(Ear(), Ear(8000)).classify(film)
+        system(Ear(), Ear(8000, "other")).classify(film)
 
 
 def test_the_largest_frame_is_decoded(film: Path) -> None:
     small, large = Eye(), Eye()
-    large.frame_size = 48
+    large.name, large.frame_size = "larger", 48
     system(small, large).classify(film)
     assert {min(s.frames[0].pixels.shape[:2]) for s in small.seen} == {48}
 
@@ -241,7 +249,7 @@ def test_the_largest_frame_is_decoded(film: Path) -> None:
 
 def test_two_models_are_pooled_by_their_exponents() -> None:
     first, second = np.array([[0.8, 0.1, 0.1]]), np.array([[0.2, 0.7, 0.1]])
-    two = System("two", LabelSet(("a", "b", "c")), (Eye(), Ear()), np.array([0.5, 2.0]))
+    two = System("two", LabelSet(("a", "b", "c")), (Eye(), Ear()), pool((Eye(), Ear()), [0.5, 2.0]))
     pooled = first**0.5 * second**2
     np.testing.assert_allclose(two.fuse(np.stack([first, second])), pooled / pooled.sum())
 
@@ -253,7 +261,8 @@ def test_missing_models_are_dropped_from_each_row(rows: list[list[float]], data:
     flags = st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))
     gone, lost = np.array(data.draw(flags)), np.array(data.draw(flags))
     scores = np.stack([np.where(gone[:, None], np.nan, one), np.where(lost[:, None], np.nan, other)])
-    fused = System("two", LabelSet(("a", "b", "c")), (Eye(), Ear()), np.array([0.7, 0.4])).fuse(scores)
+    both = (Eye(), Ear())
+    fused = System("two", LabelSet(("a", "b", "c")), both, pool(both, [0.7, 0.4])).fuse(scores)
     np.testing.assert_array_equal(np.isnan(fused).all(axis=1), gone & lost)
     np.testing.assert_allclose(fused[~(gone & lost)].sum(axis=1), 1)
     np.testing.assert_allclose(fused[lost & ~gone], one[lost & ~gone], atol=1e-9)
@@ -363,7 +372,7 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
     ("arguments", "error", "message"),
     [
         ({"system": "embeded"}, UsageError, "Did you mean embedded"),
-        ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: C01, C02, C03.*embedded"),
+        ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: .*C01, C02, C03.*embedded"),
         ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory. Systems"),
         ({"system": "embedded", "labels": ["a"]}, UsageError, "at least two"),
         ({"system": "embedded", "labels": ["a", "a"]}, UsageError, "given twice"),

@@ -9,8 +9,8 @@ from scipy import optimize
 
 from avscene.evaluation.metrics import log_loss
 from avscene.fusion import postprocess
-from avscene.fusion.ensemble import softmax
-from avscene.fusion.postprocess import fit_power, fit_vector, power, vector
+from avscene.fusion.ensemble import FLOOR, softmax
+from avscene.fusion.postprocess import fit_power, fit_vector, power, smooth, vector
 
 
 @st.composite
@@ -53,7 +53,15 @@ def test_missing_rows_stay_missing_and_zeros_are_floored() -> None:
     rows = np.array([[np.nan, np.nan], [0.0, 1.0]])
     for done in (power(rows, 2.0), vector(rows, np.ones(2), np.zeros(2))):
         assert np.isnan(done[0]).all()
-        assert 0 < done[1, 0] < 1e-5
+        assert done[1, 0] == pytest.approx(FLOOR, rel=1e-5)
+
+
+@given(probabilities(), st.floats(1, 50))
+def test_nothing_is_ruled_out_and_rows_still_sum_to_one(given_rows, exponent) -> None:
+    scenes = given_rows.shape[1]
+    for done in (power(given_rows, exponent), vector(given_rows, np.full(scenes, exponent), np.zeros(scenes))):
+        assert (done >= FLOOR * (1 - 1e-5)).all()
+        np.testing.assert_allclose(done.sum(axis=1), 1, atol=1e-12)
 
 
 @pytest.mark.parametrize("known", [0.3, 1.0, 3.0])
@@ -127,3 +135,48 @@ def test_the_gradient_of_fit_vector_is_that_of_its_loss(monkeypatch: pytest.Monk
     point = random.normal(0.5, 0.5, 6)
     numeric = optimize.approx_fprime(point, lambda x: asked[0](x)[0], 1e-6)
     np.testing.assert_allclose(asked[0](point)[1], numeric, atol=1e-5)
+
+
+# Smoothing: neighbours in time, within one recording
+
+
+@st.composite
+def timed_rows(draw):
+    """Probabilities (n, n_scenes), some missing, with the recording and the start of each row, in no order."""
+    rows = draw(probabilities())
+    n = len(rows)
+    rows[draw(arrays(bool, n))] = np.nan
+    recordings = draw(st.lists(st.sampled_from("ab"), min_size=n, max_size=n))
+    starts = draw(arrays(float, n, elements=st.integers(0, 8).map(float)))
+    return rows, recordings, starts
+
+
+@given(timed_rows(), st.floats(0.5, 9))
+def test_smoothing_is_the_mean_over_a_window_of_the_recording(drawn, width) -> None:
+    rows, recordings, starts = drawn
+    smoothed = smooth(rows, recordings, starts, width)
+    for row, (recording, start) in enumerate(zip(recordings, starts, strict=True)):
+        near = (np.array(recordings) == recording) & (np.abs(starts - start) < width / 2 - 1e-6)
+        expected = rows[near & ~np.isnan(rows[:, 0])].mean(axis=0) if not np.isnan(rows[row, 0]) else np.nan
+        np.testing.assert_allclose(smoothed[row], np.broadcast_to(expected, rows.shape[1]), atol=1e-9)
+
+
+@given(timed_rows(), st.randoms())
+def test_the_order_of_rows_changes_no_smoothing(drawn, random) -> None:
+    rows, recordings, starts = drawn
+    order = random.sample(range(len(rows)), len(rows))
+    moved = smooth(rows[order], [recordings[k] for k in order], starts[order], 3.0)
+    np.testing.assert_allclose(moved, smooth(rows, recordings, starts, 3.0)[order], atol=1e-9)
+
+
+def test_smoothing_over_three_seconds_by_hand() -> None:
+    rows = np.array([[1.0, 0.0], [0.4, 0.6], [0.1, 0.9], [np.nan, np.nan], [0.0, 1.0]])
+    starts = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    expected = [[0.7, 0.3], [0.5, 0.5], [0.25, 0.75], [np.nan, np.nan], [0.0, 1.0]]
+    np.testing.assert_allclose(smooth(rows, ["a"] * 5, starts, 3.0), expected, atol=1e-12)
+    half = smooth(rows[:3], ["a"] * 3, starts[:3] * 0.1, 0.3)  # rows of a tenth of a second; sums of hops
+    np.testing.assert_allclose(half, [*expected[:2], [0.25, 0.75]], atol=1e-12)
+    same = smooth(rows[:3], ["a"] * 3, starts[:3] * 0.1, 0.2)  # the next one begins a whole half window away
+    np.testing.assert_allclose(same, rows[:3], atol=1e-12)
+    apart = smooth(rows[:2], ["a", "b"], starts[:2], 3.0)
+    np.testing.assert_allclose(apart, rows[:2], atol=1e-12)

@@ -14,10 +14,11 @@ from typing import TypeVar
 import numpy as np
 
 from avscene.errors import CheckpointError, ModalityError, UsageError
-from avscene.fusion import ensemble
+from avscene.fusion.steps import Times
+from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
 from avscene.media.segments import Recording, Sampling
-from avscene.models import SceneModel, registry
+from avscene.models import SceneModel, registry, zero_shot
 from avscene.models.checkpoint import is_checkpoint, load_checkpoint
 from avscene.models.device import Runtime
 from avscene.records import KIND, FloatArray, Modality, Prediction, Segment, SegmentPrediction
@@ -29,16 +30,18 @@ BATCH = 16  # segments scored at a time: enough to keep the networks busy, littl
 
 @dataclass(frozen=True)
 class System:
-    """One or more models, a rule that fuses them, and the names they answer in.
-
-    `exponents` (n_models,) are those of the log-linear pool; they are not used by a system of one model.
-    """
+    """One or more models, the fusion of what they say by their names, and the scenes they answer in."""
 
     name: str
     labels: LabelSet
     models: tuple[SceneModel, ...]
-    exponents: FloatArray
+    fusion: Fusion
     hop: float = 1.0
+
+    def __post_init__(self) -> None:
+        names = sorted(model.name for model in self.models)
+        if names != sorted(self.fusion.models):
+            raise ValueError(f"a fusion of {', '.join(self.fusion.models)} does not fit models {', '.join(names)}")
 
     def classify(
         self,
@@ -97,14 +100,16 @@ class System:
             keyframes_only=keyframes,
         )
 
-    def fuse(self, scores: FloatArray) -> FloatArray:
-        """One score (n, n_scenes) of those of the models (n_models, n, n_scenes)."""
-        return scores[0] if len(self.models) == 1 else ensemble.log_pool(scores, self.exponents)
+    def fuse(self, scores: FloatArray, times: Times | None = None) -> FloatArray:
+        """One score (n, n_scenes) of those of the models (n_models, n, n_scenes), in their order."""
+        by_name = {model.name: values for model, values in zip(self.models, scores, strict=True)}
+        return self.fusion.apply(by_name, self.labels, times)
 
     def _prediction(self, source: str, recording: Recording, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
         modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
         by_model = np.stack([scores for _, scores in scored], axis=1)
-        fused = self.fuse(by_model)
+        starts = np.array([segment.start for segment, _ in scored])
+        fused = self.fuse(by_model, Times([source] * len(scored), starts))
         known = ~np.isnan(fused[:, 0])
         if not known.any():
             raise ModalityError(self._refusal(source, modalities))
@@ -137,11 +142,12 @@ class System:
         """What a reader of the prediction should know of models and segments that are missing in it."""
         for model, scores in zip(self.models, by_model, strict=True):
             silent = np.isnan(scores[:, 0]) & known
+            lack = "no sound or no picture" if model.needs == "both" else f"no {KIND[model.needs]}"
             if silent.all():
-                yield f"no {KIND[model.needs]}: model {model.name} has no say"
+                yield f"{lack}: model {model.name} has no say"
             elif silent.any():
                 share = f"{silent.sum()} of {len(silent)} segments"
-                yield f"no {KIND[model.needs]} in {share}: model {model.name} has no say there"
+                yield f"{lack} in {share}: model {model.name} has no say there"
         if not known.all():
             yield f"{(~known).sum()} of {len(known)} segments lack what the system needs and are left out"
 
@@ -187,8 +193,8 @@ def load(
         return _load_checkpoint(Path(system), wanted, prompts, runtime)
     if str(system) not in registry.systems() and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
-    model = registry.build(str(system), wanted, tuple(prompts), runtime)
-    return System(model.name, model.labels, (model,), np.ones(1))
+    model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
+    return System(model.name, model.labels, (model,), Fusion.of(model.name))
 
 
 def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
@@ -198,14 +204,14 @@ def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None
 
 
 def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime) -> System:
-    config, models = load_checkpoint(directory, runtime)
-    own = models[0].labels
-    if labels is not None and labels != own:
-        raise CheckpointError(f"{directory}: answers in its own labels ({', '.join(own)}); leave --labels out")
+    loaded = load_checkpoint(directory, runtime)
+    if labels is not None and labels != loaded.labels:
+        raise CheckpointError(
+            f"{directory}: answers in its own labels ({', '.join(loaded.labels)}); leave --labels out"
+        )
     if prompts:
         raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
-    exponents = np.array([config.fusion.exponents[model.name] for model in models])
-    return System(config.name, own, models, exponents, config.hop)
+    return System(loaded.config.name, loaded.labels, loaded.models, loaded.fusion, loaded.config.hop)
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:

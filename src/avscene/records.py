@@ -11,7 +11,8 @@ from avscene.errors import AvsceneError
 from avscene.labels import LabelSet
 
 Modality = Literal["audio", "video"]
-KIND: dict[Modality, str] = {"audio": "sound", "video": "picture"}  # what a person calls them
+Needs = Modality | Literal["both"]  # of a model: one, or the two of them together
+KIND: dict[Needs, str] = {"audio": "sound", "video": "picture", "both": "sound and picture"}  # as a person says it
 FloatArray = npt.NDArray[np.floating[Any]]
 ByteArray = npt.NDArray[np.uint8]
 

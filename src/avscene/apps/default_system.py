@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from avscene.models import registry
+from avscene.models import presence, registry
 
 
 def choose(*, offline: bool) -> tuple[str, list[str]]:
@@ -14,7 +14,7 @@ def choose(*, offline: bool) -> tuple[str, list[str]]:
     Raises:
         WeightsError: no system has its weights here.
     """
-    name = registry.best_available(offline=offline)
+    name = presence.best_available(offline=offline)
     told = [f"system {name}: {registry.find(name).title} (name another with --system)"]
     before = _remembered()
     if before is not None and before != name:

@@ -18,7 +18,7 @@ from avscene.media.segments import Recording, Sampling
 from avscene.models.device import Runtime
 from avscene.pipeline import load
 from avscene.records import FloatArray, Prediction
-from avscene.training.train import FUSED, VALIDATION, train
+from avscene.training.fast import FUSED, VALIDATION, train_fast
 
 HOLDOUT = "split=test"
 FILM = ("park", "tram")  # scenes of the unseen recording, one after the other
@@ -51,7 +51,7 @@ def run_demo(output: Path, watch: Watch) -> Demo:
         raise UsageError(f"{run}: is there already; remove {output} or name another --output")
     build_toytown(town, progress=watch("building toytown"))
     training, test = read_dataset(town).hold_out(HOLDOUT)
-    train("fast", training, run, holdout=HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=watch("training"))
+    train_fast(training, run, holdout=HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=watch("training"))
     system = load(run)
     tables = predict(system, test, watch("evaluating on held-out locations")).tables
     fitted = {name: read_table(run / VALIDATION / f"{name}.tsv") for name in ("audio", "video", FUSED)}

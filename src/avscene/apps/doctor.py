@@ -87,11 +87,11 @@ def _decoders() -> Finding:
 
 def _embedded_weights() -> Finding:
     from avscene.models.device import Runtime
-    from avscene.models.efficientnet_lite import load_efficientnet_lite0
+    from avscene.models.efficientnet_lite import LITE0, load_efficientnet_lite
     from avscene.models.sentence import load_sentence_encoder
 
     try:
-        load_efficientnet_lite0(Runtime.choose("cpu", "float32"))
+        load_efficientnet_lite(LITE0, Runtime.choose("cpu", "float32"))
         load_sentence_encoder()
     except AvsceneError as error:
         return Finding("embedded weights", str(error), str(error).rpartition("run: ")[2] or None)
@@ -108,7 +108,9 @@ def _compute() -> Finding:
 def _hub() -> Finding:
     from avscene.models import hub, registry
 
-    repo_id = str(registry.find("C03").model.weights)
+    row = registry.find("C03").zero_shot
+    assert row is not None
+    repo_id = str(row.weights)
     if hub.is_cached(repo_id, hub.OPEN_CLIP_FILES):
         return Finding("CLIP weights", "cached")
     if hub.can_fetch(repo_id, hub.OPEN_CLIP_FILES):

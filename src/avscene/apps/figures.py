@@ -8,7 +8,7 @@ from avscene.apps.output import Sink
 from avscene.evaluation.metrics import Evaluation, evaluate
 from avscene.evaluation.report import ReportRow, write_report
 from avscene.evaluation.table import ScoreTable
-from avscene.models import registry
+from avscene.models import presence, registry
 
 
 def evaluate_all(tables: Mapping[str, ScoreTable]) -> dict[str, Evaluation]:
@@ -42,7 +42,7 @@ def systems_table() -> str:
     cells = []
     for name, row in registry.systems().items():
         published = f"{row.published.log_loss:.3f} / {row.published.accuracy:.1f} %" if row.published else ""
-        cells.append([name, row.needs, published, registry.presence(name)[1], row.title])
+        cells.append([name, row.needs, published, presence.presence(name)[1], row.title])
     table = _aligned(["system", "needs", "published", "weights", ""], cells)
     return table + "\n  DIRECTORY  a checkpoint of your own: avscene train fast --data DATA --output DIRECTORY"
 

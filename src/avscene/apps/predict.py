@@ -11,7 +11,7 @@ from avscene.errors import AvsceneError, MediaError
 from avscene.evaluation.table import ScoreTable, write_table
 from avscene.pipeline import System
 from avscene.records import FloatArray, Prediction
-from avscene.training.train import FUSED
+from avscene.training.fast import FUSED
 
 
 @dataclass

@@ -6,7 +6,7 @@ the row stays NaN. `truth` is (n,) scene indices. Weights are fitted on rows tha
 """
 
 import warnings
-from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ IntArray = npt.NDArray[np.integer]
 
 # Log-probabilities are taken of values no smaller than this, so that one model's zero cannot veto all the others.
 FLOOR = 1e-6
-RULES = ("mean", "product", "classwise", "log-pool")
+Confidence = Literal["precision", "recall", "f1"]
 
 
 def mean(scores: FloatArray) -> FloatArray:
@@ -42,6 +42,14 @@ def classwise(scores: FloatArray, weights: FloatArray) -> FloatArray:
     return normalised(_sum(scores * _in_company(weights[:, None, :], scores), scores))
 
 
+def samplewise(scores: FloatArray) -> FloatArray:
+    """p_c ~ sum_m max_k(p_mk) p_mc: each model counts by its confidence in the row at hand.
+
+    The other reading of the seed's "class-wise confidences"; it needs no fitting.
+    """
+    return normalised(_sum(scores * scores.max(axis=2, keepdims=True), scores))
+
+
 def log_pool(scores: FloatArray, exponents: FloatArray) -> FloatArray:
     """p_c ~ prod_m p_mc^a_m with a_m >= 0: the log-linear opinion pool (Genest & Zidek 1986). Ours for this task.
 
@@ -51,18 +59,21 @@ def log_pool(scores: FloatArray, exponents: FloatArray) -> FloatArray:
     return softmax(_sum(_in_company(exponents[:, None, None], scores) * logs, scores))
 
 
-def fit_classwise(scores: FloatArray, truth: IntArray) -> FloatArray:
-    """Precision (n_models, n_scenes) of each model's decisions for each scene: P(truth is c | the model says c).
+def fit_classwise(scores: FloatArray, truth: IntArray, confidence: Confidence = "precision") -> FloatArray:
+    """Confidence (n_models, n_scenes) in each model for each scene, over the rows that it scored.
 
-    Laplace smoothing with one pseudo-decision at chance keeps a scene that a model never names from weight 0.
+    `precision` is P(truth is c | the model says c), `recall` P(the model says c | truth is c) and `f1` their harmonic
+    mean. Laplace smoothing with one pseudo-row at chance keeps a scene that a model never names from weight 0.
     """
     n_models, _, n_scenes = scores.shape
     weights = np.empty((n_models, n_scenes))
     for model, probabilities in enumerate(scores):
         present = ~np.isnan(probabilities[:, 0])
-        said = probabilities[present].argmax(axis=1)
-        hits = np.bincount(said[said == truth[present]], minlength=n_scenes)
-        weights[model] = (hits + 1 / n_scenes) / (np.bincount(said, minlength=n_scenes) + 1)
+        said, known = probabilities[present].argmax(axis=1), truth[present]
+        hits = np.bincount(said[said == known], minlength=n_scenes)
+        answers, rows = np.bincount(said, minlength=n_scenes), np.bincount(known, minlength=n_scenes)
+        of = {"precision": answers, "recall": rows, "f1": (answers + rows) / 2}[confidence]
+        weights[model] = (hits + 1 / n_scenes) / (of + 1)
     return weights
 
 
@@ -87,22 +98,6 @@ def fit_log_pool(scores: FloatArray, truth: IntArray) -> FloatArray:
 
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores))
     return np.asarray(found.x)
-
-
-def fuse(rule: str, scores: Sequence[FloatArray], weights: FloatArray | None = None) -> FloatArray:
-    """Apply a rule by its name to the (n, n_scenes) scores of each model.
-
-    Raises:
-        ValueError: an unknown rule, or one whose weights are missing.
-    """
-    stacked = np.stack(scores)
-    if rule == "mean":
-        return mean(stacked)
-    if rule == "product":
-        return product(stacked)
-    if weights is None:
-        raise ValueError(f"rule {rule!r} needs fitted weights" if rule in RULES else f"unknown rule {rule!r}")
-    return classwise(stacked, weights) if rule == "classwise" else log_pool(stacked, weights)
 
 
 def normalised(values: FloatArray) -> FloatArray:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from avscene.labels import LabelSet
-from avscene.records import Modality, SceneScores, Segment
+from avscene.records import Needs, SceneScores, Segment
 
 
 class SceneModel(Protocol):
     """Segments in, probabilities out.
 
-    `needs` names the modality without which a segment cannot be scored. `sample_rate` in Hz (None: no sound wanted) and
-    `frame_size`, the shorter side in pixels (None: no picture wanted), tell the decoder what to hand over.
+    `needs` names the modality, or both, without which a segment cannot be scored. `sample_rate` in Hz (None: no sound
+    wanted) and `frame_size`, the shorter side in pixels (None: no picture wanted), tell the decoder what to hand over.
     """
 
     @property
@@ -25,8 +25,8 @@ class SceneModel(Protocol):
         ...
 
     @property
-    def needs(self) -> Modality:
-        """The modality it looks at or listens to."""
+    def needs(self) -> Needs:
+        """The modality it looks at or listens to, or both."""
         ...
 
     @property

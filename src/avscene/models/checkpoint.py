@@ -1,7 +1,8 @@
 """Checkpoints: a directory that says everything about itself and is loaded by its path alone.
 
-`model.safetensors` holds the heads, `config.json` labels, front ends, fusion, training and metrics, `README.md` the
+`model.safetensors` holds what was trained, `config.json` labels, models, fusion, training and metrics, `README.md` the
 model card. `config.json` carries the checksum of the weights and one of itself: a changed byte in either is an error.
+An ensemble has further checkpoints, its members, as directories in it, and the checksums of their configurations.
 """
 
 import hashlib
@@ -9,113 +10,154 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.torch import load, save
+from torch import Tensor
 
-from avscene.errors import CheckpointError
-from avscene.features.frames import FrameSpec
-from avscene.features.logmel import LogMelSpec
+from avscene.errors import CheckpointError, UsageError
+from avscene.evaluation.table import ScoreTable, write_table
+from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
+from avscene.models import SceneModel
+from avscene.models.audio_cnn import AudioCnnPart
+from avscene.models.clip_fusion import FusionNetworkPart
 from avscene.models.device import Runtime
-from avscene.models.frozen import FrozenModel, LinearHead, PictureEncoder, SoundEncoder
-from avscene.models.packaged import EFFICIENTNET_LITE0
-from avscene.records import FloatArray
+from avscene.models.frame_cnn import FrameCnnPart
+from avscene.models.frozen import FrozenPicturePart, FrozenSoundPart
+from avscene.models.openl3 import OpenL3HeadPart
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
+Part = Annotated[
+    FrozenPicturePart | FrozenSoundPart | AudioCnnPart | FrameCnnPart | FusionNetworkPart | OpenL3HeadPart,
+    Field(discriminator="kind"),
+]
 
-class _Part(BaseModel):
+
+class Config(BaseModel):
+    """What `config.json` holds.
+
+    `fusion` is over `models`, whose weights are here, and `members`, checkpoints in directories of their names with the
+    checksum that each one's `config.json` bears. `metrics` has figures by the names of models, or of the whole, on the
+    rows that `measured_on` tells: those that training was stopped on and fusion fitted on, or each row by heads that
+    were trained without its group.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class PicturePart(_Part):
-    """A head on the frame encoder."""
-
-    name: str
-    needs: Literal["video"] = "video"
-    encoder: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    frames: FrameSpec
-
-
-class SoundPart(_Part):
-    """A head on the log-mel encoder."""
-
-    name: str
-    needs: Literal["audio"] = "audio"
-    encoder: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    log_mel: LogMelSpec
-    image_size: tuple[int, int]  # height and width in pixels at which a log-mel is drawn
-
-
-class FusionPart(_Part):
-    """The rule over the models, with one exponent for each by its name."""
-
-    rule: Literal["log-pool"] = "log-pool"
-    exponents: dict[str, float]
-
-
-class Config(_Part):
-    """What `config.json` holds."""
-
-    format: Literal["avscene-checkpoint/1"] = "avscene-checkpoint/1"
+    format: Literal["avscene-checkpoint/2"] = "avscene-checkpoint/2"
     name: str
     recipe: str
     labels: tuple[str, ...]
     hop: float
-    models: tuple[Annotated[PicturePart | SoundPart, Field(discriminator="needs")], ...]
-    fusion: FusionPart
+    models: tuple[Part, ...] = ()
+    members: dict[str, str] = {}
+    fusion: Fusion
     training: dict[str, Any]
     metrics: dict[str, Any]
+    measured_on: Literal["validation", "out-of-fold"] = "validation"
     versions: dict[str, str]
-    encoder_sha256: str = EFFICIENTNET_LITE0.sha256
     weights_sha256: str = ""
     config_sha256: str = ""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        try:
+            labels = self.label_set
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        names = [*(part.name for part in self.models), *self.members]
+        if sorted(names) != sorted(self.fusion.models):
+            raise ValueError(f"fusion of {', '.join(self.fusion.models)} does not fit models {', '.join(names)}")
+        if not self.fusion.fits(labels):
+            raise ValueError("the weights of the fusion are not of exactly the labels")
+        return self
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The scenes, in the order of every score."""
+        return LabelSet(self.labels)
 
     def sealed(self, weights: bytes) -> "Config":
         """This configuration with the checksums of `weights` and of itself."""
         checked = self.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
-        return checked.model_copy(update={"config_sha256": checked._digest()})
-
-    def _digest(self) -> str:
-        content = self.model_dump(mode="json", exclude={"config_sha256"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    def is_intact(self) -> bool:
-        """Whether the content still has the checksum it was sealed with."""
-        return self.config_sha256 == self._digest()
+        return checked.model_copy(update={"config_sha256": _digest(checked.model_dump_json())})
 
 
-def save_checkpoint(directory: Path, config: Config, heads: Mapping[str, LinearHead], card: str) -> None:
+@dataclass(frozen=True, slots=True)
+class LoadedSystem:
+    """A checkpoint in memory: all models, those of members too, and the fusion over them."""
+
+    config: Config
+    models: tuple[SceneModel, ...]
+    fusion: Fusion
+
+    @property
+    def labels(self) -> LabelSet:
+        """The scenes it answers in."""
+        return self.config.label_set
+
+
+def save_checkpoint(
+    directory: Path,
+    config: Config,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    card: str,
+    tables: Mapping[str, ScoreTable] | None = None,
+) -> None:
     """Write a checkpoint; `directory` appears complete or not at all.
+
+    Args:
+        directory: where to; it must not exist, or be empty.
+        config: what is in it; the checksums are put in here.
+        tensors: what each model learnt, by the names of the model and the tensor.
+        card: the model card, Markdown.
+        tables: score tables to keep in it, by their paths in it, such as `out_of_fold/audio.tsv`.
 
     Raises:
         CheckpointError: the directory is there already, or cannot be written.
     """
-    tensors: dict[str, FloatArray] = {}
-    for name, head in heads.items():
-        tensors[f"{name}.weight"] = head.weight.astype(np.float32)
-        tensors[f"{name}.bias"] = head.bias.astype(np.float32)
-    weights = save(tensors)
+    flat = {f"{model}.{name}": value for model, named in tensors.items() for name, value in named.items()}
+    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in flat.items()})
+    with new_directory(directory) as partial:
+        write_files(partial, config, weights, card)
+        for name, table in (tables or {}).items():
+            write_table(partial / name, table)
+
+
+@contextmanager
+def new_directory(directory: Path) -> Iterator[Path]:
+    """A directory beside `directory` to fill, which takes its place at the end, or is removed on any error.
+
+    Raises:
+        CheckpointError: the directory is there already, or cannot be written.
+    """
     try:
         check_free(directory)
         directory.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
         try:
-            (partial / WEIGHTS).write_bytes(weights)
-            (partial / CONFIG).write_text(config.sealed(weights).model_dump_json(indent=2) + "\n", encoding="utf-8")
-            (partial / CARD).write_text(card, encoding="utf-8")
+            yield partial
             partial.chmod(0o755)
             partial.replace(directory)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise CheckpointError(f"{directory}: cannot be written ({error.strerror})") from error
+
+
+def write_files(directory: Path, config: Config, weights: bytes, card: str) -> None:
+    """The three files of a checkpoint."""
+    (directory / WEIGHTS).write_bytes(weights)
+    (directory / CONFIG).write_text(config.sealed(weights).model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (directory / CARD).write_text(card, encoding="utf-8")
 
 
 def check_free(directory: Path) -> None:
@@ -131,31 +173,56 @@ def check_free(directory: Path) -> None:
         raise CheckpointError(f"{directory}: cannot be written ({ancestor} is not writable)")
 
 
-def load_checkpoint(directory: Path, runtime: Runtime) -> tuple[Config, tuple[FrozenModel, ...]]:
-    """A checkpoint's configuration and its models, checked.
+def load_checkpoint(directory: Path, runtime: Runtime) -> LoadedSystem:
+    """A checkpoint's configuration, models and fusion, checked.
 
     Raises:
-        CheckpointError: a file is missing, changed, or of another format.
-        WeightsError: the encoder's weights are not installed.
+        CheckpointError: a file is missing, changed, or of another format; a member is not the one that was put in.
+        WeightsError: the weights of a frozen encoder are absent.
     """
-    config = _read_config(directory)
-    labels = LabelSet(config.labels)
-    if set(config.fusion.exponents) != {part.name for part in config.models}:
-        raise CheckpointError(f"{directory / CONFIG}: fusion.exponents does not name its models; train again")
+    return _load(directory, read_config(directory), runtime)
+
+
+def _load(directory: Path, config: Config, runtime: Runtime) -> LoadedSystem:
+    models = _own_models(directory, config, runtime)
+    fusions = {}
+    for name in config.members:
+        loaded = _load(directory / name, read_member(directory / name, config, name), runtime)
+        models += loaded.models
+        fusions[name] = loaded.fusion
+    names = [model.name for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CheckpointError(f"{directory / CONFIG}: two of its members have a model {twice[0]!r}; train one anew")
+    return LoadedSystem(config, models, config.fusion.within(fusions))
+
+
+def _own_models(directory: Path, config: Config, runtime: Runtime) -> tuple[SceneModel, ...]:
     tensors = _read_weights(directory, config)
     models = []
     for part in config.models:
-        encoder: PictureEncoder | SoundEncoder
-        if isinstance(part, PicturePart):
-            encoder = PictureEncoder(part.frames, runtime)
-        else:
-            encoder = SoundEncoder(part.log_mel, runtime, part.image_size)
-        weight, bias = tensors.get(f"{part.name}.weight"), tensors.get(f"{part.name}.bias")
-        fits = weight is not None and weight.shape == (encoder.embedding_size, len(labels))
-        if weight is None or bias is None or not fits or bias.shape != (len(labels),):
-            raise CheckpointError(f"{directory / WEIGHTS}: the head of model {part.name!r} is missing or does not fit")
-        models.append(FrozenModel(part.name, labels, encoder, LinearHead(weight, bias)))
-    return config, tuple(models)
+        prefix = f"{part.name}."
+        own = {name.removeprefix(prefix): tensors.pop(name) for name in [*tensors] if name.startswith(prefix)}
+        try:
+            models.append(part.build(config.label_set, own, runtime))
+        except (CheckpointError, UsageError) as error:
+            raise CheckpointError(f"{directory / WEIGHTS}: {error}") from error
+    if tensors:
+        raise CheckpointError(f"{directory / WEIGHTS}: {next(iter(tensors))} belongs to no model of {CONFIG}")
+    return tuple(models)
+
+
+def read_member(directory: Path, ensemble: Config, name: str) -> Config:
+    """The configuration of the checkpoint `directory`, once it has proved to be that member of an ensemble.
+
+    Raises:
+        CheckpointError: it is damaged, another one, or has other scenes or another hop.
+    """
+    member = read_config(directory)
+    if member.config_sha256 != ensemble.members.get(name):
+        raise CheckpointError(f"{directory}: is not the {name} that {ensemble.name} was made of (SHA-256)")
+    if (member.labels, member.hop) != (ensemble.labels, ensemble.hop):
+        raise CheckpointError(f"{directory}: has other scenes or another hop than {ensemble.name}")
+    return member
 
 
 def is_checkpoint(directory: str | Path) -> bool:
@@ -163,10 +230,16 @@ def is_checkpoint(directory: str | Path) -> bool:
     return any(os.path.isfile(os.path.join(directory, name)) for name in (CONFIG, WEIGHTS))  # noqa: PTH113, PTH118
 
 
-def _read_config(directory: Path) -> Config:
+def read_config(directory: Path) -> Config:
+    """The configuration of a checkpoint, checked against its checksum; its weights are not looked at.
+
+    Raises:
+        CheckpointError: it is missing, changed, or of another format.
+    """
     path = directory / CONFIG
     try:
-        config = TypeAdapter(Config).validate_json(path.read_bytes())
+        content = path.read_bytes()
+        config = Config.model_validate_json(content)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
@@ -175,16 +248,19 @@ def _read_config(directory: Path) -> Config:
         raise CheckpointError(
             f"{path}: {where}: {first['msg']}; the checkpoint is damaged or of another version"
         ) from error
-    if not config.is_intact():
+    if config.config_sha256 != _digest(content):
         raise CheckpointError(f"{path}: was changed after it was written (SHA-256); train again or restore it")
-    if config.encoder_sha256 != EFFICIENTNET_LITE0.sha256:
-        raise CheckpointError(
-            f"{path}: was trained on another encoder (SHA-256 {config.encoder_sha256[:12]}...); train again"
-        )
     return config
 
 
-def _read_weights(directory: Path, config: Config) -> dict[str, FloatArray]:
+def _digest(content: str | bytes) -> str:
+    """SHA-256 of what the JSON of a configuration says, but for that checksum itself."""
+    told = json.loads(content)
+    told.pop("config_sha256", None)
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _read_weights(directory: Path, config: Config) -> dict[str, Tensor]:
     path = directory / WEIGHTS
     try:
         content = path.read_bytes()

@@ -100,22 +100,27 @@ class ClipZeroShot:
             first = last
         return SceneScores(self.labels, rows)
 
-    @torch.inference_mode()
     def embed(self, images: Sequence[ByteArray]) -> Tensor:
         """Float32 embeddings (n, embed_dim) of length 1 of RGB `images`, each (height, width, 3) uint8."""
-        weight = next(self._visual.parameters())
-        parts = [self._text_features[:0]]  # gives the width where there are no images
-        for first in range(0, len(images), BATCH):
-            pixels = frames_to_tensor(images[first : first + BATCH], self.spec)
-            pixels = pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last)
-            parts.append(normalize(self._visual(pixels).float(), dim=-1))
-        return torch.cat(parts)
+        return embed_images(self._visual, images, self.spec) if images else self._text_features[:0]
 
     @torch.inference_mode()
     def _score_images(self, images: Sequence[ByteArray]) -> npt.NDArray[np.float64]:
         """Probabilities (n_images, n_scenes)."""
         logits = LOGIT_SCALE * self.embed(images) @ self._text_features.T
         return logits.softmax(dim=-1).double().cpu().numpy()
+
+
+@torch.inference_mode()
+def embed_images(visual: nn.Module, images: Sequence[ByteArray], spec: FrameSpec) -> Tensor:
+    """Float32 embeddings (n, embed_dim) of length 1 of one or more RGB `images` by an image tower."""
+    weight = next(visual.parameters())
+    parts = []
+    for first in range(0, len(images), BATCH):
+        pixels = frames_to_tensor(images[first : first + BATCH], spec)
+        pixels = pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last)
+        parts.append(normalize(visual(pixels).float(), dim=-1))
+    return torch.cat(parts)
 
 
 def check_templates(templates: Sequence[str]) -> None:
@@ -148,13 +153,21 @@ def embed_labels(model: open_clip.CLIP, labels: LabelSet, templates: Sequence[st
 def load_clip(repo_id: str, *, offline: bool) -> open_clip.CLIP:
     """The CLIP of hub repo `repo_id` in open_clip's format, float32, on the CPU, for inference.
 
+    Raises:
+        WeightsError: the files cannot be had, or the tensors are not exactly those of the config's model.
+    """
+    return read_clip(repo_id, hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=offline))
+
+
+def read_clip(repo_id: str, snapshot: Path) -> open_clip.CLIP:
+    """The CLIP whose files, fetched from hub repo `repo_id`, are in the directory `snapshot`.
+
     open_clip builds the model but does not fill it: its loader answers with random weights where it finds
     none, opens pickles, and stretches position embeddings of another size.
 
     Raises:
-        WeightsError: the files cannot be had, or the tensors are not exactly those of the config's model.
+        WeightsError: the tensors are not exactly those of the config's model.
     """
-    snapshot = hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=offline)
     _check_config(repo_id, snapshot / CONFIG_FILE)
     try:
         with _quiet_open_clip():

@@ -16,7 +16,7 @@ from avscene.errors import WeightsError
 from avscene.features.frames import frames_to_tensor
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
-from avscene.models.efficientnet_lite import FRAMES, load_efficientnet_lite0
+from avscene.models.efficientnet_lite import FRAMES, LITE0, load_efficientnet_lite
 from avscene.models.sentence import load_sentence_encoder
 from avscene.records import Modality, SceneScores, Segment
 
@@ -43,7 +43,7 @@ class EmbeddedZeroShot:
         self.name = name
         self.labels = labels
         self._runtime = runtime
-        self._network = load_efficientnet_lite0(runtime)
+        self._network = load_efficientnet_lite(LITE0, runtime)
         self._similarities = _similarities(labels)  # (1000, n_scenes)
 
     def score(self, segments: Sequence[Segment]) -> SceneScores:

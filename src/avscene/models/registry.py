@@ -1,40 +1,60 @@
-"""The table of systems: what each name stands for, what it needs and whether its weights are here."""
+"""The table of systems: what each name stands for. Imports no torch."""
 
 import difflib
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from avscene.errors import AvsceneError, UsageError, WeightsError
-from avscene.labels import TAU_SCENES, LabelSet
-from avscene.models import SceneModel, packaged
-from avscene.records import Modality
+from avscene.errors import UsageError, WeightsError
+from avscene.records import Needs
 
-if TYPE_CHECKING:
-    from avscene.models.device import Runtime  # brings torch, which a list of systems does not need
-
-# A default is the system of least published log loss whose weights can be had, and `embedded` where none can.
-DEFAULT_ORDER = ("C02", "C01", "C03", "embedded")
-
-# CLIP's own prompts for scenes, beside the bare class name that the seed uses (Radford et al. 2021, section 3.1.4).
-PROMPT_SETS = {
-    "raw": ("{}",),
-    "templates": ("a photo of a {}.", "a photo of the {}.", "a video frame of a {}.", "a scene in a {}."),
-}
+FILES = ("seed.yaml", "ours.yaml")
+Backbones = Literal["seed", "embedded"]  # the networks of the table, or the small ones that come as packages
 
 
 class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelRow(_Row):
-    """A network and the hub repository of its weights, if they are not installed with the package."""
+class ZeroShotRow(_Row):
+    """A network that answers untrained, and the hub repository of its weights if they are not installed with us."""
 
-    architecture: Literal["clip-zero-shot", "conse"]
+    architecture: Literal["clip", "conse"]
     weights: str | None = None
+
+
+class NetworkRow(_Row):
+    """A network to fine-tune on log-mels or frames, as timm calls it; `plan` holds what differs from usual settings."""
+
+    backbone: str
+    stand_in: str
+    plan: dict[str, Any] = {}
+
+    def of(self, backbones: Backbones) -> str:
+        """The network to take."""
+        return self.backbone if backbones == "seed" else self.stand_in
+
+
+class FusionNetworkRow(_Row):
+    """A late fusion network over the embeddings of frozen encoders."""
+
+    encoders: tuple[str, ...]
+    stand_ins: tuple[str, ...]
+
+    def of(self, backbones: Backbones) -> tuple[str, ...]:
+        """The encoders to take."""
+        return self.encoders if backbones == "seed" else self.stand_ins
+
+
+class EnsembleRow(_Row):
+    """Other systems under a rule (of one there is nothing to fuse), then a post-processing; fitted on validation."""
+
+    members: tuple[str, ...]
+    rule: Literal["mean", "product", "classwise", "log-pool"] | None = None
+    postprocess: Literal["power", "vector", "smooth"] | None = None
 
 
 class Published(_Row):
@@ -45,29 +65,44 @@ class Published(_Row):
 
 
 class SystemRow(_Row):
-    """One row of `systems/*.yaml`."""
+    """One row of `systems/*.yaml`: what it is, in exactly one of the ways to be a system."""
 
     title: str
-    model: ModelRow
-    needs: Modality = "video"
+    needs: Needs
+    zero_shot: ZeroShotRow | None = None
+    network: NetworkRow | None = None
+    fusion_network: FusionNetworkRow | None = None
+    openl3: Needs | None = None
+    ensemble: EnsembleRow | None = None
     published: Published | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = (self.zero_shot, self.network, self.fusion_network, self.openl3, self.ensemble)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError(f"{self.title}: exactly one way to be a system is wanted")
+        return self
+
+    @property
+    def trained(self) -> bool:
+        """Whether it answers only after training."""
+        return self.zero_shot is None
 
 
 @lru_cache(maxsize=1)
 def systems() -> dict[str, SystemRow]:
-    """Every system that has a name, by its name.
+    """Every system that has a name, by its name, in the order of the seed's table, then ours.
 
     Raises:
         WeightsError: a file of the installation is damaged.
     """
     table: dict[str, SystemRow] = {}
-    for path in sorted(files("avscene.systems").iterdir(), key=lambda path: path.name):
-        if path.name.endswith(".yaml"):
-            rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-            try:
-                table |= {name: SystemRow.model_validate(row) for name, row in rows.items()}
-            except ValidationError as error:
-                raise WeightsError(f"{path.name}: {error.errors()[0]['msg']}; reinstall avscene") from error
+    for name in FILES:
+        rows = yaml.safe_load((files("avscene.systems") / name).read_text(encoding="utf-8"))
+        try:
+            table |= {system: SystemRow.model_validate(row) for system, row in rows.items()}
+        except ValidationError as error:
+            raise WeightsError(f"{name}: {error.errors()[0]['msg']}; reinstall avscene") from error
     return table
 
 
@@ -83,78 +118,13 @@ def find(name: str) -> SystemRow:
     near = difflib.get_close_matches(name.lower(), [known.lower() for known in table], n=1, cutoff=0.5)
     hint = next((f" Did you mean {known}?" for known in table if near and known.lower() == near[0]), "")
     raise UsageError(
-        f"{name!r} is neither a system nor a checkpoint directory.{hint} Systems: {', '.join(sorted(table))}"
+        f"{name!r} is neither a system nor a checkpoint directory.{hint} Systems: {', '.join(table)}"
     )
 
 
-def build(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime: "Runtime") -> SceneModel:
-    """The model of zero-shot system `name` for `labels` (the ten TAU scenes where None).
-
-    Raises:
-        UsageError: an unknown name, or prompts for a system that takes none.
-        WeightsError: the weights are absent.
-    """
+def leaves(name: str) -> tuple[str, ...]:
+    """The systems of one model that `name` is made of, each once, in the order of the table's rows."""
     row = find(name)
-    labels = TAU_SCENES if labels is None else labels
-    if row.model.architecture == "conse":
-        from avscene.models.embedded import EmbeddedZeroShot
-
-        if prompts:
-            raise UsageError(f"system {name} takes no prompts; they are for CLIP systems")
-        return EmbeddedZeroShot(name, labels, runtime)
-    from avscene.models.clip_zero_shot import ClipZeroShot
-
-    return ClipZeroShot.load(
-        name,
-        labels,
-        repo_id=str(row.model.weights),
-        templates=_templates(prompts),
-        device=runtime.device,
-        precision="bfloat16" if runtime.dtype.itemsize == 2 else "float32",
-        offline=runtime.offline,
-    )
-
-
-def _templates(prompts: tuple[str, ...]) -> tuple[str, ...]:
-    chosen = [template for prompt in prompts or ("raw",) for template in PROMPT_SETS.get(prompt, (prompt,))]
-    return tuple(chosen)
-
-
-def presence(name: str) -> tuple[bool, str]:
-    """Whether the weights of system `name` are on this machine, and if not, what to do about it. No network."""
-    row = find(name)
-    if row.model.architecture == "conse":
-        try:
-            packaged.EFFICIENTNET_LITE0.path()
-            packaged.SENTENCE_ENCODER.path()
-        except AvsceneError as error:
-            return False, str(error)
-        return True, "installed"
-    from avscene.models import hub
-
-    if hub.is_cached(str(row.model.weights), hub.OPEN_CLIP_FILES):
-        return True, "cached"
-    return False, f"fetched from the hub ({row.model.weights}) when first used"
-
-
-def best_available(*, offline: bool) -> str:
-    """The default system: the first of DEFAULT_ORDER that is present; else the first of the hub; else `embedded`.
-
-    Raises:
-        WeightsError: not even the embedded weights are installed.
-    """
-    from avscene.models import hub
-
-    *clip_systems, embedded = DEFAULT_ORDER
-    for name in clip_systems:
-        if presence(name)[0]:
-            return name
-    for name in clip_systems if not offline else ():
-        repo_id = str(find(name).model.weights)
-        if hub.can_fetch(repo_id, hub.OPEN_CLIP_FILES):
-            return name
-        break  # one look tells whether there is a hub at all
-    present, why = presence(embedded)
-    if not present:
-        raise WeightsError(f"no system has its weights here: {why}")
-    return embedded
+    if row.ensemble is None:
+        return (name,)
+    return tuple(dict.fromkeys(leaf for member in row.ensemble.members for leaf in leaves(member)))

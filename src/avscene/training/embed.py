@@ -1,19 +1,25 @@
-"""A data set to embeddings: every recording decoded once, every segment encoded once."""
+"""A data set or a segment store to embeddings: every recording decoded once, every segment encoded once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from avscene.datasets.split import DataSet, Example
-from avscene.errors import MediaError
+from avscene.datasets.store import SegmentStore, StoreSpec
+from avscene.datasets.store_columns import UnfinishedColumn, column_key, write_column
+from avscene.datasets.store_table import writing
+from avscene.errors import DataError, MediaError
 from avscene.media.segments import Recording, Sampling
 from avscene.models.frozen import SegmentEncoder
 from avscene.pipeline import BATCH, ahead, batched
 from avscene.records import FloatArray, Segment
 
 Progress = Callable[[int, int], None]  # recordings done, recordings in all
+State = Literal["absent", "outdated", "partial", "current"]  # of a column of a store
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,3 +92,92 @@ def _read_all(data: DataSet, sampling: Sampling, failures: list[str]) -> Iterato
                     yield example, segment
         except MediaError as error:
             failures.append(str(error))
+
+
+def embed_store(
+    store: SegmentStore, name: str, encoder: SegmentEncoder, progress: Progress | None = None
+) -> SegmentStore:
+    """Embed every segment of a store, by its middle frame or its sound, and keep the embeddings as a column of it.
+
+    Nothing is computed that is there already under the same key (`embeddings_state`); a column of another key is
+    replaced. Interrupted at any moment, the next call goes on where this one was. `progress` is told segments.
+
+    Returns:
+        The store with the column.
+
+    Raises:
+        DataError: the store's sound has too low a rate for the encoder, or it cannot be read or written.
+    """
+    check_rate(store, name, encoder)
+    with writing(store.directory):
+        store = SegmentStore.open(store.directory)
+        if embeddings_state(store, name, encoder) == "current":
+            return store
+        key = column_key(encoder.key, store.spec)
+        column = UnfinishedColumn(store, name, key, encoder.embedding_size)
+
+        def done(rows: int) -> None:
+            if progress is not None:
+                progress(rows, len(store))
+
+        column.extend(_computed(store, name, encoder, len(column)), done)
+        store = write_column(store, name, key, column.values())
+        column.delete()
+    return store
+
+
+def embeddings_state(store: SegmentStore, name: str, encoder: SegmentEncoder) -> State:
+    """How the column `name` stands to `encoder`.
+
+    `outdated`: other weights, another front end or other settings of the store made it. `partial`: segments came later.
+    """
+    if name not in store.encoders:
+        return "absent"
+    if store.embedding_key(name) != column_key(encoder.key, store.spec):
+        return "outdated"
+    return "current" if store.stored_embeddings(name)[1].all() else "partial"
+
+
+def check_rate(store: SegmentStore, name: str, encoder: SegmentEncoder) -> None:
+    """See that the sound of `store` can be given to `encoder`: taking samples away is fine, making them up is not.
+
+    Raises:
+        DataError: it cannot.
+    """
+    wanted = encoder.sample_rate
+    if wanted is not None and wanted > store.spec.sample_rate:
+        raise DataError(
+            f"{store.directory}: holds sound at {store.spec.sample_rate} Hz, encoder {name} takes {wanted} Hz; "
+            f"run: avscene prepare DATA --output ANOTHER --sample-rate {wanted}"
+        )
+
+
+def _computed(store: SegmentStore, name: str, encoder: SegmentEncoder, first: int) -> Iterator[FloatArray]:
+    """Embeddings (n, size) of the rows from `first` on in batches, decoded ahead; computed where they are not there."""
+    stored = store.stored_embeddings(name) if embeddings_state(store, name, encoder) == "partial" else None
+    missing = np.ones(len(store), bool) if stored is None else ~stored[1]
+    batches = [np.arange(row, min(row + BATCH, len(store))) for row in range(first, len(store), BATCH)]
+    for rows, segments in ahead((rows, _wanted(store, rows[missing[rows]], encoder)) for rows in batches):
+        embeddings = np.full((len(rows), encoder.embedding_size), np.nan, np.float32)
+        if stored is not None:
+            embeddings[:] = stored[0][rows]
+        if segments:
+            embeddings[missing[rows]] = encoder.embed(segments)
+        yield embeddings
+
+
+def _wanted(store: SegmentStore, rows: npt.NDArray[np.int64], encoder: SegmentEncoder) -> list[Segment]:
+    """The segments of `rows` with what `encoder` needs, at its rate."""
+    segments = store.segments(rows, modalities=[encoder.needs]) if rows.size else []
+    rate = encoder.sample_rate
+    if rate is None or rate == store.spec.sample_rate:
+        return segments
+    return [replace(segment, waveform=_resampled(segment.waveform, store.spec, rate)) for segment in segments]
+
+
+def _resampled(waveform: FloatArray | None, spec: StoreSpec, rate: int) -> FloatArray | None:
+    if waveform is None:
+        return None
+    samples = soxr.resample(waveform, spec.sample_rate, rate)
+    length = round(spec.hop * rate)  # rounding may be off by a sample
+    return np.asarray(np.pad(samples[:length], (0, max(length - len(samples), 0))), np.float32)

@@ -55,7 +55,7 @@ def train(
 def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtime: "Runtime") -> NoReturn:
     from avscene.apps.progress import stages
     from avscene.datasets.layout import read_dataset
-    from avscene.training.train import train as train_recipe
+    from avscene.training.fast import train_fast
 
     dataset = read_dataset(data)
     if holdout is None and "test" in dataset.values("split"):
@@ -63,7 +63,7 @@ def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtim
     part = dataset if holdout is None else dataset.hold_out(holdout)[0]
     tell(f"training on {len(part.examples)} recordings, {len(part.labels)} scenes; held out: {holdout or 'nothing'}")
     with stages() as watch:
-        run = train_recipe("fast", part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
+        run = train_fast(part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
     for failure in run.failures:
         tell(f"left out: {failure}")
     for note in run.notes:
@@ -93,7 +93,6 @@ def reproduce(
     from avscene.apps import reproduce as table
     from avscene.apps.progress import stages
     from avscene.apps.train import holdout_of, open_data
-    from avscene.datasets.store import StoreSpec
     from avscene.evaluation.reproduction import write_reproduction
     from avscene.models.device import Runtime
     from avscene.models.registry import Backbones, find
@@ -105,7 +104,7 @@ def reproduce(
         find(name)
     runtime = Runtime.choose(device, precision, offline=offline or chosen == "embedded")
     with stages() as watch:
-        store, failures = open_data(data, output, StoreSpec(), watch)
+        store, failures = open_data(data, output, 1.0, watch)
         held = holdout_of(store, holdout)
         if held is None:
             raise UsageError(f"{data}: has no test part; name one with --holdout COLUMN=VALUE")

@@ -18,7 +18,7 @@ from avscene.evaluation.metrics import evaluate
 from avscene.evaluation.table import read_table
 from avscene.fusion.ensemble import log_pool
 from avscene.models.device import Runtime
-from avscene.training.train import Run, train
+from avscene.training.fast import Run, train_fast
 from media_files import RATE, Writer, write_photograph
 
 CPU = Runtime.choose("cpu", "float32")
@@ -71,7 +71,7 @@ def write_data(root: Path, scenes: Sequence[str] = tuple(SCENES), takes: int = T
 
 
 def train_on(root: Path, output: Path, hop: float = 1.0) -> Run:
-    return train("fast", read_dataset(root), output, holdout=None, hop=hop, runtime=CPU)
+    return train_fast(read_dataset(root), output, holdout=None, hop=hop, runtime=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_metrics_are_those_of_the_out_of_fold_tables(run: Run, data: Path, name:
 
 def test_the_fused_table_is_the_pool_of_the_others(run: Run) -> None:
     tables = {name: read_table(run.directory / "out_of_fold" / f"{name}.tsv") for name in ("audio", "video", "fused")}
-    exponents = json.loads((run.directory / "config.json").read_text())["fusion"]["exponents"]
+    exponents = json.loads((run.directory / "config.json").read_text())["fusion"]["rule"]["exponents"]
     pooled = log_pool(np.stack([tables[name].probabilities for name in exponents]), np.array(list(exponents.values())))
     np.testing.assert_allclose(tables["fused"].probabilities, pooled, atol=1e-6)
 
@@ -164,8 +164,7 @@ def test_another_hop_is_learnt_and_kept(data: Path, tmp_path: Path) -> None:
 
 def test_progress_counts_recordings(data: Path, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    train(
-        "fast",
+    train_fast(
         read_dataset(data).hold_out("fold=4")[0],
         tmp_path / "system",
         holdout=None,
@@ -255,11 +254,6 @@ def test_nothing_readable_is_told(tmp_path: Path) -> None:
 # Refusals before any work
 
 
-def test_an_unknown_recipe_is_refused(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="recipe 'slow' is not one of fast"):
-        train("slow", read_dataset(data), tmp_path / "system", holdout=None, hop=1.0, runtime=CPU)
-
-
 @pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf"), 1e-5, 0.005])
 def test_a_hop_that_makes_no_sense_is_refused(data: Path, tmp_path: Path, hop: float) -> None:
     with pytest.raises(UsageError, match="hop"):
@@ -271,8 +265,7 @@ def test_an_output_that_is_there_is_refused_before_any_work(data: Path, tmp_path
     (tmp_path / "system" / "notes.txt").touch()
     steps: list[tuple[int, int]] = []
     with pytest.raises(CheckpointError, match="is there already"):
-        train(
-            "fast",
+        train_fast(
             read_dataset(data),
             tmp_path / "system",
             holdout=None,

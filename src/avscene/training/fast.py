@@ -1,4 +1,4 @@
-"""Recipes: a data set to a checkpoint. `fast`: frozen encoders, one head per modality, log-linear pool."""
+"""Recipe `fast`, a data set to a checkpoint: frozen encoders, one head per modality, log-linear pool."""
 
 import platform
 from collections.abc import Mapping
@@ -11,24 +11,29 @@ from typing import Any
 import numpy as np
 
 from avscene.datasets.split import DataSet
-from avscene.errors import DataError, UsageError
+from avscene.errors import DataError
 from avscene.evaluation.metrics import evaluate
-from avscene.evaluation.table import ScoreTable, write_table
+from avscene.evaluation.table import ScoreTable
 from avscene.features.logmel import LogMelSpec
-from avscene.fusion.ensemble import fit_log_pool, log_pool
+from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.labels import LabelSet
 from avscene.media.segments import Sampling
 from avscene.models import checkpoint
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import FRAMES
-from avscene.models.frozen import PictureEncoder, SegmentEncoder, SoundEncoder
+from avscene.models.frozen import (
+    FrozenPicturePart,
+    FrozenSoundPart,
+    PictureEncoder,
+    SegmentEncoder,
+    SoundEncoder,
+)
 from avscene.pipeline import check_hop
 from avscene.records import FloatArray
 from avscene.training.card import model_card
 from avscene.training.embed import Embeddings, Progress, embed_dataset
 from avscene.training.heads import FittedHead, fit_head
 
-RECIPES = ("fast",)
 SOUND = LogMelSpec(sample_rate=44_100, n_fft=2048, hop_length=441, n_mels=224, f_min=20.0, f_max=20_000.0)
 # Half as wide as the images that the network was trained on: half the time, and nothing lost (out of fold, on real
 # recordings).
@@ -78,16 +83,15 @@ def train_fast(
     trainable, notes = _trainable(data, rows, labels)
     truth = rows.truth(labels.names)
     heads = {name: fit_head(embeddings, truth, rows.groups, len(labels)) for name, embeddings in trainable.items()}
-    out_of_fold = np.stack([fitted.out_of_fold for fitted in heads.values()])
-    exponents = fit_log_pool(out_of_fold, truth) if len(heads) > 1 else np.ones(1)
-    tables = _tables(rows, labels, {name: fitted.out_of_fold for name, fitted in heads.items()}, exponents)
+    out_of_fold = {name: fitted.out_of_fold for name, fitted in heads.items()}
+    layout = Layout(name="fast", members=tuple(heads), rule="log-pool")
+    fusion = fit_fusion(layout, out_of_fold, truth, labels)
+    tables = _tables(rows, labels, {**out_of_fold, FUSED: fusion.apply(out_of_fold, labels)})
     metrics = {name: evaluate(table).to_dict() for name, table in tables.items()}
-    config = _config(labels, hop, heads, exponents, _provenance(data, rows, holdout), metrics)
-    checkpoint.save_checkpoint(
-        output, config, {name: fitted.head for name, fitted in heads.items()}, model_card(config)
-    )
-    for name, table in tables.items():
-        write_table(output / VALIDATION / f"{name}.tsv", table)
+    config = _config(labels, hop, heads, fusion, _provenance(data, rows, holdout), metrics)
+    tensors = {name: fitted.head.tensors() for name, fitted in heads.items()}
+    kept = {f"{VALIDATION}/{name}.tsv": table for name, table in tables.items()}
+    checkpoint.save_checkpoint(output, config, tensors, model_card(config), kept)
     return Run(output, metrics, rows.failures, notes)
 
 
@@ -117,13 +121,10 @@ def _trainable(data: DataSet, rows: Embeddings, labels: LabelSet) -> tuple[dict[
     return enough, tuple(notes)
 
 
-def _tables(
-    rows: Embeddings, labels: LabelSet, by_model: Mapping[str, FloatArray], exponents: FloatArray
-) -> dict[str, ScoreTable]:
-    """One table of out-of-fold probabilities for each model and, under FUSED, one of the pool."""
-    fused = log_pool(np.stack(list(by_model.values())), exponents)
+def _tables(rows: Embeddings, labels: LabelSet, scores: Mapping[str, FloatArray]) -> dict[str, ScoreTable]:
+    """A table of each model's out-of-fold probabilities (n, n_scenes), without the rows that it did not score."""
     tables = {}
-    for name, probabilities in {**by_model, FUSED: fused}.items():
+    for name, probabilities in scores.items():
         kept = np.flatnonzero(~np.isnan(probabilities[:, 0]))
         tables[name] = ScoreTable(
             labels,
@@ -140,13 +141,13 @@ def _config(
     labels: LabelSet,
     hop: float,
     heads: Mapping[str, FittedHead],
-    exponents: FloatArray,
+    fusion: Fusion,
     training: dict[str, Any],
     metrics: dict[str, Any],
 ) -> checkpoint.Config:
-    parts: dict[str, checkpoint.SoundPart | checkpoint.PicturePart] = {
-        "audio": checkpoint.SoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
-        "video": checkpoint.PicturePart(name="video", frames=FRAMES),
+    parts: dict[str, checkpoint.Part] = {
+        "audio": FrozenSoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
+        "video": FrozenPicturePart(name="video", frames=FRAMES),
     }
     fitted = {name: {"ridge": head.ridge, "temperature": head.temperature} for name, head in heads.items()}
     return checkpoint.Config(
@@ -155,9 +156,10 @@ def _config(
         labels=labels.names,
         hop=hop,
         models=tuple(parts[name] for name in heads),
-        fusion=checkpoint.FusionPart(exponents=dict(zip(heads, map(float, exponents), strict=True))),
+        fusion=fusion,
         training={**training, "heads": fitted},
         metrics=metrics,
+        measured_on="out-of-fold",
         versions={name: version(name) for name in ("avscene", "torch", "timm", "av")}
         | {"python": platform.python_version()},
     )
@@ -173,23 +175,3 @@ def _provenance(data: DataSet, rows: Embeddings, holdout: str | None) -> dict[st
         "groups": len(set(rows.groups)),
         "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def train(
-    recipe: str,
-    data: DataSet,
-    output: Path,
-    *,
-    holdout: str | None,
-    hop: float,
-    runtime: Runtime,
-    progress: Progress | None = None,
-) -> Run:
-    """Train by the name of a recipe.
-
-    Raises:
-        UsageError: there is no such recipe.
-    """
-    if recipe not in RECIPES:
-        raise UsageError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
-    return train_fast(data, output, holdout=holdout, hop=hop, runtime=runtime, progress=progress)

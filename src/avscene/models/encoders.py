@@ -1,0 +1,75 @@
+"""Frozen encoders by name: what `embed` adds to a store and late fusion reads from it. Imports no torch by itself."""
+
+from typing import TYPE_CHECKING
+
+from avscene.errors import UsageError, WeightsError
+from avscene.models.packaged import IMAGENET_WEIGHTS
+from avscene.models.registry import find
+from avscene.records import Modality
+
+if TYPE_CHECKING:
+    from avscene.models.device import Runtime
+    from avscene.models.frozen import SegmentEncoder
+
+# The zero-shot system whose image tower each encoder is, and with it where the weights come from.
+_CLIP = {"clip-rn101": "C01", "clip-rn50x4": "C02", "clip-vit-b-32": "C03"}
+_EFFICIENTNET = {f"efficientnet-lite{size}": f"tf_efficientnet_lite{size}" for size in range(3)}
+_OPENL3: dict[str, Modality] = {"openl3-audio": "audio", "openl3-image": "video"}
+ENCODERS = (*_CLIP, *_EFFICIENTNET, *_OPENL3)
+
+
+def build_encoder(name: str, runtime: "Runtime") -> "SegmentEncoder":
+    """The encoder of that name with its weights.
+
+    Raises:
+        UsageError: there is no such encoder.
+        WeightsError: its weights are absent or altered.
+    """
+    if _known(name) in _CLIP:
+        from avscene.models.clip_image import ClipImageEncoder
+
+        return ClipImageEncoder.load(_repo(name), runtime)
+    if name in _EFFICIENTNET:
+        from avscene.models.efficientnet_lite import FRAME_SPECS
+        from avscene.models.frozen import PictureEncoder
+
+        architecture = _EFFICIENTNET[name]
+        return PictureEncoder(FRAME_SPECS[architecture], runtime, architecture)
+    from avscene.models.openl3_encoders import load_openl3_audio, load_openl3_image
+
+    return load_openl3_audio(runtime) if name == "openl3-audio" else load_openl3_image(runtime)
+
+
+def encoder_presence(name: str) -> tuple[bool, str]:
+    """Whether the weights of encoder `name` are on this machine, and if not, what to do about it. No network.
+
+    Raises:
+        UsageError: there is no such encoder.
+    """
+    if _known(name) in _CLIP:
+        from avscene.models import hub
+
+        if hub.is_cached(_repo(name), hub.OPEN_CLIP_FILES):
+            return True, "cached"
+        return False, f"fetched from the hub ({_repo(name)}) when first used"
+    if name in _EFFICIENTNET:
+        try:
+            IMAGENET_WEIGHTS[_EFFICIENTNET[name]].path()
+        except WeightsError as error:
+            return False, str(error)
+        return True, "installed"
+    from avscene.models.openl3_weights import presence
+
+    return presence(_OPENL3[name])
+
+
+def _repo(name: str) -> str:
+    row = find(_CLIP[name]).zero_shot
+    assert row is not None
+    return str(row.weights)
+
+
+def _known(name: str) -> str:
+    if name not in ENCODERS:
+        raise UsageError(f"no encoder {name!r}; there are {', '.join(ENCODERS)}")
+    return name

@@ -1,0 +1,72 @@
+"""A plan to a network that can begin to learn, its optimiser, and what a checkpoint calls it."""
+
+from collections.abc import Sequence
+
+import torch
+from timm.utils.model_ema import ModelEmaV3
+from torch import nn
+
+from avscene.datasets.store import SegmentStore
+from avscene.features.frames import FrameSpec
+from avscene.labels import LabelSet
+from avscene.models.audio_cnn import AudioCnnPart, LogMelNetwork
+from avscene.models.backbones import classifier_of, create_backbone, frame_spec
+from avscene.models.device import Runtime
+from avscene.models.frame_cnn import FrameCnnPart
+from avscene.training.plan import NetworkPlan
+from avscene.training.readers import FrameReader, Reader, SoundReader, band_statistics
+
+
+def initial_network(
+    plan: NetworkPlan, labels: LabelSet, store: SegmentStore, train_rows: Sequence[int], runtime: Runtime
+) -> nn.Module:
+    """The plan's network with its published weights; of a log-mel network also the statistics of its bands.
+
+    Raises:
+        UsageError: no such network.
+        WeightsError: the published weights are absent.
+    """
+    network = create_backbone(plan.backbone, len(labels), offline=runtime.offline)
+    if plan.input == "audio":
+        mean, deviation = band_statistics(store, train_rows, plan.log_mel)
+        network = LogMelNetwork(network, mean, deviation, plan.image_size)
+    return network.to(memory_format=torch.channels_last).to(runtime.device).train()
+
+
+def averaged_network(plan: NetworkPlan, network: nn.Module) -> ModelEmaV3:
+    """The moving average of a network's weights and running statistics; it remembers more as steps go by."""
+    return ModelEmaV3(network, decay=plan.ema_decay, use_warmup=True)
+
+
+def optimiser_for(plan: NetworkPlan, network: nn.Module) -> torch.optim.AdamW:
+    """AdamW with a group for each `factor` of the learning rate; scales and offsets do not decay."""
+    backbone = network.backbone if isinstance(network, LogMelNetwork) else network
+    head = {id(dict(backbone.named_parameters())[name]) for name in classifier_of(backbone)}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        factor = plan.head_factor if id(parameter) in head else 1.0
+        decay = plan.weight_decay if parameter.dim() > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": taken, "factor": factor, "weight_decay": decay} for (factor, decay), taken in groups.items()],
+        lr=plan.learning_rate,
+    )
+
+
+def reader_for(plan: NetworkPlan, network: nn.Module, store: SegmentStore, train_rows: Sequence[int]) -> Reader:
+    """What reads the network's inputs from the store."""
+    if isinstance(network, LogMelNetwork):
+        return SoundReader(store, train_rows, plan, network.mean.cpu())
+    return FrameReader(store, plan, frames_of(plan))
+
+
+def part_of(plan: NetworkPlan) -> AudioCnnPart | FrameCnnPart:
+    """What a checkpoint says of the plan's network."""
+    if plan.input == "audio":
+        return AudioCnnPart(name=plan.name, backbone=plan.backbone, log_mel=plan.log_mel, image_size=plan.image_size)
+    return FrameCnnPart(name=plan.name, backbone=plan.backbone, frames=frames_of(plan))
+
+
+def frames_of(plan: NetworkPlan) -> FrameSpec:
+    """How the plan's network wants its frames."""
+    return frame_spec(plan.backbone, None if plan.image_size is None else plan.image_size[0])

@@ -1,0 +1,114 @@
+"""A name of the table to the training of its model: which function, which network, which settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from avscene.datasets.store import SegmentStore
+from avscene.errors import UsageError
+from avscene.labels import LabelSet
+from avscene.models.device import Runtime
+from avscene.models.encoders import build_encoder
+from avscene.models.openl3 import ENCODERS
+from avscene.models.registry import Backbones, NetworkRow, SystemRow, find
+from avscene.records import FloatArray, Needs
+from avscene.training.embed import embed_store
+from avscene.training.finetune import finetune
+from avscene.training.fusion_network import FusionPlan, train_fusion_network
+from avscene.training.openl3_heads import OpenL3Plan, train_openl3_head
+from avscene.training.plan import NetworkPlan
+from avscene.training.result import TrainedModel
+from avscene.training.split import Split
+
+Watch = Callable[[str], Callable[[int, int], None]]  # the name of a stage -> what is told (done, total)
+
+# Stand-ins are for seeing all of it work, within minutes on two processor cores.
+STAND_IN_PLAN = {"epochs": 5, "batch": 32, "micro_batch": 32, "learning_rate": 5e-4, "ema_decay": 0.98}
+STAND_IN_SIZES = {"audio": (96, 96), "video": (96, 96)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """What a training works on: rows of a store for each purpose, which networks, a place for unfinished work."""
+
+    store: SegmentStore
+    split: Split
+    labels: LabelSet
+    backbones: Backbones
+    state: Path
+    runtime: Runtime
+    watch: Watch
+
+
+def train_model(name: str, bench: Bench) -> TrainedModel:
+    """Train system `name`, which is of one model.
+
+    Raises:
+        UsageError: it is not trained.
+        WeightsError: the weights that it starts from are absent.
+        DataError: the rows do not do.
+    """
+    row = find(name)
+    if row.network is not None:
+        return _network(name, row, row.network, bench)
+    if row.fusion_network is not None:
+        return _fusion_network(name, row.fusion_network.of(bench.backbones), bench)
+    if row.openl3 is not None:
+        return _openl3(name, row.openl3, bench)
+    raise UsageError(f"system {name} is not trained")
+
+
+def _network(name: str, row: SystemRow, network: NetworkRow, bench: Bench) -> TrainedModel:
+    assert row.needs != "both"
+    settings = dict(network.plan)
+    if bench.backbones == "embedded":
+        settings |= STAND_IN_PLAN | {"image_size": STAND_IN_SIZES[row.needs]}
+    plan = NetworkPlan(name=name, input=row.needs, backbone=network.of(bench.backbones), **settings)
+    return finetune(
+        bench.store,
+        bench.split.train,
+        bench.split.validation,
+        plan,
+        bench.labels,
+        bench.state,
+        bench.runtime,
+        bench.watch(f"{name}: training"),
+    )
+
+
+def _fusion_network(name: str, encoders: tuple[str, ...], bench: Bench) -> TrainedModel:
+    embeddings, keys = _embedded(encoders, bench)
+    return train_fusion_network(
+        embeddings,
+        bench.store.truth(bench.labels.names),
+        bench.split.train,
+        bench.split.validation,
+        bench.labels,
+        FusionPlan(name, keys),
+        bench.runtime,
+        bench.watch(f"{name}: training"),
+    )
+
+
+def _openl3(name: str, needs: Needs, bench: Bench) -> TrainedModel:
+    embeddings, keys = _embedded(ENCODERS[needs], bench)
+    return train_openl3_head(
+        embeddings,
+        bench.store.truth(bench.labels.names),
+        bench.split.train,
+        bench.split.validation,
+        bench.labels,
+        OpenL3Plan(name, needs, keys),
+        bench.runtime,
+        bench.watch(f"{name}: training"),
+    )
+
+
+def _embedded(encoders: tuple[str, ...], bench: Bench) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    """Embeddings (n, size) of every row of the store and the key, by encoder; what is missing in the store is added."""
+    store, keys = bench.store, {}
+    for name in encoders:
+        encoder = build_encoder(name, bench.runtime)
+        store = embed_store(store, name, encoder, bench.watch(f"{name}: embedding"))
+        keys[name] = encoder.key
+    return {name: store.embeddings(name) for name in encoders}, keys

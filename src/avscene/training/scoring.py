@@ -1,0 +1,38 @@
+"""A model over rows of a store."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from avscene.datasets.store import SegmentStore
+from avscene.datasets.store_columns import column_key
+from avscene.fusion.ensemble import IntArray
+from avscene.models import SceneModel
+from avscene.models.clip_fusion import ClipFusion
+from avscene.models.openl3 import OpenL3HeadModel
+from avscene.pipeline import BATCH, ahead, batched
+from avscene.records import FloatArray
+
+Progress = Callable[[int, int], None]  # rows done, rows in all
+
+
+def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress: Progress | None = None) -> FloatArray:
+    """Probabilities (n_rows, n_scenes), NaN where the model did not score; stored embeddings are not computed again."""
+    if isinstance(model, ClipFusion | OpenL3HeadModel) and _holds_embeddings(store, model):
+        return model.score_embeddings([store.embeddings(name)[rows] for name in model.encoders]).probabilities
+    parts: list[FloatArray] = [np.empty((0, len(model.labels)))]
+    done = 0
+    for segments in ahead(store.segments(batch) for batch in batched(rows.tolist(), BATCH)):
+        parts.append(model.score(segments).probabilities)
+        done += len(segments)
+        if progress is not None:
+            progress(done, len(rows))
+    return np.concatenate(parts)
+
+
+def _holds_embeddings(store: SegmentStore, model: ClipFusion | OpenL3HeadModel) -> bool:
+    """Whether the store has the embeddings of the model's very encoders."""
+    return all(
+        name in store.encoders and store.embedding_key(name) == column_key(key, store.spec)
+        for name, key in zip(model.encoders, model.encoder_keys, strict=True)
+    )

@@ -1,0 +1,56 @@
+"""Which rows of a store are trained on, which are for choosing and fitting, which for measuring."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avscene.datasets.split import Example
+from avscene.datasets.store import SegmentStore
+from avscene.errors import DataError
+from avscene.fusion.ensemble import IntArray
+
+VALIDATION_SHARE = 5  # the first of every so many groups of a scene validates
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Rows of a store: to train on, to choose and fit on, to measure on. No group is in two of them."""
+
+    train: IntArray
+    validation: IntArray
+    test: IntArray
+
+    @classmethod
+    def of(cls, store: SegmentStore, holdout: str | None) -> "Split":
+        """Test is what meets the condition `holdout`; a fifth of the groups of each scene of the rest is validation.
+
+        Raises:
+            DataError: a group is on both sides of `holdout`, or a scene has fewer than two groups to train on.
+        """
+        rest = np.arange(len(store))
+        test = rest[:0]
+        if holdout is not None:
+            store.data.hold_out(holdout)
+            test = store.rows(holdout)
+            rest = np.setdiff1d(rest, test)
+        chosen = _validation_groups([store.examples[row] for row in rest], str(store.data.source))
+        validates = np.array([store.examples[row].group in chosen for row in rest])
+        return cls(rest[~validates], rest[validates], test)
+
+
+def _validation_groups(examples: Sequence[Example], source: str) -> set[str]:
+    """A fifth of the groups of each scene, at least one; a group belongs to the scene of its first row."""
+    owner: dict[str, str] = {}
+    for example in examples:
+        owner.setdefault(example.group, example.label)
+    chosen = set()
+    for scene in dict.fromkeys(example.label for example in examples):
+        groups = [group for group, label in owner.items() if label == scene]
+        if len(groups) < 2:
+            raise DataError(
+                f"{source}: scene {scene!r} has {len(groups)} group(s) to train on; two are the least, "
+                "one to learn from and one to be judged on"
+            )
+        chosen.update(groups[::VALIDATION_SHARE])
+    return chosen
