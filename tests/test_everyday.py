@@ -22,13 +22,22 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """Figures on fold 5 of a system trained on folds 1 to 4, by model."""
-    root = tmp_path_factory.mktemp("everyday")
+    """Figures on fold 5 of recipe `fast` trained on folds 1 to 4, by model."""
+    return judged("fast", ("audio", "video"), tmp_path_factory.mktemp("fast"))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """The same of recipe `full`."""
+    return judged("full", ("full-audio", "full-video", "full-fusion"), tmp_path_factory.mktemp("full"))
+
+
+def judged(recipe: str, models: tuple[str, ...], root: Path) -> dict[str, dict]:
     system, scores, told = root / "system", root / "scores.tsv", root / "figures.json"
-    assert call("train", "fast", "--data", DATA, "--output", system, "--holdout", "fold=5") == 0
+    assert call("train", recipe, "--data", DATA, "--output", system, "--holdout", "fold=5") == 0
     part = ("--data", DATA, "--only", "fold=5")
     assert call("predict", "--system", system, *part, "--output", scores, "--by-model") == 0
-    tables = {"fused": scores, "audio": scores.with_suffix(".audio.tsv"), "video": scores.with_suffix(".video.tsv")}
+    tables = {"fused": scores} | {model: scores.with_suffix(f".{model}.tsv") for model in models}
     report = root / "report.html"
     assert call("evaluate", *tables.values(), "--json", told, "--report", report) == 0
     assert report.stat().st_size > 10_000
@@ -48,6 +57,15 @@ def test_accuracy(figures: dict[str, dict], model: str, least: float) -> None:
 def test_log_loss(figures: dict[str, dict]) -> None:
     assert figures["fused"]["log_loss"] <= 0.040
     assert figures["fused"]["log_loss"] < min(figures[name]["log_loss"] for name in ("audio", "video"))
+
+
+def test_fine_tuning_on_sound_beats_a_head_on_a_frozen_network(figures: dict[str, dict], full: dict[str, dict]) -> None:
+    assert full["full-audio"]["log_loss"] < figures["audio"]["log_loss"]
+
+
+def test_recipe_full(full: dict[str, dict]) -> None:
+    assert full["fused"]["accuracy"] >= 0.995 - 1e-9
+    assert full["fused"]["log_loss"] <= 0.030
 
 
 def test_the_embedded_default_without_training(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The late fusion network (C04): table 1, its training in memory, and what a checkpoint brings back of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from avscene.models.dropout import FastDropout
 from avscene.models.encoders import build_encoder
 from avscene.records import Frame, Segment
 from avscene.training.fusion_network import FusionPlan, fresh_network, train_fusion_network
-from avscene.training.memory import Schedule
+from avscene.training.memory import Schedule, Table, run_epoch
 from avscene.training.result import TrainedModel
 from hub_server import HubServer
 from small_clip import save_small_clip
@@ -226,6 +227,21 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(
     assert other.history != trained.history
 
 
+def test_an_epoch_is_the_same_whatever_was_drawn_before(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
+    embeddings, truth = problem
+    inputs = tuple(torch.from_numpy(array) for array in embeddings.values())
+    table = Table(inputs, torch.from_numpy(truth), torch.from_numpy(TRAIN), torch.from_numpy(VALID))
+
+    def loss_of(epoch: int, drawn_before: int) -> float:
+        network = fresh_network((24, 16), 3, seed=0)
+        with torch.random.fork_rng([]):
+            torch.rand(drawn_before)
+            optimiser = torch.optim.AdamW(network.parameters())
+            return run_epoch(network, optimiser, table, Schedule(), epoch)
+
+    assert loss_of(3, 0) == loss_of(3, 7) != loss_of(4, 0)
+
+
 def test_rows_in_another_order_make_no_difference(
     problem: tuple[dict[str, np.ndarray], np.ndarray], trained: TrainedModel
 ) -> None:
@@ -367,6 +383,34 @@ def test_a_checkpoint_brings_the_model_back(on_clips: tuple[TrainedModel, list[n
     np.testing.assert_allclose(said.probabilities[:5], stored[:5], atol=1e-4)
     assert said.scored.tolist() == [True] * 5 + [False]
     assert np.ptp(stored, axis=0).max() > 0.05  # else this would prove nothing
+
+
+@dataclass
+class Ear:
+    """Loudness and its square; deaf where there is no sound."""
+
+    needs = "audio"
+    sample_rate = 48_000
+    frame_size = None
+    embedding_size = 2
+    key = "ear"
+
+    def embed(self, pieces: Sequence[Segment]) -> np.ndarray:
+        loud = [np.nan if piece.waveform is None else np.abs(piece.waveform).mean() for piece in pieces]
+        return np.array([[level, level**2] for level in loud], np.float32)
+
+
+def test_encoders_of_sound_and_of_the_picture_go_together(server: HubServer) -> None:
+    encoders = {"ear": Ear(), "clip-vit-b-32": build_encoder("clip-vit-b-32", CPU)}
+    network = fresh_network((2, 32), len(LABELS), seed=0)
+    both = ClipFusion("mixed", LABELS, encoders, network, CPU)
+    assert (both.needs, both.sample_rate, both.frame_size) == ("both", 48_000, 32)
+    frames, sound = segments(1)[0].frames, np.full(48_000, 0.5, np.float32)
+    pieces = [Segment(0, 1, frames, sound), Segment(1, 2, (), sound), Segment(2, 3, frames, None)]
+    assert both.score(pieces).scored.tolist() == [True, False, False]
+    alone = ClipFusion("ear", LABELS, {"ear": Ear()}, fresh_network((2,), len(LABELS), seed=0), CPU)
+    assert (alone.needs, alone.sample_rate, alone.frame_size) == ("audio", 48_000, None)
+    assert alone.score(pieces).scored.tolist() == [True, True, False]
 
 
 def test_another_encoder_than_that_of_training_is_refused(

@@ -19,7 +19,7 @@ from avscene.models.dropout import FastDropout
 from avscene.models.encoders import build_encoder
 from avscene.models.frozen import SegmentEncoder
 from avscene.models.strict import faults, fill
-from avscene.records import FloatArray, Modality, SceneScores, Segment
+from avscene.records import FloatArray, Needs, SceneScores, Segment
 
 # Table 1: widths of a branch's two layers and of the layer that fuses the branches.
 HIDDEN, BRANCH, FUSED = 512, 256, 128
@@ -85,9 +85,10 @@ class ClipFusion:
         return tuple(encoder.key for encoder in self._encoders)
 
     @property
-    def needs(self) -> Modality:
-        """The modality that the encoders take; the picture where some take sound and some the picture."""
-        return "video" if any(encoder.needs == "video" for encoder in self._encoders) else "audio"
+    def needs(self) -> Needs:
+        """The modality that the encoders take, or both."""
+        wanted = {encoder.needs for encoder in self._encoders}
+        return "both" if len(wanted) == 2 else wanted.pop()
 
     @property
     def sample_rate(self) -> int | None:

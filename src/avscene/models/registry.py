@@ -117,9 +117,7 @@ def find(name: str) -> SystemRow:
         return table[name]
     near = difflib.get_close_matches(name.lower(), [known.lower() for known in table], n=1, cutoff=0.5)
     hint = next((f" Did you mean {known}?" for known in table if near and known.lower() == near[0]), "")
-    raise UsageError(
-        f"{name!r} is neither a system nor a checkpoint directory.{hint} Systems: {', '.join(table)}"
-    )
+    raise UsageError(f"{name!r} is neither a system nor a checkpoint directory.{hint} Systems: {', '.join(table)}")
 
 
 def leaves(name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,19 @@ from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
+from avscene.pipeline import batched
 from avscene.records import FloatArray
 from avscene.training import augment
+from avscene.training.batch_norms import estimate_statistics
 from avscene.training.batches import Batch, PlainBatches, training_batches
-from avscene.training.gradients import GradientSum, RunningStatistics
+from avscene.training.gradients import GradientSum
 from avscene.training.journal import Journal
 from avscene.training.networks import averaged_network, initial_network, optimiser_for, part_of, reader_for
 from avscene.training.plan import NetworkPlan
 from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
 from avscene.training.rows import training_digest, usable_rows
-from avscene.training.schedule import Draw, MicroBatch, Schedule, random_for, share
+from avscene.training.schedule import Draw, MicroBatch, Schedule, random_for
 from avscene.training.state import STATE, Position, TrainingState, write_state
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
@@ -134,16 +137,15 @@ class _Training:
         self._truth = store.truth(labels.names)
         self._valid_rows = valid_rows
         self._reader = reader_for(self._plan, state.network, store, schedule.rows)
-        parts = [valid_rows[first : first + VALIDATION_BATCH] for first in range(0, len(valid_rows), VALIDATION_BATCH)]
-        self._own_parts = [parts[index] for index in share(len(parts), processes.rank, processes.count)]
-        self._validation = PlainBatches(self._reader, self._own_parts)
+        self._settling = processes.share_of(schedule.settling())
+        self._validation = processes.share_of(list(batched(valid_rows, VALIDATION_BATCH)))
+        self._plain = PlainBatches(self._reader, [*self._settling, *self._validation])
         self._gradients = GradientSum(state.network.parameters())
-        self._statistics = RunningStatistics(state.network)
 
     def steps(self) -> Iterator[dict[str, float]]:
         """Take the steps that are left, one at a time; figures of each once it is taken."""
         first = self.state.position.step
-        own = (micro for step in self.schedule.steps(first) for micro in self._own(step))
+        own = (micro for step in self.schedule.steps(first) for micro in self.processes.share_of(step))
         batches = training_batches(self._reader, self._truth, own)
         for step in self.schedule.steps(first):
             yield self._step(step, batches)
@@ -186,22 +188,14 @@ class _Training:
         tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state.best.items()}
         return TrainedModel(part_of(self._plan), tensors, figures, position.history)
 
-    def _own(self, step: tuple[MicroBatch, ...]) -> tuple[MicroBatch, ...]:
-        """This process's micro-batches of a step."""
-        return tuple(step[index] for index in share(len(step), self.processes.rank, self.processes.count))
-
     def _step(self, step: tuple[MicroBatch, ...], batches: Iterator[Batch]) -> dict[str, float]:
-        state, position, count = self.state, self.state.position, self.processes.count
-        if count > 1:
-            self._statistics.remember()
-        for micro in self._own(step):
+        state, position = self.state, self.state.position
+        for micro in self.processes.share_of(step):
             self._learn(micro, next(batches))
         n_rows = sum(len(micro.rows) for micro in step)
         loss = self._gradients.finish(self.processes, n_rows)
         if not math.isfinite(loss):
             raise self._diverged()
-        if count > 1:
-            self._statistics.compose(self.processes, [len(share(len(step), rank, count)) for rank in range(count)])
         rate = self.schedule.learning_rate(position.step)
         for group in state.optimiser.param_groups:
             group["lr"] = rate * group["factor"]
@@ -227,15 +221,17 @@ class _Training:
             logits = self.state.network(inputs)
         self._gradients.add(functional.cross_entropy(logits.float(), targets, reduction="sum"))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _validate(self) -> FloatArray:
         """Probabilities (n_valid, n_scenes) by the averaged weights, each process judging its share."""
         scores = torch.zeros(len(self._valid_rows), len(self._labels), dtype=torch.float64, device=self._runtime.device)
         place = {row: index for index, row in enumerate(self._valid_rows)}
-        for rows, inputs in zip(self._own_parts, self._validation, strict=True):
-            with self._autocast():
-                logits = self.state.averaged(inputs.to(self._runtime.device))
-            scores[[place[row] for row in rows]] = logits.double().softmax(dim=1)
+        inputs = (plain.to(self._runtime.device) for plain in self._plain)
+        with self._autocast():
+            averaged = self.state.averaged.module
+            estimate_statistics(averaged, islice(inputs, len(self._settling)), self.processes)
+            for rows, batch in zip(self._validation, inputs, strict=True):
+                scores[[place[row] for row in rows]] = averaged(batch).double().softmax(dim=1)
         self.processes.add_up(scores)
         probabilities: FloatArray = scores.cpu().numpy()
         return probabilities

@@ -1,4 +1,4 @@
-"""Gradients and batch statistics of many micro-batches and processes, as if one process had seen all in order."""
+"""Gradients of many micro-batches and processes, as if one had seen all of them together."""
 
 from collections.abc import Iterable
 
@@ -46,45 +46,3 @@ class GradientSum:
         processes.add_up(flat)
         for tensor, part in zip(every, torch.split(flat, [tensor.numel() for tensor in every]), strict=True):
             tensor.copy_(part.view(tensor.shape))
-
-
-class RunningStatistics:
-    """Batch norms' running averages when each process sees only its share of a step's micro-batches.
-
-    An update is average <- (1 - m) average + m statistic, so the updates of one process after those of another amount
-    to the sum of both, the earlier shrunk by a power of (1 - m). The result is that of one process, to rounding.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self._norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-        self._before: list[Tensor] = []
-        self._counted: list[int] = []
-
-    def remember(self) -> None:
-        """Keep the averages from before a step."""
-        self._before = [average.double() for average, _ in self._averages()]
-        self._counted = [int(norm.num_batches_tracked or 0) for norm in self._norms]
-
-    def compose(self, processes: Processes, shares: list[int]) -> None:
-        """Make the averages those after all processes' updates, `shares` (n_processes,) micro-batches each, by rank."""
-        own, later, every = shares[processes.rank], sum(shares[processes.rank + 1 :]), sum(shares)
-        parts = []
-        for before, (average, kept) in zip(self._before, self._averages(), strict=True):
-            parts.append(((average - kept**own * before) * kept**later).reshape(-1))
-        flat = torch.cat(parts)
-        processes.add_up(flat)
-        added = torch.split(flat, [average.numel() for average, _ in self._averages()])
-        for before, part, (average, kept) in zip(self._before, added, self._averages(), strict=True):
-            average.copy_(kept**every * before + part)
-        for counted, norm in zip(self._counted, self._norms, strict=True):
-            if norm.num_batches_tracked is not None:
-                norm.num_batches_tracked.fill_(counted + every)
-
-    def _averages(self) -> list[tuple[Tensor, float]]:
-        """Each running average and the share of itself that it keeps in an update."""
-        return [
-            (average, 1 - (norm.momentum or 0.0))
-            for norm in self._norms
-            for average in (norm.running_mean, norm.running_var)
-            if average is not None
-        ]

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from avscene.errors import CheckpointError
 from avscene.evaluation.files import write_text
 
 METRICS = "metrics.jsonl"
@@ -27,12 +29,22 @@ class Journal:
         self._board = SummaryWriter(str(directory / TENSORBOARD), purge_step=step + 1)
 
     def write(self, figures: Mapping[str, float]) -> None:
-        """Append a line; `figures` has a `step`."""
-        self._file.write(json.dumps(figures) + "\n")
-        self._file.flush()
-        for name, value in figures.items():
-            if name != "step":
-                self._board.add_scalar(name, value, int(figures["step"]))
+        """Append a line; `figures` has a `step`.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        try:
+            self._file.write(json.dumps(figures) + "\n")
+            self._file.flush()
+            for name, value in figures.items():
+                if name != "step":
+                    self._board.add_scalar(name, value, int(figures["step"]))
+        except OSError as error:
+            raise CheckpointError(
+                f"{self._path}: cannot be written ({error.strerror or error}); the last saved state stays: "
+                "make room and run again"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -40,8 +52,9 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._board.close()
+        with suppress(OSError):  # what could not be written was told of
+            self._file.close()
+            self._board.close()
 
 
 def _lines_until(path: Path, step: int) -> list[str]:

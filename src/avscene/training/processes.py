@@ -2,13 +2,17 @@
 
 import atexit
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
 
 from avscene.models.device import Runtime
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,10 @@ class Processes:
     def is_first(self) -> bool:
         """Whether this is the process that writes."""
         return self.rank == 0
+
+    def share_of(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The contiguous part of `items` that falls to this process; parts differ by one item at most."""
+        return items[len(items) * self.rank // self.count : len(items) * (self.rank + 1) // self.count]
 
     def add_up(self, tensor: Tensor) -> None:
         """Replace `tensor` by its sum over all processes."""

@@ -13,6 +13,10 @@ import numpy as np
 
 from avscene.training.plan import NetworkPlan
 
+# Rows from which batch norms are estimated once an epoch: this many, or a share of the training rows if that is more.
+STATISTICS_ROWS = 256
+STATISTICS_SHARE = 8
+
 
 class Draw(IntEnum):
     """What random numbers are drawn for; each has its own stream."""
@@ -21,6 +25,7 @@ class Draw(IntEnum):
     ROW = 2
     MIXUP = 3
     NETWORK = 4
+    STATISTICS = 5
 
 
 def random_for(draw: Draw, seed: int, *counts: int) -> np.random.Generator:
@@ -92,7 +97,10 @@ class Schedule:
         done = (step - warm_up) / (self.n_steps - warm_up)
         return self.plan.learning_rate * (1 + cos(pi * done)) / 2
 
-
-def share(n_items: int, rank: int, n_ranks: int) -> range:
-    """The contiguous part of `n_items` that falls to process `rank`; sizes differ by one at most."""
-    return range(n_items * rank // n_ranks, n_items * (rank + 1) // n_ranks)
+    def settling(self) -> list[tuple[int, ...]]:
+        """Micro-batches of rows on which the batch norms of averaged weights are estimated."""
+        order = random_for(Draw.STATISTICS, self.plan.seed).permutation(np.asarray(self.rows)).tolist()
+        size = min(self.plan.micro_batch, len(order))
+        count = max(STATISTICS_ROWS, len(order) // STATISTICS_SHARE) // size
+        parts = [tuple(order[start : start + size]) for start in range(0, len(order) - size + 1, size)]
+        return parts[: max(1, count)]
