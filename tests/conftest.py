@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
         patch.delenv(name)
     patch.setenv("HF_ENDPOINT", NO_HUB)
     patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    patch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "PASSIVE"))  # as the command line has it
     caches = _temporary_directory(config)
     patch.setenv("HF_HOME", f"{caches}/huggingface")
     patch.setenv("XDG_CACHE_HOME", f"{caches}/cache")
