@@ -15,6 +15,7 @@ import pytest
 import avscene
 from avscene.apps.reproduce import table_systems
 from avscene.datasets.layout import read_dataset
+from avscene.datasets.split import DataSet
 from avscene.datasets.store import SegmentStore, StoreSpec, prepare
 from avscene.datasets.toytown import build_toytown
 from avscene.errors import DataError
@@ -121,7 +122,7 @@ def test_a_table_of_other_settings_is_not_mixed_in(
         (["--systems", "E02,E99"], "'E99' is neither a system"),
         (["--backbones", "tiny"], "--backbones 'tiny' is not one of seed, embedded"),
         (["--holdout", "fold=5"], "has no column 'fold'"),
-        (["--holdout", "label=tram"], "tram"),
+        (["--holdout", "label=tram"], "scene 'tram' is only in what label=tram holds out"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(
@@ -129,6 +130,15 @@ def test_what_makes_no_sense_is_one_line(
 ) -> None:
     refused: Run = run(capfd, "reproduce", store.directory, "--output", tmp_path / "out", *arguments)
     assert message in refused.refused()
+
+
+def test_a_table_of_which_nothing_could_be_measured_ends_with_exit_code_4(
+    store: SegmentStore, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = run(capfd, "reproduce", store.directory, "--output", tmp_path / "out", "--systems", "C03,E01", "--offline")
+    assert found.code == 4
+    assert [line.partition(":")[0] for line in found.told] == ["C03", "E01"]
+    assert {row["absent"]["reason"] for row in rows_of(tmp_path / "out").values()} == {"weights absent"}
 
 
 def test_a_system_is_trained_by_its_name_and_leaves_only_its_checkpoint(
@@ -167,10 +177,9 @@ def test_validation_has_a_group_of_every_scene_and_shares_none_with_training(sto
 
 def test_a_scene_of_one_group_cannot_be_judged(town: Path, tmp_path: Path) -> None:
     data = read_dataset(town)
-    few = type(data)(data.source, tuple(item for item in data.examples if item.label != "tram" or item.group < "2"))
-    kept = [item for item in few.examples if item.label == "tram"][:1]
-    rest = tuple(item for item in few.examples if item.label != "tram")
-    store = prepare(type(data)(data.source, (*rest[:6], *kept)), tmp_path / "few.store", StoreSpec()).store
+    kept = [item for item in data.examples if item.label == "tram"][:1]
+    rest = [item for item in data.examples if item.label == "bus"]
+    store = prepare(DataSet(data.source, (*rest, *kept)), tmp_path / "few.store", StoreSpec()).store
     with pytest.raises(DataError, match="'tram' has 1 group"):
         Split.of(store, None)
 

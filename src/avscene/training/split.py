@@ -34,6 +34,11 @@ class Split:
             store.data.hold_out(holdout)
             test = store.rows(holdout)
             rest = np.setdiff1d(rest, test)
+        known = {store.examples[row].label for row in rest}
+        if unknown := sorted({store.examples[row].label for row in test} - known):
+            raise DataError(
+                f"{store.data.source}: scene {unknown[0]!r} is only in what {holdout} holds out; nobody could learn it"
+            )
         chosen = _validation_groups([store.examples[row] for row in rest], str(store.data.source))
         validates = np.array([store.examples[row].group in chosen for row in rest])
         return cls(rest[~validates], rest[validates], test)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from avscene.apps.commands.options import Data, Device, Offline, Precision, System, one_of, tell
-from avscene.errors import UsageError
+from avscene.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     from avscene.models.device import Runtime
@@ -114,6 +114,8 @@ def reproduce(
         print(f"{path}: written")
     for failure in failures:
         tell(f"left out: {failure}")
+    if not made.measured:
+        raise typer.Exit(WeightsError.exit_code)
     raise typer.Exit(3 if failures else 0)
 
 
