@@ -1,7 +1,8 @@
 """Commands that train systems and run them over data sets: train, reproduce, predict."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -43,13 +44,10 @@ def train(
         trained = train_system(
             recipe, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, watch=watch, told=tell
         )
-    for failure in trained.failures:
-        tell(f"left out: {failure}")
+    _tell_of_failures(trained.failures)
     for part, figures in trained.metrics.items():
-        log_loss, accuracy, n = figures["log_loss"], figures["accuracy"], figures["n"]
-        print(f"{recipe}: log loss {log_loss:.4f}, accuracy {accuracy:.4f} ({part}, {n} segments)")
-    print(f"{trained.directory}: written; next: avscene classify VIDEO --system {trained.directory}")
-    raise typer.Exit(3 if trained.failures else 0)
+        _print_figures(recipe, figures, part)
+    _leave(trained.directory, trained.failures)
 
 
 def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtime: "Runtime") -> NoReturn:
@@ -64,15 +62,27 @@ def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtim
     tell(f"training on {len(part.examples)} recordings, {len(part.labels)} scenes; held out: {holdout or 'nothing'}")
     with stages() as watch:
         run = train_fast(part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
-    for failure in run.failures:
-        tell(f"left out: {failure}")
+    _tell_of_failures(run.failures)
     for note in run.notes:
         tell(note)
     for name, figures in run.metrics.items():
-        log_loss, accuracy, n = figures["log_loss"], figures["accuracy"], figures["n"]
-        print(f"{name}: log loss {log_loss:.4f}, accuracy {accuracy:.4f} (out of fold, {n} segments)")
-    print(f"{run.directory}: written; next: avscene classify VIDEO --system {run.directory}")
-    raise typer.Exit(3 if run.failures else 0)
+        _print_figures(name, figures, "out of fold")
+    _leave(run.directory, run.failures)
+
+
+def _tell_of_failures(failures: Sequence[str]) -> None:
+    for failure in failures:
+        tell(f"left out: {failure}")
+
+
+def _print_figures(name: str, figures: Mapping[str, Any], measured_on: str) -> None:
+    log_loss, accuracy, n = figures["log_loss"], figures["accuracy"], figures["n"]
+    print(f"{name}: log loss {log_loss:.4f}, accuracy {accuracy:.4f} ({measured_on}, {n} segments)")
+
+
+def _leave(directory: Path, failures: Sequence[str]) -> NoReturn:
+    print(f"{directory}: written; next: avscene classify VIDEO --system {directory}")
+    raise typer.Exit(3 if failures else 0)
 
 
 def reproduce(
@@ -112,8 +122,7 @@ def reproduce(
         made = table.reproduce(workshop, names, tell)
     for path in write_reproduction(output, made) if workshop.writes else ():
         print(f"{path}: written")
-    for failure in failures:
-        tell(f"left out: {failure}")
+    _tell_of_failures(failures)
     if not made.measured:
         raise typer.Exit(WeightsError.exit_code)
     raise typer.Exit(3 if failures else 0)
