@@ -57,8 +57,8 @@ def prepare_store(data: Path, output: Path, spec: StoreSpec) -> bool:
     return not made.failures
 
 
-def embed_encoder(directory: Path, name: str, *, device: str, precision: str, offline: bool) -> None:
-    """Add the embeddings of encoder `name` to a store, and say what was there before.
+def embed_encoder(directory: Path, name: str, *, device: str, offline: bool) -> None:
+    """Add the embeddings of encoder `name` to a store, in float32, and say what was there before.
 
     Raises:
         DataError: there is no store, or it does not fit the encoder. UsageError: no such encoder or device.
@@ -71,7 +71,7 @@ def embed_encoder(directory: Path, name: str, *, device: str, precision: str, of
     store = SegmentStore.open(directory)
     for note in store.notes:
         tell(note)
-    encoder = build_encoder(name, Runtime.choose(device, precision, offline=offline))
+    encoder = build_encoder(name, Runtime.choose(device, "float32", offline=offline))
     check_rate(store, name, encoder)
     if (encoder.frame_size or 0) > store.spec.frame_size:
         tell(

@@ -30,7 +30,14 @@ from avscene.training.batch_norms import estimate_statistics
 from avscene.training.batches import Batch, PlainBatches, training_batches
 from avscene.training.gradients import GradientSum
 from avscene.training.journal import Journal
-from avscene.training.networks import averaged_network, initial_network, optimiser_for, part_of, reader_for
+from avscene.training.networks import (
+    averaged_network,
+    initial_network,
+    optimiser_for,
+    part_of,
+    reader_for,
+    training_precision,
+)
 from avscene.training.plan import NetworkPlan
 from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
@@ -57,7 +64,7 @@ def finetune(
 
     Rows without the plan's input are left out. What was begun in `directory_for_state` is gone on with; the caller
     removes it once the result is safe. Under torchrun every process calls this and gets the same result; the first one
-    writes. Network and optimiser are float32; where the runtime says bfloat16, products are computed in it (autocast).
+    writes. Network and optimiser are float32; products are computed in `training_precision` (autocast).
 
     Raises:
         DataError: too few rows have the input, a group is on both sides, or the store does not fit the plan.
@@ -134,6 +141,7 @@ class _Training:
         self._plan = schedule.plan
         self._labels = labels
         self._runtime = runtime
+        self._precision = training_precision(state.network, runtime)
         self._truth = store.truth(labels.names)
         self._valid_rows = valid_rows
         self._reader = reader_for(self._plan, state.network, store, schedule.rows)
@@ -237,8 +245,9 @@ class _Training:
         return probabilities
 
     def _autocast(self) -> torch.autocast:
-        dtype = self._runtime.dtype
-        return torch.autocast(self._runtime.device.type, dtype=dtype, enabled=dtype != torch.float32)
+        return torch.autocast(
+            self._runtime.device.type, dtype=self._precision, enabled=self._precision != torch.float32
+        )
 
     def _diverged(self) -> UsageError:
         step = self.state.position.step

@@ -1,17 +1,20 @@
 """A name of the table to the training of its model: which function, which network, which settings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from avscene.datasets.store import SegmentStore
 from avscene.errors import UsageError
+from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.models.openl3 import ENCODERS
 from avscene.models.registry import Backbones, NetworkRow, SystemRow, find
-from avscene.records import FloatArray, Needs
+from avscene.records import FloatArray
 from avscene.training.embed import embed_store
 from avscene.training.finetune import finetune
 from avscene.training.fusion_network import FusionPlan, train_fusion_network
@@ -52,9 +55,13 @@ def train_model(name: str, bench: Bench) -> TrainedModel:
     if row.network is not None:
         return _network(name, row, row.network, bench)
     if row.fusion_network is not None:
-        return _fusion_network(name, row.fusion_network.of(bench.backbones), bench)
+        embeddings, keys = _embedded(row.fusion_network.of(bench.backbones), bench)
+        plan = FusionPlan(name, keys)
+        return train_fusion_network(embeddings, *_rows(bench), plan, bench.runtime, bench.watch(f"{name}: training"))
     if row.openl3 is not None:
-        return _openl3(name, row.openl3, bench)
+        embeddings, keys = _embedded(ENCODERS[row.openl3], bench)
+        head = OpenL3Plan(name, row.openl3, keys)
+        return train_openl3_head(embeddings, *_rows(bench), head, bench.runtime, bench.watch(f"{name}: training"))
     raise UsageError(f"system {name} is not trained")
 
 
@@ -76,39 +83,19 @@ def _network(name: str, row: SystemRow, network: NetworkRow, bench: Bench) -> Tr
     )
 
 
-def _fusion_network(name: str, encoders: tuple[str, ...], bench: Bench) -> TrainedModel:
-    embeddings, keys = _embedded(encoders, bench)
-    return train_fusion_network(
-        embeddings,
-        bench.store.truth(bench.labels.names),
-        bench.split.train,
-        bench.split.validation,
-        bench.labels,
-        FusionPlan(name, keys),
-        bench.runtime,
-        bench.watch(f"{name}: training"),
-    )
-
-
-def _openl3(name: str, needs: Needs, bench: Bench) -> TrainedModel:
-    embeddings, keys = _embedded(ENCODERS[needs], bench)
-    return train_openl3_head(
-        embeddings,
-        bench.store.truth(bench.labels.names),
-        bench.split.train,
-        bench.split.validation,
-        bench.labels,
-        OpenL3Plan(name, needs, keys),
-        bench.runtime,
-        bench.watch(f"{name}: training"),
-    )
+def _rows(bench: Bench) -> tuple[IntArray, IntArray, IntArray, LabelSet]:
+    """What every training in memory takes: scene of each row, rows to train and to validate on, the scenes."""
+    return bench.store.truth(bench.labels.names), bench.split.train, bench.split.validation, bench.labels
 
 
 def _embedded(encoders: tuple[str, ...], bench: Bench) -> tuple[dict[str, FloatArray], dict[str, str]]:
-    """Embeddings (n, size) of every row of the store and the key, by encoder; what is missing in the store is added."""
-    store, keys = bench.store, {}
+    """Embeddings (n, size) of every row of the store and the key, by encoder; what is missing in the store is added.
+
+    In float32 on every machine: a key does not tell of precision.
+    """
+    store, keys, runtime = bench.store, {}, replace(bench.runtime, dtype=torch.float32)
     for name in encoders:
-        encoder = build_encoder(name, bench.runtime)
+        encoder = build_encoder(name, runtime)
         store = embed_store(store, name, encoder, bench.watch(f"{name}: embedding"))
         keys[name] = encoder.key
     return {name: store.embeddings(name) for name in encoders}, keys

@@ -72,6 +72,7 @@ class Workshop:
         self._watch = watch
         self._truth = store.truth(self.labels.names)
         self._processes = Processes.join(runtime)
+        self._fusions: dict[str, Fusion] = {}
         if self._processes.is_first:
             self._claim()
 
@@ -112,9 +113,12 @@ class Workshop:
 
     def fusion(self, name: str) -> Fusion:
         """The fusion of ensemble `name` over all its models, fitted on the validation rows."""
-        rows = self.split.validation
-        scores = {leaf: values[rows] for leaf, values in self._leaf_scores(name).items()}
-        return fit_fusion(self.layout(name), scores, self._truth[rows], self.labels, self._times(rows))
+        if name not in self._fusions:
+            rows = self.split.validation
+            scores = {leaf: values[rows] for leaf, values in self._leaf_scores(name).items()}
+            times = self._times(rows)
+            self._fusions[name] = fit_fusion(self.layout(name), scores, self._truth[rows], self.labels, times)
+        return self._fusions[name]
 
     def layout(self, name: str) -> Layout:
         """What ensemble `name` fuses, down to single models."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from avscene.apps.commands.options import Device, Offline, Precision, tell
+from avscene.apps.commands.options import Device, Offline, tell
 
 
 def toytown(
@@ -84,10 +84,9 @@ def embed(
     store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")],
     encoder: Annotated[str, typer.Option(metavar="NAME", help="Such as clip-rn101, efficientnet-lite0, openl3-audio.")],
     device: Device = "auto",
-    precision: Precision = "auto",
     offline: Offline = False,
 ) -> None:
     """Add a column of embeddings to a store; run again, it goes on where it stopped."""
     from avscene.apps.prepare import embed_encoder
 
-    embed_encoder(store, encoder, device=device, precision=precision, offline=offline)
+    embed_encoder(store, encoder, device=device, offline=offline)
