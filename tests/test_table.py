@@ -47,13 +47,21 @@ def test_our_own_table_is_read(tmp_path):
     assert found.truth_index.tolist() == [0]
 
 
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("separator", ["\t", ","])
-def test_marks_line_ends_and_separators_do_not_matter(tmp_path, mark, end, separator):
-    text = (GOOD + ROW + "\n").replace("\n", end).replace("\t", separator)
-    found = read_table(written(tmp_path, mark + text.encode()))
-    assert (found.filenames, found.labels) == (("a.mp4",), LABELS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+def test_encodings_line_ends_and_separators_do_not_matter(tmp_path, encoding, end, separator):
+    text = "\n" + GOOD + ROW + "\n \n" + ROW.replace("a.mp4", "é.mp4") + 8 * "\t" + "\n" + 7 * "\t"
+    text = text.replace("\n", end).replace("\t", separator)
+    found = read_table(written(tmp_path, text.encode(encoding)))
+    assert (found.filenames, found.labels) == (("a.mp4", "é.mp4"), LABELS)
+
+
+def test_semicolons_go_with_decimal_commas(tmp_path):
+    found = read_table(written(tmp_path, "filename;start;park;tram\na, b.wav;0,5;0,85;0,15\n"))
+    assert found.filenames == ("a, b.wav",)
+    np.testing.assert_array_equal(found.starts, [0.5])
+    np.testing.assert_array_equal(found.probabilities, [[0.85, 0.15]])
 
 
 def test_other_peoples_table(tmp_path):
@@ -97,13 +105,13 @@ DEFECTS = {
     "short row": (GOOD + ROW + "b.mp4\t0\n", r"t\.tsv, line 3: 2 columns where the header has 8"),
     "column twice": ("filename\tpark\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 'park' is given twice"),
     "nameless column": ("filename\t\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 2 has no name"),
-    "no number": (GOOD + ROW.replace("0.5", "half"), r"t\.tsv, line 2, column tram: 'half' is not a number"),
-    "no cell": (GOOD + ROW.replace("0.5", ""), r"t\.tsv, line 2, column tram: '' is not a number"),
-    "underscore": (GOOD + ROW.replace("0.5", "0_5"), r"t\.tsv, line 2, column tram: '0_5' is not a number"),
-    "negative": (GOOD + ROW.replace("0.5", "-0.5"), r"t\.tsv, line 2, column tram: -0\.5 is negative"),
-    "nan": (GOOD + ROW.replace("0.5", "nan"), r"t\.tsv, line 2, column tram: 'nan' is not finite"),
-    "infinite": (GOOD + ROW.replace("0.5", "inf"), r"t\.tsv, line 2, column tram: 'inf' is not finite"),
-    "start": (GOOD + ROW.replace("\t0\t", "\tx\t"), r"t\.tsv, line 2, column start: 'x' is not a number"),
+    "no number": (GOOD + ROW.replace("0.5", "half"), r"t\.tsv, line 2, column tram: 'half' is not a finite number"),
+    "no cell": (GOOD + ROW.replace("0.5", ""), r"t\.tsv, line 2, column tram: '' is not a finite number"),
+    "underscore": (GOOD + ROW.replace("0.5", "0_5"), r"t\.tsv, line 2, column tram: '0_5' is not a finite number"),
+    "negative": (GOOD + ROW.replace("0.5", "-0.5"), r"t\.tsv, line 2, column tram: '-0\.5' is negative"),
+    "nan": (GOOD + ROW.replace("0.5", "nan"), r"t\.tsv, line 2, column tram: 'nan' is not a finite number"),
+    "infinite": (GOOD + ROW.replace("0.5", "inf"), r"t\.tsv, line 2, column tram: 'inf' is not a finite number"),
+    "start": (GOOD + ROW.replace("\t0\t", "\tx\t"), r"t\.tsv, line 2, column start: 'x' is not a finite number"),
     "sum": (
         GOOD + ROW.replace("0.5", "0.52"),
         r"t\.tsv, line 2, column park \.\. bus: .* sum to 1\.02, not 1",
@@ -119,8 +127,12 @@ DEFECTS = {
     "group": (GOOD + ROW.replace("g1", ""), r"t\.tsv, line 2, column group: is empty"),
     "quote": (GOOD + '"' + ROW, r"t\.tsv, line 2: unexpected end of data"),
     "nul": (GOOD + ROW + "\0", r"t\.tsv, line 3: not text"),
-    "latin": (GOOD.encode() + "caf\xe9".encode("latin-1"), r"t\.tsv, line 2: not UTF-8 text \(byte 0xe9\)"),
-    "utf-16": ((GOOD + ROW).encode("utf-16"), r"t\.tsv, line 1: not UTF-8 text"),
+    "latin": (
+        GOOD.encode() + "caf\xe9".encode("latin-1"),
+        r"t\.tsv, line 2: not UTF-8 text \(byte 0xe9\); save it as UTF-8",
+    ),
+    "half a character": ((GOOD + ROW).encode("utf-16")[:-1], r"t\.tsv, line 2: not UTF-16 text"),
+    "utf-16 without a mark": ((GOOD + ROW).encode("utf-16-le"), r"t\.tsv, line 1: not text"),
 }
 
 
@@ -139,10 +151,21 @@ def test_missing_file_and_folder(tmp_path):
 
 
 @pytest.mark.parametrize("total", [0.99, 1.01])
-def test_the_tolerated_sums_are_rescaled(tmp_path, total):
-    found = read_table(written(tmp_path, f"filename\tpark\ttram\nx\t{total - 0.3:.2f}\t0.3\n"))
-    assert found.probabilities.sum() == pytest.approx(1, abs=1e-15)
+def test_sums_that_rounding_does_not_explain_are_rescaled(tmp_path, total):
+    found = read_table(written(tmp_path, f"filename\tpark\ttram\nx\t{total - 0.3:.2f}\t0.300\ny\t0.125\t0.875\n"))
+    assert found.resolution == pytest.approx(0.001)
+    assert found.probabilities[0].sum() == pytest.approx(1, abs=1e-15)
     assert found.probabilities[0, 1] == pytest.approx(0.3 / total)
+
+
+@pytest.mark.parametrize(("printed", "step"), [((0.12,) * 8, 0.01), ((0.333, 0.333, 0.333, 0), 0.001)])
+def test_sums_that_rounding_explains_stay_as_printed(tmp_path, printed, step):
+    """An eighth printed with two decimals sums to 0.96; dividing by it would make 0.125 of 0.12."""
+    head = "\t".join(["filename", *(f"s{number}" for number in range(len(printed)))])
+    found = read_table(written(tmp_path, head + "\nx\t" + "\t".join(map(str, printed)) + "\n"))
+    np.testing.assert_array_equal(found.probabilities, [printed])
+    assert found.resolution == step
+    np.testing.assert_array_equal(found.by_recording().probabilities, [printed])
 
 
 def test_blank_lines_keep_line_numbers(tmp_path):
