@@ -96,11 +96,9 @@ def _rows(tables: Mapping[str, ScoreTable], spelling: Spelling) -> dict[str, dic
     rows = {}
     for name, table in tables.items():
         spelt = {written: spelling(written) for written in dict.fromkeys(table.filenames)}
-        starts = (
-            [0.0] * len(table) if table.starts is None or not timed else table.starts.round(START_DECIMALS).tolist()
-        )
+        starts = np.zeros(len(table)) if table.starts is None or not timed else table.starts.round(START_DECIMALS)
         known: dict[Key, int] = {}
-        for row, (written, start) in enumerate(zip(table.filenames, starts, strict=True)):
+        for row, (written, start) in enumerate(zip(table.filenames, starts.tolist(), strict=True)):
             if known.setdefault((spelt[written], start), row) != row:
                 raise _twice(tables, name, written, start if timed else None)
         rows[name] = known
@@ -108,12 +106,12 @@ def _rows(tables: Mapping[str, ScoreTable], spelling: Spelling) -> dict[str, dic
 
 
 def _twice(tables: Mapping[str, ScoreTable], name: str, filename: str, start: float | None) -> DataError:
-    without = next((other for other, table in tables.items() if table.starts is None), None)
     if start is not None:
         return DataError(f"{name}: has two rows of {filename!r} at {start:g} s")
-    if without in (None, name):
-        return DataError(f"{name}: has two rows of {filename!r} and no column start to tell them apart")
-    return DataError(f"{name}: has several rows of {filename!r}, but {without} has no column start to tell them apart")
+    untimed = (
+        name if tables[name].starts is None else next(key for key, table in tables.items() if table.starts is None)
+    )
+    return DataError(f"{name}: has several rows of {filename!r}, and {untimed} has no column start to tell them apart")
 
 
 def _taken(table: ScoreTable, labels: LabelSet, rows: Sequence[int]) -> ScoreTable:

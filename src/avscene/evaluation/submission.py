@@ -20,6 +20,7 @@ from avscene.errors import DataError
 from avscene.evaluation.delimited import Delimited, read_delimited
 from avscene.evaluation.files import write_text
 from avscene.evaluation.names import stem
+from avscene.evaluation.rounding import rescaled
 from avscene.evaluation.score_table import ScoreTable
 from avscene.labels import TAU_SCENES
 from avscene.records import FloatArray
@@ -56,7 +57,7 @@ def to_submission(table: ScoreTable) -> ScoreTable:
         table,
         labels=TAU_SCENES,
         filenames=names,
-        probabilities=probabilities / probabilities.sum(axis=1, keepdims=True),
+        probabilities=rescaled(probabilities, 0.0),
         truth=None,
         groups=None,
         resolution=0.0,
