@@ -220,6 +220,20 @@ def test_what_the_challenge_would_not_read(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_utf_16_is_a_table_but_no_submission(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(text([line("bus-lyon-7-2.wav")]).encode("utf-16"))
+    assert read_table(tmp_path / "x.csv").truth == ("bus",)
+    with pytest.raises(DataError, match=r"x\.csv, line 1: not UTF-8 text"):
+        read_submission(tmp_path / "x.csv")
+
+
+def test_numbers_of_two_decimals_are_brought_to_a_sum_of_one(tmp_path: Path) -> None:
+    eighth = [0.12] * 8 + [0, 0]  # 0.125 each, as two decimals have it
+    ours = ScoreTable(TAU_SCENES, ("a.wav",), np.array([eighth]), resolution=0.01)
+    np.testing.assert_allclose(write_submission(tmp_path / "x.csv", ours).probabilities[0, :8], 0.125)
+    assert read_submission(tmp_path / "x.csv").filenames == ("a.wav",)
+
+
 # Laws
 
 

@@ -229,6 +229,15 @@ def test_sums_that_rounding_explains_stay_as_printed(tmp_path, printed, step):
     np.testing.assert_array_equal(found.by_recording().probabilities, [printed])
 
 
+def test_the_widest_rounding_is_judged_as_printed(tmp_path, capfd):
+    scenes = [f"s{number}" for number in range(10)]
+    cells = ["0.09"] * 5 + ["0.10"] * 5  # of 0.095 and 0.105
+    path = written(tmp_path, "\t".join(["aid", "true_label", *scenes]) + "\n" + "\t".join(["x", "s0", *cells]) + "\n")
+    told = run(capfd, "evaluate", path)
+    assert (told.code, told.told) == (0, [])
+    assert "log loss           2.4079" in told.out  # -ln 0.09
+
+
 def test_blank_lines_keep_line_numbers(tmp_path):
     with pytest.raises(DataError, match="line 5, column tram"):
         read_table(written(tmp_path, GOOD + "\n" + ROW + "\n" + ROW.replace("0.5", "x").replace("a.", "b.")))
@@ -245,6 +254,7 @@ def test_blank_lines_keep_line_numbers(tmp_path):
         ("0.12345678 0.87654322 0", 1e-8),
         ("0.123456789 0.876543211 0", 0),
         ("0.333333333333333 0.333333333333333 0.333333333333334", 0),
+        ("0.25 0.75 1e-12", 0),
     ],
 )
 def test_rounding_is_seen_and_zeros_follow_it(tmp_path, cells, step):

@@ -108,9 +108,7 @@ def _rows(tables: Mapping[str, ScoreTable], spelling: Spelling) -> dict[str, dic
 def _twice(tables: Mapping[str, ScoreTable], name: str, filename: str, start: float | None) -> DataError:
     if start is not None:
         return DataError(f"{name}: has two rows of {filename!r} at {start:g} s")
-    untimed = (
-        name if tables[name].starts is None else next(key for key, table in tables.items() if table.starts is None)
-    )
+    untimed = next(key for key in (name, *tables) if tables[key].starts is None)
     return DataError(f"{name}: has several rows of {filename!r}, and {untimed} has no column start to tell them apart")
 
 

@@ -17,14 +17,12 @@ from avscene.errors import DataError
 from avscene.evaluation.files import read_text
 from avscene.records import FloatArray
 
-Line = tuple[int, list[str]]  # number in the file, from 1, of the line on which a row ends; its cells
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delimited:
-    """A delimited file of at least one row: its name for messages, its `columns` in file order, its text as `table`.
+    """A delimited file of at least one row: its name for messages, its `columns` in file order, its rows as `table`.
 
-    Numbers are written as 0,5 is only where semicolons separate them.
+    Where semicolons separate numbers, 0,5 is a number too.
     """
 
     path: Path
@@ -38,8 +36,8 @@ class Delimited:
 
     def line(self, row: int) -> int:
         """The line of the file on which `row` ends."""
-        header = 1
-        return next(islice(_scan(self.path, self.text, self.separator), header + row, None))[0]
+        rows = islice(_scan(self.path, self.text, self.separator), 1, None)  # after the header
+        return next(islice(rows, row, None))[0]
 
     def fail(self, row: int, column: str, problem: str) -> DataError:
         """The error that says where `problem` is, for the caller to raise."""
@@ -124,8 +122,8 @@ def _separator(text: str) -> str:
     return ";" if header.count(";") > header.count(",") else ","
 
 
-def _scan(path: Path, text: str, separator: str) -> Iterator[Line]:
-    """The header and the rows, one by one, each with its line."""
+def _scan(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of the header and of the rows, one by one, each with the line of the file, from 1, on which it ends."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for cells in reader:

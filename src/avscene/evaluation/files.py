@@ -7,8 +7,8 @@ from pathlib import Path
 
 from avscene.errors import DataError
 
-# Bytes: a million segments of ten scenes in full precision, thirty times TAU's test part. Read as text, a table takes
-# about ten times its size in memory.
+# Bytes: a million segments of ten scenes in full precision, thirty times TAU's test part. To read a table takes about
+# five times its size in memory.
 LIMIT = 256 * 2**20
 BINARY_MARKS = ("\0", "\x1a", "\x1b")  # control characters that no table of text holds
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -178,8 +178,11 @@ def _check_header(file: Delimited) -> None:
             raise DataError(f"{file.path}, line 1: column {position} is {found!r}, not {wanted!r}")
     if len(file.columns) != len(HEADER):
         raise DataError(f"{file.path}, line 1: {len(file.columns)} columns, not {len(HEADER)}")
-    with file.path.open(encoding="utf-8-sig") as text:
-        first = next(line for line in text if line.strip())
+    try:
+        with file.path.open(encoding="utf-8-sig") as text:
+            first = next(line for line in text if line.strip())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.path}, line 1: not UTF-8 text, which the challenge reads") from error
     if first.rstrip("\n") != "\t".join(HEADER):
         raise DataError(f"{file.path}, line 1: is not {len(HEADER)} bare names separated by single tabs")
 
