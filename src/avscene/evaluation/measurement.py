@@ -1,9 +1,8 @@
 """One system's table to all that a table of systems says of it: segments, recordings, scenes, cities, unseen pairs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,6 @@ import numpy.typing as npt
 from avscene.evaluation.metrics import Evaluation, IntArray, accuracy, evaluate, log_loss
 from avscene.evaluation.resampling import Interval, group_intervals
 from avscene.evaluation.score_table import ScoreTable
-from avscene.evaluation.table import TAU_NAME
 
 Pair = tuple[str, str]  # scene, city
 
@@ -63,8 +61,7 @@ def measure(
     Raises:
         DataError: the table has no truth, or rows of one file differ in truth or group.
     """
-    found = tau_cities(table.filenames) if cities is None else cities
-    places = np.array([found.get(name, "") for name in table.filenames])
+    places = np.array(table.cities if cities is None else [cities.get(name, "") for name in table.filenames])
     truth = table.truth_index
     return Measurement(
         segments=evaluate(table),
@@ -74,12 +71,6 @@ def measure(
         unseen=None if seen is None else _unseen(truth, table, places, seen),
         groups=len(set(table.groups or ())),
     )
-
-
-def tau_cities(filenames: Sequence[str]) -> dict[str, str]:
-    """The city of every file that is named like TAU's, from the second part of its name."""
-    matches = {name: TAU_NAME.fullmatch(PurePosixPath(name.replace("\\", "/")).stem) for name in set(filenames)}
-    return {name: match["city"] for name, match in matches.items() if match}
 
 
 def _unseen(truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], seen: AbstractSet[Pair]) -> UnseenPairs:

@@ -2,7 +2,8 @@
 
 Conventions, the same in every function:
 
-- `truth` (n,) integer columns of the true scenes; `probabilities` (n, n_scenes), rows summing to 1; n >= 1.
+- `truth` (n,) integer columns of the true scenes; `probabilities` (n, n_scenes), rows summing to 1 as far
+  as the rounding of a text lets them; n >= 1.
 - The answer to a row is its largest probability; of equal ones the first in the order of the scenes.
 - Logarithms are natural. Probabilities are clipped to [EPSILON, 1 - EPSILON] and rows not renormalised
   afterwards, as in scikit-learn's `log_loss`: a true scene that was given 0 costs 34.5.
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.table import ScoreTable
-from avscene.records import SUM_TOLERANCE, FloatArray
+from avscene.evaluation.rounding import WIDEST
+from avscene.evaluation.score_table import ScoreTable
+from avscene.records import FloatArray
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -43,7 +45,7 @@ def _validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, Flo
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise ValueError("probabilities must be finite and not negative")
     probabilities = probabilities.astype(np.float64, copy=False)
-    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=SUM_TOLERANCE):
+    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=WIDEST):
         raise ValueError("each row of probabilities must sum to 1")
     return truth, probabilities
 
