@@ -19,7 +19,6 @@ from avscene.fusion.tree import Fusion, Layout
 from avscene.labels import LabelSet
 from avscene.records import FloatArray
 
-SCHEMA = "avscene-fusion/1"
 UNFITTED_RULES = {"mean": Mean, "product": Product, "samplewise": Samplewise}
 UNFITTED_STEPS = ("smooth",)
 
@@ -29,7 +28,7 @@ class SavedFusion(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)  # the file also holds figures
 
-    schema_name: Literal["avscene-fusion/1"] = SCHEMA
+    format: Literal["avscene-fusion/1"] = "avscene-fusion/1"
     labels: tuple[str, ...]
     fusion: Fusion
     groups: tuple[str, ...]
@@ -57,7 +56,7 @@ def fuse_plain(aligned: Aligned, layout: Layout) -> Fused:
     """
     if fitted := needs_fitting(layout):
         raise UsageError(
-            f"{' and '.join(fitted)} must be fitted, on other rows than those that are fused: give --fit with tables of "
+            f"{' and '.join(fitted)} must be fitted on other rows than those that are fused: give --fit with tables of "
             "the same systems, or --cross-fit 5"
         )
     rows = _Rows.of(aligned)
@@ -76,8 +75,8 @@ def fuse_cross_fitted(aligned: Aligned, layout: Layout, n_folds: int) -> Fused:
     truth, groups = rows.truth, rows.groups
     stages = cross_fit(layout, rows.scores, truth, groups, rows.labels, n_folds, rows.times)
     fusion = fit_on(layout, rows.scores, truth, groups, rows.labels, rows.times, rows.all)
-    n_groups = len(set(groups))
-    return Fused(rows.tables(stages), _saved(rows, fusion, groups), f"the other of {n_folds} folds of {n_groups} groups")
+    told = f"the other {n_folds - 1} of {n_folds} folds of {len(set(groups))} groups, anew for each"
+    return Fused(rows.tables(stages), _saved(rows, fusion, groups), told)
 
 
 def fuse_fitted(aligned: Aligned, fitting: Aligned, layout: Layout) -> Fused:

@@ -31,7 +31,7 @@ class LogMelNetwork(nn.Module):
 
     `mean` and `deviation` (n_mels,) in dB are those of each band in the training data. Standardised log-mels are
     scaled to `image_size` (height, width) in pixels, if there is one, and shown in all three colours. A BlockNetwork is
-    also given mean and deviation of each band over time.
+    shown them with low notes at the bottom and also given mean and deviation of each band over time.
     """
 
     mean: Tensor
@@ -60,12 +60,13 @@ class LogMelNetwork(nn.Module):
         """Images (n, 3, height, width) and, for a BlockNetwork, figures of the bands (n, 2 n_mels)."""
         scale = self.deviation.clamp_min(LEAST_DEVIATION)
         levels = (mels - self.mean[:, None]) / scale[:, None]
-        images = levels[:, None]
+        by_blocks = isinstance(self.backbone, BlockNetwork)
+        images = (levels.flip(1) if by_blocks else levels)[:, None]
         if self.image_size is not None:
             images = functional.interpolate(images, self.image_size, mode="bilinear", align_corners=False)
         images = images.to(next(self.backbone.parameters()).dtype).expand(-1, 3, -1, -1)
         images = images.contiguous(memory_format=torch.channels_last)
-        if isinstance(self.backbone, BlockNetwork):
+        if by_blocks:
             return images, torch.cat([levels.mean(2), levels.std(2)], dim=1)
         return (images,)
 
