@@ -8,10 +8,11 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.metrics import Evaluation, IntArray, accuracy, evaluate, log_loss
+from avscene.evaluation.metrics import Evaluation, accuracy, evaluate, log_loss
 from avscene.evaluation.resampling import Interval, group_intervals
 from avscene.evaluation.score_table import ScoreTable
 from avscene.evaluation.table import TAU_NAME
+from avscene.evaluation.validation import IntArray
 
 Pair = tuple[str, str]  # scene, city
 

@@ -18,34 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.table import ScoreTable
-from avscene.records import SUM_TOLERANCE, FloatArray
-
-IntArray = npt.NDArray[np.integer[Any]]
+from avscene.evaluation.score_table import ScoreTable
+from avscene.evaluation.validation import TIE_DECIMALS, IntArray, validate
+from avscene.records import FloatArray
 
 EPSILON = 1e-15
 BINS = 15  # Guo et al. 2017
-TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in another order differ in the last bits
-
-
-def _validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
-    truth, probabilities = np.asarray(truth), np.asarray(probabilities)
-    if probabilities.ndim != 2 or truth.ndim != 1 or len(truth) != len(probabilities):
-        raise ValueError(f"truth of shape {truth.shape} does not fit probabilities of shape {probabilities.shape}")
-    if not len(truth):
-        raise ValueError("there are no rows to measure")
-    if not np.issubdtype(truth.dtype, np.integer):
-        raise ValueError(f"truth must be integers, got {truth.dtype}")
-    if not np.issubdtype(probabilities.dtype, np.floating):
-        raise ValueError(f"probabilities must be floating-point numbers, got {probabilities.dtype}")
-    if truth.min() < 0 or truth.max() >= probabilities.shape[1]:
-        raise ValueError(f"truth must lie in 0 .. {probabilities.shape[1] - 1}")
-    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        raise ValueError("probabilities must be finite and not negative")
-    probabilities = probabilities.astype(np.float64, copy=False)
-    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=SUM_TOLERANCE):
-        raise ValueError("each row of probabilities must sum to 1")
-    return truth, probabilities
 
 
 def _losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -69,7 +47,7 @@ def row_log_losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    return _losses(*_validate(truth, probabilities))
+    return _losses(*validate(truth, probabilities))
 
 
 def log_loss(truth: IntArray, probabilities: FloatArray) -> float:
@@ -78,7 +56,7 @@ def log_loss(truth: IntArray, probabilities: FloatArray) -> float:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    return float(_losses(*_validate(truth, probabilities)).mean())
+    return float(_losses(*validate(truth, probabilities)).mean())
 
 
 def accuracy(truth: IntArray, probabilities: FloatArray) -> float:
@@ -87,7 +65,7 @@ def accuracy(truth: IntArray, probabilities: FloatArray) -> float:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     return float((probabilities.argmax(axis=1) == truth).mean())
 
 
@@ -97,7 +75,7 @@ def class_log_loss(truth: IntArray, probabilities: FloatArray) -> FloatArray:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     return _mean_by_class(truth, _losses(truth, probabilities), probabilities.shape[1])
 
 
@@ -107,7 +85,7 @@ def class_accuracy(truth: IntArray, probabilities: FloatArray) -> FloatArray:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     hits = (probabilities.argmax(axis=1) == truth).astype(np.float64)
     return _mean_by_class(truth, hits, probabilities.shape[1])
 
@@ -118,7 +96,7 @@ def confusion(truth: IntArray, probabilities: FloatArray) -> npt.NDArray[np.intp
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     classes = probabilities.shape[1]
     pairs = truth * classes + probabilities.argmax(axis=1)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
@@ -144,7 +122,7 @@ def reliability(truth: IntArray, probabilities: FloatArray, bins: int = BINS) ->
     Raises:
         ValueError: the arrays are malformed or empty, or `bins` is not positive.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     if bins < 1:
         raise ValueError(f"bins must be positive, got {bins}")
     confidence = probabilities.max(axis=1)
