@@ -71,6 +71,16 @@ def test_the_order_of_rows_does_not_matter(rows, random):
     np.testing.assert_array_equal(first.threshold, shuffled.threshold)
 
 
+def test_thinned_to_even_coverages():
+    top = 1 - np.arange(1000) / 2500
+    whole = risk_coverage(*two_scenes(top, np.arange(1000) % 3 > 0))
+    thin = whole.thinned(10)
+    np.testing.assert_allclose(thin.coverage, np.arange(1, 11) / 10)
+    np.testing.assert_array_equal(thin.risk, whole.risk[99::100])
+    few = risk_coverage(*two_scenes([0.9, 0.6, 0.6], [True, False, True]))
+    np.testing.assert_array_equal(few.thinned(10).threshold, few.threshold)
+
+
 def test_malformed():
     with pytest.raises(ValueError, match="no rows"):
         risk_coverage(np.zeros(0, int), np.zeros((0, 3)))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from avscene.evaluation.risk import risk_coverage
 from avscene.evaluation.score_table import ScoreTable
 from avscene.evaluation.validation import TIE_DECIMALS, IntArray, validate
 from avscene.records import FloatArray
@@ -67,6 +68,31 @@ def accuracy(truth: IntArray, probabilities: FloatArray) -> float:
     """
     truth, probabilities = validate(truth, probabilities)
     return float((probabilities.argmax(axis=1) == truth).mean())
+
+
+def brier_score(truth: IntArray, probabilities: FloatArray) -> float:
+    """Squared distance of the probabilities from the truth, summed over scenes and averaged over rows.
+
+    0 is perfect, 2 certain and always wrong, 1 - 1 / n_scenes a blind guess. This is the original definition of Brier
+    1950, "Verification of Forecasts Expressed in Terms of Probability"; with two scenes it is twice the figure that
+    some call by this name.
+
+    Raises:
+        ValueError: the arrays are malformed or empty.
+    """
+    return float(row_brier_scores(truth, probabilities).mean())
+
+
+def row_brier_scores(truth: IntArray, probabilities: FloatArray) -> FloatArray:
+    """(n,) squared distance of each row's probabilities from 1 for its true scene and 0 for the others.
+
+    Raises:
+        ValueError: the arrays are malformed or empty.
+    """
+    truth, probabilities = validate(truth, probabilities)
+    given = probabilities[np.arange(len(truth)), truth]
+    distances: FloatArray = (probabilities**2).sum(axis=1) - 2 * given + 1
+    return np.maximum(distances, 0)  # what is exact is not negative
 
 
 def class_log_loss(truth: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -154,7 +180,7 @@ def expected_calibration_error(truth: IntArray, probabilities: FloatArray, bins:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The figures of one table over `n` rows.
+    """The figures of one table over `n` rows; `risk_coverage_area` is that of `RiskCoverage`.
 
     `per_class` gives for every scene its `n`, `precision`, `recall`, `f1` and `log_loss`, NaN where
     undefined: no such row (recall, log loss), never answered (precision), or both (F1).
@@ -166,6 +192,8 @@ class Evaluation:
     accuracy: float
     accuracy_class_mean: float
     expected_calibration_error: float
+    brier_score: float
+    risk_coverage_area: float
     per_class: Mapping[str, Mapping[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -192,6 +220,8 @@ def evaluate(table: ScoreTable) -> Evaluation:
         accuracy=accuracy(truth, probabilities),
         accuracy_class_mean=float(np.nanmean(class_accuracy(truth, probabilities))),
         expected_calibration_error=expected_calibration_error(truth, probabilities),
+        brier_score=brier_score(truth, probabilities),
+        risk_coverage_area=risk_coverage(truth, probabilities).area,
         per_class=_per_class(table),
     )
 

@@ -7,6 +7,8 @@ import numpy as np
 from avscene.evaluation.validation import TIE_DECIMALS, IntArray, validate
 from avscene.records import FloatArray
 
+ROUNDING = 1e-9  # of a coverage, which is a ratio of counts
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
@@ -29,6 +31,12 @@ class RiskCoverage:
         Neural Classifiers"; where all confidences are equal it is the risk of answering everything.
         """
         return float(np.diff(self.coverage, prepend=0) @ self.risk)
+
+    def thinned(self, points: int) -> "RiskCoverage":
+        """The first point of at least each of `points` even coverages: so much of it as can be drawn or written."""
+        wanted = np.arange(1, points + 1) / points
+        kept = np.unique(np.searchsorted(self.coverage, wanted - ROUNDING))
+        return RiskCoverage(self.coverage[kept], self.risk[kept], self.threshold[kept])
 
 
 def risk_coverage(truth: IntArray, probabilities: FloatArray) -> RiskCoverage:
