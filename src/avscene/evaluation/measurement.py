@@ -105,8 +105,14 @@ def _recordings(table: ScoreTable) -> Evaluation | None:
 
 def tau_cities(filenames: Sequence[str]) -> dict[str, str]:
     """The city of every file that is named like TAU's, from the second part of its name."""
-    matches = {name: TAU_NAME.fullmatch(PurePosixPath(name.replace("\\", "/")).stem) for name in set(filenames)}
-    return {name: match["city"] for name, match in matches.items() if match}
+    places = {name: tau_place(name) for name in set(filenames)}
+    return {name: place[1] for name, place in places.items() if place is not None}
+
+
+def tau_place(name: str) -> Pair | None:
+    """Scene and city of a file that is named like TAU's `audio/airport-lisbon-1175-44106.wav`."""
+    match = TAU_NAME.fullmatch(PurePosixPath(name.replace("\\", "/")).stem)
+    return (match["scene"], match["city"]) if match else None
 
 
 def _unseen(truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], seen: AbstractSet[Pair]) -> UnseenPairs:
