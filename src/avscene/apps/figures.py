@@ -131,13 +131,17 @@ def write_report_of(path: Path, judgement: Judgement) -> None:
             name=name,
             note="",
             measured=found,
-            fitted_on="not recorded",
-            measured_on="the same rows" if judgement.comparison else name,
+            fitted_on="",
+            measured_on="" if judgement.comparison else name,
             table=judgement.tables[name],
         )
         for name, found in judgement.measured.items()
     ]
-    summary = f"{len(rows)} prediction table{'s' if len(rows) > 1 else ''}."
+    summary = "One prediction table." if len(rows) == 1 else f"{len(rows)} prediction tables"
+    if judgement.comparison is not None:
+        summary += f" of the same {judgement.comparison.n:,} rows."
+    elif len(rows) > 1:
+        summary += ", which are not of the same rows and not compared."
     write_report(path, title="Evaluation", summary=summary, rows=rows, comparison=judgement.comparison)
 
 

@@ -1,6 +1,7 @@
 """Shares of rows by columns in, a heat map with the numbers on it out."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from avscene.evaluation.comparison import Comparison
 from avscene.evaluation.plots import DARK_SHARE, Figure, base_layout, heat_map, inert, name_axis
@@ -45,7 +46,8 @@ def share_map(
 
 def complementarity_figure(comparison: Comparison) -> Figure:
     """Systems by systems: the share of the rows on which the one of the row is right and that of the column wrong."""
-    names = comparison.systems
+    names, short = comparison.systems, [PurePath(name).name for name in comparison.systems]
+    shown = short if len(set(short)) == len(short) else names  # folders leave no room for what tells files apart
     shares: list[list[float | None]] = [
         [None if row == column else comparison.between(row, column).only_first for column in names] for row in names
     ]
@@ -57,4 +59,4 @@ def complementarity_figure(comparison: Comparison) -> Figure:
         for row, line in zip(names, shares, strict=True)
     ]
     largest = max(share for line in shares for share in line if share is not None)
-    return share_map(names, names, shares, hover, largest=largest or 1, decimals=1)
+    return share_map(shown, shown, shares, hover, largest=largest or 1, decimals=1)

@@ -19,6 +19,7 @@ from avscene.evaluation.timeline import Timeline, timeline_html
 __all__ = ["ReportRow", "Timeline", "write_report"]
 
 DECIMALS = 3
+WORDS = {"fitted_on": "Fitted on", "measured_on": "Measured on"}  # attributes of ReportRow
 
 # Attribute of Evaluation, heading, whether less is better.
 FIGURES = (
@@ -34,7 +35,7 @@ FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One system's figures, and in words what it was `fitted_on` and `measured_on`.
+    """One system's figures, and in words what it was `fitted_on` and `measured_on`, or nothing where that is not known.
 
     With the `table` that they were measured on, the system has a section of its own.
     """
@@ -93,30 +94,27 @@ def _results(rows: Sequence[ReportRow], anchors: Mapping[str, str]) -> str:
     if not rows:
         return ""
     headings = "".join(f'<th scope="col">{name}<br>{"↓" if less else "↑"}</th>' for _, name, less in FIGURES)
-    lines = "".join(_result(row, rows, anchors) for row in rows)
+    told = {key: heading for key, heading in WORDS.items() if any(getattr(row, key) for row in rows)}
+    words = "".join(f'<th scope="col" class="words">{heading}</th>' for heading in told.values())
+    lines = "".join(_result(row, rows, anchors, tuple(told)) for row in rows)
     return (
         '<section><h2>Results</h2><div class="card scroll" role="region" aria-label="Results" tabindex="0">'
         "<table><caption>↓ less is better, ↑ more is better. "
         "Marked: the best among rows measured on the same data. Below a figure: its 95 % interval.</caption>"
-        f'<thead><tr><th scope="col">System</th>{headings}<th scope="col">n</th>'
-        '<th scope="col" class="words">Fitted on</th>'
-        '<th scope="col" class="words">Measured on</th></tr></thead>'
+        f'<thead><tr><th scope="col">System</th>{headings}<th scope="col">n</th>{words}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div></section>"
     )
 
 
-def _result(row: ReportRow, rows: Sequence[ReportRow], anchors: Mapping[str, str]) -> str:
+def _result(row: ReportRow, rows: Sequence[ReportRow], anchors: Mapping[str, str], told: Sequence[str]) -> str:
     name = html.escape(row.name)
     if row.name in anchors:
         name = f'<a href="#{anchors[row.name]}">{name}</a>'
     note = f'<span class="muted">{html.escape(row.note)}</span>' if row.note else ""
     rivals = [other for other in rows if other.measured_on == row.measured_on]
+    words = "".join(f'<td class="words">{html.escape(getattr(row, key))}</td>' for key in told)
     cells = "".join(_figure_cell(row, rivals, key, less) for key, _, less in FIGURES)
-    return (
-        f'<tr><th scope="row">{name}{note}</th>{cells}<td>{row.measured.segments.n:,}</td>'
-        f'<td class="words">{html.escape(row.fitted_on)}</td>'
-        f'<td class="words">{html.escape(row.measured_on)}</td></tr>'
-    )
+    return f'<tr><th scope="row">{name}{note}</th>{cells}<td>{row.measured.segments.n:,}</td>{words}</tr>'
 
 
 def _figure_cell(row: ReportRow, rivals: Sequence[ReportRow], key: str, less: bool) -> str:

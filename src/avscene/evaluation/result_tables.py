@@ -94,7 +94,9 @@ def complementarity_table(comparison: Comparison) -> TextTable:
         f"{spelt(with_interval(comparison.oracle, comparison.oracle_interval))} of them: "
         "no way of choosing between their answers is right more often (oracle bound)."
     )
-    return text_table(COMPLEMENTARITY, "Who is right where another is wrong", says, columns, comparison.pairs)
+    return text_table(
+        COMPLEMENTARITY, "Who is right where another is wrong", says, columns, comparison.pairs, words=("Second",)
+    )
 
 
 def with_interval(value: float, interval: Interval | None) -> str:
