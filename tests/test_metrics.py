@@ -15,6 +15,7 @@ from sklearn import metrics as oracle
 from avscene.errors import DataError
 from avscene.evaluation.metrics import (
     accuracy,
+    brier_score,
     class_accuracy,
     class_log_loss,
     confusion,
@@ -33,6 +34,7 @@ NAMES = ("segments", "ties", "absent")
 EVERY = (
     log_loss,
     accuracy,
+    brier_score,
     class_log_loss,
     class_accuracy,
     confusion,
@@ -144,6 +146,22 @@ def test_order_of_rows_and_of_columns_does_not_matter(case, random):
         truth=given_order.truth,
     )
     assert_same(evaluate(moved).to_dict(), expected, 1e-12)
+
+
+@given(scored())
+@settings(max_examples=60, deadline=None)
+def test_brier_score_is_that_of_scikit_learn(given_rows):
+    truth, p = given_rows
+    expected = oracle.brier_score_loss(truth, p, labels=list(range(p.shape[1])), scale_by_half=False)
+    assert brier_score(truth, p) == pytest.approx(expected, abs=1e-12)
+    assert 0 <= brier_score(truth, p) <= 2
+
+
+def test_brier_score_by_hand():
+    assert brier_score(np.array([1]), np.array([[1.0, 0.0, 0.0]])) == 2, "certain and wrong"
+    assert brier_score(np.array([0]), np.array([[1.0, 0.0, 0.0]])) == 0, "certain and right"
+    assert brier_score(np.array([0, 2]), np.full((2, 4), 0.25)) == pytest.approx(1 - 1 / 4), "a blind guess"
+    assert brier_score(np.array([0]), np.array([[0.7, 0.2, 0.1]])) == pytest.approx(0.09 + 0.04 + 0.01)
 
 
 def test_perfect():

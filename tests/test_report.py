@@ -12,8 +12,9 @@ from PIL import Image
 
 from avscene.errors import DataError
 from avscene.evaluation import report as module
-from avscene.evaluation.metrics import evaluate
-from avscene.evaluation.plots import confusion_figure, figure_html, reliability_figure
+from avscene.evaluation.comparison import compare
+from avscene.evaluation.measurement import measure
+from avscene.evaluation.plots import confusion_figure, figure_html, reliability_figure, risk_figure
 from avscene.evaluation.report import ReportRow, Timeline, write_report
 from avscene.evaluation.table import ScoreTable
 from avscene.labels import LabelSet
@@ -49,24 +50,28 @@ def page(tmp_path, monkeypatch):
     monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "/* plotly */")
 
     def write(**changes) -> Page:
-        parts = {"title": "T", "summary": "One.\n\nTwo.", "rows": rows(), "tables": {"first": table()}}
+        parts = {"title": "T", "summary": "One.\n\nTwo.", "rows": rows()}
         write_report(tmp_path / "r.html", **(parts | changes))
         return Page((tmp_path / "r.html").read_text("utf-8"))
 
     return write
 
 
-def rows(name: str = "first") -> list[ReportRow]:
+def row(made: ScoreTable, name: str = "first", measured_on: str = "test") -> ReportRow:
+    return ReportRow(name, "note", measure(made), "train", measured_on, made)
+
+
+def rows() -> list[ReportRow]:
     return [
-        ReportRow(name, "note", evaluate(table()), "train", "test"),
-        ReportRow("second", "", evaluate(table(seed=1)), "train", "test"),
-        ReportRow("elsewhere", "", evaluate(table(seed=2)), "train", "another test"),
+        row(table()),
+        replace(row(table(seed=1), "second"), table=None),
+        replace(row(table(seed=2), "elsewhere", "another test"), table=None),
     ]
 
 
 def test_it_carries_everything_it_needs(tmp_path):
     path = tmp_path / "deep" / "r.html"
-    write_report(path, title="T", summary="S", rows=rows(), tables={"first": table()}, timeline=timeline())
+    write_report(path, title="T", summary="S", rows=rows(), timeline=timeline())
     text = path.read_text("utf-8")
     assert text.count("plotly.js v") == 1, "plotly's code is there, once"
     assert [item.name for item in path.parent.iterdir()] == ["r.html"]
@@ -88,20 +93,24 @@ def test_semantics(page):
     assert seen.of("html") == [{"lang": "en"}]
     assert all(a.get("scope") in ("row", "col") for a in seen.of("th"))
     assert all(a.get("alt") for a in seen.of("img"))
-    assert len(seen.of("figure")) == len(seen.of("figcaption")) == 3
+    assert len(seen.of("figure")) == len(seen.of("figcaption")) == 4
     assert all(a.get("aria-label") for a in seen.of("div") if a.get("class") == "plot")
     ids = [a["id"] for _, a in seen.elements if "id" in a]
     assert {a["href"][1:] for a in seen.of("a")} == set(ids)
-    explained = {"Log loss", "Accuracy", "Class mean", "Calibration error", "Precision", "Recall", "F1", "n"}
-    assert set(seen.texts["dt"]) == explained
+    shown = {text for text in seen.texts["th"] if text not in ("System", "Fitted on", "Measured on")}
+    explained = set(seen.texts["dt"])
+    assert {"Log loss", "Accuracy", "Calibration error", "Brier score", "Risk-coverage area", "Precision", "n"} <= shown
+    assert {"Class mean", "Recall", "F1", "Interval", "p", "Oracle", "Risk, coverage"} <= explained
+    headings = {text.removesuffix(", class mean") for text in shown} - set(LABELS) - {"↓", "↑", "Scene"} - {"first"}
+    assert headings - {"second", "elsewhere"} <= explained, "every figure is explained"
     assert "1.10 for 3 scenes" in "".join(seen.texts["dd"])
 
 
 def test_best_is_marked_among_rows_measured_alike(page):
     seen = page()
     marked = [a for a in seen.of("span") if a.get("class") == "best"]
-    assert len(marked) == 5, "one of two rows for each of five figures; the third row has no rival"
-    first, second, _ = (row.evaluation for row in rows())
+    assert len(marked) == 7, "one of two rows for each of seven figures; the third row has no rival"
+    first, second, _ = (row.measured.segments for row in rows())
     best = min(first.log_loss, second.log_loss)
     assert f"{best:.3f}" in seen.texts["span"]
     assert f"{max(first.log_loss, second.log_loss):.3f}" in seen.texts["td"]
@@ -111,22 +120,22 @@ def test_best_is_marked_among_rows_measured_alike(page):
 
 def test_equal_rows_are_both_best(page):
     seen = page(rows=[rows()[0]] * 2)
-    assert len([a for a in seen.of("span") if a.get("class") == "best"]) == 10
+    assert len([a for a in seen.of("span") if a.get("class") == "best"]) == 14
 
 
 def test_hostile_names_are_inert(page):
     labels = LabelSet((HOSTILE, "<b>x</b>", "tram"))
     hostile = table(labels)
     named = ScoreTable(labels, (HOSTILE,) * 40, hostile.probabilities, np.arange(40.0), truth=hostile.truth)
-    row = ReportRow(HOSTILE, HOSTILE, evaluate(named), HOSTILE, HOSTILE)
+    named = replace(named, groups=tuple(HOSTILE + str(at % 4) for at in range(40)))
     seen = page(
         title=HOSTILE,
         summary=HOSTILE,
-        rows=[row],
-        tables={HOSTILE: named},
+        rows=[ReportRow(HOSTILE, HOSTILE, measure(named), HOSTILE, HOSTILE, named)],
+        comparison=compare({HOSTILE: named, "<b>other</b>": named}),
         timeline=timeline(title=HOSTILE, labels=labels, truth=HOSTILE),
     )
-    assert len(seen.of("script")) == 3 + 2, "three figures, Plotly and ours"
+    assert len(seen.of("script")) == 5 + 2, "five figures, Plotly and ours"
     assert not [a for _, a in seen.elements if "onerror" in a]
     assert not seen.of("b")
     assert seen.texts["h1"] == [HOSTILE]
@@ -141,7 +150,7 @@ def test_hostile_names_are_inert(page):
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
     for name in "ab":
-        write_report(tmp_path / name, title="T", summary="S", rows=rows(), tables={"t": table()}, timeline=timeline())
+        write_report(tmp_path / name, title="T", summary="S", rows=rows(), timeline=timeline())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -178,32 +187,77 @@ def test_captions_tell_the_main_mistake_and_the_confidence(page):
     labels = LabelSet(("park", "tram"))
     p = np.array([[0.9, 0.1]] * 4)
     sure = ScoreTable(labels, tuple("1234"), p, truth=("park", "tram", "tram", "park"))
-    said = "".join(page(tables={"t": sure}).texts["figcaption"])
+    said = "".join(page(rows=[row(sure)]).texts["figcaption"])
     assert "tram answered as park, 2 of 2" in said
     assert "Mean confidence 0.900, accuracy 0.500: on the whole too sure of itself" in said
     right = ScoreTable(labels, tuple("1234"), p, truth=("park",) * 4)
-    said = "".join(page(tables={"t": right}).texts["figcaption"])
+    said = "".join(page(rows=[row(right)]).texts["figcaption"])
     assert re.search("No answer was wrong.*on the whole too cautious", said)
 
 
-def test_a_table_without_truth_is_named_not_drawn(page):
-    bare = ScoreTable(LABELS, ("x",), np.array([[0.5, 0.3, 0.2]]))
-    seen = page(tables={"bare": bare})
-    assert "bare" in seen.texts["h2"]
-    assert not seen.figures
-    assert page(rows=[], tables={}).texts["h2"] == ["What the figures mean"]
-    assert any("1 rows without true scenes" in text for text in seen.texts["p"])
+def test_without_rows_there_is_nothing_but_meanings(page):
+    assert page(rows=[]).texts["h2"] == ["What the figures mean"]
 
 
 def test_extent_tells_segments_from_recordings(page):
-    whole = replace(table(), truth=("park",) * 40)
-    seen = page(tables={"segments": whole, "recordings": whole.by_recording()})
-    assert {"40 segments of 20 recordings", "20 recordings"} <= set(seen.texts["p"])
+    whole = replace(table(), truth=("park",) * 40, groups=tuple(str(at // 8) for at in range(40)))
+    seen = page(rows=[row(whole), row(whole.by_recording(), "recordings")])
+    assert {"40 segments of 20 recordings in 5 groups.", "20 recordings in 5 groups."} <= set(seen.texts["p"])
+    assert any(text.startswith("40 segments of 20 recordings. No intervals: ") for text in page().texts["p"])
+
+
+def test_intervals_stand_below_their_figures(page):
+    grouped = replace(table(), groups=tuple(str(at // 8) for at in range(40)))
+    found = measure(grouped)
+    said = page(rows=[row(grouped)]).texts["span"]
+    for interval in (*found.intervals.values(), *found.class_intervals["park"].values()):
+        assert f"{interval.low:.3f} to {interval.high:.3f}" in said
+
+
+def test_cities_and_unseen_pairs_have_tables_where_they_are_known(page):
+    names = tuple(f"{('park', 'tram')[at % 2]}-{('lyon', 'lisbon')[at // 20]}-{at}-0.mp4" for at in range(40))
+    named = replace(table(), filenames=names, truth=("park", "tram") * 20)
+    found = measure(named, seen={("park", "lyon"), ("tram", "lyon"), ("park", "lisbon")})
+    seen = page(rows=[replace(row(named), measured=found)])
+    assert {"Figures per city", "Scenes in cities that training had, and had not"} <= set(seen.texts["h3"])
+    assert "Training had no recording of: tram in lisbon." in seen.texts["p"]
+    assert {"lyon", "lisbon", "seen in training", "not seen"} <= set(seen.texts["th"])
+    assert "Figures per city" not in page().texts["h3"]
+
+
+def test_a_comparison_says_who_is_right_where_another_is_wrong(page):
+    first, second = (replace(table(seed=seed), truth=("park",) * 40) for seed in (0, 1))
+    found = compare({"first": first, "second": second})
+    seen = page(rows=[row(first), row(second, "second")], comparison=found)
+    assert {"Differences to the best", "Who is right where another is wrong"} <= set(seen.texts["h2"])
+    heat, numbers = seen.figures[0]["data"]
+    (pair,) = found.pairs
+    assert heat["z"] == [[None, round(pair.only_first, 4)], [round(pair.only_second, 4), None]]
+    assert numbers["text"] == [f"{pair.only_first:.1%}"[:-1], f"{pair.only_second:.1%}"[:-1]]
+    assert heat["zmax"] == max(pair.only_first, pair.only_second)
+    assert any(f"is right on {heat['zmax']:.1%} where" in text for text in seen.texts["figcaption"])
+
+
+def test_risk_figure_ends_with_everything_answered():
+    level, curve = risk_figure(table())["data"]
+    wrong = 1 - measure(table()).segments.accuracy
+    assert (curve["x"][-1], curve["y"][-1]) == (1, pytest.approx(wrong, abs=1e-4))
+    assert level["y"] == [pytest.approx(wrong)] * 2
+
+
+def test_the_caption_of_risk_tells_what_the_surest_half_costs(page):
+    labels = LabelSet(("park", "tram"))
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    made = ScoreTable(labels, tuple("1234"), p, truth=("park", "park", "tram", "park"))
+    said = "".join(page(rows=[row(made)]).texts["figcaption"])
+    assert "Of the surest 50% (confidence at least 0.800), 0.0% are wrong; of all, 25.0%." in said
+    flat = replace(made, probabilities=np.array([[0.9, 0.1]] * 4))
+    assert "Most rows are equally sure" in "".join(page(rows=[row(flat)]).texts["figcaption"])
 
 
 def test_timeline_in_time(page):
     gap = timeline(starts=np.array([0.0, 1, 5, 6]), ends=np.array([1.5, 2, 6, 8]))
-    seen = page(tables={}, timeline=gap)
+    seen = page(rows=[], timeline=gap)
     (heat,) = seen.figures[0]["data"]
     assert heat["x"] == [0, 1, 2, 5, 6, 8]
     assert heat["z"][0] == [0.7, None, None, 0.1, 0.6]
@@ -221,7 +275,7 @@ def test_thumbnails_are_small_jpegs_of_their_segments(page):
         probabilities=np.full((many, 3), 1 / 3),
         frames=frames,
     )
-    images = page(tables={}, timeline=long).of("img")
+    images = page(rows=[], timeline=long).of("img")
     assert len(images) == 12
     for a in images:
         image = Image.open(io.BytesIO(base64.b64decode(a["src"].partition(",")[2])))
@@ -235,7 +289,7 @@ def test_photograph_and_unscored_and_frameless(page):
     photograph = timeline(
         starts=np.zeros(1), ends=np.zeros(1), probabilities=np.full((1, 3), np.nan), frames=(), truth=None
     )
-    seen = page(tables={}, timeline=photograph)
+    seen = page(rows=[], timeline=photograph)
     assert seen.figures[0]["data"][0]["x"] == [0, 1]
     assert not seen.of("img")
     assert "No segment could be scored" in "".join(seen.texts["figcaption"])

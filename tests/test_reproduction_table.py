@@ -13,6 +13,7 @@ from sklearn import metrics as oracle
 
 from avscene.errors import DataError
 from avscene.evaluation import reproduction as module
+from avscene.evaluation.metrics import expected_calibration_error
 from avscene.evaluation.plots import learning_curve_figure
 from avscene.evaluation.reproduction import (
     Absent,
@@ -26,7 +27,8 @@ from avscene.evaluation.reproduction import (
     write_reproduction,
 )
 from avscene.evaluation.reproduction_rows import STAND_IN_HEADING
-from avscene.evaluation.resampling import FIGURES, group_intervals
+from avscene.evaluation.resampling import CLASS_FIGURES, FIGURES, class_intervals, group_intervals
+from avscene.evaluation.risk import risk_coverage
 from avscene.evaluation.table import ScoreTable
 from avscene.labels import LabelSet
 from html_page import Page
@@ -141,11 +143,55 @@ def test_intervals_are_those_of_tables_put_together_from_drawn_groups():
             by_class = [oracle.log_loss(truth[truth == c], p[truth == c], labels=[0, 1, 2]) for c in np.unique(truth)]
             hits = [(p[truth == c].argmax(axis=1) == c).mean() for c in np.unique(truth)]
             whole = oracle.log_loss(truth, p, labels=[0, 1, 2]), (p.argmax(axis=1) == truth).mean()
-            figures.append((whole[0], np.mean(by_class), whole[1], np.mean(hits)))
+            brier = ((p - np.eye(3)[truth]) ** 2).sum(axis=1).mean()
+            sureness = expected_calibration_error(truth, p), risk_coverage(truth, p).area
+            figures.append((whole[0], np.mean(by_class), whole[1], np.mean(hits), brier, *sureness))
     expected = np.quantile(figures, [0.025, 0.975], axis=0).T
     found = group_intervals(table, draws=draws, seed=7)
     assert tuple(found) == FIGURES
     np.testing.assert_allclose([(interval.low, interval.high) for interval in found.values()], expected)
+
+
+def test_intervals_of_scenes_and_cities_are_those_of_tables_put_together_from_drawn_groups():
+    table = TABLE(5, 1.0, locations=6)
+    groups, truth, answer = np.array(table.groups), table.truth_index, table.probabilities.argmax(axis=1)
+    names, recall, precision = np.unique(groups), [], []
+    for times in np.random.default_rng(0).multinomial(6, [1 / 6] * 6, size=1000):
+        drawn = np.concatenate([np.flatnonzero(groups == name) for name in np.repeat(names, times)])
+        parks, answers = drawn[truth[drawn] == 0], drawn[answer[drawn] == 0]
+        recall.append((answer[parks] == 0).mean() if len(parks) else np.nan)
+        precision.append((truth[answers] == 0).mean() if len(answers) else np.nan)
+    found = class_intervals(table)["park"]
+    assert tuple(found) == CLASS_FIGURES
+    for name, drawn in (("recall", recall), ("precision", precision)):
+        assert [found[name].low, found[name].high] == pytest.approx(np.nanquantile(drawn, [0.025, 0.975]))
+    measured = measure(table)
+    assert measured.class_intervals["park"] == found
+    part = [at for at, name in enumerate(table.filenames) if "-lisbon-" in name]
+    of_city = ScoreTable(
+        table.labels,
+        tuple(table.filenames[at] for at in part),
+        table.probabilities[part],
+        groups=tuple(table.groups[at] for at in part),
+        truth=tuple(table.truth[at] for at in part),
+    )
+    expected = group_intervals(of_city)
+    for name in ("log_loss", "accuracy"):
+        interval = measured.by_city["lisbon"].intervals[name]
+        assert (interval.low, interval.high) == pytest.approx((expected[name].low, expected[name].high))
+
+
+def test_a_scene_of_one_group_has_no_interval_of_what_is_measured_on_it():
+    found = class_intervals(TABLE(5, 1.0, locations=4))  # the fourth is of the first scene again
+    assert {"recall", "log_loss"} <= set(found["park"])
+    assert not {"recall", "log_loss"} & set(found["tram"])
+
+
+def test_recordings_of_several_scenes_have_no_figures_by_recording():
+    table = TABLE(1, 1.0)
+    found = measure(replace(table, filenames=("film.mp4",) * len(table), starts=np.arange(float(len(table)))))
+    assert found.recordings is None
+    assert found.segments == measure(table).segments
 
 
 def test_intervals_do_not_depend_on_the_run_nor_on_the_order_of_rows():

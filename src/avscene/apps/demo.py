@@ -1,7 +1,7 @@
 """Every stage in one go on toytown: build, train, evaluate on held-out locations, report, classify."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,9 @@ from avscene.apps.predict import predict
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.toytown import build_toytown, write_film
 from avscene.errors import UsageError
-from avscene.evaluation.metrics import Evaluation, evaluate
+from avscene.evaluation.comparison import compare
+from avscene.evaluation.measurement import measure
+from avscene.evaluation.metrics import Evaluation
 from avscene.evaluation.report import ReportRow, Timeline, write_report
 from avscene.evaluation.table import ScoreTable, read_table
 from avscene.fusion import ensemble, postprocess
@@ -60,14 +62,14 @@ def run_demo(output: Path, watch: Watch) -> Demo:
     film = output / "unseen.mp4"
     write_film(film, FILM, seconds=FILM_SECONDS)
     prediction = system.classify(film)
-    best = min(fused, key=lambda name: evaluate(fused[name]).log_loss)
+    best = min((row for row in rows if row.name in fused), key=lambda row: row.measured.segments.log_loss).name
     shown = {"audio": tables["audio"], "video": tables["video"], best: fused[best]}
     write_report(
         report,
         title="avscene demo: toytown",
         summary=_summary(rows),
-        rows=rows,
-        tables=shown,
+        rows=[replace(row, table=shown.get(row.name)) for row in rows],
+        comparison=compare(shown),
         timeline=_timeline(film, prediction),
     )
     return Demo(rows, report, prediction, run)
@@ -112,13 +114,13 @@ def report_rows(tables: Mapping[str, ScoreTable], fused: Mapping[str, ScoreTable
     every = {"audio": tables["audio"], "video": tables["video"], **fused}
     unfitted = {"mean", "product"}
     return tuple(
-        ReportRow(name, _NOTES[name], evaluate(table), NOTHING if name in unfitted else CROSS_FITTED, MEASURED)
+        ReportRow(name, _NOTES[name], measure(table), NOTHING if name in unfitted else CROSS_FITTED, MEASURED)
         for name, table in every.items()
     )
 
 
 def _summary(rows: tuple[ReportRow, ...]) -> str:
-    figures: dict[str, Evaluation] = {row.name: row.evaluation for row in rows}
+    figures: dict[str, Evaluation] = {row.name: row.measured.segments for row in rows}
     alone = min(("audio", "video"), key=lambda name: figures[name].log_loss)
     best = min((name for name in figures if name not in ("audio", "video")), key=lambda name: figures[name].log_loss)
     return (

@@ -1,39 +1,106 @@
 """Figures as text tables, JSON and reports."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from avscene.apps.output import Sink
-from avscene.evaluation.metrics import Evaluation, evaluate
+from avscene.apps.output import Sink, printable
+from avscene.errors import DataError
+from avscene.evaluation.comparison import Comparison, compare
+from avscene.evaluation.measurement import Measurement, measure
 from avscene.evaluation.report import ReportRow, write_report
+from avscene.evaluation.resampling import LEVEL
+from avscene.evaluation.result_tables import (
+    city_table,
+    complementarity_table,
+    difference_table,
+    scene_table,
+    spelt,
+    unseen_table,
+)
+from avscene.evaluation.results import to_dict
 from avscene.evaluation.table import ScoreTable
+from avscene.evaluation.text_table import TextTable
+from avscene.evaluation.training_pairs import training_pairs
 from avscene.models import presence, registry
 
+OVERALL = (
+    ("log loss", "log_loss"),
+    ("log loss, class mean", "log_loss_class_mean"),
+    ("accuracy", "accuracy"),
+    ("accuracy, class mean", "accuracy_class_mean"),
+    ("calibration error", "expected_calibration_error"),
+    ("Brier score", "brier_score"),
+    ("risk-coverage area", "risk_coverage_area"),
+)
 
-def evaluate_all(tables: Mapping[str, ScoreTable]) -> dict[str, Evaluation]:
-    """The figures of each table."""
-    return {name: evaluate(table) for name, table in tables.items()}
+
+@dataclass(frozen=True)
+class Judgement:
+    """Tables by name with what was measured of each, and how they compare: None where there is nothing to compare."""
+
+    tables: Mapping[str, ScoreTable]
+    measured: Mapping[str, Measurement]
+    comparison: Comparison | None
 
 
-def rendered(name: str, evaluation: Evaluation) -> str:
-    """The figures of one table as text: overall, then per class."""
-    overall = (
-        f"{name}: {evaluation.n} rows\n"
-        f"  log loss           {evaluation.log_loss:.4f}   class mean {_number(evaluation.log_loss_class_mean)}\n"
-        f"  accuracy           {evaluation.accuracy:.4f}   class mean {_number(evaluation.accuracy_class_mean)}\n"
-        f"  calibration error  {evaluation.expected_calibration_error:.4f}\n"
+def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Callable[[str], None]) -> Judgement:
+    """Measure each table and, if they are of the same rows, compare them; `tell` hears why they are not compared.
+
+    `trained_on` is a list of what the systems were trained on, as `training_pairs` reads it.
+
+    Raises:
+        DataError: a table has no truth, or `trained_on` is malformed.
+    """
+    seen = None if trained_on is None else training_pairs(trained_on)
+    measured = {name: measure(table, seen=seen) for name, table in tables.items()}
+    comparison = None
+    if len(tables) > 1:
+        try:
+            comparison = compare(tables)
+        except DataError as error:
+            tell(f"not compared: {error}")
+    return Judgement(tables, measured, comparison)
+
+
+def rendered(judgement: Judgement) -> str:
+    """All figures as text: of each table overall, by scene and by city, then how the tables compare."""
+    blocks = []
+    for name, found in judgement.measured.items():
+        blocks.append(_overall(name, found))
+        tables = (scene_table(found), city_table(found), unseen_table(found.unseen))
+        blocks += [_text(table) for table in tables if table.rows]
+    if judgement.comparison is not None:
+        blocks += [_text(made(judgement.comparison)) for made in (difference_table, complementarity_table)]
+    return "\n\n".join(blocks)
+
+
+def _overall(name: str, found: Measurement) -> str:
+    rows = []
+    for heading, figure in OVERALL:
+        interval = found.intervals.get(figure)
+        between = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+        rows.append([heading, f"{getattr(found.segments, figure):.4f}", between])
+    extent = f"{printable(name)}: {found.segments.n} rows"
+    if found.why_no_intervals:
+        return f"{extent}; no intervals: {found.why_no_intervals}\n{_aligned(['overall', '', ''], rows)}"
+    return f"{extent} in {found.groups} groups\n{_aligned(['overall', '', f'{LEVEL:.0%} interval'], rows)}"
+
+
+def _text(table: TextTable) -> str:
+    says = f"  {table.says}\n" if table.says else ""
+    return says + _aligned(
+        [column.lower() for column in table.columns], [[printable(spelt(cell)) for cell in row] for row in table.rows]
     )
-    columns = ("n", "precision", "recall", "f1", "log_loss")
-    rows = [
-        [scene, *(_number(figures[column]) for column in columns)] for scene, figures in evaluation.per_class.items()
-    ]
-    return overall + _aligned(["scene", *columns], rows)
 
 
 def rows_table(rows: Sequence[ReportRow]) -> str:
     """Systems side by side as text."""
-    cells = [[row.name, f"{row.evaluation.log_loss:.3f}", f"{row.evaluation.accuracy:.1%}", row.note] for row in rows]
+    cells = [
+        [row.name, f"{row.measured.segments.log_loss:.3f}", f"{row.measured.segments.accuracy:.1%}", row.note]
+        for row in rows
+    ]
     return _aligned(["system", "log loss", "accuracy", ""], cells)
 
 
@@ -47,17 +114,35 @@ def systems_table() -> str:
     return table + "\n  DIRECTORY  a checkpoint of your own: avscene train fast --data DATA --output DIRECTORY"
 
 
-def write_json(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
-    """Write the figures of each table as JSON, by table."""
-    content = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
+def write_json(path: Path, judgement: Judgement) -> None:
+    """Write all figures as JSON, by table."""
+    content = {
+        name: to_dict(judgement.tables[name], found, judgement.comparison, name)
+        for name, found in judgement.measured.items()
+    }
     with Sink(path) as sink:
-        sink.write(json.dumps(content, indent=2) + "\n")
+        sink.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_report_of(path: Path, tables: Mapping[str, ScoreTable], evaluations: Mapping[str, Evaluation]) -> None:
+def write_report_of(path: Path, judgement: Judgement) -> None:
     """Write a page of plots for tables whose origin is not known here."""
-    rows = [ReportRow(name, "", evaluation, "not recorded", name) for name, evaluation in evaluations.items()]
-    write_report(path, title="Evaluation", summary=f"{len(rows)} prediction tables.", rows=rows, tables=tables)
+    rows = [
+        ReportRow(
+            name=name,
+            note="",
+            measured=found,
+            fitted_on="",
+            measured_on="" if judgement.comparison else name,
+            table=judgement.tables[name],
+        )
+        for name, found in judgement.measured.items()
+    ]
+    summary = "One prediction table." if len(rows) == 1 else f"{len(rows)} prediction tables"
+    if judgement.comparison is not None:
+        summary += f" of the same {judgement.comparison.n:,} rows."
+    elif len(rows) > 1:
+        summary += ", which are not of the same rows and not compared."
+    write_report(path, title="Evaluation", summary=summary, rows=rows, comparison=judgement.comparison)
 
 
 def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -67,10 +152,3 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in [header, *rows]
     ]
     return "\n".join(lines)
-
-
-def _number(value: object) -> str:
-    """A figure; nothing where it is undefined."""
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.4f}" if isinstance(value, float) and value == value else ""

@@ -1,26 +1,36 @@
-"""One system's table to all that a table of systems says of it: segments, recordings, scenes, cities, unseen pairs."""
+"""One system's table to all that is said of it: segments, recordings, scenes, cities, unseen pairs, with intervals."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.metrics import Evaluation, IntArray, accuracy, evaluate, log_loss
-from avscene.evaluation.resampling import Interval, group_intervals
+from avscene.errors import DataError
+from avscene.evaluation.metrics import Evaluation, accuracy, evaluate, log_loss, row_log_losses
+from avscene.evaluation.resampling import (
+    Interval,
+    class_intervals,
+    group_intervals,
+    group_places,
+    group_sums,
+    mean_intervals,
+)
 from avscene.evaluation.score_table import ScoreTable
+from avscene.evaluation.validation import IntArray
 
 Pair = tuple[str, str]  # scene, city
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Log loss and accuracy of `n` segments."""
+    """Log loss and accuracy of `n` segments; their `intervals` by name, none where there are not two groups."""
 
     n: int
     log_loss: float
     accuracy: float
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +47,26 @@ class UnseenPairs:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Figures of one table: per segment with `intervals` by figure, per recording, by city; `groups` is how many.
+    """Figures of one table: per segment, per recording, by city; `groups` is how many.
 
-    `unseen` is None where it is not known which pairs training had.
+    `intervals` are those of `segments` by figure, `class_intervals` by scene and figure. `recordings` is None where
+    rows of one file differ in truth or group, and `unseen` where it is not known which pairs training had.
     """
 
     segments: Evaluation
     intervals: Mapping[str, Interval]
-    recordings: Evaluation
+    class_intervals: Mapping[str, Mapping[str, Interval]]
+    recordings: Evaluation | None
     by_city: Mapping[str, Figures]
     unseen: UnseenPairs | None
     groups: int
+
+    @property
+    def why_no_intervals(self) -> str:
+        """Why there are none, in words; empty where there are some."""
+        if self.groups > 1:
+            return ""
+        return "all rows are of one group" if self.groups else "the table does not say which rows are of one group"
 
 
 def measure(
@@ -59,18 +78,26 @@ def measure(
     `airport-lisbon-1175-44106`. `seen` are the pairs of scene and city in training.
 
     Raises:
-        DataError: the table has no truth, or rows of one file differ in truth or group.
+        DataError: the table has no truth.
     """
     places = np.array(table.cities if cities is None else [cities.get(name, "") for name in table.filenames])
     truth = table.truth_index
     return Measurement(
         segments=evaluate(table),
         intervals=group_intervals(table),
-        recordings=evaluate(table.by_recording()),
+        class_intervals=class_intervals(table),
+        recordings=_recordings(table),
         by_city={str(city): _figures(truth, table, places == city) for city in np.unique(places[places != ""])},
         unseen=None if seen is None else _unseen(truth, table, places, seen),
         groups=len(set(table.groups or ())),
     )
+
+
+def _recordings(table: ScoreTable) -> Evaluation | None:
+    try:
+        return evaluate(table.by_recording())
+    except DataError:
+        return None
 
 
 def _unseen(truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], seen: AbstractSet[Pair]) -> UnseenPairs:
@@ -86,4 +113,15 @@ def _unseen(truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], se
 
 def _figures(truth: IntArray, table: ScoreTable, chosen: npt.NDArray[np.bool_]) -> Figures:
     known, probabilities = truth[chosen], table.probabilities[chosen]
-    return Figures(len(known), log_loss(known, probabilities), accuracy(known, probabilities))
+    groups, place = group_places(None if table.groups is None else np.array(table.groups)[chosen].tolist())
+    intervals: list[Interval] = []
+    if groups > 1:
+        hits = probabilities.argmax(axis=1) == known
+        sums = group_sums(place, np.column_stack([row_log_losses(known, probabilities), hits]))
+        intervals = mean_intervals(sums, np.bincount(place).astype(float))
+    return Figures(
+        len(known),
+        log_loss(known, probabilities),
+        accuracy(known, probabilities),
+        dict(zip(("log_loss", "accuracy"), intervals, strict=False)),
+    )

@@ -19,35 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.rounding import WIDEST
+from avscene.evaluation.risk import risk_coverage
 from avscene.evaluation.score_table import ScoreTable
+from avscene.evaluation.validation import TIE_DECIMALS, IntArray, validate
 from avscene.records import FloatArray
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 EPSILON = 1e-15
 BINS = 15  # Guo et al. 2017
-TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in another order differ in the last bits
-
-
-def _validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
-    truth, probabilities = np.asarray(truth), np.asarray(probabilities)
-    if probabilities.ndim != 2 or truth.ndim != 1 or len(truth) != len(probabilities):
-        raise ValueError(f"truth of shape {truth.shape} does not fit probabilities of shape {probabilities.shape}")
-    if not len(truth):
-        raise ValueError("there are no rows to measure")
-    if not np.issubdtype(truth.dtype, np.integer):
-        raise ValueError(f"truth must be integers, got {truth.dtype}")
-    if not np.issubdtype(probabilities.dtype, np.floating):
-        raise ValueError(f"probabilities must be floating-point numbers, got {probabilities.dtype}")
-    if truth.min() < 0 or truth.max() >= probabilities.shape[1]:
-        raise ValueError(f"truth must lie in 0 .. {probabilities.shape[1] - 1}")
-    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        raise ValueError("probabilities must be finite and not negative")
-    probabilities = probabilities.astype(np.float64, copy=False)
-    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=WIDEST):
-        raise ValueError("each row of probabilities must sum to 1")
-    return truth, probabilities
 
 
 def _losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -71,7 +49,7 @@ def row_log_losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    return _losses(*_validate(truth, probabilities))
+    return _losses(*validate(truth, probabilities))
 
 
 def log_loss(truth: IntArray, probabilities: FloatArray) -> float:
@@ -80,7 +58,7 @@ def log_loss(truth: IntArray, probabilities: FloatArray) -> float:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    return float(_losses(*_validate(truth, probabilities)).mean())
+    return float(_losses(*validate(truth, probabilities)).mean())
 
 
 def accuracy(truth: IntArray, probabilities: FloatArray) -> float:
@@ -89,8 +67,33 @@ def accuracy(truth: IntArray, probabilities: FloatArray) -> float:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     return float((probabilities.argmax(axis=1) == truth).mean())
+
+
+def brier_score(truth: IntArray, probabilities: FloatArray) -> float:
+    """Squared distance of the probabilities from the truth, summed over scenes and averaged over rows.
+
+    0 is perfect, 2 certain and always wrong, 1 - 1 / n_scenes a blind guess. This is the original definition of Brier
+    1950, "Verification of Forecasts Expressed in Terms of Probability"; with two scenes it is twice the figure that
+    some call by this name.
+
+    Raises:
+        ValueError: the arrays are malformed or empty.
+    """
+    return float(row_brier_scores(truth, probabilities).mean())
+
+
+def row_brier_scores(truth: IntArray, probabilities: FloatArray) -> FloatArray:
+    """(n,) squared distance of each row's probabilities from 1 for its true scene and 0 for the others.
+
+    Raises:
+        ValueError: the arrays are malformed or empty.
+    """
+    truth, probabilities = validate(truth, probabilities)
+    given = probabilities[np.arange(len(truth)), truth]
+    distances: FloatArray = (probabilities**2).sum(axis=1) - 2 * given + 1
+    return np.maximum(distances, 0)  # what is exact is not negative
 
 
 def class_log_loss(truth: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -99,7 +102,7 @@ def class_log_loss(truth: IntArray, probabilities: FloatArray) -> FloatArray:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     return _mean_by_class(truth, _losses(truth, probabilities), probabilities.shape[1])
 
 
@@ -109,7 +112,7 @@ def class_accuracy(truth: IntArray, probabilities: FloatArray) -> FloatArray:
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     hits = (probabilities.argmax(axis=1) == truth).astype(np.float64)
     return _mean_by_class(truth, hits, probabilities.shape[1])
 
@@ -120,7 +123,7 @@ def confusion(truth: IntArray, probabilities: FloatArray) -> npt.NDArray[np.intp
     Raises:
         ValueError: the arrays are malformed or empty.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     classes = probabilities.shape[1]
     pairs = truth * classes + probabilities.argmax(axis=1)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
@@ -146,7 +149,7 @@ def reliability(truth: IntArray, probabilities: FloatArray, bins: int = BINS) ->
     Raises:
         ValueError: the arrays are malformed or empty, or `bins` is not positive.
     """
-    truth, probabilities = _validate(truth, probabilities)
+    truth, probabilities = validate(truth, probabilities)
     if bins < 1:
         raise ValueError(f"bins must be positive, got {bins}")
     confidence = probabilities.max(axis=1)
@@ -178,7 +181,7 @@ def expected_calibration_error(truth: IntArray, probabilities: FloatArray, bins:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The figures of one table over `n` rows.
+    """The figures of one table over `n` rows; `risk_coverage_area` is that of `RiskCoverage`.
 
     `per_class` gives for every scene its `n`, `precision`, `recall`, `f1` and `log_loss`, NaN where
     undefined: no such row (recall, log loss), never answered (precision), or both (F1).
@@ -190,6 +193,8 @@ class Evaluation:
     accuracy: float
     accuracy_class_mean: float
     expected_calibration_error: float
+    brier_score: float
+    risk_coverage_area: float
     per_class: Mapping[str, Mapping[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -216,6 +221,8 @@ def evaluate(table: ScoreTable) -> Evaluation:
         accuracy=accuracy(truth, probabilities),
         accuracy_class_mean=float(np.nanmean(class_accuracy(truth, probabilities))),
         expected_calibration_error=expected_calibration_error(truth, probabilities),
+        brier_score=brier_score(truth, probabilities),
+        risk_coverage_area=risk_coverage(truth, probabilities).area,
         per_class=_per_class(table),
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from avscene.evaluation.metrics import confusion, reliability
+from avscene.evaluation.risk import risk_coverage
 from avscene.evaluation.score_table import ScoreTable
 from avscene.records import FloatArray
 
@@ -21,6 +22,8 @@ Figure = dict[str, Any]  # {"data": [...], "layout": {...}} as in Plotly's JSON 
 
 LONGEST_TICK = 17  # characters of a scene's name beside an axis; the hover text has all of it
 HISTOGRAM_BINS = 20
+RISK_POINTS = 200
+FEW_POINTS = 20  # a curve of fewer is drawn with its points
 CONFUSION_ROW = 36  # pixels
 DARK_SHARE = 0.7  # of SCALE, from where numbers on it are written in the other colour
 TIMELINE_ROW = 22  # pixels
@@ -110,6 +113,32 @@ def reliability_figure(table: ScoreTable) -> Figure:
     layout["yaxis"] |= {"range": [0, 1.02], "title": {"text": "accuracy"}, "domain": [0.34, 1]}
     layout["yaxis2"] = plain_axis() | {"title": {"text": "rows"}, "domain": [0, 0.26], "nticks": 4}
     return {"data": [honest, curve, bars], "layout": layout}
+
+
+def risk_figure(table: ScoreTable) -> Figure:
+    """Risk against coverage, above the level of answering everything."""
+    found = risk_coverage(table.truth_index, table.probabilities).thinned(RISK_POINTS)
+    everything = float(found.risk[-1])
+    level = {
+        "x": [0, 1],
+        "y": [everything] * 2,
+        "mode": "lines",
+        "line": {"color": "theme:muted", "dash": "dot", "width": 1},
+        "hoverinfo": "skip",
+    }
+    curve = {
+        "x": np.round(found.coverage, 4).tolist(),
+        "y": np.round(found.risk, 4).tolist(),
+        "customdata": np.round(found.threshold, 4).tolist(),
+        "mode": "lines+markers" if len(found.risk) < FEW_POINTS else "lines",
+        "line": {"color": "theme:accent", "width": 2},
+        "hovertemplate": "coverage %{x:.3f}<br>risk %{y:.3f}<br>confidence at least %{customdata:.3f}<extra></extra>",
+    }
+    layout = base_layout(height=440)
+    layout["margin"] |= {"l": 60, "t": 8, "b": 48}
+    layout["xaxis"] |= {"range": [0, 1], "title": {"text": "coverage"}}
+    layout["yaxis"] |= {"rangemode": "tozero", "title": {"text": "risk"}}
+    return {"data": [level, curve], "layout": layout}
 
 
 def strip_figure(names: Sequence[str], edges: FloatArray, probabilities: FloatArray) -> Figure:

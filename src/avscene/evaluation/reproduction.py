@@ -37,7 +37,6 @@ __all__ = [
 
 SCHEMA = "avscene-reproduction/1"
 NAME = "reproduction"  # of the three files, before their endings
-OVERALL = ("log_loss", "log_loss_class_mean", "accuracy", "accuracy_class_mean", "expected_calibration_error")
 
 
 def write_reproduction(directory: Path, reproduction: Reproduction) -> tuple[Path, Path, Path]:
@@ -98,7 +97,7 @@ def _measured(figures: Measurement) -> dict[str, Any]:
             **_overall(figures.segments),
             "intervals": {name: _interval(figures.intervals.get(name)) for name in FIGURES},
         },
-        "recordings": _overall(figures.recordings),
+        "recordings": figures.recordings and _overall(figures.recordings),
         "per_class": figures.segments.to_dict()["per_class"],
         "per_city": {city: asdict(found) for city, found in figures.by_city.items()},
         "unseen_pairs": figures.unseen and asdict(figures.unseen),
@@ -110,7 +109,7 @@ def _interval(found: Interval | None) -> dict[str, float] | None:
 
 
 def _overall(evaluation: Evaluation) -> dict[str, float]:
-    return {"n": evaluation.n} | {name: getattr(evaluation, name) for name in OVERALL}
+    return {"n": evaluation.n} | {name: getattr(evaluation, name) for name in FIGURES}
 
 
 def _plain(value: Any) -> Any:

@@ -2,11 +2,12 @@
 
 import html
 
-from avscene.evaluation.page import captioned, html_page, navigation
+from avscene.evaluation.page import captioned, html_page, navigation, section_html
 from avscene.evaluation.plots import Figure, figure_html, learning_curve_figure
 from avscene.evaluation.reproduction_plots import city_figure, comparison_figure, scene_figure
 from avscene.evaluation.reproduction_rows import INTRODUCTION, Reproduction
-from avscene.evaluation.reproduction_tables import MEANINGS, NOTHING, TextTable, tables
+from avscene.evaluation.reproduction_tables import MEANINGS, tables
+from avscene.evaluation.text_table import NOTHING
 
 
 def to_html(reproduction: Reproduction) -> str:
@@ -18,46 +19,12 @@ def to_html(reproduction: Reproduction) -> str:
     body = [
         f"<header><h1>{html.escape(reproduction.heading)}</h1>{warnings}"
         f"<p>{html.escape(INTRODUCTION)}</p><p>{html.escape(reproduction.extent)}</p>{links}</header><main>",
-        *(_section(section, drawn.get(section.anchor, "")) for section in sections),
+        *(section_html(section, drawn.get(section.anchor, "")) for section in sections),
         _meanings(),
         _sources(reproduction),
         "</main>",
     ]
     return html_page(reproduction.heading, "\n".join(body))
-
-
-def _section(table: TextTable, figures: str) -> str:
-    return (
-        f'<section id="{table.anchor}"><h2>{html.escape(table.heading)}</h2><p>{html.escape(table.says)}</p>'
-        f'{figures}<div class="card scroll" role="region" aria-label="{html.escape(table.heading)}" tabindex="0">'
-        f"<table>{_head(table)}<tbody>{''.join(_row(table, row) for row in table.rows)}</tbody></table></div></section>"
-    )
-
-
-def _head(table: TextTable) -> str:
-    cells = "".join(
-        f'<th scope="col"{_words(table, column)}>{"<br>".join(html.escape(part) for part in column.split(", "))}</th>'
-        for column in table.columns
-    )
-    return f"<thead><tr>{cells}</tr></thead>"
-
-
-def _row(table: TextTable, row: tuple[str, ...]) -> str:
-    index, *cells = row
-    drawn = "".join(
-        f"<td{_words(table, column)}>{_lines(cell)}</td>" for column, cell in zip(table.columns[1:], cells, strict=True)
-    )
-    return f'<tr><th scope="row">{html.escape(index)}</th>{drawn}</tr>'
-
-
-def _words(table: TextTable, column: str) -> str:
-    return ' class="words"' if column in table.words else ""
-
-
-def _lines(cell: str) -> str:
-    """The cell's text and, in a smaller hand, its remarks."""
-    text, *remarks = cell.split("\n")
-    return html.escape(text) + "".join(f'<span class="remark">{html.escape(remark)}</span>' for remark in remarks)
 
 
 def _figures(reproduction: Reproduction) -> dict[str, str]:

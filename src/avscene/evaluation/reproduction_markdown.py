@@ -3,7 +3,8 @@
 import re
 
 from avscene.evaluation.reproduction_rows import INTRODUCTION, Reproduction
-from avscene.evaluation.reproduction_tables import MEANINGS, TextTable, tables
+from avscene.evaluation.reproduction_tables import MEANINGS, tables
+from avscene.evaluation.text_table import TextTable
 
 # What Markdown or HTML would take for its own, and dollar signs, between which GitHub sees mathematics.
 SPECIAL = re.compile(r"[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])")

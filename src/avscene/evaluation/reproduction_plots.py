@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 
+from avscene.evaluation.heat_maps import share_map
 from avscene.evaluation.measurement import Measurement
-from avscene.evaluation.plots import DARK_SHARE, Figure, base_layout, heat_map, inert, name_axis
+from avscene.evaluation.plots import Figure, base_layout, inert, name_axis
 from avscene.evaluation.reproduction_rows import Reproduction, ReproductionRow
 
 SYSTEM_ROW = 24  # pixels
@@ -102,27 +103,11 @@ def _shares(reproduction: Reproduction, columns: Sequence[str], cell: Shares) ->
     for row, measured in reproduction.measured:
         cells = [cell(measured, column) for column in columns]
         known = [None if found is None or math.isnan(found[0]) else found for found in cells]
-        values.append([None if found is None else round(found[0], 4) for found in known])
+        values.append([None if found is None else found[0] for found in known])
         hover.append(
             [
                 f"{inert(row.index)}, {inert(column)}<br>{'nothing to measure' if found is None else found[1]}"
                 for column, found in zip(columns, known, strict=True)
             ]
         )
-    filled = [(x, y, value) for y, row in enumerate(values) for x, value in enumerate(row) if value is not None]
-    numbers = {
-        "mode": "text",
-        "x": [x for x, _, _ in filled],
-        "y": [y for _, y, _ in filled],
-        "text": [f"{value * PER_CENT:.0f}" for _, _, value in filled],
-        "textfont": {
-            "size": 11,
-            "color": ["theme:on-accent" if value > DARK_SHARE else "theme:ink" for _, _, value in filled],
-        },
-        "hoverinfo": "skip",
-    }
-    layout = base_layout(height=104 + SYSTEM_ROW * len(values), left_of_names=True)
-    layout["margin"] |= {"b": 96}
-    layout["xaxis"] |= name_axis(columns) | {"tickangle": -45}
-    layout["yaxis"] |= name_axis([row.index for row, _ in reproduction.measured]) | {"autorange": "reversed"}
-    return {"data": [heat_map(values, hover) | {"xgap": 1, "ygap": 1, "hoverongaps": False}, numbers], "layout": layout}
+    return share_map([row.index for row, _ in reproduction.measured], columns, values, hover)

@@ -184,7 +184,9 @@ class Reproduction:
         if not found:
             return f"{counted}."
         most = max(found, key=lambda figures: figures.segments.n)
-        extent = f"{most.segments.n:,} segments of {most.recordings.n:,} recordings"
+        extent = f"{most.segments.n:,} segments"
+        if most.recordings is not None:
+            extent += f" of {most.recordings.n:,} recordings"
         if most.groups:
             extent += f" at {most.groups:,} places"
         return f"{counted}: {extent}."

@@ -1,19 +1,16 @@
 """A reproduction to tables of text, the same for Markdown and HTML: what is shown, in which order, and how."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable
 
 from avscene.evaluation.measurement import Figures, Measurement
+from avscene.evaluation.metrics import Evaluation
 from avscene.evaluation.reproduction_rows import Absent, Epoch, Reproduction, ReproductionRow
 from avscene.evaluation.resampling import DRAWS, LEVEL
+from avscene.evaluation.text_table import MINUS, NOTHING, TextTable, count, number, percent, text_table
 
-NOTHING = "\N{EN DASH}"  # where a figure is undefined
-MINUS = "\N{MINUS SIGN}"
 MOST_PAIRS = 12  # named in a sentence
 
-Item = TypeVar("Item")
 Measured = tuple[ReproductionRow, Measurement]
 Shown = Callable[[float], str]
 
@@ -42,21 +39,6 @@ MEANINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TextTable:
-    """A section with one table: its `anchor`, heading, a sentence on what it shows, column names, rows of cells.
-
-    Cells of the columns `words` are read, the others compared. Lines of a cell after its first are remarks.
-    """
-
-    anchor: str
-    heading: str
-    says: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: tuple[str, ...] = ()
-
-
 def tables(reproduction: Reproduction) -> tuple[TextTable, ...]:
     """Every table that has a row, in the order of reading."""
     made = (
@@ -72,16 +54,6 @@ def tables(reproduction: Reproduction) -> tuple[TextTable, ...]:
         _versions(reproduction),
     )
     return tuple(table for table in made if table.rows)
-
-
-def number(value: float) -> str:
-    """A log loss or an error, to three decimals as the seed prints it."""
-    return f"{value:.3f}" if math.isfinite(value) else NOTHING
-
-
-def percent(share: float) -> str:
-    """An accuracy in per cent, to one decimal as the seed prints it."""
-    return f"{share * 100:.1f}" if math.isfinite(share) else NOTHING
 
 
 def _published_and_measured(reproduction: Reproduction) -> TextTable:
@@ -104,7 +76,7 @@ def _published_and_measured(reproduction: Reproduction) -> TextTable:
     if reproduction.comparable:
         says += " Differences are measured minus published."
     words = ("System", "Input", "Fitted on", "Measured on")
-    return _table("results", "Published and measured", says, columns, reproduction.rows, words)
+    return text_table("results", "Published and measured", says, columns, reproduction.rows, words)
 
 
 def _more_figures(reproduction: Reproduction) -> TextTable:
@@ -114,15 +86,15 @@ def _more_figures(reproduction: Reproduction) -> TextTable:
         "Accuracy, class mean": lambda item: _found(item[0], "accuracy_class_mean", percent),
         "Calibration error": lambda item: number(item[1].segments.expected_calibration_error),
         "Segments": lambda item: f"{item[1].segments.n:,}",
-        "Log loss, per recording": lambda item: number(item[1].recordings.log_loss),
-        "Accuracy, per recording": lambda item: percent(item[1].recordings.accuracy),
-        "Log loss, per recording, class mean": lambda item: number(item[1].recordings.log_loss_class_mean),
-        "Accuracy, per recording, class mean": lambda item: percent(item[1].recordings.accuracy_class_mean),
-        "Recordings": lambda item: f"{item[1].recordings.n:,}",
+        "Log loss, per recording": lambda item: _part(item[1].recordings, "log_loss", number),
+        "Accuracy, per recording": lambda item: _part(item[1].recordings, "accuracy", percent),
+        "Log loss, per recording, class mean": lambda item: _part(item[1].recordings, "log_loss_class_mean", number),
+        "Accuracy, per recording, class mean": lambda item: _part(item[1].recordings, "accuracy_class_mean", percent),
+        "Recordings": lambda item: _part(item[1].recordings, "n", count),
         "Places": lambda item: f"{item[1].groups:,}" if item[1].groups else NOTHING,
     }
     says = f"Accuracy in per cent. {_where(reproduction)}"
-    return _table("more", "Class means, recordings, calibration", says, columns, reproduction.measured)
+    return text_table("more", "Class means, recordings, calibration", says, columns, reproduction.measured)
 
 
 def _unseen(reproduction: Reproduction) -> TextTable:
@@ -131,7 +103,7 @@ def _unseen(reproduction: Reproduction) -> TextTable:
     if len(pairs) > MOST_PAIRS:
         named.append(f"{len(pairs) - MOST_PAIRS} more")
     items = [(row, found.segments, found.unseen) for row, found in reproduction.measured if found.unseen and pairs]
-    return _table(
+    return text_table(
         "unseen",
         "Scenes in cities where training had none",
         f"Training had no recording of: {', '.join(named)}. Per segment; accuracy in per cent. {_where(reproduction)}",
@@ -154,7 +126,7 @@ def _by_scene(reproduction: Reproduction, anchor: str, heading: str, figure: str
         return lambda item: shown(item[1].segments.per_class.get(scene, {}).get(figure, math.nan))
 
     columns = {"Index": _first_index} | {scene: column(scene) for scene in reproduction.scenes}
-    return _table(anchor, heading, f"Per segment. {_where(reproduction)}", columns, reproduction.measured)
+    return text_table(anchor, heading, f"Per segment. {_where(reproduction)}", columns, reproduction.measured)
 
 
 def _by_city(reproduction: Reproduction, anchor: str, heading: str, shown: Callable[[Figures], str]) -> TextTable:
@@ -163,12 +135,12 @@ def _by_city(reproduction: Reproduction, anchor: str, heading: str, shown: Calla
 
     columns = {"Index": _first_index} | {city: column(city) for city in reproduction.cities}
     items = reproduction.measured if reproduction.cities else ()
-    return _table(anchor, heading, f"Per segment. {_where(reproduction)}", columns, items)
+    return text_table(anchor, heading, f"Per segment. {_where(reproduction)}", columns, items)
 
 
 def _training(reproduction: Reproduction) -> TextTable:
     items = [(row, epoch) for row in reproduction.rows if (epoch := row.best_epoch) is not None]
-    return _table(
+    return text_table(
         "training",
         "Training",
         "The epoch of least log loss on the validation part, whose weights were kept. The validation part is held out "
@@ -197,7 +169,7 @@ def _absent(reproduction: Reproduction) -> TextTable:
         "What to do": lambda item: item[1].remedy,
     }
     says = "These rows have no figures of ours."
-    return _table("absent", "Not measured", says, columns, items, words=("Why", "What to do"))
+    return text_table("absent", "Not measured", says, columns, items, words=("Why", "What to do"))
 
 
 def _versions(reproduction: Reproduction) -> TextTable:
@@ -206,19 +178,7 @@ def _versions(reproduction: Reproduction) -> TextTable:
         "Version": lambda item: item[1],
     }
     says = f"Run on {reproduction.date} with:"
-    return _table("versions", "Versions", says, columns, reproduction.versions.items(), words=("Version",))
-
-
-def _table(
-    anchor: str,
-    heading: str,
-    says: str,
-    columns: Mapping[str, Callable[[Item], str]],
-    items: Iterable[Item],
-    words: tuple[str, ...] = (),
-) -> TextTable:
-    rows = tuple(tuple(shown(item) for shown in columns.values()) for item in items)
-    return TextTable(anchor, heading, says, tuple(columns), rows, words)
+    return text_table("versions", "Versions", says, columns, reproduction.versions.items(), words=("Version",))
 
 
 def _where(reproduction: Reproduction) -> str:
@@ -243,7 +203,7 @@ def _found(row: ReproductionRow, figure: str, shown: Shown) -> str:
     return text if interval is None else f"{text} ({shown(interval.low)} to {shown(interval.high)})"
 
 
-def _part(figures: Figures | None, figure: str, shown: Shown) -> str:
+def _part(figures: Figures | Evaluation | None, figure: str, shown: Shown) -> str:
     return NOTHING if figures is None else shown(getattr(figures, figure))
 
 

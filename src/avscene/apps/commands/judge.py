@@ -16,22 +16,28 @@ def evaluate(
     truth: Annotated[Path | None, typer.Option(help="A meta.csv with the scenes, if the table has none.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write a report with plots (HTML) here.")] = None,
+    trained_on: Annotated[
+        Path | None,
+        typer.Option(metavar="META.csv|TABLE.tsv", help="Training recordings: judges unseen scene-city pairs apart."),
+    ] = None,
 ) -> None:
-    """Judge prediction tables: log loss, accuracy, calibration, per class."""
+    """Judge prediction tables: figures with intervals, per class and city; several of the same rows are compared."""
     from avscene.apps import figures
+    from avscene.apps.commands.options import tell
+    from avscene.apps.output import Sink
     from avscene.evaluation.table import read_table, with_truth
 
     read: dict[str, ScoreTable] = {}
     for path in tables:
         table = read_table(path)
         read[str(path)] = table if truth is None else with_truth(table, truth)
-    evaluations = figures.evaluate_all(read)
-    for name, evaluation in evaluations.items():
-        print(figures.rendered(name, evaluation))
+    judgement = figures.judge(read, trained_on, tell)
+    with Sink(None) as sink:
+        sink.write(figures.rendered(judgement) + "\n")
     if json is not None:
-        figures.write_json(json, evaluations)
+        figures.write_json(json, judgement)
     if report is not None:
-        figures.write_report_of(report, read, evaluations)
+        figures.write_report_of(report, judgement)
 
 
 def submit(

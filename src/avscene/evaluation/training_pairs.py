@@ -1,0 +1,30 @@
+"""A list of what a system was trained on in, the pairs of scene and city that it had out."""
+
+from pathlib import Path
+
+from avscene.errors import DataError
+from avscene.evaluation.files import read_delimited
+from avscene.evaluation.measurement import Pair
+from avscene.evaluation.names import tau_place
+
+NAMES = ("path", "filename", "aid", "filename_audio", "filename_video")
+
+
+def training_pairs(path: str | Path) -> frozenset[Pair]:
+    """The scenes and cities of the recordings in a meta.csv or a prediction table, from names like TAU's.
+
+    Rows with `test` in a column `split` are left out, as in training.
+
+    Raises:
+        DataError: the file is malformed, has no column of names, or none of the names tells a scene and a city.
+    """
+    file = read_delimited(path)
+    columns = [column for column in NAMES if column in file.columns]
+    if not columns:
+        raise DataError(f"{path}, line 1: none of the columns {', '.join(NAMES)}")
+    rows = [row.cells for row in file.rows if row.cells.get("split") != "test"]
+    places = (tau_place(cells[column]) for cells in rows for column in columns)
+    pairs = frozenset((place.scene, place.city) for place in places if place is not None)
+    if not pairs:
+        raise DataError(f"{path}, column {columns[0]}: no name tells scene and city, as airport-lisbon-1175-44106 does")
+    return pairs
