@@ -9,7 +9,7 @@ import sys
 import typer
 
 from avscene.apps.commands import data, judge, learn, use
-from avscene.apps.commands.options import tell
+from avscene.apps.commands.options import ManyFits, tell
 from avscene.errors import AvsceneError, WeightsError
 
 # Threads of torch that wait for each other by spinning take the processor from whatever else runs: on two busy cores a
@@ -41,12 +41,13 @@ COMMANDS = (
     learn.reproduce,
     learn.predict,
     judge.evaluate,
+    judge.fuse,
     judge.submit,
 )
 DATA_COMMANDS = (data.toytown, data.download, data.verify)
 
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=ManyFits if command is judge.fuse else None)(command)
 for data_command in DATA_COMMANDS:
     data_app.command()(data_command)
 

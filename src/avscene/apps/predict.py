@@ -10,7 +10,7 @@ from avscene.datasets.split import DataSet, Example, check_scenes
 from avscene.errors import AvsceneError, MediaError
 from avscene.evaluation.table import ScoreTable, write_table
 from avscene.pipeline import System
-from avscene.records import FloatArray, Prediction
+from avscene.records import FloatArray, Needs, Prediction
 from avscene.training.fast import FUSED
 
 
@@ -27,7 +27,7 @@ class _Rows:
         self.starts.append(start)
         self.probabilities.append(probabilities)
 
-    def table(self, system: System) -> ScoreTable:
+    def table(self, system: System, modality: Needs) -> ScoreTable:
         return ScoreTable(
             system.labels,
             tuple(example.name for example in self.examples),
@@ -35,6 +35,7 @@ class _Rows:
             starts=np.array(self.starts),
             groups=tuple(example.group for example in self.examples),
             truth=tuple(example.label for example in self.examples),
+            modality=modality,
         )
 
 
@@ -65,7 +66,10 @@ def predict(system: System, data: DataSet, progress: Callable[[int, int], None] 
             progress(done, len(data.examples))
     if not rows[FUSED].examples:
         raise MediaError(f"{data.source}: none of {len(data.examples)} recordings can be read; first: {failures[0]}")
-    return Predicted({name: found.table(system) for name, found in rows.items()}, tuple(failures))
+    needs: dict[str, Needs] = {model.name: model.needs for model in system.models}
+    kinds = set(needs.values())
+    needs[FUSED] = kinds.pop() if len(kinds) == 1 else "both"
+    return Predicted({name: found.table(system, needs[name]) for name, found in rows.items()}, tuple(failures))
 
 
 def _collect(rows: dict[str, _Rows], example: Example, prediction: Prediction) -> None:

@@ -10,7 +10,7 @@ from avscene.errors import DataError
 from avscene.evaluation.names import tau_place
 from avscene.evaluation.rounding import floored, rescaled, sum_error
 from avscene.labels import LabelSet
-from avscene.records import SUM_TOLERANCE, FloatArray
+from avscene.records import SUM_TOLERANCE, FloatArray, Needs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +19,8 @@ class ScoreTable:
 
     Held as float64, read-only. `resolution` is the step that they were rounded to as text, 0 for full precision. Rows
     whose sums it explains are as printed, so that figures are those of the text; others are divided by their sums.
-    `starts` (n,) are in seconds; `truth` holds the true scene names; `source` names the table in messages.
+    `starts` (n,) are in seconds; `truth` holds the true scene names; `source` names the table in messages; `modality`
+    is what the system looks at, where that is known.
 
     Raises:
         ValueError: shapes that do not fit, no rows, values that are no probabilities, a truth outside
@@ -34,6 +35,7 @@ class ScoreTable:
     truth: tuple[str, ...] | None = None
     source: str = "the table"
     resolution: float = 0.0
+    modality: Needs | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.probabilities, dtype=np.float64)

@@ -4,7 +4,7 @@ Columns: `filename` (or `aid`), optional `start` (seconds), `group` and a truth,
 per scene, matched by name. The truth is `true_label`; in tables with both `scene_pred` and `scene_label` it
 is `scene_label`. In our own tables `scene_label` is the answer, never the truth. Where every name reads like
 TAU's `airport-lisbon-1175-44106` (scene, city, location, clip), an absent truth is taken from the names, and
-so is an absent group (the location).
+so is an absent group (the location). `modality` says in every row what the system looks at: audio, video or both.
 """
 
 import csv
@@ -23,12 +23,12 @@ from avscene.evaluation.names import Place, spellings, tau_place
 from avscene.evaluation.rounding import EXACT, rescaled, rounding_step, sum_error
 from avscene.evaluation.score_table import ScoreTable
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import KIND, FloatArray, Needs
 
 __all__ = ["ScoreTable", "read_table", "with_truth", "write_table"]
 
 ID_COLUMNS = ("filename", "aid")
-META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "scene_pred")
+META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "scene_pred", "modality")
 READ_TOLERANCE = 0.01  # of a sum; beyond this, and beyond what the decimals explain, they are no probabilities
 SIGNIFICANT = 15  # digits that a float64 keeps through text and back
 CONTROL = re.compile(r"[\x00-\x1f]")
@@ -65,6 +65,7 @@ def read_table(path: str | Path) -> ScoreTable:
         truth=truth,
         source=str(path),
         resolution=step,
+        modality=_modality(file),
     )
 
 
@@ -115,6 +116,19 @@ def _truth(file: Delimited, labels: LabelSet) -> tuple[str, ...] | None:
     return truth
 
 
+def _modality(file: Delimited) -> Needs | None:
+    if "modality" not in file.columns:
+        return None
+    cells = file.texts("modality")
+    found = next((known for known in KIND if known == cells[0].strip()), None)
+    if found is None:
+        raise file.fail(0, "modality", f"{cells[0]!r} is not one of {', '.join(KIND)}")
+    if len(set(cells)) > 1:
+        row = next(row for row, cell in enumerate(cells) if cell != cells[0])
+        raise file.fail(row, "modality", f"{cells[row]!r} where other rows have {cells[0]!r}; a table is of one system")
+    return found
+
+
 def _places(filenames: Sequence[str], labels: LabelSet) -> list[Place] | None:
     """The place of every row, or None as soon as one name is not a TAU name of these scenes."""
     known: dict[str, Place] = {}
@@ -143,6 +157,8 @@ def write_table(path: str | Path, table: ScoreTable) -> None:
         columns["group"] = table.groups
     if table.truth is not None:
         columns["true_label"] = table.truth
+    if table.modality is not None:
+        columns["modality"] = [table.modality] * len(table)
     columns["scene_label"] = [table.labels.names[index] for index in table.probabilities.argmax(axis=1)]
     columns.update(zip(table.labels, map(_digits, table.probabilities.T), strict=True))
     lines = [tuple(columns), *zip(*columns.values(), strict=True)]

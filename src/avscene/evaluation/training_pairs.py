@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avscene.errors import DataError
-from avscene.evaluation.files import read_delimited
+from avscene.evaluation.delimited import read_delimited
 from avscene.evaluation.measurement import Pair
 from avscene.evaluation.names import tau_place
 
@@ -22,8 +22,9 @@ def training_pairs(path: str | Path) -> frozenset[Pair]:
     columns = [column for column in NAMES if column in file.columns]
     if not columns:
         raise DataError(f"{path}, line 1: none of the columns {', '.join(NAMES)}")
-    rows = [row.cells for row in file.rows if row.cells.get("split") != "test"]
-    places = (tau_place(cells[column]) for cells in rows for column in columns)
+    parts = file.cells("split") if "split" in file.columns else ("",) * len(file)
+    names = (file.cells(column) for column in columns)
+    places = (tau_place(name) for cells in names for name, part in zip(cells, parts, strict=True) if part != "test")
     pairs = frozenset((place.scene, place.city) for place in places if place is not None)
     if not pairs:
         raise DataError(f"{path}, column {columns[0]}: no name tells scene and city, as airport-lisbon-1175-44106 does")

@@ -151,6 +151,7 @@ class Workshop:
             groups=tuple(example.group for example in examples),
             truth=tuple(example.label for example in examples),
             source=name,
+            modality=find(name).needs,
         )
 
     def _once(self, path: Path, make: Callable[[], object], *, together: bool = False) -> None:

@@ -1,13 +1,15 @@
-"""Commands that work on prediction tables: evaluate, submit."""
+"""Commands that work on prediction tables: evaluate, fuse, submit."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avscene.apps.commands.options import one_of, tell
 from avscene.errors import UsageError
 
 if TYPE_CHECKING:
+    from avscene.apps.fuse import Wanted
     from avscene.evaluation.table import ScoreTable
 
 
@@ -23,7 +25,6 @@ def evaluate(
 ) -> None:
     """Judge prediction tables: figures with intervals, per class and city; several of the same rows are compared."""
     from avscene.apps import figures
-    from avscene.apps.commands.options import tell
     from avscene.apps.output import Sink
     from avscene.evaluation.table import read_table, with_truth
 
@@ -38,6 +39,78 @@ def evaluate(
         figures.write_json(json, judgement)
     if report is not None:
         figures.write_report_of(report, judgement)
+
+
+def fuse(
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLE.tsv...", help="One of each system, of the same rows.")],
+    output: Annotated[Path, typer.Option(help="The fused table (TSV).")],
+    rule: Annotated[
+        str | None, typer.Option(help="mean, product, samplewise, classwise or log-pool. [default: log-pool]")
+    ] = None,
+    confidence: Annotated[
+        str, typer.Option(help="What classwise weighs by: precision, recall or f1, of each system and scene.")
+    ] = "precision",
+    postprocess: Annotated[
+        str, typer.Option(metavar="STEPS", help="none; or power, vector, smooth, several as power,smooth.")
+    ] = "none",
+    fit: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="TABLE.tsv...", help="Fit weights on these: the systems in the same order, other groups."),
+    ] = None,
+    cross_fit: Annotated[
+        int | None, typer.Option(metavar="N", help="Fit weights on the other folds of N, dealt by group.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Fuse by weights that an earlier --json kept.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write weights and figures here.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write a report with plots (HTML) here.")] = None,
+) -> None:
+    """Fuse the predictions of several systems by weights that are never judged on what they were fitted on."""
+    from avscene.apps import figures
+    from avscene.apps import fuse as fusing
+    from avscene.apps.output import Sink
+    from avscene.evaluation.table import write_table
+
+    if sum(bool(given) for given in (fit, cross_fit is not None, weights)) > 1:
+        raise UsageError("--fit, --cross-fit and --weights each say where weights come from; give one of them")
+    if weights is not None:
+        if rule is not None or postprocess != "none":
+            raise UsageError("--weights brings its own rule and steps; leave --rule and --postprocess out")
+        aligned, fused = fusing.fuse_by_weights(tables, weights, tell)
+    else:
+        wanted = _wanted(rule or "log-pool", confidence, postprocess, fit or [], cross_fit)
+        aligned, fused = fusing.fuse_files(tables, wanted, tell)
+    write_table(output, fused.table)
+    judgement = fusing.judged(aligned, fused, tell)
+    if judgement is not None:
+        with Sink(None) as sink:
+            sink.write(figures.rendered(judgement) + "\n")
+        if report is not None:
+            fusing.write_fusion_report(report, fused, judgement)
+    elif report is not None:
+        raise UsageError("--report needs the truth: a column true_label, or names like TAU's")
+    if json is not None:
+        fusing.write_weights(json, fused, judgement)
+    print(f"{output}: written; weights fitted on: {fused.fitted_on}")
+
+
+def _wanted(rule: str, confidence: str, postprocess: str, fit: list[Path], cross_fit: int | None) -> "Wanted":
+    from typing import get_args
+
+    from avscene.apps.fuse import Wanted
+    from avscene.fusion.ensemble import Confidence
+    from avscene.fusion.steps import StepKind
+    from avscene.fusion.tree import RuleKind
+
+    steps = () if postprocess == "none" else tuple(step.strip() for step in postprocess.split(","))
+    return Wanted(
+        rule=one_of("--rule", rule, get_args(RuleKind)),
+        steps=tuple(one_of("--postprocess", step, get_args(StepKind)) for step in steps),
+        confidence=one_of("--confidence", confidence, get_args(Confidence)),
+        fit=tuple(fit),
+        folds=cross_fit,
+    )
 
 
 def submit(
