@@ -41,6 +41,7 @@ COMMANDS = (
     learn.reproduce,
     learn.predict,
     judge.evaluate,
+    judge.mismatch,
     judge.submit,
 )
 DATA_COMMANDS = (data.toytown, data.download, data.verify)
