@@ -1,5 +1,7 @@
 """Probabilities of sound and of picture to the probability that they do not belong together, and its fitting."""
 
+import math
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -9,10 +11,11 @@ from scipy import optimize, special
 from avscene.errors import DataError
 from avscene.evaluation.detection import BoolArray, best_threshold
 from avscene.evaluation.pairs import PairedScores
-from avscene.fusion.ensemble import FLOOR, softmax
+from avscene.fusion.ensemble import FLOOR, mean, softmax
+from avscene.fusion.rules import Scores
 from avscene.fusion.swaps import SEED, swapped
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import FloatArray, Mismatch, Modality, Needs
 
 RIDGE = 0.01  # pull of exponents and slope towards 1, per unit of squared distance, against a mean log loss
 MOST = 20.0  # of exponents and slope
@@ -21,12 +24,26 @@ Weight = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 
 
 def log_agreement(audio: FloatArray, video: FloatArray) -> FloatArray:
-    """(n,) log of r = sum_c p_A(c) p_V(c) / prior(c), the prior that of n_scenes equally frequent scenes.
+    """(n,) log of r = (C - 1) q / (1 - q), with q = sum_c p_A(c) p_V(c) and C scenes; NaN where a modality is missing.
 
-    With calibrated posteriors, r is the likelihood ratio of "one scene" to "two independent scenes": p(x|c) ~ p(c|x) /
-    prior(c), so that p(x_A, x_V | one scene) = sum_c prior(c) p(x_A|c) p(x_V|c). NaN where a modality is missing.
+    With calibrated posteriors and equally frequent scenes, where p(x|c) ~ p(c|x), r is the likelihood ratio of "one
+    scene", sum_c p(x_A|c) p(x_V|c) / C, to "two different scenes", the mean of p(x_A|c) p(x_V|d) over all c and d that
+    differ. (To "two independent scenes", which may be one by chance, it would be C q.)
     """
     return _log_agreement(_logs(audio), _logs(video))
+
+
+def by_modality(scores: Scores, needs: Mapping[str, Needs]) -> tuple[FloatArray | None, FloatArray | None]:
+    """The mean (n, n_scenes) of the models that need sound alone, and of those that need the picture alone.
+
+    None where there is no such model; a row of NaN where none of them scored.
+    """
+
+    def of(modality: Modality) -> FloatArray | None:
+        chosen = [values for name, values in scores.items() if needs[name] == modality]
+        return mean(np.stack(chosen)) if chosen else None
+
+    return of("audio"), of("video")
 
 
 def pooled(paired: PairedScores) -> PairedScores:
@@ -85,6 +102,11 @@ class Decision(BaseModel):
         evidence = _log_agreement(self.audio * _logs(audio), self.video * _logs(video))
         return np.asarray(special.expit(-(self.offset + self.slope * evidence)))
 
+    def judge(self, audio: FloatArray, video: FloatArray) -> tuple[Mismatch | None, ...]:
+        """What is said of each row; None where a modality is missing."""
+        scores = self.score(audio, video).tolist()
+        return tuple(None if math.isnan(score) else Mismatch(score, score >= self.threshold) for score in scores)
+
 
 class MismatchDetector(BaseModel):
     """Fitted decisions for segments and for recordings of these `scenes`, in any order.
@@ -123,14 +145,13 @@ class MismatchDetector(BaseModel):
         if odd := sorted(set(self.scenes) ^ set(labels)):
             raise DataError(f"the detector was fitted on other scenes: {odd[0]!r} is only on one side")
 
-    def score_segments(self, paired: PairedScores) -> FloatArray:
-        """(n,) probability of mismatch of each row; NaN where a modality is missing."""
-        return self.segment.score(paired.audio, paired.video)
-
-    def score_recordings(self, paired: PairedScores) -> FloatArray:
-        """(n_recordings,) probability of mismatch of each of `paired.recordings`; NaN where no row has both."""
-        whole = pooled(paired)
-        return self.recording.score(whole.audio, whole.video)
+    def judge(self, audio: FloatArray, video: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
+        """What is said of each row (n, n_scenes) of one recording, and of the recording."""
+        both = ~np.isnan(audio[:, 0]) & ~np.isnan(video[:, 0])
+        whole = None
+        if both.any():
+            (whole,) = self.recording.judge(geometric_mean(audio[both])[None], geometric_mean(video[both])[None])
+        return self.segment.judge(audio, video), whole
 
 
 def _logs(probabilities: FloatArray) -> FloatArray:
@@ -139,8 +160,13 @@ def _logs(probabilities: FloatArray) -> FloatArray:
 
 def _log_agreement(audio: FloatArray, video: FloatArray) -> FloatArray:
     """The same of log-probabilities that need not be normalised."""
-    apart = special.logsumexp(audio, axis=1) + special.logsumexp(video, axis=1)
-    return np.asarray(special.logsumexp(audio + video, axis=1) - apart + np.log(audio.shape[1]))
+    same = _one_scene(audio, video)
+    return np.asarray(np.log(same) - np.log(np.maximum(1 - same, FLOOR)) + np.log(audio.shape[1] - 1))
+
+
+def _one_scene(audio: FloatArray, video: FloatArray) -> FloatArray:
+    """(n,) q, the probability that two independent draws, one by each modality, are of one scene."""
+    return np.asarray((softmax(audio) * softmax(video)).sum(axis=1))
 
 
 def _fit(audio: FloatArray, video: FloatArray, truth: BoolArray, weights: FloatArray) -> list[float]:
@@ -153,10 +179,13 @@ def _fit(audio: FloatArray, video: FloatArray, truth: BoolArray, weights: FloatA
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         heard, seen = parameters[0] * audio, parameters[1] * video
         evidence, slope = _log_agreement(heard, seen), parameters[2]
+        steepness = 1 / np.maximum(1 - _one_scene(heard, seen), FLOOR)  # of the evidence, per unit of log q
         margin = sign * (parameters[3] + slope * evidence)  # below 0 where the row is told right
         pull = weights * sign * special.expit(margin)  # of the loss, per unit of offset
         both = softmax(heard + seen)
-        by_exponent = [((both - softmax(own)) * logs).sum(1) for own, logs in ((heard, audio), (seen, video))]
+        by_exponent = [
+            ((both - softmax(own)) * logs).sum(axis=1) * steepness for own, logs in ((heard, audio), (seen, video))
+        ]
         gradient = [slope * (pull * change).sum() for change in by_exponent] + [(pull * evidence).sum(), pull.sum()]
         distance = np.append(parameters[:3] - 1, 0.0)
         value = (weights * np.logaddexp(0, margin)).sum() + RIDGE * (distance**2).sum()
