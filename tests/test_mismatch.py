@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
+from avscene.datasets.toytown import build_toytown
 from avscene.errors import DataError
 from avscene.evaluation.detection import best_threshold, f1, roc_auc
 from avscene.evaluation.pairs import Pair, PairedScores, pair_tables
@@ -22,7 +23,7 @@ from avscene.fusion.ensemble import softmax
 from avscene.fusion.mismatch import Decision, MismatchDetector, log_agreement, pooled
 from avscene.fusion.swaps import swapped
 from avscene.labels import TAU_SCENES, LabelSet
-from command_line import run
+from command_line import call, run
 
 LABELS = LabelSet(("park", "tram", "bus", "mall"))
 SECONDS = 3
@@ -418,3 +419,21 @@ def test_names_are_matched_without_folders_and_endings_where_they_tell_recording
 def test_a_table_that_was_written_is_read_back(judged: tuple[Path, Path]) -> None:
     both = pair_tables(*(read_table(path) for path in judged))
     np.testing.assert_allclose(both.audio, tables(1)[0].probabilities, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_town_where_sound_and_picture_each_confuse_other_scenes(tmp_path: Path) -> None:
+    build_toytown(tmp_path / "town", locations_per_scene=6, recordings_per_location=2, seconds=4)
+    system, scores, told = tmp_path / "system", tmp_path / "scores.tsv", tmp_path / "figures.json"
+    assert call("train", "fast", "--data", tmp_path / "town", "--output", system) == 0
+    part = ("--data", tmp_path / "town", "--only", "split=test")
+    assert call("predict", "--system", system, *part, "--output", scores, "--by-model") == 0
+    tables = scores.with_suffix(".audio.tsv"), scores.with_suffix(".video.tsv")
+    judged = ("mismatch", *tables, "--detector", system, "--output", tmp_path / "mismatch.tsv", "--json", told)
+    assert call(*judged) == 0
+    for level in ("segments", "recordings"):
+        known = json.loads(told.read_text())[level]["known"]
+        assert known["score"]["AUC"] > max(0.93, known["labels that differ"]["AUC"] + 0.08)
+        assert known["score"]["AUC"] > known["1 - sum p q"]["AUC"] - 0.005
+        assert known["score"]["F1"] > known["labels that differ"]["F1"]
