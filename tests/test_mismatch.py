@@ -322,6 +322,20 @@ def test_the_published_lists_of_three_classes(tmp_path: Path, capfd: pytest.Capt
     assert "no discrepancy" in refused
 
 
+def test_where_places_are_not_known_nothing_is_measured(
+    fitting: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = tmp_path / "audio.tsv", tmp_path / "video.tsv"
+    for path, table in zip(paths, tables(1), strict=True):
+        write_table(
+            path, ScoreTable(LABELS, table.filenames, table.probabilities, starts=table.starts, truth=table.truth)
+        )
+    done = run(capfd, "mismatch", *paths, "--fit", *fitting, "--output", tmp_path / "scores.tsv")
+    assert done.code == 0
+    assert "recordings: 80, with a verdict 80" in done.out
+    assert "AUC" not in done.out
+
+
 def test_what_a_detector_was_fitted_on_is_not_judged(
     fitting: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -333,7 +347,7 @@ def test_what_a_detector_was_fitted_on_is_not_judged(
     write_table(tmp_path / "same.tsv", named)
     same = tmp_path / "same.tsv"
     refused = run(capfd, "mismatch", same, same, "--fit", *fitting, "--output", tmp_path / "scores.tsv").refused()
-    assert "recording '0-0.mp4'" in refused
+    assert "recording '0-0'" in refused
     assert not (tmp_path / "scores.tsv").exists()
 
 
@@ -376,6 +390,15 @@ def test_other_refusals(
     assert "holds no detector" in run(capfd, "mismatch", *judged, "--detector", other, *output).refused()
     gone = run(capfd, "mismatch", *judged, "--detector", tmp_path / "gone.json", *output).refused()
     assert "gone.json: cannot be read" in gone
+    kept = tmp_path / "kept.json"
+    towns = [write_tables(tmp_path, seed, labels=TAU_SCENES) for seed in (10, 11)]
+    assert run(capfd, "mismatch", *towns[0], "--fit", *towns[1], *output, "--json", kept).code == 0
+    other = run(capfd, "mismatch", *judged, "--detector", kept, *output).refused()
+    assert "kept.json: was fitted on other scenes than" in other
+    both = run(capfd, "mismatch", *judged, "--detector", kept, *output, "--pairs", kept, "--vadd", kept, kept).refused()
+    assert both == "give --pairs or --vadd; not both"
+    lists = run(capfd, "mismatch", *towns[0], "--detector", kept, *output, "--vadd", kept, kept).refused()
+    assert "kept.json, line 1: is not of the form" in lists
     three = run(capfd, "mismatch", *judged, "--fit", *fitting, *output, "--classes", "three").refused()
     assert "the three classes are of the ten TAU scenes" in three
     foreign = write_tables(tmp_path, 5, labels=LabelSet(("park", "tram", "bus", "pub")))
@@ -383,7 +406,7 @@ def test_other_refusals(
         "'mall' is only in one of them"
         in run(capfd, "mismatch", judged[0], foreign[1], "--fit", *fitting, *output).refused()
     )
-    assert "'mall' is only on one side" in run(capfd, "mismatch", *foreign, "--fit", *fitting, *output).refused()
+    assert "'mall' is only in one of them" in run(capfd, "mismatch", *foreign, "--fit", *fitting, *output).refused()
     apart = write_tables(tmp_path, 6)
     assert (
         "have no recording in common"

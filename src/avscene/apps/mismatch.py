@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ def fit_detector(fitting: Tables, judged: Tables) -> MismatchDetector:
             f"{fitting[0].source} and {judged[0].source}: {kind} {name!r} is in both; a detector is not judged on what "
             "it was fitted on"
         )
+    if odd := sorted(set(fitting[0].labels) ^ set(judged[0].labels)):
+        raise DataError(f"{fitting[0].source} and {judged[0].source}: scene {odd[0]!r} is only in one of them")
     try:
         return MismatchDetector.fit(pair_tables(*fitting))
     except DataError as error:
@@ -54,13 +56,15 @@ def read_detector(path: Path, judged: Tables) -> MismatchDetector:
     """The detector in a JSON file or a checkpoint directory, which was not fitted on a group of the tables.
 
     Raises:
-        DataError: there is none, or it was.
+        DataError: there is none, it was, or it is of other scenes.
         CheckpointError: the checkpoint is damaged.
     """
     detector = _of_checkpoint(path) if path.is_dir() else _of_file(path)
-    groups = {name for table in judged for kind, name in _marks(table) if kind == "group" or table.groups is None}
+    groups = {group for table in judged for group in table.groups or ()}
     if shared := sorted(groups & set(detector.fitted_on)):
         raise DataError(f"{path}: was fitted on group {shared[0]!r}, which {judged[0].source} has; judge it on others")
+    if odd := sorted(set(detector.scenes) ^ set(judged[0].labels)):
+        raise DataError(f"{path}: was fitted on other scenes than {judged[0].source} has: {odd[0]!r} is only in one")
     return detector
 
 
@@ -112,8 +116,8 @@ def _rows(paired: PairedScores, decision: Decision) -> str:
 
 
 def _marks(table: ScoreTable) -> set[tuple[str, str]]:
-    """What another table must not share: the recordings and groups of this one."""
-    names = {("recording", name) for name in table.filenames}
+    """What another table must not share: the recordings of this one, without endings, and its groups."""
+    names = {("recording", str(PurePath(name).with_suffix(""))) for name in table.filenames}
     return names | {("group", group) for group in table.groups or ()}
 
 

@@ -22,7 +22,8 @@ def figures(paired: PairedScores, detector: MismatchDetector, *, pristine: bool)
     """Of segments and of recordings: how many there are, have a verdict, are a mismatch; how well they are told.
 
     The right answers are those of a list of pairs. Of `pristine` pairs, which no list has put together, it is measured
-    how well they are told from the same recordings, each with another one's sound; that takes truth and groups.
+    how well they are told from the same recordings, each with another one's sound; that takes the truth. Nothing is
+    measured where groups are not known: the detector may have been fitted on them.
     """
     answered, source = _answered(paired, pristine=pristine)
     levels = {"segments": detector.segment, "recordings": detector.recording}
@@ -54,6 +55,8 @@ def _line(figures: Mapping[str, float | None]) -> str:
 
 def _answered(paired: PairedScores, *, pristine: bool) -> tuple[PairedScores | None, str]:
     """Pairs of which it is known whether they are a mismatch, and from where."""
+    if paired.groups is None:
+        return None, ""
     if paired.pairs[0].mismatch is not None:
         return paired, BY_LIST
     if not pristine:

@@ -15,7 +15,7 @@ BoolArray = npt.NDArray[np.bool_]
 def roc_auc(truth: BoolArray, scores: FloatArray) -> float:
     """Area under the receiver operating characteristic: P(a yes scores above a no), ties counting half.
 
-    The Mann-Whitney statistic (Hanley & McNeil 1982); NaN where there are only yeses or only noes.
+    The Mann-Whitney statistic (Hanley & McNeil 1982); NaN where all answers are the same.
     """
     positives, negatives = truth.sum(), (~truth).sum()
     if not positives or not negatives:
@@ -25,7 +25,7 @@ def roc_auc(truth: BoolArray, scores: FloatArray) -> float:
 
 
 def f1(truth: BoolArray, said: BoolArray) -> float:
-    """Harmonic mean of the precision and the recall of the yeses `said` (n,); NaN where there is no yes at all."""
+    """Harmonic mean of precision and recall where `said` (n,) is the answer; NaN where yes is never true nor said."""
     wanted = truth.sum() + said.sum()
     return float(2 * (truth & said).sum() / wanted) if wanted else float("nan")
 

@@ -8,13 +8,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from scipy import optimize, special
 
-from avscene.errors import DataError
 from avscene.evaluation.detection import BoolArray, best_threshold
 from avscene.evaluation.pairs import PairedScores
 from avscene.fusion.ensemble import FLOOR, mean, softmax
 from avscene.fusion.rules import Scores
 from avscene.fusion.swaps import SEED, swapped
-from avscene.labels import LabelSet
 from avscene.records import FloatArray, Mismatch, Modality, Needs
 
 RIDGE = 0.01  # pull of exponents and slope towards 1, per unit of squared distance, against a mean log loss
@@ -135,15 +133,6 @@ class MismatchDetector(BaseModel):
             recording=Decision.fit(pooled(paired), pooled(exchanged)),
             fitted_on=tuple(sorted(set(paired.groups or ()))),
         )
-
-    def check_scenes(self, labels: LabelSet) -> None:
-        """Make sure that scores of `labels` are what the detector was fitted on.
-
-        Raises:
-            DataError: it has other scenes.
-        """
-        if odd := sorted(set(self.scenes) ^ set(labels)):
-            raise DataError(f"the detector was fitted on other scenes: {odd[0]!r} is only on one side")
 
     def judge(self, audio: FloatArray, video: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
         """What is said of each row (n, n_scenes) of one recording, and of the recording."""

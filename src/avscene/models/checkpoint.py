@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from avscene.errors import CheckpointError, DataError, UsageError
+from avscene.errors import CheckpointError, UsageError
 from avscene.evaluation.table import ScoreTable, write_table
 from avscene.fusion.mismatch import MismatchDetector
 from avscene.fusion.tree import Fusion
@@ -73,15 +73,15 @@ class Config(BaseModel):
     def _fits_together(self) -> Self:
         try:
             labels = self.label_set
-            if self.mismatch is not None:
-                self.mismatch.check_scenes(labels)
-        except (DataError, UsageError) as error:
+        except UsageError as error:
             raise ValueError(str(error)) from error
         names = [*(part.name for part in self.models), *self.members]
         if sorted(names) != sorted(self.fusion.models):
             raise ValueError(f"fusion of {', '.join(self.fusion.models)} does not fit models {', '.join(names)}")
         if not self.fusion.fits(labels):
             raise ValueError("the weights of the fusion are not of exactly the labels")
+        if self.mismatch is not None and set(self.mismatch.scenes) != set(labels):
+            raise ValueError("the scenes of the mismatch detector are not exactly the labels")
         return self
 
     @property

@@ -77,7 +77,6 @@ def mismatch(
     else:
         assert detector is not None
         fitted = detection.read_detector(detector, tables)
-    fitted.check_scenes(paired.labels)
     found = figures(paired, fitted, pristine=listed is None)
     print(rendered(found))
     for path in detection.write_scores(paired, fitted, output):
