@@ -439,6 +439,11 @@ def test_names_are_matched_without_folders_and_endings_where_they_tell_recording
         LABELS, ("b/1.wav", "a/1.wav"), video.probabilities[:2], truth=("tram", "park"), groups=("two", "one")
     )
     assert [pair.audio for pair in pair_tables(twins, seen).pairs] == ["b/1.wav", "a/1.wav"]
+    elsewhere = ScoreTable(LABELS, ("c/1.wav", "c/2.wav"), audio.probabilities[:2])
+    other = ScoreTable(LABELS, ("a/1.mp4", "b/1.mp4", "a/2.mp4"), video.probabilities[:3])
+    assert pair_tables(elsewhere, other).pairs == (
+        *(Pair("", "a/1.mp4"), Pair("", "b/1.mp4"), Pair("c/2.wav", "a/2.mp4"), Pair("c/1.wav", "")),
+    )
 
 
 def test_a_table_that_was_written_is_read_back(judged: tuple[Path, Path]) -> None:

@@ -135,8 +135,9 @@ def _spellings(name: str) -> tuple[str, str, str]:
 
 
 def _of_one_name(heard: _Index, seen: _Index) -> list[Pair]:
-    """A pair for each recording of either table."""
-    partners = {name: heard.find(name) for name in seen.names}
+    """A pair for each recording of either table; two are one where each means the other."""
+    meant = {name: heard.find(name) for name in seen.names}
+    partners = {name: other if seen.find(other) == name else "" for name, other in meant.items()}
     if not any(partners.values()):
         raise DataError(
             f"{heard.source} and {seen.source}: have no recording in common; --pairs says what goes with what"
