@@ -111,6 +111,10 @@ def test_the_configuration_tells_of_the_training(run: Run) -> None:
     assert set(told["heads"]) == {"audio", "video"}
     assert content["versions"]["avscene"]
     assert content["metrics"] == json.loads(json.dumps(run.metrics))
+    assert set(content["mismatch"]["scenes"]) == set(SCENES)
+    card = (run.directory / "README.md").read_text()
+    assert "a detector of sound that does not belong to the picture" in card
+    assert "every second recording is a mismatch" in card
 
 
 @pytest.mark.parametrize("name", ["audio", "video", "fused"])
@@ -193,6 +197,7 @@ def test_silent_films_train_a_system_of_pictures(tmp_path: Path) -> None:
     assert list(run.metrics) == ["video", "fused"]
     system = pipeline.load(run.directory, device="cpu", precision="float32")
     assert [model.name for model in system.models] == ["video"]
+    assert system.mismatch is None
 
 
 def test_sound_and_picture_that_never_meet_are_both_learnt(tmp_path: Path) -> None:
@@ -204,6 +209,7 @@ def test_sound_and_picture_that_never_meet_are_both_learnt(tmp_path: Path) -> No
     run = train_on(root, tmp_path / "system")
     assert {name: figures["n"] for name, figures in run.metrics.items()} == {"audio": 18, "video": 9, "fused": 27}
     assert run.metrics["fused"]["accuracy"] >= 0.9
+    assert json.loads((run.directory / "config.json").read_text())["mismatch"] is None
     film = write_scene(tmp_path / "film.mp4", "meadow", seed=98)
     assert pipeline.load(run.directory, device="cpu", precision="float32").classify(film).scene == "meadow"
 

@@ -61,7 +61,7 @@ def test_our_table_reader_reads_what_is_written(prediction: Prediction, delimite
     assert [row["filename"] for row in rows] == [prediction.source] * len(prediction.segments)
     for row, segment in zip(rows, prediction.segments, strict=True):
         top = max(prediction.labels, key=lambda name: float(row[name]))
-        assert row["scene_label"] == top
+        assert row["scene_label"] == (top if segment.accepted else "")
         assert float(row["start"]) == segment.start
     if delimiter == "\t" and "\t" in prediction.source:
         return  # a tab in a name is for csv readers only
@@ -177,6 +177,17 @@ def test_the_strip_of_a_long_recording_keeps_its_proportions() -> None:
     colours = re.findall(r"\x1b\[([\d;]+)m█", strip)
     assert colours == [colours[0]] * 15 + [colours[-1]] * 45
     assert colours[0] != colours[-1]
+
+
+def test_what_is_not_known_is_told_as_such() -> None:
+    unsure = MADE["unsure"]
+    assert [stretch.label for stretch in formats.stretches(unsure)] == ["park", "unknown"]
+    assert formats.audacity(unsure).splitlines()[1].split("\t")[2] == "unknown"
+    assert "\nunknown\n" in formats.webvtt(unsure)
+    head, *_, note = timeline.rendered(unsure, coloured=False).rstrip().split("\n")
+    assert head == "dubbed.mp4  0:03  unknown  (fast; sound and picture)"
+    assert note.strip() == "mismatch: sound and picture do not seem to belong together (88%)"
+    assert "mismatch" not in timeline.rendered(MADE["film"], coloured=False)
 
 
 def test_halves_of_a_second_are_told_apart() -> None:

@@ -18,7 +18,7 @@ from avscene.errors import (
     WeightsError,
 )
 from avscene.labels import LabelSet
-from avscene.records import Failure, Frame, Prediction, SceneScores, Segment, SegmentPrediction
+from avscene.records import Failure, Frame, Mismatch, Prediction, SceneScores, Segment, SegmentPrediction
 
 LABELS = LabelSet(("park", "tram", "bus"))
 POSITIVE = arrays(np.float64, st.tuples(st.integers(0, 6), st.just(3)), elements=st.floats(1e-6, 1.0))
@@ -90,9 +90,9 @@ def test_a_prediction_as_json(values: np.ndarray, duration: float) -> None:
     # the order of the keys is the design's
     assert list(content) == [
         *("schema", "source", "duration", "system", "labels", "modalities"),
-        *("scene", "score", "scores", "segments", "warnings"),
+        *("scene", "score", "scores", "mismatch", "segments", "warnings"),
     ]
-    assert list(content["segments"][0]) == ["start", "end", "scene", "score", "scores", "by_model"]
+    assert list(content["segments"][0]) == ["start", "end", "scene", "score", "scores", "mismatch", "by_model"]
     assert content["schema"] == "avscene/1"
     assert content["labels"] == list(LABELS) == list(content["scores"])
     assert content["modalities"] == {"audio": False, "video": True}
@@ -104,6 +104,26 @@ def test_a_prediction_as_json(values: np.ndarray, duration: float) -> None:
     assert content["segments"][0]["by_model"]["eye"] == pytest.approx(dict(zip(LABELS, rows[1], strict=True)), abs=1e-6)
     assert content["warnings"] == ["so so"]
     assert json.loads(json.dumps(content, allow_nan=False)) == content
+
+
+def test_a_prediction_that_is_not_sure_names_no_scene_and_keeps_its_scores() -> None:
+    row = np.array([0.4, 0.35, 0.25])
+    said = Mismatch(0.75, verdict=True)
+    segments = (SegmentPrediction(0.0, 1.0, row, mismatch=said), SegmentPrediction(1.0, 2.0, row, accepted=False))
+    has = {"audio": True, "video": True}
+    prediction = Prediction("a.mp4", 2.0, "E9", LABELS, has, row, segments, mismatch=said, accepted=False)
+    content = prediction.to_dict()
+    assert prediction.scene is None
+    assert (content["scene"], content["score"], content["scores"]["park"]) == (None, 0.4, 0.4)
+    assert [segment["scene"] for segment in content["segments"]] == ["park", None]
+    assert content["mismatch"] == content["segments"][0]["mismatch"] == {"score": 0.75, "verdict": True}
+    assert content["segments"][1]["mismatch"] is None
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.1, float("nan")])
+def test_a_mismatch_is_a_probability(score: float) -> None:
+    with pytest.raises(ValueError, match="no probability"):
+        Mismatch(score, verdict=True)
 
 
 @pytest.mark.parametrize(

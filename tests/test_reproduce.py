@@ -91,9 +91,11 @@ def test_no_row_was_fitted_on_what_it_was_measured_on(made: Path, store: Segment
 def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, town: Path) -> None:
     system = avscene.load(made / "systems" / "E02")
     assert {model.name for model in system.models} == set(leaves("E02"))
+    assert system.mismatch is not None
     table = read_table(made / "tables" / "E02.tsv")
     example = next(item for item in read_dataset(town).examples if item.columns["split"] == "test")
     prediction = system.classify(example.path, sound=example.sound)
+    assert prediction.mismatch is not None
     rows = [row for row, name in enumerate(table.filenames) if name == example.name]
     found = np.array([segment.probabilities for segment in prediction.segments])
     np.testing.assert_allclose(found, table.probabilities[rows], atol=0.1)  # the store's frames are JPEG

@@ -6,7 +6,7 @@ media -> segments -> (features inside) models -> scores -> fusion -> prediction
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from avscene.errors import CheckpointError, ModalityError, UsageError
+from avscene.evaluation.rejection import Acceptance
+from avscene.fusion.mismatch import MismatchDetector, by_modality
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
@@ -21,7 +23,8 @@ from avscene.media.segments import Recording, Sampling
 from avscene.models import SceneModel, registry, zero_shot
 from avscene.models.checkpoint import is_checkpoint, load_checkpoint
 from avscene.models.device import Runtime
-from avscene.records import KIND, FloatArray, Modality, Prediction, Segment, SegmentPrediction
+from avscene.models.validation import validation_table
+from avscene.records import KIND, FloatArray, Mismatch, Modality, Prediction, Segment, SegmentPrediction
 
 Item = TypeVar("Item")
 LEAST_HOP = 0.02  # seconds: below the length of a frame, where one segment looks like the next
@@ -30,13 +33,19 @@ BATCH = 16  # segments scored at a time: enough to keep the networks busy, littl
 
 @dataclass(frozen=True)
 class System:
-    """One or more models, the fusion of what they say by their names, and the scenes they answer in."""
+    """One or more models, the fusion of what they say by their names, and the scenes they answer in.
+
+    `mismatch` tells whether sound and picture belong together, `acceptance` which answers are sure enough, where there
+    is such a thing.
+    """
 
     name: str
     labels: LabelSet
     models: tuple[SceneModel, ...]
     fusion: Fusion
     hop: float = 1.0
+    mismatch: MismatchDetector | None = None
+    acceptance: Acceptance | None = None
 
     def __post_init__(self) -> None:
         names = sorted(model.name for model in self.models)
@@ -86,9 +95,11 @@ class System:
         """What the models together ask of a recording.
 
         Raises:
-            UsageError: the hop is not a number of seconds from LEAST_HOP on.
+            UsageError: the hop is not a number of seconds from LEAST_HOP on, or not the one whose risk is known.
         """
         check_hop(hop)
+        if self.acceptance is not None and hop != self.hop:
+            raise UsageError(f"hop {hop:g}: the risk of system {self.name} is known of segments of {self.hop:g} s only")
         rates = {model.sample_rate for model in self.models} - {None}
         if len(rates) > 1:
             raise UsageError(f"system {self.name}: its models want sound at different rates: {sorted(map(str, rates))}")
@@ -113,25 +124,40 @@ class System:
         known = ~np.isnan(fused[:, 0])
         if not known.any():
             raise ModalityError(self._refusal(source, modalities))
+        mismatches, mismatch = self._mismatches(by_model)
+        least = self.acceptance or Acceptance(0, 0)
         segments = tuple(
             SegmentPrediction(
                 segment.start,
                 segment.end,
                 fused[row],
-                {
-                    model.name: values
-                    for model, values in zip(self.models, by_model[:, row], strict=True)
-                    if not np.isnan(values[0])
-                },
+                self._spoken(by_model[:, row]),
+                mismatches[row],
+                bool(fused[row].max() >= least.segment),
             )
             for row, (segment, _) in enumerate(scored)
             if known[row]
         )
-        warnings = [*recording.warnings, *self._missing(by_model, known)]
+        warnings = (*recording.warnings, *self._missing(by_model, known))
         overall = fused[known].mean(axis=0)
         return Prediction(
-            source, recording.duration, self.name, self.labels, modalities, overall, segments, tuple(warnings)
+            *(source, recording.duration, self.name, self.labels, modalities, overall, segments, warnings),
+            mismatch=mismatch,
+            accepted=bool(overall.max() >= least.recording),
         )
+
+    def _spoken(self, scores: FloatArray) -> dict[str, FloatArray]:
+        """What those models said of a segment that could score it."""
+        named = zip(self.models, scores, strict=True)
+        return {model.name: values for model, values in named if not np.isnan(values[0])}
+
+    def _mismatches(self, by_model: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
+        """Of each segment and of the recording, whether sound and picture belong together."""
+        scores = {model.name: values for model, values in zip(self.models, by_model, strict=True)}
+        heard, seen = by_modality(scores, {model.name: model.needs for model in self.models})
+        if self.mismatch is None or heard is None or seen is None:
+            return (None,) * by_model.shape[1], None
+        return self.mismatch.judge(heard, seen)
 
     def _refusal(self, source: str, modalities: dict[Modality, bool]) -> str:
         needed = " or ".join(sorted({KIND[model.needs] for model in self.models}))
@@ -167,6 +193,7 @@ def load(
     *,
     labels: str | Iterable[str] | LabelSet | None = None,
     prompts: Sequence[str] = (),
+    max_risk: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     offline: bool = False,
@@ -178,21 +205,28 @@ def load(
         labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
             own.
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
+        max_risk: of a checkpoint: no scene is named unless it is sure enough that the share of wrong ones among those
+            named, of segments and of recordings, is this at most (`Acceptance`).
         device: auto, cpu or cuda.
         precision: auto, float32 or bfloat16.
         offline: use only weights that are on this machine.
 
     Raises:
-        UsageError: an unknown name, labels or prompts that do not fit.
+        UsageError: an unknown name, labels or prompts that do not fit, a risk that cannot be kept.
         CheckpointError: the checkpoint is damaged or has other labels.
         WeightsError: weights are absent.
     """
     runtime = Runtime.choose(device, precision, offline=offline)
     wanted = _label_set(labels)
     if is_checkpoint(system):
-        return _load_checkpoint(Path(system), wanted, prompts, runtime)
+        loaded = _load_checkpoint(Path(system), wanted, prompts, runtime)
+        if max_risk is None:
+            return loaded
+        return replace(loaded, acceptance=Acceptance.of(validation_table(Path(system)), max_risk))
     if str(system) not in registry.systems() and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
+    if max_risk is not None:
+        raise UsageError(f"system {system}: was not trained, so nothing tells its risk; --max-risk is for checkpoints")
     model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
     return System(model.name, model.labels, (model,), Fusion.of(model.name))
 
@@ -211,7 +245,8 @@ def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence
         )
     if prompts:
         raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
-    return System(loaded.config.name, loaded.labels, loaded.models, loaded.fusion, loaded.config.hop)
+    config = loaded.config
+    return System(config.name, loaded.labels, loaded.models, loaded.fusion, config.hop, config.mismatch)
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:

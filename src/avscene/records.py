@@ -86,30 +86,56 @@ def _named(labels: LabelSet, probabilities: FloatArray) -> dict[str, float]:
     return {name: round(float(value), DECIMALS) for name, value in zip(labels, probabilities, strict=True)}
 
 
-def _best(labels: LabelSet, probabilities: FloatArray) -> dict[str, Any]:
+def _best(labels: LabelSet, probabilities: FloatArray, *, accepted: bool) -> dict[str, Any]:
     top = int(probabilities.argmax())
     return {
-        "scene": labels.names[top],
+        "scene": labels.names[top] if accepted else None,
         "score": round(float(probabilities[top]), DECIMALS),
         "scores": _named(labels, probabilities),
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The probability `score` that sound and picture do not belong together, and whether it is called a mismatch.
+
+    Raises:
+        ValueError: the score is no probability.
+    """
+
+    score: float
+    verdict: bool
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"a mismatch of {self.score} is no probability")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {"score": round(self.score, DECIMALS), "verdict": self.verdict}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentPrediction:
-    """Fused probabilities (n_scenes,) of one segment and, by model name, what each model said of it."""
+    """Fused probabilities (n_scenes,) of one segment and, by model name, what each model said of it.
+
+    `mismatch` is None where nothing is known of it. Unless `accepted`, the segment is of no known scene.
+    """
 
     start: float
     end: float
     probabilities: FloatArray
     by_model: Mapping[str, FloatArray] = field(default_factory=dict)
+    mismatch: Mismatch | None = None
+    accepted: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What a system says of one recording; `probabilities` (n_scenes,) are those of the whole recording.
 
-    `modalities` tells what the recording has; `duration` is in seconds, 0 for a photograph.
+    `modalities` tells what the recording has; `duration` is in seconds, 0 for a photograph. `mismatch` and `accepted`
+    are as in its segments.
     """
 
     source: str
@@ -120,15 +146,17 @@ class Prediction:
     probabilities: FloatArray
     segments: tuple[SegmentPrediction, ...]
     warnings: tuple[str, ...] = ()
+    mismatch: Mismatch | None = None
+    accepted: bool = True
 
     @property
-    def scene(self) -> str:
-        """The most probable scene."""
-        return self.labels.names[int(self.probabilities.argmax())]
+    def scene(self) -> str | None:
+        """The most probable scene; None where its probability does not do."""
+        return self.labels.names[int(self.probabilities.argmax())] if self.accepted else None
 
     @property
     def score(self) -> float:
-        """The probability of `scene`."""
+        """The probability of the most probable scene."""
         return float(self.probabilities.max())
 
     @property
@@ -145,12 +173,14 @@ class Prediction:
             "system": self.system,
             "labels": list(self.labels),
             "modalities": dict(self.modalities),
-            **_best(self.labels, self.probabilities),
+            **_best(self.labels, self.probabilities, accepted=self.accepted),
+            "mismatch": self.mismatch and self.mismatch.to_dict(),
             "segments": [
                 {
                     "start": round(segment.start, DECIMALS),
                     "end": round(segment.end, DECIMALS),
-                    **_best(self.labels, segment.probabilities),
+                    **_best(self.labels, segment.probabilities, accepted=segment.accepted),
+                    "mismatch": segment.mismatch and segment.mismatch.to_dict(),
                     "by_model": {name: _named(self.labels, values) for name, values in segment.by_model.items()},
                 }
                 for segment in self.segments

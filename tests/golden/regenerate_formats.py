@@ -13,7 +13,7 @@ from avscene.apps import formats, timeline
 from avscene.apps.formats import Outcome
 from avscene.errors import MediaError
 from avscene.labels import LabelSet
-from avscene.records import Failure, Prediction, SegmentPrediction
+from avscene.records import Failure, Mismatch, Prediction, SegmentPrediction
 
 HERE = Path(__file__).parent / "formats"
 LABELS = LabelSet(("park", "R&B <club>", "metro_station"))
@@ -51,7 +51,22 @@ def photograph() -> Prediction:
     return Prediction("snap.png", 0.0, "embedded", LABELS, has, row, segments)
 
 
-PREDICTIONS = {"film": film, "halves": halves, "photograph": photograph}
+def unsure() -> Prediction:
+    """Sound of another place, once missing; two neighbours of different scenes, neither of them sure enough."""
+    rows = np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.3, 0.4, 0.3]])
+    said = (Mismatch(0.91, verdict=True), Mismatch(0.3, verdict=False), None)
+    segments = tuple(
+        SegmentPrediction(float(k), k + 1.0, row, {"eye": row}, said[k], accepted=k == 0) for k, row in enumerate(rows)
+    )
+    has = {"audio": True, "video": True}
+    return Prediction(
+        *("dubbed.mp4", 3.0, "fast", LABELS, has, rows.mean(axis=0), segments),
+        mismatch=Mismatch(0.8765432101, verdict=True),
+        accepted=False,
+    )
+
+
+PREDICTIONS = {"film": film, "halves": halves, "photograph": photograph, "unsure": unsure}
 
 
 def in_every_format(outcome: Prediction) -> dict[str, str]:

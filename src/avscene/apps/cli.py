@@ -42,6 +42,7 @@ COMMANDS = (
     learn.predict,
     judge.evaluate,
     judge.fuse,
+    judge.mismatch,
     judge.submit,
 )
 DATA_COMMANDS = (data.toytown, data.download, data.verify)

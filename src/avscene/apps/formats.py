@@ -8,35 +8,48 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from avscene.records import Failure, Prediction
+from avscene.records import Failure, Prediction, SegmentPrediction
 
 Format = Literal["table", "json", "jsonl", "csv", "tsv", "vtt", "srt", "audacity"]
 Outcome = Prediction | Failure
 
 # Formats of which one file holds one recording; several recordings need a folder.
 SUFFIXES: dict[str, str] = {"vtt": ".vtt", "srt": ".srt", "audacity": ".txt"}
+UNKNOWN = "unknown"  # in place of a scene where none is sure enough
 _LEAST_CUE = 1.0  # seconds a photograph's cue is shown
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Neighbouring segments of one scene; `score` is the mean probability of that scene."""
+    """Neighbouring segments of one scene; `score` is the mean probability of that scene.
+
+    `scene` is None where none was sure enough; `score` then is the mean of the largest probabilities.
+    """
 
     start: float
     end: float
-    scene: str
+    scene: str | None
     score: float
+
+    @property
+    def label(self) -> str:
+        """The scene, or that it is not known."""
+        return self.scene or UNKNOWN
 
 
 def stretches(prediction: Prediction) -> list[Stretch]:
     """The timeline of a recording: its segments, neighbours of the same scene joined."""
-    names = prediction.labels.names
     joined = []
-    for top, run in groupby(prediction.segments, key=lambda segment: int(segment.probabilities.argmax())):
+    for scene, run in groupby(prediction.segments, key=lambda segment: scene_of(prediction, segment)):
         segments = list(run)
-        score = sum(float(segment.probabilities[top]) for segment in segments) / len(segments)
-        joined.append(Stretch(segments[0].start, segments[-1].end, names[top], score))
+        score = sum(float(segment.probabilities.max()) for segment in segments) / len(segments)
+        joined.append(Stretch(segments[0].start, segments[-1].end, scene, score))
     return joined
+
+
+def scene_of(prediction: Prediction, segment: SegmentPrediction) -> str | None:
+    """The scene of one of its segments; None where none is sure enough."""
+    return prediction.labels.names[int(segment.probabilities.argmax())] if segment.accepted else None
 
 
 def json_text(outcome: Outcome) -> str:
@@ -50,7 +63,10 @@ def jsonl(outcome: Outcome) -> str:
 
 
 def separated(prediction: Prediction, *, delimiter: str, header: bool) -> str:
-    """A prediction table, a row per segment: `filename`, `start`, `scene_label`, a probability for each scene."""
+    """A prediction table, a row per segment: `filename`, `start`, `scene_label`, a probability for each scene.
+
+    The label is empty where no scene is sure enough.
+    """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     names = prediction.labels.names
@@ -58,8 +74,7 @@ def separated(prediction: Prediction, *, delimiter: str, header: bool) -> str:
         writer.writerow(["filename", "start", "scene_label", *names])
     for segment in prediction.segments:
         values = [f"{value:.9g}" for value in segment.probabilities]
-        scene = names[int(segment.probabilities.argmax())]
-        writer.writerow([prediction.source, f"{segment.start:.10g}", scene, *values])
+        writer.writerow([prediction.source, f"{segment.start:.10g}", scene_of(prediction, segment) or "", *values])
     return text.getvalue()
 
 
@@ -80,7 +95,7 @@ def subrip(prediction: Prediction) -> str:
 
 def audacity(prediction: Prediction) -> str:
     """Audacity's label track: start, end and label between tabs."""
-    return "".join(f"{stretch.start:.6f}\t{stretch.end:.6f}\t{stretch.scene}\n" for stretch in stretches(prediction))
+    return "".join(f"{stretch.start:.6f}\t{stretch.end:.6f}\t{stretch.label}\n" for stretch in stretches(prediction))
 
 
 # The formats that hold one recording alone.
@@ -97,7 +112,7 @@ def clock(seconds: float, point: str) -> str:
 def _cues(prediction: Prediction) -> Iterator[tuple[float, float, str]]:
     for stretch in stretches(prediction):
         end = stretch.end if stretch.end > stretch.start else stretch.start + _LEAST_CUE
-        yield stretch.start, end, f"{stretch.scene} {stretch.score:.0%}"
+        yield stretch.start, end, stretch.label if stretch.scene is None else f"{stretch.scene} {stretch.score:.0%}"
 
 
 def _escaped(text: str) -> str:

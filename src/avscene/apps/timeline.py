@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from avscene.apps.formats import stretches
+from avscene.apps.formats import UNKNOWN, scene_of, stretches
 from avscene.apps.output import printable
 from avscene.records import Prediction
 
@@ -26,6 +26,7 @@ _COLOURS = (
     "bright_green",
     "bright_black",
 )
+_UNKNOWN_COLOUR = "white"
 _BAR = 24  # characters of a full bar
 _STRIP = 60  # characters of the longest strip
 
@@ -44,7 +45,8 @@ def _headline(prediction: Prediction) -> Text:
     has = [name for name, key in (("sound", "audio"), ("picture", "video")) if prediction.modalities[key]]  # type: ignore[index]
     line = Text(printable(prediction.source), style="bold")
     line.append(f"  {clock(prediction.duration)}  ", style="dim")
-    line.append(f"{prediction.scene} {prediction.score:.0%}", style=f"bold {_colour(prediction, prediction.scene)}")
+    scene = UNKNOWN if prediction.scene is None else f"{prediction.scene} {prediction.score:.0%}"
+    line.append(scene, style=f"bold {_colour(prediction, prediction.scene)}")
     return line.append(f"  ({prediction.system}; {' and '.join(has)})", style="dim")
 
 
@@ -55,11 +57,14 @@ def _body(prediction: Prediction, *, coloured: bool) -> Group:
         colour = _colour(prediction, stretch.scene)
         table.add_row(
             f"{clock(stretch.start, tenths=tenths)} - {clock(stretch.end, tenths=tenths)}",
-            Text(stretch.scene, style=colour),
-            Bar(1.0, 0, stretch.score, width=_BAR, color=colour),
-            f"{stretch.score:.0%}",
+            Text(stretch.label, style=colour),
+            "" if stretch.scene is None else Bar(1.0, 0, stretch.score, width=_BAR, color=colour),
+            "" if stretch.scene is None else f"{stretch.score:.0%}",
         )
     notes = [Text(f"note: {warning}", style="dim") for warning in prediction.warnings]
+    if prediction.mismatch is not None and prediction.mismatch.verdict:
+        score = f"{prediction.mismatch.score:.0%}"
+        notes.insert(0, Text(f"mismatch: sound and picture do not seem to belong together ({score})", style="dim"))
     strip = [_strip(prediction)] if coloured else []  # a strip tells nothing without its colours
     return Group(*strip, table, *notes)
 
@@ -71,13 +76,12 @@ def _strip(prediction: Prediction) -> Text:
     strip = Text()
     for cell in range(width):
         segment = segments[cell * len(segments) // width]
-        scene = prediction.labels.names[int(segment.probabilities.argmax())]
-        strip.append("█", style=_colour(prediction, scene))
+        strip.append("█", style=_colour(prediction, scene_of(prediction, segment)))
     return strip
 
 
-def _colour(prediction: Prediction, scene: str) -> str:
-    return _COLOURS[prediction.labels.index(scene) % len(_COLOURS)]
+def _colour(prediction: Prediction, scene: str | None) -> str:
+    return _UNKNOWN_COLOUR if scene is None else _COLOURS[prediction.labels.index(scene) % len(_COLOURS)]
 
 
 def clock(seconds: float, *, tenths: bool = False) -> str:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from avscene.errors import CheckpointError, UsageError
 from avscene.evaluation.table import ScoreTable, write_table
+from avscene.fusion.mismatch import MismatchDetector
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
 from avscene.models import SceneModel
@@ -47,7 +48,7 @@ class Config(BaseModel):
     `fusion` is over `models`, whose weights are here, and `members`, checkpoints in directories of their names with the
     checksum that each one's `config.json` bears. `metrics` has figures by the names of models, or of the whole, on the
     rows that `measured_on` tells: those that training was stopped on and fusion fitted on, or each row by heads that
-    were trained without its group.
+    were trained without its group. `mismatch` tells whether sound and picture belong together, from those rows too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +61,7 @@ class Config(BaseModel):
     models: tuple[Part, ...] = ()
     members: dict[str, str] = {}
     fusion: Fusion
+    mismatch: MismatchDetector | None = None
     training: dict[str, Any]
     metrics: dict[str, Any]
     measured_on: Literal["validation", "out-of-fold"] = "validation"
@@ -78,6 +80,8 @@ class Config(BaseModel):
             raise ValueError(f"fusion of {', '.join(self.fusion.models)} does not fit models {', '.join(names)}")
         if not self.fusion.fits(labels):
             raise ValueError("the weights of the fusion are not of exactly the labels")
+        if self.mismatch is not None and set(self.mismatch.scenes) != set(labels):
+            raise ValueError("the scenes of the mismatch detector are not exactly the labels")
         return self
 
     @property

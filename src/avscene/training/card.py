@@ -106,6 +106,8 @@ def _parts(config: Config) -> Iterator[str]:
         yield f"`{member}`: a checkpoint of its own, in the directory of that name, with its own card"
     if fused := _fused(config.fusion):
         yield fused
+    if config.mismatch is not None:
+        yield "a detector of sound that does not belong to the picture, fitted on the rows that the metrics are of"
 
 
 def _described(part: Part) -> str:
@@ -156,6 +158,8 @@ def _limits(config: Config) -> Iterator[str]:
     yield "Front ends (log-mels, frame size, scaling) are part of the checkpoint and cannot be changed."
     if config.members or len(config.models) > 1:
         yield "A recording without sound or picture is judged by the models that are left, unfused where that is one."
+    if config.mismatch is not None:
+        yield "Its mismatch detector is fitted for a world in which every second recording is a mismatch of two scenes."
     if config.training.get("backbones") == _EMBEDDED:
         yield "Its networks are small stand-ins: its figures mean nothing beside those of the seed."
 

@@ -15,6 +15,7 @@ from avscene.errors import DataError
 from avscene.evaluation.metrics import evaluate
 from avscene.evaluation.table import ScoreTable
 from avscene.features.logmel import LogMelSpec
+from avscene.fusion.mismatch import MismatchDetector
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.labels import LabelSet
 from avscene.media.segments import Sampling
@@ -29,10 +30,11 @@ from avscene.models.frozen import (
     SoundEncoder,
 )
 from avscene.pipeline import check_hop
-from avscene.records import FloatArray
+from avscene.records import FloatArray, Needs
 from avscene.training.card import model_card
 from avscene.training.embed import Embeddings, Progress, embed_dataset
 from avscene.training.heads import FittedHead, fit_head
+from avscene.training.mismatch import fit_mismatch
 
 SOUND = LogMelSpec(sample_rate=44_100, n_fft=2048, hop_length=441, n_mels=224, f_min=20.0, f_max=20_000.0)
 # Half as wide as the images that the network was trained on: half the time, and nothing lost (out of fold, on real
@@ -40,6 +42,7 @@ SOUND = LogMelSpec(sample_rate=44_100, n_fft=2048, hop_length=441, n_mels=224, f
 MEL_IMAGE = (224, 112)
 VALIDATION = "out_of_fold"  # directory of a checkpoint with one table for each model and one for the pool
 FUSED = "fused"
+NEEDS: dict[str, Needs] = {"audio": "audio", "video": "video"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def train_fast(
     fusion = fit_fusion(layout, out_of_fold, truth, labels, groups=rows.groups)
     tables = _tables(rows, labels, {**out_of_fold, FUSED: fusion.apply(out_of_fold, labels)})
     metrics = {name: evaluate(table).to_dict() for name, table in tables.items()}
-    config = _config(labels, hop, heads, fusion, _provenance(data, rows, holdout), metrics)
+    mismatch = fit_mismatch(labels, out_of_fold, NEEDS, rows.examples, rows.starts, truth)
+    config = _config(labels, hop, heads, fusion, mismatch, _provenance(data, rows, holdout), metrics)
     tensors = {name: fitted.head.tensors() for name, fitted in heads.items()}
     kept = {f"{VALIDATION}/{name}.tsv": table for name, table in tables.items()}
     checkpoint.save_checkpoint(output, config, tensors, model_card(config), kept)
@@ -142,6 +146,7 @@ def _config(
     hop: float,
     heads: Mapping[str, FittedHead],
     fusion: Fusion,
+    mismatch: MismatchDetector | None,
     training: dict[str, Any],
     metrics: dict[str, Any],
 ) -> checkpoint.Config:
@@ -157,6 +162,7 @@ def _config(
         hop=hop,
         models=tuple(parts[name] for name in heads),
         fusion=fusion,
+        mismatch=mismatch,
         training={**training, "heads": fitted},
         metrics=metrics,
         measured_on="out-of-fold",

@@ -24,6 +24,7 @@ from avscene.evaluation.files import write_bytes, write_text
 from avscene.evaluation.metrics import evaluate
 from avscene.evaluation.table import ScoreTable
 from avscene.fusion.ensemble import IntArray
+from avscene.fusion.mismatch import MismatchDetector
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.models import SceneModel, zero_shot
@@ -33,6 +34,7 @@ from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
 from avscene.models.registry import Backbones, find, leaves
 from avscene.records import FloatArray
 from avscene.training.card import model_card
+from avscene.training.mismatch import fit_mismatch
 from avscene.training.processes import Processes
 from avscene.training.recipes import Bench, train_model
 from avscene.training.scoring import score_rows
@@ -187,10 +189,18 @@ class Workshop:
             **self._about(name),
             members=member_checksums(members),
             fusion=self._top(name),
+            mismatch=self._mismatch(name),
             training=self._provenance(),
             metrics={"validation": evaluate(table).to_dict()},
         )
         save_ensemble(directory, config, members, model_card(config), {VALIDATION: table})
+
+    def _mismatch(self, name: str) -> MismatchDetector | None:
+        rows = self.split.validation
+        scores = {leaf: values[rows] for leaf, values in self._leaf_scores(name).items()}
+        examples = [self.store.examples[row] for row in rows]
+        needs = {leaf: find(leaf).needs for leaf in scores}
+        return fit_mismatch(self.labels, scores, needs, examples, self.store.starts[rows], self._truth[rows])
 
     def _write_scores(self, name: str, model: SceneModel) -> FloatArray:
         rows = np.concatenate([self.split.validation, self.split.test])

@@ -1,4 +1,4 @@
-"""Commands that work on prediction tables: evaluate, fuse, submit."""
+"""Commands that work on prediction tables: evaluate, fuse, mismatch, submit."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,15 +81,15 @@ def fuse(
     else:
         wanted = _wanted(rule or "log-pool", confidence, postprocess, fit or [], cross_fit)
         aligned, fused = fusing.fuse_files(tables, wanted, tell)
-    write_table(output, fused.table)
     judgement = fusing.judged(aligned, fused, tell)
+    if judgement is None and report is not None:
+        raise UsageError("--report needs the truth: a column true_label, or names like TAU's")
+    write_table(output, fused.table)
     if judgement is not None:
         with Sink(None) as sink:
             sink.write(figures.rendered(judgement) + "\n")
         if report is not None:
             fusing.write_fusion_report(report, fused, judgement)
-    elif report is not None:
-        raise UsageError("--report needs the truth: a column true_label, or names like TAU's")
     if json is not None:
         fusing.write_weights(json, fused, judgement)
     print(f"{output}: written; weights fitted on: {fused.fitted_on}")
@@ -111,6 +111,56 @@ def _wanted(rule: str, confidence: str, postprocess: str, fit: list[Path], cross
         fit=tuple(fit),
         folds=cross_fit,
     )
+
+
+def mismatch(
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO.tsv", help="What a model of sound says.")],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO.tsv", help="What a model of the picture says.")],
+    output: Annotated[Path, typer.Option(help="The scores (TSV); those of whole recordings go beside it.")],
+    fit: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="AUDIO.tsv VIDEO.tsv", help="Fit the detector on these tables of other recordings."),
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE|SYSTEM", help="Take the detector of an earlier --json, or of a trained system."),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="LIST.tsv", help="What goes with what: audio, video and perhaps mismatch (0 or 1)."),
+    ] = None,
+    vadd: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="MANIPULATED.txt PRISTINE.txt", help="The same from the two published lists of VADD."),
+    ] = None,
+    classes: Annotated[str, typer.Option(help="all; or three: indoor, outdoor, vehicle for TAU's scenes.")] = "all",
+    json: Annotated[Path | None, typer.Option("--json", help="Also write figures and detector here.")] = None,
+) -> None:
+    """Tell whether the sound of each recording belongs to its picture."""
+    from avscene.apps import mismatch as detection
+    from avscene.apps.mismatch_figures import figures, rendered
+    from avscene.evaluation.pairs import pair_tables
+    from avscene.evaluation.vadd import read_pairs, read_vadd
+
+    three = one_of("--classes", classes, ("all", "three")) == "three"
+    if (fit is None) == (detector is None):
+        raise UsageError("a verdict needs a fitted detector: give --fit AUDIO.tsv VIDEO.tsv, or --detector; not both")
+    if pairs is not None and vadd is not None:
+        raise UsageError("give --pairs or --vadd; not both")
+    tables = detection.read_tables(audio, video, three=three)
+    listed = read_pairs(pairs) if pairs is not None else read_vadd(*vadd) if vadd is not None else None
+    paired = pair_tables(*tables, listed)
+    if fit is not None:
+        fitted = detection.fit_detector(detection.read_tables(*fit, three=three), tables)
+    else:
+        assert detector is not None
+        fitted = detection.read_detector(detector, tables)
+    found = figures(paired, fitted, pristine=listed is None)
+    print(rendered(found))
+    for path in detection.write_scores(paired, fitted, output):
+        print(f"{path}: written")
+    if json is not None:
+        detection.write_json(json, found, fitted)
 
 
 def submit(

@@ -34,6 +34,10 @@ def classify(
     hop: Annotated[
         float | None, typer.Option(help="Length of a segment in seconds. [default: the system's, 1]")
     ] = None,
+    max_risk: Annotated[
+        float | None,
+        typer.Option(help="For a checkpoint: name no scene unless at most this share of those named is wrong: 0.05."),
+    ] = None,
     format: Annotated[  # noqa: A002  # the option's name
         str, typer.Option(help="table, json, jsonl, csv, tsv, vtt, srt or audacity.")
     ] = "table",
@@ -71,7 +75,15 @@ def classify(
             tell(line)
     from avscene.pipeline import load
 
-    loaded = load(system, labels=scenes, prompts=prompt or (), device=device, precision=precision, offline=offline)
+    loaded = load(
+        system,
+        labels=scenes,
+        prompts=prompt or (),
+        max_risk=max_risk,
+        device=device,
+        precision=precision,
+        offline=offline,
+    )
     loaded.sampling(loaded.hop if hop is None else hop)  # a hop that makes no sense is told before the first file
     raise typer.Exit(classify_all(loaded, inputs, destination, hop=hop, keyframes=keyframes))
 
