@@ -77,7 +77,7 @@ def test_the_head_carries_the_temperature() -> None:
     embeddings = separable(noise=2.5)
     fitted = fit_head(embeddings, truth, groups, SCENES)
     best = RIDGES.index(fitted.ridge)
-    plain = heads._ridge_path(embeddings, truth, SCENES)[best].probabilities(embeddings)
+    plain = heads.ridge_path(embeddings, truth, SCENES)[best].probabilities(embeddings)
     sharpened = plain ** (1 / fitted.temperature)
     expected = sharpened / sharpened.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(fitted.head.probabilities(embeddings), expected, atol=1e-5)
@@ -89,7 +89,7 @@ def test_a_ridge_path_is_regularised_logistic_regression() -> None:
     truth, _ = labelled()
     embeddings = np.random.default_rng(4).normal(0, 1, (len(truth), SIZE)) + 0.4 * np.eye(SCENES, SIZE)[truth]
     inputs = (embeddings - embeddings.mean(0)) / embeddings.std(0) / np.sqrt(SIZE)
-    found = heads._ridge_path(embeddings, truth, SCENES)[0].probabilities(embeddings)
+    found = heads.ridge_path(embeddings, truth, SCENES)[0].probabilities(embeddings)
     oracle = LogisticRegression(C=1 / (2 * RIDGES[0] * len(truth)), tol=1e-8, max_iter=10_000).fit(inputs, truth)
     np.testing.assert_allclose(found, oracle.predict_proba(inputs), atol=0.02)
 

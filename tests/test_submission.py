@@ -197,10 +197,10 @@ BAD = {
     "another ending": (text([line("a.mp4")]), r"line 2, column filename: 'a\.mp4' is not the name of a wav"),
     "no name": (text([line("")]), "line 2, column filename: '' is not"),
     "a name twice": (text([line(), line()]), r"line 3, column filename: 'a\.wav' is already on line 2"),
-    "no number": (text([line(values="x 0.2 0 0 0 0 0 0 0 0.8")]), "line 2, column airport: 'x' is not a number"),
-    "an underscore": (text([line(values="0_1 1 0 0 0 0 0 0 0 0")]), "column airport: '0_1' is not a number"),
-    "not a number": (text([line(values="nan 1 0 0 0 0 0 0 0 0")]), "column airport: 'nan' is not between 0 and 1"),
-    "negative": (text([line(values="0 1 -0.1 0 0 0 0 0 0 0.1")]), "column metro: '-0.1' is not between 0 and 1"),
+    "no number": (text([line(values="x 0.2 0 0 0 0 0 0 0 0.8")]), "line 2, column airport: 'x' is not a finite number"),
+    "an underscore": (text([line(values="0_1 1 0 0 0 0 0 0 0 0")]), "column airport: '0_1' is not a finite number"),
+    "not a number": (text([line(values="nan 1 0 0 0 0 0 0 0 0")]), "column airport: 'nan' is not a finite number"),
+    "negative": (text([line(values="0 1 -0.1 0 0 0 0 0 0 0.1")]), "column metro: '-0.1' is negative"),
     "above one": (text([line(values="0 1.5 0 0 0 0 0 0 0 0")]), r"column bus: '1\.5' is not between 0 and 1"),
     "another sum": (text([line(values="0 0.9 0 0 0 0 0 0 0 0")]), r"column airport \.\. tram: .* sum to 0\.9, not 1"),
     "another label": (text([line(label="park")]), "line 2, column scene_label: is 'park', but 'bus' is likelier"),
@@ -218,6 +218,20 @@ def test_what_the_challenge_would_not_read(tmp_path: Path, kind: str) -> None:
         read_submission(tmp_path / "x.csv")
     assert str(caught.value).startswith(str(tmp_path / "x.csv"))
     assert "\n" not in str(caught.value)
+
+
+def test_utf_16_is_a_table_but_no_submission(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(text([line("bus-lyon-7-2.wav")]).encode("utf-16"))
+    assert read_table(tmp_path / "x.csv").truth == ("bus",)
+    with pytest.raises(DataError, match=r"x\.csv, line 1: not UTF-8 text"):
+        read_submission(tmp_path / "x.csv")
+
+
+def test_numbers_of_two_decimals_are_brought_to_a_sum_of_one(tmp_path: Path) -> None:
+    eighth = [0.12] * 8 + [0, 0]  # 0.125 each, as two decimals have it
+    ours = ScoreTable(TAU_SCENES, ("a.wav",), np.array([eighth]), resolution=0.01)
+    np.testing.assert_allclose(write_submission(tmp_path / "x.csv", ours).probabilities[0, :8], 0.125)
+    assert read_submission(tmp_path / "x.csv").filenames == ("a.wav",)
 
 
 # Laws
@@ -247,7 +261,8 @@ def test_real_predictions_become_a_submission(tmp_path: Path) -> None:
     write_submission(path, read_table(PREDICTIONS))
     read = read_submission(path)
     assert len(read) == 3645
-    np.testing.assert_allclose(read.probabilities, read_table(PREDICTIONS).probabilities, atol=1e-12)
+    printed = read_table(PREDICTIONS).probabilities
+    np.testing.assert_allclose(read.probabilities, printed / printed.sum(axis=1, keepdims=True), atol=1e-12)
     assert read_table(path).truth == read_table(PREDICTIONS).truth
 
 

@@ -1,6 +1,8 @@
 """Prediction tables: reading ours and others', every defect named by its place, and writing them back."""
 
+import os
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from avscene.errors import DataError
+from avscene.evaluation import files
 from avscene.evaluation.table import ScoreTable, read_table, with_truth, write_table
 from avscene.labels import LabelSet
+from command_line import run
 
 LABELS = LabelSet(("park", "tram", "bus"))
 GOOD = "filename\tstart\tgroup\ttrue_label\tscene_label\tpark\ttram\tbus\n"
@@ -47,13 +51,21 @@ def test_our_own_table_is_read(tmp_path):
     assert found.truth_index.tolist() == [0]
 
 
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("separator", ["\t", ","])
-def test_marks_line_ends_and_separators_do_not_matter(tmp_path, mark, end, separator):
-    text = (GOOD + ROW + "\n").replace("\n", end).replace("\t", separator)
-    found = read_table(written(tmp_path, mark + text.encode()))
-    assert (found.filenames, found.labels) == (("a.mp4",), LABELS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+def test_encodings_line_ends_and_separators_do_not_matter(tmp_path, encoding, end, separator):
+    text = "\n" + GOOD + ROW + "\n \n" + ROW.replace("a.mp4", "é.mp4") + 8 * "\t" + "\n" + 7 * "\t"
+    text = text.replace("\n", end).replace("\t", separator)
+    found = read_table(written(tmp_path, text.encode(encoding)))
+    assert (found.filenames, found.labels) == (("a.mp4", "é.mp4"), LABELS)
+
+
+def test_semicolons_go_with_decimal_commas(tmp_path):
+    found = read_table(written(tmp_path, "filename;start;park;tram\na, b.wav;0,5;0,85;0,15\n"))
+    assert found.filenames == ("a, b.wav",)
+    np.testing.assert_array_equal(found.starts, [0.5])
+    np.testing.assert_array_equal(found.probabilities, [[0.85, 0.15]])
 
 
 def test_other_peoples_table(tmp_path):
@@ -97,13 +109,13 @@ DEFECTS = {
     "short row": (GOOD + ROW + "b.mp4\t0\n", r"t\.tsv, line 3: 2 columns where the header has 8"),
     "column twice": ("filename\tpark\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 'park' is given twice"),
     "nameless column": ("filename\t\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 2 has no name"),
-    "no number": (GOOD + ROW.replace("0.5", "half"), r"t\.tsv, line 2, column tram: 'half' is not a number"),
-    "no cell": (GOOD + ROW.replace("0.5", ""), r"t\.tsv, line 2, column tram: '' is not a number"),
-    "underscore": (GOOD + ROW.replace("0.5", "0_5"), r"t\.tsv, line 2, column tram: '0_5' is not a number"),
-    "negative": (GOOD + ROW.replace("0.5", "-0.5"), r"t\.tsv, line 2, column tram: -0\.5 is negative"),
-    "nan": (GOOD + ROW.replace("0.5", "nan"), r"t\.tsv, line 2, column tram: 'nan' is not finite"),
-    "infinite": (GOOD + ROW.replace("0.5", "inf"), r"t\.tsv, line 2, column tram: 'inf' is not finite"),
-    "start": (GOOD + ROW.replace("\t0\t", "\tx\t"), r"t\.tsv, line 2, column start: 'x' is not a number"),
+    "no number": (GOOD + ROW.replace("0.5", "half"), r"t\.tsv, line 2, column tram: 'half' is not a finite number"),
+    "no cell": (GOOD + ROW.replace("0.5", ""), r"t\.tsv, line 2, column tram: '' is not a finite number"),
+    "underscore": (GOOD + ROW.replace("0.5", "0_5"), r"t\.tsv, line 2, column tram: '0_5' is not a finite number"),
+    "negative": (GOOD + ROW.replace("0.5", "-0.5"), r"t\.tsv, line 2, column tram: '-0\.5' is negative"),
+    "nan": (GOOD + ROW.replace("0.5", "nan"), r"t\.tsv, line 2, column tram: 'nan' is not a finite number"),
+    "infinite": (GOOD + ROW.replace("0.5", "inf"), r"t\.tsv, line 2, column tram: 'inf' is not a finite number"),
+    "start": (GOOD + ROW.replace("\t0\t", "\tx\t"), r"t\.tsv, line 2, column start: 'x' is not a finite number"),
     "sum": (
         GOOD + ROW.replace("0.5", "0.52"),
         r"t\.tsv, line 2, column park \.\. bus: .* sum to 1\.02, not 1",
@@ -118,36 +130,144 @@ DEFECTS = {
     "no name": (GOOD + ROW.replace("a.mp4", " "), r"t\.tsv, line 2, column filename: is empty"),
     "group": (GOOD + ROW.replace("g1", ""), r"t\.tsv, line 2, column group: is empty"),
     "quote": (GOOD + '"' + ROW, r"t\.tsv, line 2: unexpected end of data"),
+    "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"t\.tsv, line 1: not UTF-8 text \(byte 0x89\)"),
+    "long row": (GOOD + ROW + "\t".join("abcdefghi"), r"t\.tsv, line 3: 9 columns where the header has 8"),
+    "short row, windows": (
+        (GOOD + ROW + "b.mp4\t0\n").replace("\n", "\r\n"),
+        r"t\.tsv, line 3: 2 columns where the header has 8",
+    ),
+    "quotation": (GOOD + ROW.replace("a.mp4", '"a.mp4"x'), r"t\.tsv, line 2: '\\t' expected after"),
+    "after a line break in a name": (
+        GOOD + ROW.replace("a.mp4", '"a\nb"') + ROW.replace("0.5", "x"),
+        r"t\.tsv, line 4, column tram: 'x' is not",
+    ),
     "nul": (GOOD + ROW + "\0", r"t\.tsv, line 3: not text"),
-    "latin": (GOOD.encode() + "caf\xe9".encode("latin-1"), r"t\.tsv, line 2: not UTF-8 text \(byte 0xe9\)"),
-    "utf-16": ((GOOD + ROW).encode("utf-16"), r"t\.tsv, line 1: not UTF-8 text"),
+    "latin": (
+        GOOD.encode() + "caf\xe9".encode("latin-1"),
+        r"t\.tsv, line 2: not UTF-8 text \(byte 0xe9\); save it as UTF-8",
+    ),
+    "half a character": ((GOOD + ROW).encode("utf-16")[:-1], r"t\.tsv, line 2: not UTF-16 text"),
+    "utf-16 without a mark": ((GOOD + ROW).encode("utf-16-le"), r"t\.tsv, line 1: not text"),
 }
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_every_defect_is_one_line_that_tells_where(tmp_path, defect):
+def test_every_defect_is_one_line_that_tells_where(tmp_path, capfd, defect):
     content, message = DEFECTS[defect]
-    with pytest.raises(DataError, match=message) as caught:
-        read_table(written(tmp_path, content))
-    assert "\n" not in str(caught.value)
+    path = written(tmp_path, content)
+    told = run(capfd, "evaluate", path).refused()
+    assert told.startswith(str(path))
+    assert re.search(message, told), told
 
 
-def test_missing_file_and_folder(tmp_path):
-    for path, message in ((tmp_path / "gone.tsv", r"gone\.tsv: No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(DataError, match=message):
-            read_table(path)
+def test_missing_file_and_folder(tmp_path, capfd):
+    assert run(capfd, "evaluate", tmp_path / "gone.tsv").refused().endswith("gone.tsv: No such file or directory")
+    assert run(capfd, "evaluate", tmp_path).refused() == f"{tmp_path}: Is a directory"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(tmp_path, capfd):
+    path = written(tmp_path, GOOD + ROW)
+    path.chmod(0)
+    assert run(capfd, "evaluate", path).refused() == f"{path}: Permission denied"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="this system has no file that opens but cannot be read")
+def test_file_that_opens_but_cannot_be_read(capfd):
+    assert run(capfd, "evaluate", "/proc/self/mem").refused() == "/proc/self/mem: Input/output error"
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path, capfd):
+    path = written(tmp_path, GOOD + ROW)
+    os.truncate(path, 10 * 10**9)  # sparse: it takes no space
+    tracemalloc.start()
+    told = run(capfd, "evaluate", path).refused()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert told == f"{path}: larger than 256 MiB, the most that is read; split it into several tables"
+    assert peak < files.LIMIT / 2
+
+
+def test_a_pipe_is_read_and_bounded_too(tmp_path, capfd, monkeypatch):
+    def through_pipe() -> int:
+        reading, writing = os.pipe()
+        os.write(writing, (GOOD + ROW).encode())
+        os.close(writing)
+        return reading
+
+    reading = through_pipe()
+    assert run(capfd, "evaluate", f"/dev/fd/{reading}").code == 0
+    os.close(reading)
+    monkeypatch.setattr(files, "LIMIT", len(GOOD))
+    reading = through_pipe()
+    assert "larger than" in run(capfd, "evaluate", f"/dev/fd/{reading}").refused()
+    os.close(reading)
+
+
+def test_missing_rows(tmp_path, capfd):
+    path = written(tmp_path, GOOD + ROW + ROW.replace("a.mp4", "b.mp4"))
+    (tmp_path / "meta.csv").write_text("path,label\na.mp4,park\n")
+    told = run(capfd, "evaluate", path, "--truth", tmp_path / "meta.csv").refused()
+    assert told == f"{tmp_path / 'meta.csv'}: no label for 'b.mp4' (1 of 2 names)"
 
 
 @pytest.mark.parametrize("total", [0.99, 1.01])
-def test_the_tolerated_sums_are_rescaled(tmp_path, total):
-    found = read_table(written(tmp_path, f"filename\tpark\ttram\nx\t{total - 0.3:.2f}\t0.3\n"))
-    assert found.probabilities.sum() == pytest.approx(1, abs=1e-15)
+def test_sums_that_rounding_does_not_explain_are_rescaled(tmp_path, total):
+    found = read_table(written(tmp_path, f"filename\tpark\ttram\nx\t{total - 0.3:.2f}\t0.300\ny\t0.125\t0.875\n"))
+    assert found.resolution == pytest.approx(0.001)
+    assert found.probabilities[0].sum() == pytest.approx(1, abs=1e-15)
     assert found.probabilities[0, 1] == pytest.approx(0.3 / total)
+
+
+@pytest.mark.parametrize(("printed", "step"), [((0.12,) * 8, 0.01), ((0.333, 0.333, 0.333, 0), 0.001)])
+def test_sums_that_rounding_explains_stay_as_printed(tmp_path, printed, step):
+    """An eighth printed with two decimals sums to 0.96; dividing by it would make 0.125 of 0.12."""
+    head = "\t".join(["filename", *(f"s{number}" for number in range(len(printed)))])
+    found = read_table(written(tmp_path, head + "\nx\t" + "\t".join(map(str, printed)) + "\n"))
+    np.testing.assert_array_equal(found.probabilities, [printed])
+    assert found.resolution == step
+    np.testing.assert_array_equal(found.by_recording().probabilities, [printed])
+
+
+def test_the_widest_rounding_is_judged_as_printed(tmp_path, capfd):
+    scenes = [f"s{number}" for number in range(10)]
+    cells = ["0.09"] * 5 + ["0.10"] * 5  # of 0.095 and 0.105
+    path = written(tmp_path, "\t".join(["aid", "true_label", *scenes]) + "\n" + "\t".join(["x", "s0", *cells]) + "\n")
+    told = run(capfd, "evaluate", path)
+    assert (told.code, told.told) == (0, [])
+    assert "log loss           2.4079" in told.out  # -ln 0.09
 
 
 def test_blank_lines_keep_line_numbers(tmp_path):
     with pytest.raises(DataError, match="line 5, column tram"):
         read_table(written(tmp_path, GOOD + "\n" + ROW + "\n" + ROW.replace("0.5", "x").replace("a.", "b.")))
+
+
+@pytest.mark.parametrize(
+    ("cells", "step"),
+    [
+        ("1 0 0", 0),  # an answer
+        ("0.2 0.5 0.3", 0),  # ten votes, or an example
+        ("0.25 0.75 0", 1e-2),
+        ("0.250 0.749 0.001", 1e-3),
+        ("0.25 0.74999 1e-05", 1e-5),
+        ("0.12345678 0.87654322 0", 1e-8),
+        ("0.123456789 0.876543211 0", 0),
+        ("0.333333333333333 0.333333333333333 0.333333333333334", 0),
+        ("0.25 0.75 1e-12", 0),
+    ],
+)
+def test_rounding_is_seen_and_zeros_follow_it(tmp_path, cells, step):
+    found = read_table(written(tmp_path, "aid\tpark\ttram\tbus\nx\t" + cells.replace(" ", "\t") + "\n"))
+    assert found.resolution == pytest.approx(step, rel=1e-9)
+    raised = np.maximum(found.probabilities, step / 2 if step else 1e-15)
+    np.testing.assert_allclose(found.floored, raised / raised.sum(), rtol=1e-12)
+    assert found.floored.sum() == pytest.approx(1, abs=1e-15)
+
+
+def test_cities_are_those_of_tau_names():
+    names = ("audio/park-lisbon-1175-44106.wav", "tram-st_petersburg-3-7_2", "holiday.mp4")
+    assert table(filenames=names).cities == ("lisbon", "st_petersburg", "")
 
 
 @settings(deadline=None, max_examples=60)  # a busy machine is no failure

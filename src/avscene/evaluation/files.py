@@ -1,92 +1,52 @@
-"""Text files, whole or not at all: delimited tables in with their line numbers, finished documents out."""
+"""Text files, whole or not at all: bounded text in, finished documents out."""
 
-import csv
-import io
+import codecs
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from avscene.errors import DataError
 
+# Bytes: a million segments of ten scenes in full precision, thirty times TAU's test part. To read a table takes about
+# five times its size in memory.
+LIMIT = 256 * 2**20
 BINARY_MARKS = ("\0", "\x1a", "\x1b")  # control characters that no table of text holds
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The cells of one row and the line of the file, from 1, on which it ends."""
+def read_text(path: Path) -> str:
+    """The text of a file of at most `LIMIT` bytes: UTF-8 with or without a byte order mark, or UTF-16 with one.
 
-    line: int
-    cells: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Delimited:
-    """A delimited file: its name for messages, its columns in file order, and its rows (at least one)."""
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-    def fail(self, row: Row, column: str, problem: str) -> DataError:
-        """The error that says where `problem` is, for the caller to raise."""
-        return DataError(f"{self.path}, line {row.line}, column {column}: {problem}")
-
-
-def read_delimited(path: str | Path) -> Delimited:
-    r"""Read a file with a header, separated by tabs if the header has one and by commas otherwise.
-
-    UTF-8 with or without a byte order mark; lines end in \n or \r\n; blank lines are skipped.
+    Other encodings look alike, so that reading one as another would change names in silence: they are refused.
 
     Raises:
-        DataError: the file is missing, unreadable, empty, not text, or has no rows; a column name is empty or
-            given twice; a row has another number of cells than the header.
+        DataError: the file is missing, unreadable, too large (told before it is read) or not text.
     """
-    path = Path(path)
-    text = _read_text(path)
-    header = text.lstrip("\r\n").partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in header else ",", strict=True)
+    content = _read_bytes(path)
+    encoding, name = ("utf-16", "UTF-16") if content.startswith(UTF_16_MARKS) else ("utf-8-sig", "UTF-8")
     try:
-        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
-    if not lines:
-        raise DataError(f"{path}, line 1: the file is empty; a table has a header and rows")
-    columns = _columns(path, *lines[0])
-    if len(lines) == 1:
-        raise DataError(f"{path}, line {lines[0][0]}: a header and no rows after it")
-    for number, cells in lines[1:]:
-        if len(cells) != len(columns):
-            raise DataError(f"{path}, line {number}: {len(cells)} columns where the header has {len(columns)}")
-    rows = tuple(Row(number, dict(zip(columns, cells, strict=True))) for number, cells in lines[1:])
-    return Delimited(path, columns, rows)
-
-
-def _columns(path: Path, line: int, header: list[str]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in header)
-    for position, name in enumerate(names):
-        if not name:
-            raise DataError(f"{path}, line {line}: column {position + 1} has no name")
-        if name in names[:position]:
-            raise DataError(f"{path}, line {line}: column {name!r} is given twice")
-    return names
-
-
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 text (byte 0x{content[error.start]:02x})") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise DataError(f"{path}, line {line}: not {name} text (byte 0x{byte:02x}); save it as UTF-8") from error
     for mark in BINARY_MARKS:
         if mark in text:
             line = text.count("\n", 0, text.index(mark)) + 1
             raise DataError(f"{path}, line {line}: not text (character {mark!r})")
     return text
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > LIMIT else file.read(LIMIT + 1)  # a pipe does not tell its size
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    if max(size, len(content)) > LIMIT:
+        raise DataError(f"{path}: larger than {LIMIT >> 20} MiB, the most that is read; split it into several tables")
+    return content
 
 
 def write_text(path: str | Path, text: str) -> None:

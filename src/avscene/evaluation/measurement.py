@@ -1,9 +1,8 @@
 """One system's table to all that is said of it: segments, recordings, scenes, cities, unseen pairs, with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ from avscene.evaluation.resampling import (
     mean_intervals,
 )
 from avscene.evaluation.score_table import ScoreTable
-from avscene.evaluation.table import TAU_NAME
 from avscene.evaluation.validation import IntArray
 
 Pair = tuple[str, str]  # scene, city
@@ -82,8 +80,7 @@ def measure(
     Raises:
         DataError: the table has no truth.
     """
-    found = tau_cities(table.filenames) if cities is None else cities
-    places = np.array([found.get(name, "") for name in table.filenames])
+    places = np.array(table.cities if cities is None else [cities.get(name, "") for name in table.filenames])
     truth = table.truth_index
     return Measurement(
         segments=evaluate(table),
@@ -101,18 +98,6 @@ def _recordings(table: ScoreTable) -> Evaluation | None:
         return evaluate(table.by_recording())
     except DataError:
         return None
-
-
-def tau_cities(filenames: Sequence[str]) -> dict[str, str]:
-    """The city of every file that is named like TAU's, from the second part of its name."""
-    places = {name: tau_place(name) for name in set(filenames)}
-    return {name: place[1] for name, place in places.items() if place is not None}
-
-
-def tau_place(name: str) -> Pair | None:
-    """Scene and city of a file that is named like TAU's `audio/airport-lisbon-1175-44106.wav`."""
-    match = TAU_NAME.fullmatch(PurePosixPath(name.replace("\\", "/")).stem)
-    return (match["scene"], match["city"]) if match else None
 
 
 def _unseen(truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], seen: AbstractSet[Pair]) -> UnseenPairs:

@@ -2,7 +2,8 @@
 
 Conventions, the same in every function:
 
-- `truth` (n,) integer columns of the true scenes; `probabilities` (n, n_scenes), rows summing to 1; n >= 1.
+- `truth` (n,) integer columns of the true scenes; `probabilities` (n, n_scenes), rows summing to 1 as far
+  as the rounding of a text lets them; n >= 1.
 - The answer to a row is its largest probability; of equal ones the first in the order of the scenes.
 - Logarithms are natural. Probabilities are clipped to [EPSILON, 1 - EPSILON] and rows not renormalised
   afterwards, as in scikit-learn's `log_loss`: a true scene that was given 0 costs 34.5.

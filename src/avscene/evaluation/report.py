@@ -114,7 +114,9 @@ def _result(row: ReportRow, rows: Sequence[ReportRow], anchors: Mapping[str, str
     rivals = [other for other in rows if other.measured_on == row.measured_on]
     words = "".join(f'<td class="words">{html.escape(getattr(row, key))}</td>' for key in told)
     cells = "".join(_figure_cell(row, rivals, key, less) for key, _, less in FIGURES)
-    return f'<tr><th scope="row" class="system">{name}{note}</th>{cells}<td>{row.measured.segments.n:,}</td>{words}</tr>'
+    return (
+        f'<tr><th scope="row" class="system">{name}{note}</th>{cells}<td>{row.measured.segments.n:,}</td>{words}</tr>'
+    )
 
 
 def _figure_cell(row: ReportRow, rivals: Sequence[ReportRow], key: str, less: bool) -> str:

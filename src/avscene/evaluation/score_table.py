@@ -7,17 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from avscene.errors import DataError
+from avscene.evaluation.names import tau_place
+from avscene.evaluation.rounding import floored, rescaled, sum_error
 from avscene.labels import LabelSet
 from avscene.records import SUM_TOLERANCE, FloatArray
-
-ROUNDING = 1e-12  # a sum this near to 1 is 1; dividing by it would only disturb last digits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable:
     """Scene probabilities (n, n_scenes) in the order of `labels`, one row per segment or recording.
 
-    Held as float64, read-only; rows that sum to 1 within `SUM_TOLERANCE` are rescaled to do so to `ROUNDING`.
+    Held as float64, read-only. `resolution` is the step that they were rounded to as text, 0 for full precision. Rows
+    whose sums it explains are as printed, so that figures are those of the text; others are divided by their sums.
     `starts` (n,) are in seconds; `truth` holds the true scene names; `source` names the table in messages.
 
     Raises:
@@ -32,6 +33,7 @@ class ScoreTable:
     groups: tuple[str, ...] | None = None
     truth: tuple[str, ...] | None = None
     source: str = "the table"
+    resolution: float = 0.0
 
     def __post_init__(self) -> None:
         values = np.asarray(self.probabilities, dtype=np.float64)
@@ -49,14 +51,14 @@ class ScoreTable:
         ):
             if not np.isfinite(numbers).all() or (numbers < 0).any():
                 raise ValueError(f"{name} must be finite and not negative")
-        sums = values.sum(axis=1, keepdims=True)
-        if not np.allclose(sums, 1, rtol=0, atol=SUM_TOLERANCE):
+        tolerance = max(SUM_TOLERANCE, sum_error(len(self.labels), self.resolution))
+        if not np.allclose(values.sum(axis=1), 1, rtol=0, atol=tolerance):
             raise ValueError("each row of probabilities must sum to 1")
         if foreign := sorted(set(self.truth or ()) - set(self.labels)):
             raise ValueError(f"true scene {foreign[0]!r} is not one of {', '.join(self.labels)}")
-        values = np.where(np.abs(sums - 1) > ROUNDING, values / sums, values)
-        values.setflags(write=False)
-        object.__setattr__(self, "probabilities", values)
+        held = rescaled(values, self.resolution)
+        held.setflags(write=False)
+        object.__setattr__(self, "probabilities", held)
 
     def __len__(self) -> int:
         return len(self.filenames)
@@ -72,6 +74,17 @@ class ScoreTable:
             raise DataError(f"{self.source} has no true_label column; give --truth meta.csv")
         column = {name: index for index, name in enumerate(self.labels)}
         return np.array([column[name] for name in self.truth], dtype=np.intp)
+
+    @property
+    def floored(self) -> FloatArray:
+        """(n, n_scenes) for rules that multiply: zeros raised to half of `resolution`, rows summing to 1."""
+        return floored(self.probabilities, self.resolution)
+
+    @property
+    def cities(self) -> tuple[str, ...]:
+        """(n,) city of every row, by a file name like TAU's; empty where it is not like those."""
+        places = {name: tau_place(name) for name in dict.fromkeys(self.filenames)}
+        return tuple(place.city if (place := places[name]) else "" for name in self.filenames)
 
     def by_recording(self) -> "ScoreTable":
         """One row per file name, in order of first appearance: the mean of its rows, without starts.

@@ -9,16 +9,18 @@ recording, segment k is `airport-lisbon-1175-44106_k.wav`: by k seconds if segme
 
 import csv
 import io
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from avscene.errors import DataError
-from avscene.evaluation.files import Delimited, Row, read_delimited, write_text
+from avscene.evaluation.delimited import Delimited, read_delimited
+from avscene.evaluation.files import write_text
+from avscene.evaluation.names import stem
+from avscene.evaluation.rounding import rescaled
 from avscene.evaluation.score_table import ScoreTable
 from avscene.labels import TAU_SCENES
 from avscene.records import FloatArray
@@ -49,21 +51,25 @@ def to_submission(table: ScoreTable) -> ScoreTable:
     if set(table.labels) != set(TAU_SCENES):
         odd = sorted(set(table.labels) ^ set(TAU_SCENES))
         raise DataError(f"{table.source}: its scenes are not the challenge's ten; they differ in {', '.join(odd)}")
-    columns = [table.labels.index(scene) for scene in TAU_SCENES]
-    names = tuple(f"{PurePosixPath(name.replace(chr(92), '/')).stem}.wav" for name in table.filenames)
+    probabilities = table.probabilities[:, [table.labels.index(scene) for scene in TAU_SCENES]]
+    names = tuple(f"{stem(name)}.wav" for name in table.filenames)
     named = replace(
         table,
         labels=TAU_SCENES,
         filenames=names,
-        probabilities=table.probabilities[:, columns],
+        probabilities=rescaled(probabilities, 0.0),
         truth=None,
         groups=None,
+        resolution=0.0,
     )
     made = named.by_recording() if is_evaluation(named) else _by_segment(named, table.filenames)
-    for row, name in enumerate(made.filenames):
-        _check_evaluation_name(name, f"{table.source}, row {row + 1}", required=is_evaluation(made))
+    if not is_evaluation(made):
+        return made
+    for row, name in enumerate(made.filenames, start=1):
+        if problem := _foreign(name):
+            raise DataError(f"{table.source}, row {row}: {problem}")
     _check_complete(made)
-    return _in_order(made) if is_evaluation(made) else made
+    return _in_order(made)
 
 
 def _by_segment(table: ScoreTable, sources: Sequence[str]) -> ScoreTable:
@@ -103,13 +109,12 @@ def _in_order(table: ScoreTable) -> ScoreTable:
     return replace(table, filenames=names, probabilities=table.probabilities[order])
 
 
-def _check_evaluation_name(name: str, where: str, *, required: bool) -> None:
-    """An evaluation file's name is a number below 72,000 without zeros before it; in a submission of them all are."""
+def _foreign(name: str) -> str | None:
+    """Why `name` is not that of an evaluation file, a number below 72,000 without zeros before it; None if it is."""
     number = name.removesuffix(".wav")
-    if required and not (
-        EVALUATION_NAME.fullmatch(name) and str(int(number)) == number and int(number) < EVALUATION_FILES
-    ):
-        raise DataError(f"{where}: {name!r} is not a file of the evaluation set, 0.wav .. {EVALUATION_FILES - 1}.wav")
+    if EVALUATION_NAME.fullmatch(name) and str(int(number)) == number and int(number) < EVALUATION_FILES:
+        return None
+    return f"{name!r} is not a file of the evaluation set, 0.wav .. {EVALUATION_FILES - 1}.wav"
 
 
 def _check_complete(table: ScoreTable) -> None:
@@ -146,19 +151,20 @@ def read_submission(path: str | Path) -> ScoreTable:
     """
     file = read_delimited(path)
     _check_header(file)
+    names = file.cells("filename")
+    official = any(map(EVALUATION_NAME.fullmatch, names))
     seen: dict[str, int] = {}
-    official = any(EVALUATION_NAME.fullmatch(row.cells["filename"]) for row in file.rows)
-    for row in file.rows:
-        name = row.cells["filename"]
+    for row, name in enumerate(names):
         if not name.endswith(".wav") or name == ".wav" or "/" in name:
             raise file.fail(row, "filename", f"{name!r} is not the name of a wav file, without folders")
-        if seen.setdefault(name, row.line) != row.line:
-            raise file.fail(row, "filename", f"{name!r} is already on line {seen[name]}")
-        _check_evaluation_name(name, f"{file.path}, line {row.line}, column filename", required=official)
-    probabilities = np.array([_probabilities(file, row) for row in file.rows])
+        if (first := seen.setdefault(name, row)) != row:
+            raise file.fail(row, "filename", f"{name!r} is already on line {file.line(first)}")
+        if official and (problem := _foreign(name)):
+            raise file.fail(row, "filename", problem)
+    probabilities = _probabilities(file)
     table = ScoreTable(
         labels=TAU_SCENES,
-        filenames=tuple(seen),
+        filenames=names,
         probabilities=probabilities / probabilities.sum(axis=1, keepdims=True),
         source=str(path),
     )
@@ -172,32 +178,31 @@ def _check_header(file: Delimited) -> None:
             raise DataError(f"{file.path}, line 1: column {position} is {found!r}, not {wanted!r}")
     if len(file.columns) != len(HEADER):
         raise DataError(f"{file.path}, line 1: {len(file.columns)} columns, not {len(HEADER)}")
-    with file.path.open(encoding="utf-8-sig") as text:
-        first = next(line for line in text if line.strip())
+    try:
+        with file.path.open(encoding="utf-8-sig") as text:
+            first = next(line for line in text if line.strip())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.path}, line 1: not UTF-8 text, which the challenge reads") from error
     if first.rstrip("\n") != "\t".join(HEADER):
         raise DataError(f"{file.path}, line 1: is not {len(HEADER)} bare names separated by single tabs")
 
 
-def _probabilities(file: Delimited, row: Row) -> list[float]:
-    values = [_probability(file, row, scene) for scene in TAU_SCENES]
-    if abs(math.fsum(values) - 1) > SUM_TOLERANCE + 1e-9:
+def _probabilities(file: Delimited) -> FloatArray:
+    """(n, 10) numbers of the file, with the answer where they are largest."""
+    values = np.stack([file.numbers(scene) for scene in TAU_SCENES], axis=1)
+    for column, scene in enumerate(TAU_SCENES):
+        if (above := values[:, column] > 1).any():
+            row = int(above.argmax())
+            raise file.fail(row, scene, f"{file.cells(scene)[row]!r} is not between 0 and 1")
+    sums = values.sum(axis=1)
+    if (far := np.abs(sums - 1) > SUM_TOLERANCE + 1e-9).any():
+        row = int(far.argmax())
         span = f"{TAU_SCENES.names[0]} .. {TAU_SCENES.names[-1]}"
-        raise file.fail(row, span, f"the probabilities sum to {math.fsum(values):.4g}, not 1")
-    label = row.cells["scene_label"]
-    if label not in TAU_SCENES:
-        raise file.fail(row, "scene_label", f"{label!r} is not one of {', '.join(TAU_SCENES)}")
-    if values[TAU_SCENES.index(label)] < max(values):
-        likelier = TAU_SCENES.names[values.index(max(values))]
-        raise file.fail(row, "scene_label", f"is {label!r}, but {likelier!r} is likelier")
+        raise file.fail(row, span, f"the probabilities sum to {sums[row]:.4g}, not 1")
+    for row, label in enumerate(file.cells("scene_label")):
+        if label not in TAU_SCENES:
+            raise file.fail(row, "scene_label", f"{label!r} is not one of {', '.join(TAU_SCENES)}")
+        if values[row, TAU_SCENES.index(label)] < values[row].max():
+            likelier = TAU_SCENES.names[values[row].argmax()]
+            raise file.fail(row, "scene_label", f"is {label!r}, but {likelier!r} is likelier")
     return values
-
-
-def _probability(file: Delimited, row: Row, scene: str) -> float:
-    text = row.cells[scene]
-    try:
-        value = float(text if "_" not in text else "")
-    except ValueError:
-        raise file.fail(row, scene, f"{text!r} is not a number") from None
-    if not 0 <= value <= 1:
-        raise file.fail(row, scene, f"{text!r} is not between 0 and 1")
-    return value

@@ -12,12 +12,15 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from avscene.errors import DataError, UsageError
-from avscene.evaluation.files import Delimited, Row, read_delimited, write_text
+from avscene.evaluation.delimited import Delimited, read_delimited
+from avscene.evaluation.files import write_text
+from avscene.evaluation.names import Place, spellings, tau_place
+from avscene.evaluation.rounding import EXACT, rescaled, rounding_step, sum_error
 from avscene.evaluation.score_table import ScoreTable
 from avscene.labels import LabelSet
 from avscene.records import FloatArray
@@ -26,16 +29,16 @@ __all__ = ["ScoreTable", "read_table", "with_truth", "write_table"]
 
 ID_COLUMNS = ("filename", "aid")
 META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "scene_pred")
-READ_TOLERANCE = 0.01  # ten numbers of three decimals sum to 0.995 .. 1.005; beyond this it is no rounding
+READ_TOLERANCE = 0.01  # of a sum; beyond this, and beyond what the decimals explain, they are no probabilities
 SIGNIFICANT = 15  # digits that a float64 keeps through text and back
 CONTROL = re.compile(r"[\x00-\x1f]")
-TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
 
 
 def read_table(path: str | Path) -> ScoreTable:
-    """Read a prediction table, ours or another's: tabs or commas, columns as the module docstring says.
+    """Read a prediction table, ours or another's: tabs, commas or semicolons, columns as the module docstring says.
 
-    Rows that sum to 0.99 .. 1.01 are rescaled to 1. Zeros stay zeros: rules that multiply must floor them.
+    The step that probabilities are rounded to is seen in them. Rows whose sum it explains stay as printed; others that
+    sum to 0.99 .. 1.01 are divided by their sum. Zeros stay zeros: `ScoreTable.floored` is for rules that multiply.
 
     Raises:
         DataError: any defect, naming the file and, where there is one, the line and the column.
@@ -43,22 +46,25 @@ def read_table(path: str | Path) -> ScoreTable:
     file = read_delimited(path)
     id_column = _id_column(file)
     labels = _labels(file)
-    filenames = tuple(_text(file, row, id_column) for row in file.rows)
-    starts = _starts(file)
+    filenames = file.texts(id_column)
+    starts = file.numbers("start") if "start" in file.columns else None
     _refuse_duplicates(file, id_column, filenames, starts)
-    probabilities = np.array([_probabilities(file, row, labels) for row in file.rows])
-    groups, truth = _column(file, "group"), _truth(file, labels)
-    if names := _tau_names(filenames, labels):
-        groups = groups or tuple(name["location"] for name in names)
-        truth = truth or tuple(name["scene"] for name in names)
+    printed = np.stack([file.numbers(scene) for scene in labels], axis=1)
+    step = rounding_step(printed)
+    _refuse_sums(file, labels, printed, step)
+    groups, truth = file.texts("group") if "group" in file.columns else None, _truth(file, labels)
+    if (groups is None or truth is None) and (places := _places(filenames, labels)):
+        groups = groups or tuple(place.location for place in places)
+        truth = truth or tuple(place.scene for place in places)
     return ScoreTable(
         labels=labels,
         filenames=filenames,
-        probabilities=probabilities / probabilities.sum(axis=1, keepdims=True),
+        probabilities=rescaled(printed, step),
         starts=starts,
         groups=groups,
         truth=truth,
         source=str(path),
+        resolution=step,
     )
 
 
@@ -76,50 +82,25 @@ def _labels(file: Delimited) -> LabelSet:
         raise DataError(f"{file.path}, line 1: missing probability columns: {error}") from error
 
 
-def _text(file: Delimited, row: Row, column: str) -> str:
-    if not row.cells[column].strip():
-        raise file.fail(row, column, "is empty")
-    return row.cells[column]
-
-
-def _column(file: Delimited, name: str) -> tuple[str, ...] | None:
-    return tuple(_text(file, row, name) for row in file.rows) if name in file.columns else None
-
-
-def _number(file: Delimited, row: Row, column: str) -> float:
-    text = row.cells[column]
-    try:
-        # float() also reads 1_000, which in a table is a slip of the hand
-        value = float(text if "_" not in text else "")
-    except ValueError:
-        raise file.fail(row, column, f"{text!r} is not a number") from None
-    if not np.isfinite(value):
-        raise file.fail(row, column, f"{text!r} is not finite")
-    if value < 0:
-        raise file.fail(row, column, f"{value:g} is negative")
-    return value
-
-
-def _starts(file: Delimited) -> FloatArray | None:
-    return np.array([_number(file, row, "start") for row in file.rows]) if "start" in file.columns else None
-
-
-def _probabilities(file: Delimited, row: Row, labels: LabelSet) -> list[float]:
-    values = [_number(file, row, name) for name in labels]
-    if abs(sum(values) - 1) > READ_TOLERANCE + 1e-9:  # 0.99 itself is fine, however its float sum comes out
+def _refuse_sums(file: Delimited, labels: LabelSet, values: FloatArray, step: float) -> None:
+    sums = values.sum(axis=1)
+    # 0.99 itself is fine, however its float sum comes out
+    far = np.abs(sums - 1) > max(READ_TOLERANCE + EXACT, sum_error(len(labels), step))
+    if far.any():
+        row = int(far.argmax())
         span = f"{labels.names[0]} .. {labels.names[-1]}"
-        raise file.fail(row, span, f"the probabilities sum to {sum(values):.4g}, not 1")
-    return values
+        raise file.fail(row, span, f"the probabilities sum to {sums[row]:.4g}, not 1")
 
 
 def _refuse_duplicates(file: Delimited, id_column: str, filenames: Sequence[str], starts: FloatArray | None) -> None:
-    seen: dict[tuple[str, float | None], int] = {}
-    for index, (row, name) in enumerate(zip(file.rows, filenames, strict=True)):
-        start = None if starts is None else float(starts[index])
-        first = seen.setdefault((name, start), row.line)
-        if first != row.line:
-            at = "" if start is None else f" at {start:g} s"
-            raise file.fail(row, id_column, f"{name!r}{at} is already on line {first}")
+    keys = list(filenames) if starts is None else list(zip(filenames, starts.tolist(), strict=True))
+    if len(set(keys)) == len(keys):
+        return
+    seen: dict[object, int] = {}
+    for row, key in enumerate(keys):
+        if (first := seen.setdefault(key, row)) != row:
+            at = "" if starts is None else f" at {starts[row]:g} s"
+            raise file.fail(row, id_column, f"{filenames[row]!r}{at} is already on line {file.line(first)}")
 
 
 def _truth(file: Delimited, labels: LabelSet) -> tuple[str, ...] | None:
@@ -127,26 +108,22 @@ def _truth(file: Delimited, labels: LabelSet) -> tuple[str, ...] | None:
     column = "true_label" if "true_label" in file.columns else "scene_label" if foreign else None
     if column is None:
         return None
-    truth = tuple(_text(file, row, column).strip() for row in file.rows)
-    for row, scene in zip(file.rows, truth, strict=True):
-        if scene not in labels:
-            raise file.fail(row, column, f"{scene!r} is not a probability column")
+    truth = tuple(map(str.strip, file.texts(column)))
+    if other := set(truth) - set(labels):
+        row = next(row for row, scene in enumerate(truth) if scene in other)
+        raise file.fail(row, column, f"{truth[row]!r} is not a probability column")
     return truth
 
 
-def _tau_names(filenames: Sequence[str], labels: LabelSet) -> list[re.Match[str]] | None:
-    """Scene and location of every name, or None as soon as one is not a TAU name of these scenes."""
-    found = []
-    for name in filenames:
-        match = TAU_NAME.fullmatch(_stem(name))
-        if match is None or match["scene"] not in labels:
+def _places(filenames: Sequence[str], labels: LabelSet) -> list[Place] | None:
+    """The place of every row, or None as soon as one name is not a TAU name of these scenes."""
+    known: dict[str, Place] = {}
+    for name in dict.fromkeys(filenames):
+        place = tau_place(name)
+        if place is None or place.scene not in labels:
             return None
-        found.append(match)
-    return found
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).stem
+        known[name] = place
+    return [known[name] for name in filenames]
 
 
 def write_table(path: str | Path, table: ScoreTable) -> None:
@@ -197,11 +174,12 @@ def with_truth(table: ScoreTable, path: str | Path) -> ScoreTable:
     label = next((name for name in ("label", "scene_label") if name in file.columns), None)
     if not names or label is None:
         raise DataError(f"{path}, line 1: no columns path,label (nor filename_audio, filename_video, scene_label)")
-    known: dict[str, dict[str, Row]] = {}  # key of a name -> the labels that claim it, each with its first row
-    for row in file.rows:
-        for key in {key for name in names for key in _keys(row.cells[name])}:
-            known.setdefault(key, {}).setdefault(_text(file, row, label).strip(), row)
-    claims = {name: _claim(known, name) for name in table.filenames}
+    labels = file.texts(label)
+    known: dict[str, dict[str, int]] = {}  # spelling of a name -> the labels that claim it, each with its first row
+    for row, written in enumerate(zip(*(file.cells(name) for name in names), strict=True)):
+        for key in {key for name in written for key in spellings(name)}:
+            known.setdefault(key, {}).setdefault(labels[row].strip(), row)
+    claims = {name: _claim(known, name) for name in dict.fromkeys(table.filenames)}
     if unknown := [name for name, claim in claims.items() if not claim]:
         raise DataError(f"{path}: no label for {unknown[0]!r} ({len(unknown)} of {len(claims)} names)")
     for scene, row in (item for claim in claims.values() for item in claim.items()):
@@ -210,12 +188,6 @@ def with_truth(table: ScoreTable, path: str | Path) -> ScoreTable:
     return replace(table, truth=tuple(next(iter(claims[name])) for name in table.filenames))
 
 
-def _keys(name: str) -> tuple[str, str, str]:
-    """`name` as written, without folders, and without its ending: most telling first."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return str(path), path.name, path.stem
-
-
-def _claim(known: dict[str, dict[str, Row]], name: str) -> dict[str, Row]:
-    """The one label of `name` with its row, from the most telling key that gives just one; else nothing."""
-    return next((claim for key in _keys(name) if len(claim := known.get(key, {})) == 1), {})
+def _claim(known: dict[str, dict[str, int]], name: str) -> dict[str, int]:
+    """The one label of `name` with its row, from the most telling spelling that gives just one; else nothing."""
+    return next((claim for key in spellings(name) if len(claim := known.get(key, {})) == 1), {})

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from avscene.errors import DataError
-from avscene.evaluation.files import read_delimited
-from avscene.evaluation.measurement import Pair, tau_place
+from avscene.evaluation.delimited import read_delimited
+from avscene.evaluation.measurement import Pair
+from avscene.evaluation.names import tau_place
 
 NAMES = ("path", "filename", "aid", "filename_audio", "filename_video")
 
@@ -21,9 +22,11 @@ def training_pairs(path: str | Path) -> frozenset[Pair]:
     columns = [column for column in NAMES if column in file.columns]
     if not columns:
         raise DataError(f"{path}, line 1: none of the columns {', '.join(NAMES)}")
-    rows = [row.cells for row in file.rows if row.cells.get("split") != "test"]
-    places = (tau_place(cells[column]) for cells in rows for column in columns)
-    pairs = frozenset(place for place in places if place is not None)
+    parts = file.cells("split") if "split" in file.columns else ("",) * len(file.cells(columns[0]))
+    learnt = [
+        name for column in columns for name, part in zip(file.cells(column), parts, strict=True) if part != "test"
+    ]
+    pairs = frozenset((place.scene, place.city) for place in map(tau_place, learnt) if place is not None)
     if not pairs:
         raise DataError(f"{path}, column {columns[0]}: no name tells scene and city, as airport-lisbon-1175-44106 does")
     return pairs

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.records import SUM_TOLERANCE, FloatArray
+from avscene.evaluation.rounding import WIDEST
+from avscene.records import FloatArray
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -13,7 +14,9 @@ TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in
 
 
 def validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
-    """`truth` (n,) and `probabilities` (n, n_scenes) as arrays, n >= 1, the latter as float64 with rows summing to 1.
+    """`truth` (n,) and `probabilities` (n, n_scenes) as arrays, n >= 1, the latter as float64.
+
+    Rows of probabilities sum to 1 as far as the rounding of a text lets them.
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -32,6 +35,6 @@ def validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, Floa
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise ValueError("probabilities must be finite and not negative")
     probabilities = probabilities.astype(np.float64, copy=False)
-    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=SUM_TOLERANCE):
+    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=WIDEST):
         raise ValueError("each row of probabilities must sum to 1")
     return truth, probabilities

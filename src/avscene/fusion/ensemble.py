@@ -6,6 +6,7 @@ the row stays NaN. `truth` is (n,) scene indices. Weights are fitted on rows tha
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -77,27 +78,40 @@ def fit_classwise(scores: FloatArray, truth: IntArray, confidence: Confidence = 
     return weights
 
 
-def fit_log_pool(scores: FloatArray, truth: IntArray) -> FloatArray:
+def fit_log_pool(scores: FloatArray, truth: IntArray, weights: FloatArray | None = None) -> FloatArray:
     """Exponents (n_models,) >= 0 of least log loss over the rows that every model scored; a convex problem.
 
-    Equal ones that sum to 1 where there is no such row.
+    `weights` (n,) say how much each row counts. Equal exponents that sum to 1 where there is no such row.
     """
-    start = np.full(len(scores), 1 / len(scores))
+    n_models, _, n_scenes = scores.shape
+    start = np.full(n_models, 1 / n_models)
     complete = ~np.isnan(scores).any(axis=(0, 2))
     if not complete.any():
         return start
-    logs = np.log(np.maximum(scores[:, complete], FLOOR))
     known = truth[complete]
+    share = shares(None if weights is None else weights[complete], len(known))
+    logs = np.log(np.maximum(scores[:, complete], FLOOR)).reshape(n_models, -1)
     rows = np.arange(len(known))
 
     def loss(exponents: FloatArray) -> tuple[float, FloatArray]:
-        pooled = softmax(np.tensordot(exponents, logs, axes=1))
-        expected = (pooled * logs).sum(axis=2).mean(axis=1)
-        gradient = expected - logs[:, rows, known].mean(axis=1)
-        return float(-np.log(np.maximum(pooled[rows, known], 1e-300)).mean()), gradient
+        pooled = softmax((exponents @ logs).reshape(-1, n_scenes))
+        value = -share @ np.log(np.maximum(pooled[rows, known], 1e-300))
+        pooled[rows, known] -= 1
+        return float(value), logs @ (share[:, None] * pooled).ravel()
 
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores))
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * n_models)
     return np.asarray(found.x)
+
+
+def group_weights(groups: Sequence[str]) -> FloatArray:
+    """(n,) how much each row counts where every group counts alike: one over the rows of its group."""
+    _, group, count = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    return np.asarray(1 / count[group])
+
+
+def shares(weights: FloatArray | None, n_rows: int) -> FloatArray:
+    """(n_rows,) the weights of a mean; without `weights` that of all rows alike."""
+    return np.full(n_rows, 1 / n_rows) if weights is None else np.asarray(weights / weights.sum())
 
 
 def normalised(values: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import optimize
 
-from avscene.fusion.ensemble import FLOOR, IntArray, normalised, softmax
+from avscene.fusion.ensemble import FLOOR, IntArray, normalised, shares, softmax
 from avscene.records import FloatArray
 
 RIDGE = 0.01  # pull of `vector` towards the identity, per unit of squared distance, against a mean log loss
@@ -21,13 +21,15 @@ def power(probabilities: FloatArray, exponent: float) -> FloatArray:
     return _floored(softmax(exponent * np.log(np.maximum(probabilities, FLOOR))))
 
 
-def fit_power(probabilities: FloatArray, truth: IntArray) -> float:
-    """The exponent in [0.05, 20] of least log loss; a convex problem in one unknown."""
-    scored = ~np.isnan(probabilities[:, 0])
-    logs, known = np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored]
+def fit_power(probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None) -> float:
+    """The exponent in [0.05, 20] of least log loss; a convex problem in one unknown.
+
+    `weights` (n,) say how much each row counts.
+    """
+    logs, known, share = _scored(probabilities, truth, weights)
 
     def loss(exponent: float) -> float:
-        return _log_loss(softmax(exponent * logs), known)
+        return _log_loss(softmax(exponent * logs), known, share)
 
     return float(optimize.minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x)
 
@@ -37,25 +39,26 @@ def vector(probabilities: FloatArray, scale: FloatArray, bias: FloatArray) -> Fl
     return _floored(softmax(np.log(np.maximum(probabilities, FLOOR)) * scale + bias))
 
 
-def fit_vector(probabilities: FloatArray, truth: IntArray) -> tuple[FloatArray, FloatArray]:
+def fit_vector(
+    probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Scale and bias (n_scenes,) of least log loss plus a ridge towards one shared exponent and no bias.
 
-    Per-class biases overfit where locations are few (hence the ridge).
+    Per-class biases overfit where locations are few (hence the ridge). `weights` (n,) say how much each row counts.
     """
-    scored = ~np.isnan(probabilities[:, 0])
-    logs, known = np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored]
+    logs, known, share = _scored(probabilities, truth, weights)
     n_scenes = logs.shape[1]
-    shared = fit_power(probabilities, truth)
+    shared = fit_power(probabilities, truth, weights)
     hot = np.eye(n_scenes)[known]
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         scale, bias = parameters[:n_scenes], parameters[n_scenes:]
         pooled = softmax(logs * scale + bias)
-        error = (pooled - hot) / len(known)
+        error = (pooled - hot) * share[:, None]
         ridge = RIDGE * (((scale - shared) ** 2).sum() + (bias**2).sum())
         gradient = np.concatenate([(error * logs).sum(0), error.sum(0)])
         gradient += 2 * RIDGE * np.concatenate([scale - shared, bias])
-        return _log_loss(pooled, known) + float(ridge), gradient
+        return _log_loss(pooled, known, share) + float(ridge), gradient
 
     start = np.concatenate([np.full(n_scenes, shared), np.zeros(n_scenes)])
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B").x
@@ -85,5 +88,14 @@ def _floored(probabilities: FloatArray) -> FloatArray:
     return normalised(np.maximum(probabilities, FLOOR))
 
 
-def _log_loss(probabilities: FloatArray, truth: IntArray) -> float:
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-300)).mean())
+def _scored(
+    probabilities: FloatArray, truth: IntArray, weights: FloatArray | None
+) -> tuple[FloatArray, IntArray, FloatArray]:
+    """Logarithms, true scenes and shares of the rows that are not missing."""
+    scored = ~np.isnan(probabilities[:, 0])
+    share = shares(None if weights is None else weights[scored], int(scored.sum()))
+    return np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored], share
+
+
+def _log_loss(probabilities: FloatArray, truth: IntArray, share: FloatArray) -> float:
+    return float(-share @ np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-300)))

@@ -80,9 +80,9 @@ class LogPool(_Rule):
     exponents: dict[str, Weight]
 
     @classmethod
-    def fit(cls, scores: Scores, truth: IntArray) -> "LogPool":
-        """The exponents of least log loss on these rows."""
-        fitted = ensemble.fit_log_pool(_stacked(scores), truth)
+    def fit(cls, scores: Scores, truth: IntArray, weights: FloatArray | None) -> "LogPool":
+        """The exponents of least log loss on these rows, which count by their `weights` (n,)."""
+        fitted = ensemble.fit_log_pool(_stacked(scores), truth, weights)
         return cls(exponents=dict(zip(scores, map(float, fitted), strict=True)))
 
     def pool(self, scores: Scores, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule

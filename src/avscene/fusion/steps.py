@@ -39,9 +39,9 @@ class Power(_Step):
     exponent: float = Field(gt=0, allow_inf_nan=False)
 
     @classmethod
-    def fit(cls, probabilities: FloatArray, truth: IntArray) -> "Power":
-        """The exponent of least log loss on these rows."""
-        return cls(exponent=postprocess.fit_power(probabilities, truth))
+    def fit(cls, probabilities: FloatArray, truth: IntArray, weights: FloatArray | None) -> "Power":
+        """The exponent of least log loss on these rows, which count by their `weights` (n,)."""
+        return cls(exponent=postprocess.fit_power(probabilities, truth, weights))
 
     def apply(self, probabilities: FloatArray, labels: LabelSet, times: Times | None) -> FloatArray:  # noqa: ARG002
         """(n, n_scenes)."""
@@ -56,9 +56,9 @@ class Vector(_Step):
     bias: dict[str, FiniteFloat]
 
     @classmethod
-    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet) -> "Vector":
-        """The scales and biases of least log loss on these rows, held near one exponent."""
-        scale, bias = postprocess.fit_vector(probabilities, truth)
+    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> "Vector":
+        """The scales and biases of least log loss on these rows, weighted by `weights` (n,), held near one exponent."""
+        scale, bias = postprocess.fit_vector(probabilities, truth, weights)
         return cls(scale=named(labels, scale), bias=named(labels, bias))
 
     def apply(self, probabilities: FloatArray, labels: LabelSet, times: Times | None) -> FloatArray:  # noqa: ARG002
@@ -87,12 +87,18 @@ Step = Annotated[Power | Vector | Smooth, Field(discriminator="kind")]
 StepKind = Literal["power", "vector", "smooth"]
 
 
-def fit_step(kind: StepKind, probabilities: FloatArray, truth: IntArray, labels: LabelSet) -> Step:
-    """A step of that kind, fitted on rows that nothing was trained on."""
+def fit_step(
+    kind: StepKind,
+    probabilities: FloatArray,
+    truth: IntArray,
+    labels: LabelSet,
+    weights: FloatArray | None = None,
+) -> Step:
+    """A step of that kind, fitted on rows that nothing was trained on, which count by their `weights` (n,)."""
     match kind:
         case "power":
-            return Power.fit(probabilities, truth)
+            return Power.fit(probabilities, truth, weights)
         case "vector":
-            return Vector.fit(probabilities, truth, labels)
+            return Vector.fit(probabilities, truth, labels, weights)
         case "smooth":
             return Smooth()

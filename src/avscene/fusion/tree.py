@@ -5,7 +5,7 @@ the names of member and scene and is kept as JSON.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from avscene.errors import DataError
-from avscene.fusion.ensemble import Confidence, IntArray
+from avscene.fusion.ensemble import Confidence, IntArray, group_weights
 from avscene.fusion.rules import Classwise, LogPool, Mean, Product, Rule, Samplewise, Scores
 from avscene.fusion.steps import Smooth, Step, StepKind, Times, Vector, fit_step
 from avscene.labels import LabelSet
@@ -132,7 +132,15 @@ class Fusion(_Node):
             yield from (member,) if isinstance(member, str) else member._leaves()
 
 
-def fit_fusion(layout: Layout, scores: Scores, truth: IntArray, labels: LabelSet, times: Times | None = None) -> Fusion:
+def fit_fusion(
+    layout: Layout,
+    scores: Scores,
+    truth: IntArray,
+    labels: LabelSet,
+    times: Times | None = None,
+    *,
+    groups: Sequence[str] | None = None,
+) -> Fusion:
     """Fit a layout from the bottom up on rows that no model was trained on.
 
     Args:
@@ -141,34 +149,38 @@ def fit_fusion(layout: Layout, scores: Scores, truth: IntArray, labels: LabelSet
         truth: (n,) scene indices.
         labels: the scenes in the order of the columns.
         times: where the rows come from; only smoothing needs it.
+        groups: (n,) the group of each row. Exponents and post-processing are then fitted to groups, not to rows: each
+            counts alike, as seconds of one place tell little that the first did not. Without, rows count alike.
 
     Raises:
         DataError: post-processing is to be fitted and there is no row that every model scored.
         UsageError: smoothing without `times`.
     """
     members = tuple(
-        member if isinstance(member, str) else fit_fusion(member, scores, truth, labels, times)
+        member if isinstance(member, str) else fit_fusion(member, scores, truth, labels, times, groups=groups)
         for member in layout.members
     )
+    weights = None if groups is None else group_weights(groups)
     by_member = _by_member(members, scores, labels, times)
-    rule = _fit_rule(layout, by_member, truth, labels) if len(members) > 1 else None
+    rule = _fit_rule(layout, by_member, truth, labels, weights) if len(members) > 1 else None
     fusion = Fusion(name=layout.name, members=members, rule=rule)
     complete = fusion.complete(scores)
     if layout.postprocess and not complete.any():
         raise DataError(f"{layout.name}: no row has the scores of all of {', '.join(fusion.models)}")
     for kind in layout.postprocess:
         fused = fusion.apply(scores, labels, times)
-        step = fit_step(kind, fused[complete], truth[complete], labels)
+        known = None if weights is None else weights[complete]
+        step = fit_step(kind, fused[complete], truth[complete], labels, known)
         fusion = fusion.model_copy(update={"steps": (*fusion.steps, step)})
     return fusion
 
 
-def _fit_rule(layout: Layout, by_member: Scores, truth: IntArray, labels: LabelSet) -> Rule:
+def _fit_rule(layout: Layout, by_member: Scores, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> Rule:
     match layout.rule:
         case "classwise":
             return Classwise.fit(by_member, truth, labels, layout.confidence)
         case "log-pool":
-            return LogPool.fit(by_member, truth)
+            return LogPool.fit(by_member, truth, weights)
         case "product":
             return Product()
         case "samplewise":

@@ -13,6 +13,7 @@ from avscene.errors import CheckpointError
 from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.labels import LabelSet
 from avscene.models.backbones import blank_backbone
+from avscene.models.block_network import BlockNetwork, blank_block_network
 from avscene.models.device import Runtime
 from avscene.models.strict import faults, fill
 from avscene.records import FloatArray, Modality, SceneScores, Segment
@@ -21,6 +22,7 @@ from avscene.records import FloatArray, Modality, SceneScores, Segment
 # (denfed/wave-spec-fusion).
 LOG_MEL = LogMelSpec(sample_rate=48_000, n_fft=2048, hop_length=256, n_mels=128, f_min=0.0, f_max=24_000.0)
 BATCH = 32  # segments at a time
+BAND_FIGURES = 2  # a BlockNetwork is also given mean and deviation of each band
 LEAST_DEVIATION = 1.0  # dB; a band that a codec has cut off does not move, and is not blown up to noise
 
 
@@ -28,7 +30,8 @@ class LogMelNetwork(nn.Module):
     """Log-mels (n, n_mels, n_times) in dB to logits (n, n_scenes).
 
     `mean` and `deviation` (n_mels,) in dB are those of each band in the training data. Standardised log-mels are
-    scaled to `image_size` (height, width) in pixels, if there is one, and shown in all three colours.
+    scaled to `image_size` (height, width) in pixels, if there is one, and shown in all three colours. A BlockNetwork is
+    also given mean and deviation of each band over time.
     """
 
     mean: Tensor
@@ -45,13 +48,26 @@ class LogMelNetwork(nn.Module):
 
     def forward(self, mels: Tensor) -> Tensor:
         """Logits (n, n_scenes) of log-mels (n, n_mels, n_times) in dB."""
+        logits: Tensor = self.backbone(*self._inputs(mels))
+        return logits
+
+    def features(self, mels: Tensor) -> Tensor:
+        """What a BlockNetwork's classifier is given (n, n_features), of log-mels (n, n_mels, n_times) in dB."""
+        features: Tensor = self.backbone.features(*self._inputs(mels))  # type: ignore[operator]
+        return features
+
+    def _inputs(self, mels: Tensor) -> tuple[Tensor, ...]:
+        """Images (n, 3, height, width) and, for a BlockNetwork, figures of the bands (n, 2 n_mels)."""
         scale = self.deviation.clamp_min(LEAST_DEVIATION)
-        images = ((mels - self.mean[:, None]) / scale[:, None])[:, None]
+        levels = (mels - self.mean[:, None]) / scale[:, None]
+        images = levels[:, None]
         if self.image_size is not None:
             images = functional.interpolate(images, self.image_size, mode="bilinear", align_corners=False)
         images = images.to(next(self.backbone.parameters()).dtype).expand(-1, 3, -1, -1)
-        logits: Tensor = self.backbone(images.contiguous(memory_format=torch.channels_last))
-        return logits
+        images = images.contiguous(memory_format=torch.channels_last)
+        if isinstance(self.backbone, BlockNetwork):
+            return images, torch.cat([levels.mean(2), levels.std(2)], dim=1)
+        return (images,)
 
 
 class AudioCnn:
@@ -92,7 +108,10 @@ def waveforms_to_tensor(waveforms: Sequence[FloatArray | None]) -> Tensor:
 
 
 class AudioCnnPart(BaseModel):
-    """What a checkpoint's configuration says of an AudioCnn; `image_size` is height and width in pixels."""
+    """What a checkpoint's configuration says of an AudioCnn.
+
+    `image_size` is height and width in pixels; with `blocks` the network is a BlockNetwork.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -101,6 +120,7 @@ class AudioCnnPart(BaseModel):
     backbone: str
     log_mel: LogMelSpec
     image_size: tuple[int, int] | None = None
+    blocks: bool = False
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> AudioCnn:
         """The model with its weights.
@@ -110,8 +130,13 @@ class AudioCnnPart(BaseModel):
             UsageError: no such network.
         """
         blank = torch.empty(self.log_mel.n_mels, device="meta")
-        network = LogMelNetwork(blank_backbone(self.backbone, len(labels)), blank, blank.clone(), self.image_size)
+        network = LogMelNetwork(self._blank(len(labels)), blank, blank.clone(), self.image_size)
         if wrong := faults(network, tensors):
             raise CheckpointError(f"model {self.name!r}: its tensors are not those of {self.backbone}: {wrong}")
         fill(network, tensors)
         return AudioCnn(self.name, labels, network, self.log_mel, runtime)
+
+    def _blank(self, n_scenes: int) -> nn.Module:
+        if self.blocks:
+            return blank_block_network(self.backbone, n_scenes, BAND_FIGURES * self.log_mel.n_mels)
+        return blank_backbone(self.backbone, n_scenes)

@@ -12,6 +12,7 @@ from avscene.errors import CheckpointError
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.labels import LabelSet
 from avscene.models.backbones import blank_backbone
+from avscene.models.block_network import blank_block_network
 from avscene.models.device import Runtime
 from avscene.models.strict import faults, fill
 from avscene.records import ByteArray, FloatArray, Modality, SceneScores, Segment
@@ -61,7 +62,7 @@ class FrameCnn:
 
 
 class FrameCnnPart(BaseModel):
-    """What a checkpoint's configuration says of a FrameCnn."""
+    """What a checkpoint's configuration says of a FrameCnn; with `blocks` the network is a BlockNetwork."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,6 +70,7 @@ class FrameCnnPart(BaseModel):
     name: str
     backbone: str
     frames: FrameSpec
+    blocks: bool = False
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrameCnn:
         """The model with its weights.
@@ -77,7 +79,8 @@ class FrameCnnPart(BaseModel):
             CheckpointError: the tensors are not exactly those of the network.
             UsageError: no such network.
         """
-        network = blank_backbone(self.backbone, len(labels))
+        blank = blank_block_network if self.blocks else blank_backbone
+        network = blank(self.backbone, len(labels))
         if wrong := faults(network, tensors):
             raise CheckpointError(f"model {self.name!r}: its tensors are not those of {self.backbone}: {wrong}")
         fill(network, tensors)

@@ -19,6 +19,11 @@ def time_shift(waveform: FloatArray, share: float, random: np.random.Generator) 
     return np.roll(waveform, int(random.integers(-most, most + 1)))
 
 
+def gain(waveform: FloatArray, most: float, random: np.random.Generator) -> FloatArray:
+    """`waveform` (n,) louder or softer by up to `most` dB; it may leave [-1, 1]."""
+    return waveform * np.float32(10 ** (random.uniform(-most, most) / 20))
+
+
 def crop(stretch: FloatArray, length: int, random: np.random.Generator) -> FloatArray:
     """`length` samples from anywhere in `stretch` (n,), which has at least as many."""
     start = int(random.integers(0, len(stretch) - length + 1))

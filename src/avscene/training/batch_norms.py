@@ -8,6 +8,16 @@ from torch import Tensor, nn
 from avscene.training.processes import Processes
 
 
+def freeze_statistics(network: nn.Module) -> None:
+    """Let batch norms use their statistics in training too, and leave them as they are; all else stays as it was.
+
+    Where recordings are few, those of a batch tell of its recordings, not of the data.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 @torch.no_grad()
 def estimate_statistics(network: nn.Module, batches: Iterable[Tensor], processes: Processes) -> None:
     """Make the running averages of `network` the mean over `batches`, of which each process brings its share.

@@ -5,6 +5,7 @@ whole state is on disk (state.py): a training that was killed goes on and ends w
 Several processes (processes.py) come to the same weights as one, to rounding (gradients.py).
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from avscene.datasets.store import SegmentStore
 from avscene.errors import UsageError
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.fusion.ensemble import IntArray
+from avscene.fusion.postprocess import fit_power, power
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.pipeline import batched
@@ -32,6 +34,7 @@ from avscene.training.gradients import GradientSum
 from avscene.training.journal import Journal
 from avscene.training.networks import (
     averaged_network,
+    classifier_names,
     initial_network,
     optimiser_for,
     part_of,
@@ -39,6 +42,7 @@ from avscene.training.networks import (
     training_precision,
 )
 from avscene.training.plan import NetworkPlan
+from avscene.training.probe import go_half_way, start_from_probe
 from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
 from avscene.training.rows import training_digest, usable_rows
@@ -82,16 +86,34 @@ def finetune(
         )
     digest = training_digest(store, train, valid, plan, labels)
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
-        state = _begun(initial_network(plan, labels, store, train, runtime), plan)
+        network = initial_network(plan, labels, store, train, runtime)
+        if plan.probe and processes.is_first and not (directory_for_state / STATE).is_file():
+            _probe(network, plan, store, (train, valid), labels, runtime)
+        state = _begun(network, plan)
         _resume(state, directory_for_state / STATE, digest, processes)
         training = _Training(store, schedule, valid, labels, state, runtime, processes)
         _run(training, directory_for_state, digest, progress)
     return training.result()
 
 
+def _probe(
+    network: nn.Module,
+    plan: NetworkPlan,
+    store: SegmentStore,
+    rows: tuple[list[int], list[int]],
+    labels: LabelSet,
+    runtime: Runtime,
+) -> None:
+    """Let the network begin as a linear probe, fitted on the first of `rows` and chosen by the second."""
+    reader, truth = reader_for(plan, network, store, rows[0]), store.truth(labels.names)
+    learnt, judged = ((PlainBatches(reader, list(batched(part, VALIDATION_BATCH))), truth[part]) for part in rows)
+    start_from_probe(network, learnt, judged, len(labels), runtime)
+
+
 def _begun(network: nn.Module, plan: NetworkPlan) -> TrainingState:
     averaged = averaged_network(plan, network)
-    return TrainingState(network, averaged, optimiser_for(plan, network), {}, Position())
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()} if plan.probe else {}
+    return TrainingState(network, averaged, optimiser_for(plan, network), start, {}, Position())
 
 
 def _resume(state: TrainingState, path: Path, digest: str, processes: Processes) -> None:
@@ -145,10 +167,12 @@ class _Training:
         self._truth = store.truth(labels.names)
         self._valid_rows = valid_rows
         self._reader = reader_for(self._plan, state.network, store, schedule.rows)
-        self._settling = processes.share_of(schedule.settling())
+        self._settling = [] if self._plan.probe else processes.share_of(schedule.settling())
         self._validation = processes.share_of(list(batched(valid_rows, VALIDATION_BATCH)))
         self._plain = PlainBatches(self._reader, [*self._settling, *self._validation])
         self._gradients = GradientSum(state.network.parameters())
+        averaged = state.averaged.module
+        self._judged = copy.deepcopy(averaged).eval() if self._plan.probe else averaged
 
     def steps(self) -> Iterator[dict[str, float]]:
         """Take the steps that are left, one at a time; figures of each once it is taken."""
@@ -159,11 +183,15 @@ class _Training:
             yield self._step(step, batches)
 
     def end_epoch(self) -> dict[str, float]:
-        """Validate the averaged weights, keep them if they are the best yet; figures of the epoch."""
+        """Validate the weights that would be kept, keep them if they are the best yet; figures of the epoch."""
         position = self.state.position
         scores, truth = self._validate(), self._truth[self._valid_rows]
         if not np.isfinite(scores).all():
             raise self._diverged()
+        exponent = 1.0
+        if self._plan.probe:
+            exponent = fit_power(scores, truth)
+            scores = power(scores, exponent)
         figures: dict[str, float] = {
             "step": position.step,
             "epoch": position.step // self.schedule.steps_per_epoch,
@@ -175,8 +203,11 @@ class _Training:
         position.history.append(figures)
         if position.best_log_loss is None or figures["valid_log_loss"] < position.best_log_loss:
             position.best_log_loss, position.best_epoch = figures["valid_log_loss"], int(figures["epoch"])
-            averaged = self.state.averaged.module.state_dict()
-            self.state.best = {name: tensor.clone() for name, tensor in averaged.items()}
+            sharpened = classifier_names(self._judged)
+            self.state.best = {
+                name: tensor * exponent if name in sharpened else tensor.clone()
+                for name, tensor in self._judged.state_dict().items()
+            }
         return figures
 
     def result(self) -> TrainedModel:
@@ -231,15 +262,17 @@ class _Training:
 
     @torch.no_grad()
     def _validate(self) -> FloatArray:
-        """Probabilities (n_valid, n_scenes) by the averaged weights, each process judging its share."""
+        """Probabilities (n_valid, n_scenes) by the weights that would be kept, each process judging its share."""
         scores = torch.zeros(len(self._valid_rows), len(self._labels), dtype=torch.float64, device=self._runtime.device)
         place = {row: index for index, row in enumerate(self._valid_rows)}
         inputs = (plain.to(self._runtime.device) for plain in self._plain)
         with self._autocast():
-            averaged = self.state.averaged.module
-            estimate_statistics(averaged, islice(inputs, len(self._settling)), self.processes)
+            if self._plan.probe:
+                go_half_way(self._judged, self.state.start, self.state.averaged.module)
+            else:
+                estimate_statistics(self._judged, islice(inputs, len(self._settling)), self.processes)
             for rows, batch in zip(self._validation, inputs, strict=True):
-                scores[[place[row] for row in rows]] = averaged(batch).double().softmax(dim=1)
+                scores[[place[row] for row in rows]] = self._judged(batch).double().softmax(dim=1)
         self.processes.add_up(scores)
         probabilities: FloatArray = scores.cpu().numpy()
         return probabilities

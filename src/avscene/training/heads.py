@@ -45,24 +45,22 @@ def fit_head(embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_s
         train, test = present & (folds != fold), present & (folds == fold)
         if not train.any() or not test.any():
             continue
-        for index, head in enumerate(_ridge_path(embeddings[train], truth[train], n_scenes)):
+        for index, head in enumerate(ridge_path(embeddings[train], truth[train], n_scenes)):
             candidates[index, test] = head.probabilities(embeddings[test])
     scored = ~np.isnan(candidates[0, :, 0])
     losses = [log_loss(truth[scored], candidate[scored]) for candidate in candidates]
     best = int(np.argmin(losses))
     exponent = fit_power(candidates[best], truth)
-    final = _ridge_path(embeddings[present], truth[present], n_scenes)[best]
+    final = ridge_path(embeddings[present], truth[present], n_scenes)[best]
     cooled = LinearHead(final.weight * exponent, final.bias * exponent)
     sharpened = candidates[best] ** exponent
     out_of_fold = sharpened / sharpened.sum(axis=1, keepdims=True)
     return FittedHead(cooled, out_of_fold, RIDGES[best], 1 / exponent)
 
 
-def _ridge_path(embeddings: FloatArray, truth: IntArray, n_scenes: int) -> list[LinearHead]:
-    """A head for each of RIDGES."""
-    mean, deviation = embeddings.mean(0), embeddings.std(0)
-    # Channels that hardly move would be blown up to noise: none is scaled by more than a tenth of the median allows.
-    scale = np.sqrt(embeddings.shape[1]) * np.maximum(deviation, 0.1 * np.median(deviation) + 1e-12)
+def ridge_path(embeddings: FloatArray, truth: IntArray, n_scenes: int) -> list[LinearHead]:
+    """A head for each of RIDGES, on `embeddings` (n, size) of which none is missing; `truth` (n,) are scene indices."""
+    mean, scale = embeddings.mean(0), np.sqrt(embeddings.shape[1]) * feature_scale(embeddings)
     inputs = torch.from_numpy((embeddings - mean) / scale).float()
     targets = torch.from_numpy(truth)
     weight = torch.zeros(inputs.shape[1], n_scenes, requires_grad=True)
@@ -73,6 +71,15 @@ def _ridge_path(embeddings: FloatArray, truth: IntArray, n_scenes: int) -> list[
         unscaled = weight.detach().double().numpy() / scale[:, None]
         heads.append(LinearHead(unscaled, bias.detach().double().numpy() - mean @ unscaled))
     return heads
+
+
+def feature_scale(embeddings: FloatArray) -> FloatArray:
+    """(size,) what `embeddings` (n, size) are divided by to be standardised.
+
+    Channels that hardly move would be blown up to noise: none is scaled by more than a tenth of the median allows.
+    """
+    deviation = embeddings.std(0)
+    return np.asarray(np.maximum(deviation, 0.1 * np.median(deviation) + 1e-12))
 
 
 def _minimise(

@@ -25,12 +25,13 @@ class SoundAugmentation(_Settings):
 
     `random_crop` takes it from anywhere within a segment's length of where the segment lies, as far as the recording's
     training segments reach. `time_shift` turns it round by up to this share of its length, either way: what leaves at
-    one end enters at the other. SpecAugment (Park et al. 2019) then hides up to `frequency_mask` bands,
-    `frequency_masks` times, and up to `time_mask` steps, `time_masks` times.
+    one end enters at the other. `gain` makes it louder or softer by up to so many dB. SpecAugment (Park et al. 2019)
+    then hides up to `frequency_mask` bands, `frequency_masks` times, and up to `time_mask` steps, `time_masks` times.
     """
 
     random_crop: bool = True
     time_shift: Share = 0.25
+    gain: NotNegative = 0.0
     frequency_masks: Amount = 2
     frequency_mask: Amount = 16
     time_masks: Amount = 2
@@ -68,6 +69,11 @@ class NetworkPlan(_Settings):
     `mixup` is the alpha of mixup (Zhang et al. 2018), 0 for none. Partners and shares depend on `seed`, the step and
     the micro-batch alone: two plans, one for sound and one for frames, that agree in seed, batch sizes and training
     segments mix the same segments in the same shares, which is joint audio-visual mixup.
+
+    `probe` is for few data, on an EfficientNet-Lite: the classifier sees several blocks (BlockNetwork) and begins as a
+    linear probe, batch norms keep their ImageNet statistics, log-mels are shown in decibels below full scale; the
+    weights that are kept lie half way from that beginning to the moving averages, and the temperature of their answers
+    is fitted on the validation rows.
     """
 
     name: str
@@ -86,6 +92,7 @@ class NetworkPlan(_Settings):
     mixup: NotNegative = 0.3
     sound: SoundAugmentation = SoundAugmentation()
     picture: PictureAugmentation = PictureAugmentation()
+    probe: bool = False
     seed: Amount = 0
 
     @model_validator(mode="after")

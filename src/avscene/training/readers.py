@@ -60,7 +60,8 @@ class SoundReader:
         cuts = []
         for row, stretch, random in zip(micro.rows, taken, randoms, strict=True):
             cut = augment.crop(np.concatenate([read[part] for part in stretch]), len(read[row]), random)
-            cuts.append(augment.time_shift(cut, self._plan.sound.time_shift, random))
+            cut = augment.time_shift(cut, self._plan.sound.time_shift, random)
+            cuts.append(augment.gain(cut, self._plan.sound.gain, random) if self._plan.sound.gain else cut)
         mels = log_mel(waveforms_to_tensor(cuts), self._plan.log_mel)
         return torch.stack([self._masked(mel, random) for mel, random in zip(mels, randoms, strict=True)])
 

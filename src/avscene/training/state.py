@@ -39,11 +39,15 @@ class Position:
 
 @dataclass
 class TrainingState:
-    """A network in training, its averaged twin, the optimiser, the averaged weights of the best epoch, the position."""
+    """A network in training, its averaged twin, the optimiser, the weights of the best epoch, the position.
+
+    `start` has the weights that a training from a probe began with; empty for others.
+    """
 
     network: nn.Module
     averaged: ModelEmaV3
     optimiser: torch.optim.Optimizer
+    start: dict[str, Tensor]
     best: dict[str, Tensor]
     position: Position
 
@@ -51,7 +55,12 @@ class TrainingState:
         """The state, marked as that of the training with this `digest`."""
         facts = json.dumps({"format": FORMAT, "digest": digest, **vars(self.position)})
         tensors = {_FACTS: torch.frombuffer(bytearray(facts, "utf-8"), dtype=torch.uint8)}
-        parts = {"network": self.network.state_dict(), "averaged": self.averaged.module.state_dict(), "best": self.best}
+        parts = {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.module.state_dict(),
+            "start": self.start,
+            "best": self.best,
+        }
         for part, named in parts.items():
             tensors |= {f"{part}.{name}": tensor.detach().contiguous() for name, tensor in named.items()}
         for name, parameter in self.network.named_parameters():
@@ -72,15 +81,16 @@ class TrainingState:
                 f"{source}: belongs to another training (settings, segments or labels differ); "
                 "remove it, or train into another directory"
             )
-        parts = {part: _under(tensors, f"{part}.") for part in ("network", "averaged", "best")}
+        parts = {part: _under(tensors, f"{part}.") for part in ("network", "averaged", "start", "best")}
         wrong = faults(self.network, parts["network"]) or faults(self.network, parts["averaged"])
         moments = {name: _moments(tensors, name) for name, _ in self.network.named_parameters()}
         complete = all(len(kept) in (0, len(MOMENTS)) for kept in moments.values())
-        if wrong or not complete or (parts["best"] and faults(self.network, parts["best"])):
+        kept = [part for part in (parts["start"], parts["best"]) if part]
+        if wrong or not complete or any(faults(self.network, part) for part in kept):
             raise _damaged(source)
         self.network.load_state_dict(parts["network"], strict=True)
         self.averaged.module.load_state_dict(parts["averaged"], strict=True)
-        self.best = parts["best"]
+        self.start, self.best = parts["start"], parts["best"]
         for name, parameter in self.network.named_parameters():
             self.optimiser.state[parameter] = {key: _like(value, parameter) for key, value in moments[name].items()}
         self.position = Position(**facts)

@@ -116,8 +116,10 @@ class Workshop:
         if name not in self._fusions:
             rows = self.split.validation
             scores = {leaf: values[rows] for leaf, values in self._leaf_scores(name).items()}
-            times = self._times(rows)
-            self._fusions[name] = fit_fusion(self.layout(name), scores, self._truth[rows], self.labels, times)
+            groups = [self.store.examples[row].group for row in rows]
+            self._fusions[name] = fit_fusion(
+                self.layout(name), scores, self._truth[rows], self.labels, self._times(rows), groups=groups
+            )
         return self._fusions[name]
 
     def layout(self, name: str) -> Layout:
