@@ -56,7 +56,9 @@ class Vector(_Step):
     bias: dict[str, FiniteFloat]
 
     @classmethod
-    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> "Vector":
+    def fit(
+        cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None
+    ) -> "Vector":
         """The scales and biases of least log loss on these rows, weighted by `weights` (n,), held near one exponent."""
         scale, bias = postprocess.fit_vector(probabilities, truth, weights)
         return cls(scale=named(labels, scale), bias=named(labels, bias))

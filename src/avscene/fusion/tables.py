@@ -77,9 +77,7 @@ def fuse_cross_fitted(aligned: Aligned, layout: Layout, n_folds: int) -> Fused:
     stages = cross_fit(layout, rows.scores, truth, groups, rows.labels, n_folds, rows.times)
     fusion = fit_on(layout, rows.scores, truth, groups, rows.labels, rows.times, rows.all)
     n_groups = len(set(groups))
-    return Fused(
-        rows.tables(stages), _saved(rows, fusion, groups), f"the other of {n_folds} folds of {n_groups} groups"
-    )
+    return Fused(rows.tables(stages), _saved(rows, fusion, groups), f"the other of {n_folds} folds of {n_groups} groups")
 
 
 def fuse_fitted(aligned: Aligned, fitting: Aligned, layout: Layout) -> Fused:

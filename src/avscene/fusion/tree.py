@@ -175,7 +175,9 @@ def fit_fusion(
     return fusion
 
 
-def _fit_rule(layout: Layout, by_member: Scores, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> Rule:
+def _fit_rule(
+    layout: Layout, by_member: Scores, truth: IntArray, labels: LabelSet, weights: FloatArray | None
+) -> Rule:
     match layout.rule:
         case "classwise":
             return Classwise.fit(by_member, truth, labels, layout.confidence)
