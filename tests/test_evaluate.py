@@ -97,6 +97,33 @@ def test_what_is_printed_has_its_intervals(command):
     assert "At least one of the 2 systems is right on" in run.out
 
 
+def test_tables_are_compared_on_the_rows_that_all_have_and_it_is_said_which_are_left_out(command):
+    whole = system(2, 1.0)
+    part = replace(
+        whole,
+        filenames=whole.filenames[6:],
+        probabilities=whole.probabilities[6:],
+        starts=whole.starts[6:],
+        truth=whole.truth[6:],
+    )
+    write_table("part.tsv", part)
+    told = figures_of(run := command("a.tsv", "part.tsv", "--json", "figures.json", "--report", "r.html"))
+    assert run.told == [
+        "compared on 66 rows; a.tsv: 6 of 72 rows are not in every other table, the first is 'bus-lyon-0-0'"
+    ]
+    assert (told["a.tsv"]["n"], told["a.tsv"]["compared"]["n"]) == (72, 66)
+    assert "They are compared on 66 rows, those that all of them have" in Path("r.html").read_text()
+
+
+def test_tables_that_cannot_be_compared_are_judged_all_the_same(command):
+    other = system(3)
+    write_table("other.tsv", replace(other, filenames=tuple(f"b{name}" for name in other.filenames), truth=other.truth))
+    told = figures_of(run := command("a.tsv", "other.tsv", "--json", "figures.json"))
+    (line,) = run.told
+    assert line.startswith("not compared: the tables have no row in common")
+    assert (told["a.tsv"]["compared"], told["other.tsv"]["n"]) == (None, 72)
+
+
 def test_without_groups_there_are_no_intervals_and_it_is_said_why(command):
     plain = replace(system(1), filenames=tuple(f"{at}.wav" for at in range(72)))
     write_table("plain.tsv", plain)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from avscene.apps.output import Sink, printable
 from avscene.errors import DataError
+from avscene.evaluation.alignment import align
 from avscene.evaluation.comparison import Comparison, compare
 from avscene.evaluation.measurement import Measurement, measure
 from avscene.evaluation.report import ReportRow, write_report
@@ -38,15 +39,19 @@ OVERALL = (
 
 @dataclass(frozen=True)
 class Judgement:
-    """Tables by name with what was measured of each, and how they compare: None where there is nothing to compare."""
+    """Tables by name with what was measured of each, and how they compare on the rows that all of them have.
+
+    `comparison` is None where there is nothing to compare; `same_rows` tells that no table has rows which others lack.
+    """
 
     tables: Mapping[str, ScoreTable]
     measured: Mapping[str, Measurement]
     comparison: Comparison | None
+    same_rows: bool = False
 
 
 def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Callable[[str], None]) -> Judgement:
-    """Measure each table and, if they are of the same rows, compare them; `tell` hears why they are not compared.
+    """Measure each table and compare them; `tell` hears what is left out of the comparison, or why there is none.
 
     `trained_on` is a list of what the systems were trained on, as `training_pairs` reads it.
 
@@ -55,13 +60,17 @@ def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Calla
     """
     seen = None if trained_on is None else training_pairs(trained_on)
     measured = {name: measure(table, seen=seen) for name, table in tables.items()}
-    comparison = None
-    if len(tables) > 1:
-        try:
-            comparison = compare(tables)
-        except DataError as error:
-            tell(f"not compared: {error}")
-    return Judgement(tables, measured, comparison)
+    if len(tables) == 1:
+        return Judgement(tables, measured, None)
+    try:
+        aligned = align(tables)
+        comparison = compare(aligned.tables)
+    except DataError as error:
+        tell(f"not compared: {error}")
+        return Judgement(tables, measured, None)
+    for line in aligned.left_out:
+        tell(f"compared on {comparison.n} rows; {line}")
+    return Judgement(tables, measured, comparison, same_rows=not aligned.left_out)
 
 
 def rendered(judgement: Judgement) -> str:
@@ -132,16 +141,17 @@ def write_report_of(path: Path, judgement: Judgement) -> None:
             note="",
             measured=found,
             fitted_on="",
-            measured_on="" if judgement.comparison else name,
+            measured_on="" if judgement.same_rows else name,
             table=judgement.tables[name],
         )
         for name, found in judgement.measured.items()
     ]
-    summary = "One prediction table." if len(rows) == 1 else f"{len(rows)} prediction tables"
+    summary = "One prediction table." if len(rows) == 1 else f"{len(rows)} prediction tables."
     if judgement.comparison is not None:
-        summary += f" of the same {judgement.comparison.n:,} rows."
-    elif len(rows) > 1:
-        summary += ", which are not of the same rows and not compared."
+        rest = (
+            "" if judgement.same_rows else ", those that all of them have; the other figures are of all rows of a table"
+        )
+        summary += f" They are compared on {judgement.comparison.n:,} rows{rest}."
     write_report(path, title="Evaluation", summary=summary, rows=rows, comparison=judgement.comparison)
 
 

@@ -22,10 +22,11 @@ def training_pairs(path: str | Path) -> frozenset[Pair]:
     columns = [column for column in NAMES if column in file.columns]
     if not columns:
         raise DataError(f"{path}, line 1: none of the columns {', '.join(NAMES)}")
-    parts = file.cells("split") if "split" in file.columns else ("",) * len(file)
-    names = (file.cells(column) for column in columns)
-    places = (tau_place(name) for cells in names for name, part in zip(cells, parts, strict=True) if part != "test")
-    pairs = frozenset((place.scene, place.city) for place in places if place is not None)
+    parts = file.cells("split") if "split" in file.columns else ("",) * len(file.cells(columns[0]))
+    learnt = [
+        name for column in columns for name, part in zip(file.cells(column), parts, strict=True) if part != "test"
+    ]
+    pairs = frozenset((place.scene, place.city) for place in map(tau_place, learnt) if place is not None)
     if not pairs:
         raise DataError(f"{path}, column {columns[0]}: no name tells scene and city, as airport-lisbon-1175-44106 does")
     return pairs

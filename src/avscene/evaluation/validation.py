@@ -14,7 +14,9 @@ TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in
 
 
 def validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
-    """`truth` (n,) and `probabilities` (n, n_scenes) as arrays, n >= 1, the latter as float64 with rows summing to 1.
+    """`truth` (n,) and `probabilities` (n, n_scenes) as arrays, n >= 1, the latter as float64.
+
+    Rows of probabilities sum to 1 as far as the rounding of a text lets them.
 
     Raises:
         ValueError: the arrays are malformed or empty.
