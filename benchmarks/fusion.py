@@ -1,0 +1,259 @@
+"""Every rule, and rules that were tried and not kept, on real predictions; and how long fitting takes.
+
+python benchmarks/fusion.py TABLE.tsv... [--folds 5] [--output benchmarks/fusion.md]
+
+Everything is out of fold by group. Differences are to the log-linear pool, with intervals by resampling groups.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import optimize
+
+from avscene.evaluation.alignment import Aligned, align
+from avscene.evaluation.comparison import compare
+from avscene.evaluation.metrics import accuracy, log_loss
+from avscene.evaluation.resampling import group_intervals
+from avscene.evaluation.score_table import ScoreTable
+from avscene.evaluation.table import read_table, write_table
+from avscene.fusion.ensemble import IntArray, group_weights, mean, shares, softmax
+from avscene.fusion.honest import DRAWS, deal
+from avscene.fusion.postprocess import fit_power
+from avscene.fusion.tables import fuse_cross_fitted
+from avscene.fusion.tree import Layout
+from avscene.labels import LabelSet
+from avscene.records import FloatArray
+
+POOL = "log-pool"
+REPEATS = 5
+SIZES = ((3_645, 3), (36_450, 3), (36_450, 12))  # rows, systems
+
+Pool = Callable[[FloatArray], FloatArray]  # logarithms (n_models, n, n_scenes) -> probabilities (n, n_scenes)
+Fit = Callable[[FloatArray, IntArray, FloatArray], Pool]  # logarithms, truth and shares of rows -> a pool
+
+
+def fitted(start: FloatArray, free: int, rule: Callable[[FloatArray, FloatArray], FloatArray], ridge: float = 0) -> Fit:
+    """A rule whose parameters have least log loss; the first `free` are not negative, `ridge` pulls the rest to 0."""
+
+    def fit(logs: FloatArray, truth: IntArray, share: FloatArray) -> Pool:
+        rows = np.arange(len(truth))
+
+        def loss(values: FloatArray) -> float:
+            given = rule(values, logs)[rows, truth]
+            return float(-share @ np.log(np.maximum(given, 1e-15)) + ridge * (values[free:] ** 2).sum())
+
+        bounds = [(0, None)] * free + [(None, None)] * (len(start) - free)
+        found = optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+        return lambda new: rule(found, new)
+
+    return fit
+
+
+def shrunk(strength: float, n_models: int) -> Fit:
+    """The log-linear pool with exponents pulled towards their mean."""
+
+    def rule(values: FloatArray, logs: FloatArray) -> FloatArray:
+        return softmax(np.tensordot(values[0] + values[1:], logs, axes=1))
+
+    return fitted(np.r_[1 / n_models, np.zeros(n_models)], 1, rule, strength)
+
+
+def candidates(n_models: int, n_scenes: int) -> dict[str, Fit]:
+    """Rules that were tried beside those of the package."""
+    equal = np.full(n_models, 1 / n_models)
+
+    def weighted_mean(values: FloatArray, logs: FloatArray) -> FloatArray:
+        linear = np.tensordot(values[1:] / (values[1:].sum() + 1e-9), np.exp(logs), axes=1)
+        return softmax(values[0] * np.log(linear))
+
+    def contaminated(values: FloatArray, logs: FloatArray) -> FloatArray:
+        share = 1 / (1 + np.exp(-values[n_models]))
+        return softmax(np.tensordot(values[:n_models], np.log((1 - share) * np.exp(logs) + share / n_scenes), axes=1))
+
+    def mixed(values: FloatArray, logs: FloatArray) -> FloatArray:
+        linear = np.log(np.exp(logs).mean(axis=0))
+        return softmax(np.tensordot(values[:n_models], logs, axes=1) + values[n_models] * linear)
+
+    def biased(values: FloatArray, logs: FloatArray) -> FloatArray:
+        return softmax(np.tensordot(values[:n_models], logs, axes=1) + values[n_models:])
+
+    def by_scene(values: FloatArray, logs: FloatArray) -> FloatArray:
+        exponents = values[:n_models, None] + values[n_models:].reshape(n_models, n_scenes)
+        return softmax((exponents[:, None] * logs).sum(axis=0))
+
+    return {
+        "one exponent for all": fitted(equal[:1], 1, lambda values, logs: softmax(values[0] * logs.sum(axis=0))),
+        "exponents pulled together (0.01)": shrunk(0.01, n_models),
+        "exponents pulled together (0.1)": shrunk(0.1, n_models),
+        "weighted mean, one exponent": fitted(np.r_[1.0, equal], n_models + 1, weighted_mean),
+        "pool with a share of chance in each system": fitted(np.r_[equal, -4.0], n_models, contaminated),
+        "pool with the mean as one more system": fitted(np.r_[equal, 0.1], n_models + 1, mixed),
+        "pool and a bias for each scene": fitted(np.r_[equal, np.zeros(n_scenes)], n_models, biased),
+        "pool and a bias for each scene (ridge 0.1)": fitted(np.r_[equal, np.zeros(n_scenes)], n_models, biased, 0.1),
+        "exponents for each scene (ridge 0.1)": fitted(
+            np.r_[equal, np.zeros(n_models * n_scenes)], n_models, by_scene, 0.1
+        ),
+        "temperature of each system, then the mean": tempered_mean,
+    }
+
+
+def tempered_mean(logs: FloatArray, truth: IntArray, share: FloatArray) -> Pool:
+    exponents = [fit_power(np.exp(one), truth, share) for one in logs]
+    return lambda new: mean(np.stack([softmax(k * one) for k, one in zip(exponents, new, strict=True)]))
+
+
+def out_of_fold(fit: Fit, aligned: Aligned, n_folds: int) -> FloatArray:
+    """What a candidate says of every row by parameters fitted on other groups, over the deals that the package takes."""
+    tables = list(aligned.tables.values())
+    logs = np.log(np.stack([table.floored for table in tables]))
+    groups, truth = np.array(tables[0].groups), tables[0].truth_index
+    total = np.zeros(logs.shape[1:])
+    for draw in range(DRAWS):
+        folds = deal(tuple(groups), truth, n_folds, draw)
+        for fold in range(n_folds):
+            on, off = folds != fold, folds == fold
+            share = shares(group_weights(tuple(groups[on])), int(on.sum()))
+            total[off] += fit(logs[:, on], truth[on], share)(logs[:, off])
+    return total / DRAWS
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    table: ScoreTable
+    kind: str
+
+
+def lines_of(aligned: Aligned, n_folds: int) -> list[Line]:
+    """The systems, every rule and step of the package, every candidate."""
+    found = [Line(name, table, "system") for name, table in aligned.tables.items()]
+    first = next(iter(aligned.tables.values()))
+    for rule in ("mean", "product", "samplewise", POOL):
+        found += _stages(aligned, Layout(name="x", members=tuple(aligned.tables), rule=rule), n_folds)
+    for confidence in ("precision", "recall", "f1"):
+        layout = Layout(name="x", members=tuple(aligned.tables), rule="classwise", confidence=confidence)
+        found += [replace(line, name=f"{line.name} ({confidence})") for line in _stages(aligned, layout, n_folds)]
+    for name, fit in candidates(len(aligned.tables), len(first.labels)).items():
+        scores = out_of_fold(fit, aligned, n_folds)
+        found.append(Line(name, replace(first, probabilities=scores, resolution=0.0), "tried, not kept"))
+    return found
+
+
+def _stages(aligned: Aligned, layout: Layout, n_folds: int) -> list[Line]:
+    stages: dict[str, ScoreTable] = {}
+    for steps in (("power",), ("vector",)):
+        stages |= fuse_cross_fitted(aligned, layout.model_copy(update={"postprocess": steps}), n_folds).stages
+    return [Line(name, table, "rule") for name, table in stages.items()]
+
+
+def table_of(lines: list[Line]) -> str:
+    pool = next(line for line in lines if line.name == POOL)
+    rows = [
+        "| | | log loss | 95 % interval | accuracy | 95 % interval | log loss minus log-pool | p |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for line in sorted(lines, key=lambda line: log_loss(line.table.truth_index, line.table.probabilities)):
+        truth, values = line.table.truth_index, line.table.probabilities
+        spans = group_intervals(line.table)
+        loss, right = spans["log_loss"], spans["accuracy"]
+        name = f"**{line.name}**" if line is pool else line.name
+        rows.append(
+            f"| {name} | {line.kind} | {log_loss(truth, values):.4f} | {loss.low:.3f} to {loss.high:.3f} "
+            f"| {accuracy(truth, values):.4f} | {right.low:.3f} to {right.high:.3f} | {_difference(line, pool)} |"
+        )
+    return "\n".join(rows)
+
+
+def _difference(line: Line, pool: Line) -> str:
+    if line is pool:
+        return "| "
+    found = compare({"line": line.table, "pool": pool.table}).between("line", "pool").log_loss
+    span = "" if found.interval is None else f" ({found.interval.low:+.4f} to {found.interval.high:+.4f})"
+    return f"{found.value:+.4f}{span} | {found.p:.3f}"
+
+
+def made_up(n_rows: int, n_systems: int) -> Mapping[str, ScoreTable]:
+    """Systems of ten scenes that are right three times in four, with errors in common; 40 rows a group."""
+    random = np.random.default_rng(0)
+    scenes = LabelSet(tuple(f"scene_{index}" for index in range(10)))
+    groups = np.arange(n_rows) // 40
+    truth = groups % 10
+    common = random.normal(size=(n_rows, 10))
+    found = {}
+    for system in range(n_systems):
+        logits = common + random.normal(size=(n_rows, 10))
+        logits[np.arange(n_rows), truth] += 2.5
+        found[f"s{system}"] = ScoreTable(
+            scenes,
+            tuple(f"{row}.wav" for row in range(n_rows)),
+            softmax(logits),
+            groups=tuple(f"g{group}" for group in groups),
+            truth=tuple(scenes.names[scene] for scene in truth),
+        )
+    return found
+
+
+def timings() -> str:
+    rows = [
+        "| rows | systems | reading | fitting and cross-fitting (5 folds, 5 deals) | memory, peak so far |",
+        "|---|---|---|---|---|",
+    ]
+    for n_rows, n_systems in SIZES:
+        with tempfile.TemporaryDirectory() as directory:
+            paths = {name: Path(directory) / f"{name}.tsv" for name in made_up(1, n_systems)}
+            for name, table in made_up(n_rows, n_systems).items():
+                write_table(paths[name], table)
+            seconds = [_timed(paths) for _ in range(REPEATS)]
+        reading, fitting = (statistics.median(kind) for kind in zip(*seconds, strict=True))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        rows.append(f"| {n_rows:,} | {n_systems} | {reading:.2f} s | {fitting:.2f} s | {peak:,.0f} MB |")
+    return "\n".join(rows)
+
+
+def _timed(paths: Mapping[str, Path]) -> tuple[float, float]:
+    began = time.perf_counter()
+    aligned = align({name: read_table(path) for name, path in paths.items()})
+    read = time.perf_counter()
+    fuse_cross_fitted(aligned, Layout(name="x", members=tuple(paths), rule=POOL, postprocess=("power",)), 5)
+    return read - began, time.perf_counter() - read
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="+", type=Path)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("fusion.md"))
+    options = parser.parse_args()
+    aligned = align({path.stem: read_table(path) for path in options.tables})
+    first = next(iter(aligned.tables.values()))
+    text = f"""# Fusion rules on real predictions
+
+Made by `python benchmarks/fusion.py {" ".join(path.name for path in options.tables)} --folds {options.folds}`.
+
+{len(first):,} rows of {len(set(first.groups or ())):,} groups; {options.folds} folds by group, dealt {DRAWS} times, every row fused by
+parameters that its group had no part in. Zeros are raised to half the step that the tables are rounded to. Intervals by resampling groups; p by
+exchanging the two systems in whole groups.
+
+{table_of(lines_of(aligned, options.folds))}
+
+## Time and memory
+
+{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, numpy {np.__version__}; medians of {REPEATS} on made-up tables.
+
+{timings()}
+"""
+    options.output.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
