@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from sklearn import metrics as oracle
 
@@ -35,7 +37,7 @@ from html_page import Page
 
 GOLDEN = Path(__file__).parent / "golden"
 SCRIPT = runpy.run_path(str(GOLDEN / "regenerate_reproduction.py"))
-TABLE, SEEN, PLAIN, STAND_INS = (SCRIPT[name] for name in ("table", "SEEN", "plain", "stand_ins"))
+TABLE, SEEN, PLAIN, STAND_INS, LABELS = (SCRIPT[name] for name in ("table", "SEEN", "plain", "stand_ins", "LABELS"))
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;<!--|`*[x](http://x) $1$ _a_ \\|~~b~~"
 
 
@@ -185,6 +187,20 @@ def test_a_scene_of_one_group_has_no_interval_of_what_is_measured_on_it():
     found = class_intervals(TABLE(5, 1.0, locations=4))  # the fourth is of the first scene again
     assert {"recall", "log_loss"} <= set(found["park"])
     assert not {"recall", "log_loss"} & set(found["tram"])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(LABELS.names), st.integers(0, 2)), min_size=1))
+@settings(max_examples=25, deadline=None)
+@pytest.mark.filterwarnings("error")
+def test_any_groups_of_any_rows_are_measured(rows):
+    p = np.full((len(rows), 3), 0.1) + 0.7 * np.eye(3)[[answer for _, _, answer in rows]]
+    groups, truth, _ = zip(*rows, strict=True)
+    names = tuple(f"park-{'lyon' if group == 'a' else 'paris'}-1-{at}" for at, group in enumerate(groups))
+    found = measure(ScoreTable(LABELS, names, p, groups=groups, truth=truth), seen={("park", "lyon")})
+    assert set(found.intervals) == (set(FIGURES) if len(set(groups)) > 1 else set())
+    assert found.by_city.get("lyon", found.by_city.get("paris")).n
+    every = [*found.intervals.values(), *(i for known in found.class_intervals.values() for i in known.values())]
+    assert all(interval.low <= interval.high for interval in every), "none is NaN"
 
 
 def test_recordings_of_several_scenes_have_no_figures_by_recording():

@@ -116,6 +116,8 @@ def group_draws(groups: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[F
 
 def percentiles(drawn: FloatArray) -> list[Interval]:
     """The interval of each column of `drawn` (draws, k); draws in which a figure is NaN are left out of its own."""
+    if not drawn.shape[1]:
+        return []  # NumPy's nanquantile gives no rows for no columns
     lows, highs = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
 
