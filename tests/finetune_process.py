@@ -1,7 +1,7 @@
 """A training in a process of its own, to be killed or to be one of several: STORE STATE RESULT INPUT [KILL_AT].
 
-Writes the tensors to RESULT and the history beside it; kills itself by SIGKILL after step KILL_AT. States are saved
-after every second step, so that a kill loses one.
+INPUT is audio or video, or audio-probe or video-probe. Writes the tensors to RESULT and the history beside it; kills
+itself by SIGKILL after KILL_AT steps. States are saved after every second step, so that a kill loses one.
 """
 
 import json
@@ -23,15 +23,17 @@ from small_store import plan, sides
 def train(store: Path, state: Path, kind: str, kill_at: int = 0) -> TrainedModel:
     """The small training, with one thread."""
     opened = SegmentStore.open(store)
-    write, steps = loop.write_state, [0]
+    write, steps, told = loop.write_state, [0], [0]
+    modality, _, probe = kind.partition("-")
 
     def write_sometimes(path: Path, content: bytes) -> None:
         if steps[0] % 2:
             write(path, content)
         steps[0] += 1
 
-    def progress(done: int, _: int) -> None:
-        if done == kill_at:
+    def progress(_done: int, _all: int) -> None:
+        told[0] += 1
+        if told[0] == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     threads, seconds = torch.get_num_threads(), loop.SAVE_SECONDS
@@ -39,7 +41,8 @@ def train(store: Path, state: Path, kind: str, kill_at: int = 0) -> TrainedModel
     torch.set_num_threads(1)
     try:
         runtime = Runtime.choose("cpu", "float32")
-        return loop.finetune(opened, *sides(opened), plan(kind), opened.labels, state, runtime, progress)
+        wanted = plan(modality, probe=bool(probe))
+        return loop.finetune(opened, *sides(opened), wanted, opened.labels, state, runtime, progress)
     finally:
         loop.write_state, loop.SAVE_SECONDS = write, seconds
         torch.set_num_threads(threads)

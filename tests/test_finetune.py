@@ -27,7 +27,6 @@ from avscene.errors import CheckpointError, DataError, UsageError, WeightsError
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.models.device import Runtime
 from avscene.training import augment, batches
-from avscene.training import finetune as loop
 from avscene.training import readers as reading
 from avscene.training.batch_norms import estimate_statistics
 from avscene.training.batches import Batch, PlainBatches, training_batches
@@ -158,7 +157,7 @@ def test_a_training_that_was_killed_ends_with_the_same_bits(
 
 def test_a_finished_training_is_only_read(store: SegmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = step(store, tmp_path)
-    monkeypatch.setattr(loop, "training_batches", lambda *_: iter(()))
+    monkeypatch.setattr("avscene.training.loop.training_batches", lambda *_: iter(()))
     again = step(store, tmp_path)
     assert same(again.tensors, first.tensors)
     assert again.history == first.history

@@ -14,6 +14,7 @@ from avscene.training.readers import Reader
 from avscene.training.schedule import MicroBatch
 
 MOST_WORKERS = 8
+VALIDATION_BATCH = 32
 VALIDATION_WORKERS = 2
 
 

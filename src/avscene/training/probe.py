@@ -1,6 +1,6 @@
 """Plain rows of a store to the classifier that fine-tuning begins with: a linear probe of the network as it is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,29 +13,41 @@ from avscene.models.audio_cnn import LogMelNetwork
 from avscene.models.block_network import BlockNetwork
 from avscene.models.device import Runtime
 from avscene.models.frozen import LinearHead
+from avscene.pipeline import batched
 from avscene.records import FloatArray
-from avscene.training.heads import feature_scale, ridge_path
+from avscene.training.batches import VALIDATION_BATCH, PlainBatches
+from avscene.training.heads import RIDGES, feature_scale, ridge_path
+from avscene.training.readers import Reader
 
-PROBE_BATCH = 32
 
-
-def start_from_probe(
+def fit_probe(
     network: nn.Module,
-    learnt: tuple[Iterable[Tensor], IntArray],
-    judged: tuple[Iterable[Tensor], IntArray],
+    features: FloatArray,
+    truth: IntArray,
     n_scenes: int,
-    runtime: Runtime,
-) -> None:
-    """Make the network's classifier a ridge-regularised linear probe, and its features standardised.
+    held: tuple[FloatArray, IntArray] | None,
+    ridge: float | None = None,
+) -> float:
+    """Make the network's classifier a linear probe of `features` (n, n_features), which it then standardises.
 
-    `learnt` and `judged` are batches of inputs and the scene (n,) of every row: the ridge of least log loss on the
-    latter is taken. Probing first keeps the features from being bent to a classifier that knows nothing (Kumar et al.
-    2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution").
+    `truth` (n,) are scene indices. The ridge is that of least log loss on `held`, features and truth of other rows,
+    where `ridge` is not given; it is returned. Probing first keeps the features from being bent to a classifier that
+    knows nothing (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution").
     """
-    features, truth = _features(network, learnt[0], runtime), learnt[1]
-    held = _features(network, judged[0], runtime)
-    heads = ridge_path(features, truth, n_scenes)
-    _install(network, min(heads, key=lambda head: log_loss(judged[1], head.probabilities(held))), features)
+    heads = dict(zip(RIDGES, ridge_path(features, truth, n_scenes), strict=True))
+    if held is not None:
+        ridge = min(heads, key=lambda known: log_loss(held[1], heads[known].probabilities(held[0])))
+    assert ridge is not None
+    _install(network, heads[ridge], features)
+    return ridge
+
+
+@torch.no_grad()
+def plain_features(network: Any, reader: Reader, rows: Sequence[int], runtime: Runtime) -> FloatArray:
+    """What the network's classifier is given of `rows` as they are (n, n_features)."""
+    batches = PlainBatches(reader, list(batched(rows, VALIDATION_BATCH)))
+    return np.concatenate([network.features(batch.to(runtime.device)).double().cpu().numpy() for batch in batches])
 
 
 @torch.no_grad()
@@ -49,13 +61,6 @@ def go_half_way(network: nn.Module, start: Mapping[str, Tensor], end: nn.Module)
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
             tensor.copy_(torch.lerp(start[name].to(tensor.device), trained[name], 0.5))
-
-
-@torch.no_grad()
-def _features(network: Any, inputs: Iterable[Tensor], runtime: Runtime) -> FloatArray:
-    """(n, n_features) of all batches."""
-    parts = [network.features(batch.to(runtime.device)).double().cpu().numpy() for batch in inputs]
-    return np.concatenate(parts)
 
 
 def _install(network: nn.Module, head: LinearHead, features: FloatArray) -> None:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 class TrainedModel:
     """A model as a checkpoint holds it: `part` says what it is, `tensors` what it learnt, by the part's own names.
 
-    `figures` is what the training found out, for the checkpoint's configuration and the model card; `history` has a row
-    for each epoch: what a learning curve shows.
+    `apart`, where there are such tensors, are those of a network that was not trained on the validation rows, while
+    `tensors` were: what is fitted on these rows is fitted on what it says. `figures` is what the training found out,
+    for the checkpoint's configuration and the model card; `history` has a row for each epoch: what a learning curve
+    shows.
     """
 
     part: Part
     tensors: dict[str, Tensor]
     figures: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    apart: dict[str, Tensor] | None = None

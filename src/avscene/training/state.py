@@ -27,13 +27,18 @@ _FACTS = "facts"  # the tensor that holds the JSON
 
 @dataclass
 class Position:
-    """How far a training is: `step` steps done, and of the current epoch the sum of losses over `epoch_rows` rows."""
+    """How far a training is: `step` steps done, and of the current epoch the sum of losses over `epoch_rows` rows.
+
+    `exponent` sharpens the answers of the best epoch, `ridge` is that of the probe it began from.
+    """
 
     step: int = 0
     epoch_loss: float = 0.0
     epoch_rows: int = 0
     best_log_loss: float | None = None
     best_epoch: int = 0
+    exponent: float = 1.0
+    ridge: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
 

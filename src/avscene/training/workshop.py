@@ -28,12 +28,13 @@ from avscene.fusion.mismatch import MismatchDetector
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.models import SceneModel, zero_shot
-from avscene.models.checkpoint import Config, load_checkpoint, save_checkpoint
+from avscene.models.checkpoint import Config, load_checkpoint, read_config, save_checkpoint
 from avscene.models.device import Runtime
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
 from avscene.models.registry import Backbones, find, leaves
 from avscene.records import FloatArray
 from avscene.training.card import model_card
+from avscene.training.finetune import REFITTED
 from avscene.training.mismatch import fit_mismatch
 from avscene.training.processes import Processes
 from avscene.training.recipes import Bench, train_model
@@ -110,7 +111,7 @@ class Workshop:
         if find(name).trained:
             self.checkpoint(name)
         path = self._scores_path(name)
-        self._once(path, lambda: self._write_scores(name, self._model(name)))
+        self._once(path, lambda: self._score(name, path))
         return load_file(path)["scores"]
 
     def fusion(self, name: str) -> Fusion:
@@ -171,7 +172,8 @@ class Workshop:
         if not self._processes.is_first:
             return
         model = trained.part.build(self.labels, trained.tensors, self._runtime)
-        table = self._table(name, self.split.validation, self._write_scores(name, model))
+        apart = model if trained.apart is None else trained.part.build(self.labels, trained.apart, self._runtime)
+        table = self._table(name, self.split.validation, self._write_scores(name, model, apart))
         config = Config(
             **self._about(name),
             models=(trained.part,),
@@ -202,11 +204,22 @@ class Workshop:
         needs = {leaf: find(leaf).needs for leaf in scores}
         return fit_mismatch(self.labels, scores, needs, examples, self.store.starts[rows], self._truth[rows])
 
-    def _write_scores(self, name: str, model: SceneModel) -> FloatArray:
-        rows = np.concatenate([self.split.validation, self.split.test])
+    def _score(self, name: str, path: Path) -> None:
+        if find(name).trained and REFITTED in read_config(self.checkpoint(name)).training:
+            raise DataError(
+                f"{path}: is missing, and {name} has learnt from its validation rows since; remove "
+                f"{self.checkpoint(name)} too, to train it again"
+            )
+        model = self._model(name)
+        self._write_scores(name, model, model)
+
+    def _write_scores(self, name: str, model: SceneModel, apart: SceneModel) -> FloatArray:
+        """What `model` says of the test rows, and `apart`, which was not trained on them, of the validation rows."""
         scores = np.full((len(self.store), len(self.labels)), np.nan)
         store = SegmentStore.open(self.store.directory)  # which may have been given embeddings since
-        scores[rows] = score_rows(model, store, rows, self._watch(f"{name}: scoring"))
+        for scorer, rows in ((apart, self.split.validation), (model, self.split.test)):
+            if len(rows):
+                scores[rows] = score_rows(scorer, store, rows, self._watch(f"{name}: scoring"))
         write_bytes(self._scores_path(name), save({"scores": scores}))
         return scores
 
