@@ -157,6 +157,11 @@ def test_a_system_is_trained_by_its_name_and_leaves_only_its_checkpoint(
     assert avscene.load(tmp_path / "mine").classify(example.path).labels == store.labels
 
 
+def test_recipe_fast_takes_a_store_for_the_recordings_it_was_made_of(store: SegmentStore, tmp_path: Path) -> None:
+    assert call("train", "fast", "--data", store.directory, "--output", tmp_path / "mine") == 0
+    assert avscene.load(tmp_path / "mine").labels == store.labels
+
+
 def test_absent_weights_stop_a_training_with_exit_code_4(
     store: SegmentStore, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

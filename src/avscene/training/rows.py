@@ -55,6 +55,14 @@ def training_digest(
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
+def rows_key(store: SegmentStore) -> str:
+    """SHA-256 of all that the results depend on in a store: its segments, their scenes, groups and columns."""
+    digest = hashlib.sha256(store.content_key.encode())
+    for example in store.examples:
+        digest.update(repr((example.label, example.group, sorted(example.columns.items()))).encode())
+    return digest.hexdigest()
+
+
 def stretches(store: SegmentStore, rows: Sequence[int]) -> dict[int, tuple[tuple[int, int], ...]]:
     """For each row, its pairs with the rows before and after it that are in `rows` and follow without a gap."""
     known = frozenset(rows)

@@ -5,7 +5,6 @@ Under its directory: `training/NAME` what an unfinished training needs to go on,
 was killed at any moment goes on where it was and ends with the same results.
 """
 
-import hashlib
 import json
 import platform
 import shutil
@@ -38,6 +37,7 @@ from avscene.training.finetune import REFITTED
 from avscene.training.mismatch import fit_mismatch
 from avscene.training.processes import Processes
 from avscene.training.recipes import Bench, train_model
+from avscene.training.rows import rows_key
 from avscene.training.scoring import score_rows
 from avscene.training.split import Split
 
@@ -278,7 +278,7 @@ class Workshop:
         path = self.directory / KEY
         ours = {
             "format": FORMAT,
-            "rows": _rows_key(self.store),
+            "rows": rows_key(self.store),
             "holdout": self.holdout,
             "backbones": self.backbones,
             "avscene": version("avscene"),
@@ -292,11 +292,3 @@ class Workshop:
                 f"{self.directory}: holds results of another run ({', '.join(differs)} differ); name another --output, "
                 "or remove it"
             )
-
-
-def _rows_key(store: SegmentStore) -> str:
-    """SHA-256 of all that the results depend on in a store: its segments, their scenes, groups and columns."""
-    digest = hashlib.sha256(store.content_key.encode())
-    for example in store.examples:
-        digest.update(repr((example.label, example.group, sorted(example.columns.items()))).encode())
-    return digest.hexdigest()

@@ -53,9 +53,11 @@ def train(
 def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtime: "Runtime") -> NoReturn:
     from avscene.apps.progress import stages
     from avscene.datasets.layout import read_dataset
+    from avscene.datasets.store import SegmentStore, is_store
     from avscene.training.fast import train_fast
 
-    dataset = read_dataset(data)
+    # A store has no embeddings of these front ends; it tells where its recordings are.
+    dataset = SegmentStore.open(data).data if is_store(data) else read_dataset(data)
     if holdout is None and "test" in dataset.values("split"):
         holdout = "split=test"
     part = dataset if holdout is None else dataset.hold_out(holdout)[0]
