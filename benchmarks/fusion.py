@@ -112,7 +112,7 @@ def tempered_mean(logs: FloatArray, truth: IntArray, share: FloatArray) -> Pool:
 
 
 def out_of_fold(fit: Fit, aligned: Aligned, n_folds: int) -> FloatArray:
-    """What a candidate says of every row by parameters fitted on other groups, over the deals that the package takes."""
+    """What a candidate says of every row by parameters fitted on other groups, over the package's own deals."""
     tables = list(aligned.tables.values())
     logs = np.log(np.stack([table.floored for table in tables]))
     groups, truth = np.array(tables[0].groups), tables[0].truth_index
@@ -235,19 +235,23 @@ def main() -> None:
     options = parser.parse_args()
     aligned = align({path.stem: read_table(path) for path in options.tables})
     first = next(iter(aligned.tables.values()))
+    called = f"python benchmarks/fusion.py {' '.join(path.name for path in options.tables)} --folds {options.folds}"
+    extent = (
+        f"{len(first):,} rows of {len(set(first.groups or ())):,} groups; {options.folds} folds, dealt {DRAWS} times"
+    )
+    machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     text = f"""# Fusion rules on real predictions
 
-Made by `python benchmarks/fusion.py {" ".join(path.name for path in options.tables)} --folds {options.folds}`.
+Made by `{called}`.
 
-{len(first):,} rows of {len(set(first.groups or ())):,} groups; {options.folds} folds by group, dealt {DRAWS} times, every row fused by
-parameters that its group had no part in. Zeros are raised to half the step that the tables are rounded to. Intervals by resampling groups; p by
-exchanging the two systems in whole groups.
+{extent}. Every row is fused by parameters that its group had no part in. Zeros are raised to half the step that the
+tables are rounded to. Intervals are by resampling groups, p by exchanging the two systems in whole groups.
 
 {table_of(lines_of(aligned, options.folds))}
 
 ## Time and memory
 
-{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, numpy {np.__version__}; medians of {REPEATS} on made-up tables.
+{machine}, numpy {np.__version__}; medians of {REPEATS} on made-up tables.
 
 {timings()}
 """

@@ -238,3 +238,12 @@ def test_classwise_trusts_a_model_for_the_scenes_it_knows() -> None:
 def test_the_floor_is_what_it_says() -> None:
     fused = fuse("product", [np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])])
     same(fused[0, 0] / fused[0, 1], FLOOR, tolerance=1e-12)
+
+
+def test_few_rows_that_are_all_told_right_do_not_make_the_pool_certain() -> None:
+    truth = np.arange(12) % 3
+    sure = np.where(np.eye(3)[truth] > 0, 0.6, 0.2)
+    few, many = (fit_log_pool(np.stack([np.tile(sure, (times, 1))] * 2), np.tile(truth, times)) for times in (1, 100))
+    assert few.sum() < 5  # 0.6 becomes less than 0.99
+    assert many.sum() > 1.5 * few.sum()
+    assert fit_log_pool(sure[None], truth, np.full(12, 1 / 12)) < few.sum()  # as rows of one group they are one row

@@ -19,6 +19,7 @@ IntArray = npt.NDArray[np.integer]
 
 # Log-probabilities are taken of values no smaller than this, so that one model's zero cannot veto all the others.
 FLOOR = 1e-6
+PULL = 0.5  # of an exponent of 1 towards 0, in log losses of one row, or of one group where groups count
 Confidence = Literal["precision", "recall", "f1"]
 
 
@@ -81,7 +82,9 @@ def fit_classwise(scores: FloatArray, truth: IntArray, confidence: Confidence = 
 def fit_log_pool(scores: FloatArray, truth: IntArray, weights: FloatArray | None = None) -> FloatArray:
     """Exponents (n_models,) >= 0 of least log loss over the rows that every model scored; a convex problem.
 
-    `weights` (n,) say how much each row counts. Equal exponents that sum to 1 where there is no such row.
+    `weights` (n,) say how much each row counts. A pull towards 0, an exponential prior, matters where rows are few:
+    were they all told right, the least log loss alone would be certainty without end. Equal exponents that sum to 1
+    where there is no row.
     """
     n_models, _, n_scenes = scores.shape
     start = np.full(n_models, 1 / n_models)
@@ -89,15 +92,16 @@ def fit_log_pool(scores: FloatArray, truth: IntArray, weights: FloatArray | None
     if not complete.any():
         return start
     known = truth[complete]
-    share = shares(None if weights is None else weights[complete], len(known))
+    weights = np.ones(len(known)) if weights is None else weights[complete]
+    share, pull = weights / weights.sum(), PULL / weights.sum()
     logs = np.log(np.maximum(scores[:, complete], FLOOR)).reshape(n_models, -1)
     rows = np.arange(len(known))
 
     def loss(exponents: FloatArray) -> tuple[float, FloatArray]:
         pooled = softmax((exponents @ logs).reshape(-1, n_scenes))
-        value = -share @ np.log(np.maximum(pooled[rows, known], 1e-300))
+        value = -share @ np.log(np.maximum(pooled[rows, known], 1e-300)) + pull * exponents.sum()
         pooled[rows, known] -= 1
-        return float(value), logs @ (share[:, None] * pooled).ravel()
+        return float(value), logs @ (share[:, None] * pooled).ravel() + pull
 
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * n_models)
     return np.asarray(found.x)
