@@ -100,7 +100,7 @@ def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, f
     content = json.loads(found.out)
     assert list(content) == [
         *("schema", "source", "duration", "system", "labels", "modalities"),
-        *("scene", "score", "scores", "segments", "warnings"),
+        *("scene", "score", "scores", "mismatch", "segments", "warnings"),
     ]
     assert content["schema"] == "avscene/1"
     assert (content["source"], content["system"], content["warnings"]) == (film, "embedded", [])
@@ -113,9 +113,10 @@ def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, f
         assert sum(part["scores"].values()) == pytest.approx(1, abs=1e-5)
         assert part["score"] == part["scores"][part["scene"]] == max(part["scores"].values())
     for segment in content["segments"]:
-        assert list(segment) == ["start", "end", "scene", "score", "scores", "by_model"]
+        assert list(segment) == ["start", "end", "scene", "score", "scores", "mismatch", "by_model"]
         assert segment["by_model"] == {"embedded": segment["scores"]}
 
+    assert content["mismatch"] is None  # it looks and does not listen
     assert content == avscene.load("embedded").classify(film).to_dict()
     line = classify(film, "--format", "jsonl")
     assert line.out.count("\n") == 1
