@@ -56,6 +56,7 @@ def rows_of(output: Path) -> dict[str, dict]:
 def test_every_row_of_the_seed_is_there_and_measured_unless_its_weights_are_absent(made: Path) -> None:
     rows = rows_of(made)
     assert list(rows) == list(table_systems())
+    assert json.loads((made / "reproduction.json").read_text())["data"] == "town"  # what the store was made of
     assert [name for name, row in systems().items() if row.published] == [
         name for name in rows if rows[name]["published"]
     ]

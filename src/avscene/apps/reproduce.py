@@ -41,7 +41,7 @@ def reproduce(workshop: Workshop, names: Sequence[str], told: Callable[[str], No
         told(_summary(rows[-1]))
     store = workshop.store
     return Reproduction(
-        data=store.data.source.parent.name if store.data.source.is_file() else store.data.source.name,
+        data=store.made_of,
         backbones=workshop.backbones,
         same_data=_is_published(workshop),
         date=datetime.now(UTC).date().isoformat(),

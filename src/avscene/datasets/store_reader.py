@@ -67,6 +67,8 @@ class SegmentStore:
         self._physical: IntArray = np.lexsort((starts, _ranks(names)))  # where in the table each row lies
         self.directory = directory
         self.spec: StoreSpec = manifest.spec
+        source = Path(manifest.source)
+        self.made_of = source.parent.name if source.suffix == ".csv" else source.name  # the data set, by its folder
         self.complete = manifest.complete
         self.examples: tuple[Example, ...] = tuple(_example(known, names[row], directory) for row in self._physical)
         self.starts: FloatArray = starts[self._physical]

@@ -265,7 +265,7 @@ class Workshop:
             return len({self.store.examples[row].group for row in rows})
 
         return {
-            "data": self.store.data.source.name,
+            "data": self.store.made_of,
             "held_out": self.holdout,
             "backbones": self.backbones,
             "segments": {"train": len(self.split.train), "validation": len(self.split.validation)},
