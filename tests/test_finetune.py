@@ -33,7 +33,7 @@ from avscene.training.batches import Batch, PlainBatches, training_batches
 from avscene.training.finetune import finetune
 from avscene.training.gradients import GradientSum
 from avscene.training.journal import METRICS, Journal
-from avscene.training.networks import frames_of, initial_network, optimiser_for, reader_for
+from avscene.training.networks import frames_of, initial_network, optimiser_for, reader_for, training_precision
 from avscene.training.plan import NetworkPlan
 from avscene.training.processes import Processes
 from avscene.training.readers import FrameReader, SoundReader, band_statistics
@@ -121,10 +121,24 @@ def test_the_history_tells_of_every_epoch(undisturbed: tuple[TrainedModel, Path]
     assert any((state / "tensorboard").glob("events.*"))
 
 
-def test_bfloat16_products_train_float32_weights(store: SegmentStore, tmp_path: Path) -> None:
-    trained = step(store, tmp_path, Runtime.choose("cpu", "bfloat16"))
+def test_bfloat16_products_train_float32_weights(
+    store: SegmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = step(store, tmp_path / "exact")
+    monkeypatch.setattr("avscene.training.loop.training_precision", lambda *_: torch.bfloat16)
+    trained = step(store, tmp_path)
     assert {tensor.dtype for tensor in trained.tensors.values()} == {torch.float32, torch.int64}
-    assert not same(trained.tensors, step(store, tmp_path / "exact").tensors)
+    assert not same(trained.tensors, exact.tensors)
+
+
+def test_depthwise_networks_are_trained_in_float32_on_a_processor(store: SegmentStore) -> None:
+    rows, _ = sides(store)
+    runtime = Runtime.choose("cpu", "bfloat16")
+    depthwise = initial_network(plan("video"), store.labels, store, rows, runtime)
+    plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=2))
+    assert training_precision(depthwise, runtime) == torch.float32
+    assert training_precision(plain, runtime) == torch.bfloat16
+    assert training_precision(plain, CPU) == torch.float32
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(store: SegmentStore, tmp_path: Path) -> None:
