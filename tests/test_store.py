@@ -803,7 +803,7 @@ def test_settings_that_make_no_sense(
 
 
 def test_embed_on_the_command_line(avscene: Callable[..., Run], store: SegmentStore) -> None:
-    arguments = ("embed", store.directory, "--encoder", "efficientnet-lite0", "--precision", "float32")
+    arguments = ("embed", store.directory, "--encoder", "efficientnet-lite0")
     first = avscene(*arguments)
     assert (first.code, first.out) == (
         0,
@@ -820,6 +820,6 @@ def test_embed_refuses(avscene: Callable[..., Run], store: SegmentStore, media: 
 
 def test_embed_says_that_weights_changed(avscene: Callable[..., Run], store: SegmentStore) -> None:
     add_embeddings(store, "efficientnet-lite0", "older weights", 2, [np.zeros((16, 2))])
-    embedded = avscene("embed", store.directory, "--encoder", "efficientnet-lite0", "--precision", "float32")
+    embedded = avscene("embed", store.directory, "--encoder", "efficientnet-lite0")
     assert embedded.code == 0
     assert any("were made by other weights or settings; computing them again" in line for line in embedded.told)
