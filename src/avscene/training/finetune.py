@@ -48,8 +48,8 @@ def finetune(
 ) -> TrainedModel:
     """Fine-tune the plan's network on `train_rows` and keep the epoch of least log loss on `valid_rows`.
 
-    A plan with `probe` is for few data: there the network is trained again on all of these rows, for as many epochs as
-    were best, and the one that had not seen `valid_rows` is returned as `apart`.
+    A plan with `probe` is for few data: there the network is trained again on all of these rows, to the end of its
+    schedule, where averages have settled. The one that had not seen `valid_rows` is returned as `apart`.
 
     Rows without the plan's input are left out. What was begun in `directory_for_state` is gone on with; the caller
     removes it once the result is safe. Under torchrun every process calls this and gets the same result; the first one
@@ -102,9 +102,8 @@ class _Work:
         progress: Progress | None,
         found: Position | None = None,
     ) -> Training:
-        """Train on `rows`, judged on `valid`; without these as an earlier training `found` it best."""
+        """Train on `rows`, judged on `valid`; without these from a probe with the ridge that was `found` before."""
         digest = training_digest(self.store, rows, valid, self.plan, self.labels)
-        epochs = self.plan.epochs if found is None else found.best_epoch
         with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
             network = initial_network(self.plan, self.labels, self.store, rows, self.runtime)
             position = Position()
@@ -114,7 +113,7 @@ class _Work:
             _resume(state, directory / STATE, digest, self.processes)
             schedule = Schedule(self.plan, rows)
             training = Training(self.store, schedule, valid, self.labels, state, self.runtime, self.processes)
-            _run(training, directory, digest, epochs * schedule.steps_per_epoch, progress)
+            _run(training, directory, digest, progress)
         return training
 
     def _probe(self, network: nn.Module, rows: list[int], valid: list[int], ridge: float | None) -> float:
@@ -140,12 +139,12 @@ def _resume(state: TrainingState, path: Path, digest: str, processes: Processes)
         state.restore(content, digest, path)
 
 
-def _run(training: Training, directory: Path, digest: str, n_steps: int, progress: Progress | None) -> None:
-    """What is left of `n_steps` steps; the first process tells of them and saves the state."""
+def _run(training: Training, directory: Path, digest: str, progress: Progress | None) -> None:
+    """All steps that are left; the first process tells of them and saves the state."""
     state, schedule, first = training.state, training.schedule, training.processes.is_first
     with Journal(directory, state.position.step) if first else nullcontext() as journal:
         saved = time.monotonic()
-        for figures in training.steps(n_steps):
+        for figures in training.steps():
             ends_epoch = state.position.step % schedule.steps_per_epoch == 0
             lines = [figures, training.end_epoch()] if ends_epoch else [figures]
             if journal is None:
@@ -156,4 +155,4 @@ def _run(training: Training, directory: Path, digest: str, n_steps: int, progres
                 write_state(directory / STATE, state.to_bytes(digest))
                 saved = time.monotonic()
             if progress is not None:
-                progress(state.position.step, n_steps)
+                progress(state.position.step, schedule.n_steps)

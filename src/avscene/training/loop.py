@@ -62,13 +62,12 @@ class Training:
         averaged = state.averaged.module
         self._judged = copy.deepcopy(averaged).eval() if self._plan.probe else averaged
 
-    def steps(self, n_steps: int) -> Iterator[dict[str, float]]:
-        """Take what is left of the first `n_steps` steps, one at a time; figures of each once it is taken."""
+    def steps(self) -> Iterator[dict[str, float]]:
+        """Take the steps that are left, one at a time; figures of each once it is taken."""
         first = self.state.position.step
-        left = n_steps - first
-        own = (micro for step in islice(self.schedule.steps(first), left) for micro in self.processes.share_of(step))
+        own = (micro for step in self.schedule.steps(first) for micro in self.processes.share_of(step))
         batches = training_batches(self._reader, self._truth, own)
-        for step in islice(self.schedule.steps(first), left):
+        for step in self.schedule.steps(first):
             yield self._step(step, batches)
 
     def end_epoch(self) -> dict[str, float]:
