@@ -1,5 +1,10 @@
 """Every failure a user can cause or meet, as one exception each; the message names the thing and the way out."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class AvsceneError(Exception):
     """Something the user can understand and mend. Its message is one line fit for a terminal."""
@@ -42,3 +47,9 @@ class WeightsError(AvsceneError):
     """Weights, or a package that carries them, are absent or not what they should be."""
 
     exit_code = 4
+
+
+def first_fault(error: "ValidationError") -> str:
+    """Where a file does not hold what it should, and what is wrong there, in a few words."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from avscene.apps.output import Sink, printable
 from avscene.errors import DataError
@@ -125,12 +126,16 @@ def systems_table() -> str:
 
 def write_json(path: Path, judgement: Judgement) -> None:
     """Write all figures as JSON, by table."""
-    content = {
+    with Sink(path) as sink:
+        sink.write(json.dumps(plain(judgement), indent=2, allow_nan=False) + "\n")
+
+
+def plain(judgement: Judgement) -> dict[str, Any]:
+    """All figures as plain values, by table."""
+    return {
         name: to_dict(judgement.tables[name], found, judgement.comparison, name)
         for name, found in judgement.measured.items()
     }
-    with Sink(path) as sink:
-        sink.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_report_of(path: Path, judgement: Judgement) -> None:

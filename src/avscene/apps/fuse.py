@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from avscene.apps.figures import Judgement, judge
+from avscene.apps.figures import Judgement, judge, plain
 from avscene.apps.output import Sink
 from avscene.errors import UsageError
 from avscene.evaluation.alignment import Aligned, align
 from avscene.evaluation.report import ReportRow, write_report
-from avscene.evaluation.results import to_dict
 from avscene.evaluation.table import ScoreTable, read_table
 from avscene.fusion.ensemble import Confidence
 from avscene.fusion.steps import StepKind
@@ -104,10 +103,7 @@ def write_weights(path: Path, fused: Fused, judgement: Judgement | None) -> None
     """Write the weights as JSON, with what they were fitted on and the figures."""
     content = fused.saved.model_dump(mode="json") | {"fitted_on": fused.fitted_on}
     if judgement is not None:
-        content["figures"] = {
-            name: to_dict(judgement.tables[name], found, judgement.comparison, name)
-            for name, found in judgement.measured.items()
-        }
+        content["figures"] = plain(judgement)
     with Sink(path) as sink:
         sink.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from avscene.datasets.split import DataSet, Example
-from avscene.errors import DataError
+from avscene.errors import DataError, first_fault
 from avscene.evaluation.files import write_text
 from avscene.media.assembly import Sampling
 
@@ -155,6 +155,4 @@ def read_manifest(directory: Path) -> Manifest:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{path}: is damaged ({place}: {first['msg']}); {again}") from error
+        raise DataError(f"{path}: is damaged ({first_fault(error)}); {again}") from error

@@ -1,6 +1,6 @@
 """Prediction tables of several systems to fused tables, no row of which had a part in the weights that fused it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from avscene.errors import DataError, UsageError
+from avscene.errors import DataError, UsageError, first_fault
 from avscene.evaluation.alignment import Aligned
 from avscene.evaluation.score_table import ScoreTable
 from avscene.fusion.ensemble import IntArray
@@ -86,9 +86,7 @@ def fuse_fitted(aligned: Aligned, fitting: Aligned, layout: Layout) -> Fused:
         DataError: a group or a file is on both sides; `fitting` has no truth, other scenes, or rows of one scene.
     """
     rows, learnt = _Rows.of(aligned), _Rows.of(fitting)
-    if set(rows.labels) != set(learnt.labels):
-        odd = ", ".join(sorted(set(rows.labels) ^ set(learnt.labels)))
-        raise DataError(f"{learnt.source}: has other scenes than {rows.source}; they differ in {odd}")
+    _check_scenes(learnt, rows.labels, rows.source)
     _check_apart(rows, learnt)
     fusion = fit_on(layout, learnt.scores, learnt.truth, learnt.groups, learnt.labels, learnt.times, learnt.all)
     stages = apply_stages(fusion, rows.scores, rows.labels, rows.times)
@@ -103,9 +101,7 @@ def fuse_saved(aligned: Aligned, saved: SavedFusion) -> Fused:
         DataError: they are of other scenes or other systems, or were fitted on a group that is to be fused.
     """
     rows = _Rows.of(aligned)
-    if set(saved.labels) != set(rows.labels):
-        odd = ", ".join(sorted(set(saved.labels) ^ set(rows.labels)))
-        raise DataError(f"{rows.source}: has other scenes than the weights; they differ in {odd}")
+    _check_scenes(rows, saved.labels, "the weights")
     if set(saved.fusion.models) != set(rows.scores):
         raise DataError(
             f"the weights are of {', '.join(saved.fusion.models)}; the tables are of {', '.join(rows.scores)}: "
@@ -138,9 +134,7 @@ def read_fusion(path: str | Path) -> SavedFusion:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{path}: {where}: {first['msg']}; it is not what `avscene fuse --json` writes") from error
+        raise DataError(f"{path}: {first_fault(error)}; it is not what `avscene fuse --json` writes") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,6 +179,11 @@ class _Rows:
             stage: replace(self.first, probabilities=values, resolution=0.0, source=stage)
             for stage, values in stages.items()
         }
+
+
+def _check_scenes(rows: _Rows, labels: Iterable[str], whose: str) -> None:
+    if odd := sorted(set(rows.labels) ^ set(labels)):
+        raise DataError(f"{rows.source}: has other scenes than {whose}; they differ in {', '.join(odd)}")
 
 
 def _check_apart(rows: _Rows, learnt: _Rows) -> None:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from avscene.errors import CheckpointError, UsageError
+from avscene.errors import CheckpointError, UsageError, first_fault
 from avscene.evaluation.table import ScoreTable, write_table
 from avscene.fusion.mismatch import MismatchDetector
 from avscene.fusion.tree import Fusion
@@ -247,10 +247,8 @@ def read_config(directory: Path) -> Config:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the file"
         raise CheckpointError(
-            f"{path}: {where}: {first['msg']}; the checkpoint is damaged or of another version"
+            f"{path}: {first_fault(error)}; the checkpoint is damaged or of another version"
         ) from error
     if config.config_sha256 != _digest(content):
         raise CheckpointError(f"{path}: was changed after it was written (SHA-256); train again or restore it")
