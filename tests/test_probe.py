@@ -51,7 +51,7 @@ def test_blocks_and_the_head_are_what_the_encoder_embeds() -> None:
     encoder.net.load_state_dict(imagenet_state("tf_efficientnet_lite0"))
     images, extra = torch.rand(2, 3, 64, 64), torch.rand(2, 2)
     with torch.no_grad():
-        torch.testing.assert_close(network.features(images, extra), torch.cat([encoder.eval().embed(images), extra], 1))
+        torch.testing.assert_close(network.features(images, extra), torch.cat([encoder.eval()(images), extra], 1))
         assert network(images, extra).abs().max() == 0  # a classifier that knows nothing
 
 

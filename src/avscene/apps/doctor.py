@@ -86,12 +86,11 @@ def _decoders() -> Finding:
 
 
 def _embedded_weights() -> Finding:
-    from avscene.models.device import Runtime
     from avscene.models.efficientnet_lite import LITE0, load_efficientnet_lite
     from avscene.models.sentence import load_sentence_encoder
 
     try:
-        load_efficientnet_lite(LITE0, Runtime.choose("cpu", "float32"))
+        load_efficientnet_lite(LITE0)
         load_sentence_encoder()
     except AvsceneError as error:
         return Finding("embedded weights", str(error), str(error).rpartition("run: ")[2] or None)

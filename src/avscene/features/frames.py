@@ -25,6 +25,11 @@ class FrameSpec:
     std: tuple[float, float, float]
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
 
+    @property
+    def blank(self) -> Tensor:
+        """One image (1, 3, size, size) of zeros."""
+        return torch.zeros(1, 3, self.size, self.size)
+
 
 def frames_to_tensor(images: Sequence[ByteArray], spec: FrameSpec) -> Tensor:
     """Float tensor (n, 3, size, size) of RGB `images`, each (height, width, 3) uint8, which may differ in size."""

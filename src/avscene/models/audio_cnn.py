@@ -10,18 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avscene.errors import CheckpointError
-from avscene.features.logmel import LogMelSpec, log_mel
+from avscene.features.batch import Batch
+from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
 from avscene.models.backbones import blank_backbone
 from avscene.models.block_network import BlockNetwork, blank_block_network
 from avscene.models.device import Runtime
+from avscene.models.inference import Inference
 from avscene.models.strict import faults, fill
 from avscene.records import FloatArray, Modality, SceneScores, Segment
 
 # 128 bands by 188 steps of 5.3 ms for a second: the only exact 1-s front end of this data set that is public
 # (denfed/wave-spec-fusion).
 LOG_MEL = LogMelSpec(sample_rate=48_000, n_fft=2048, hop_length=256, n_mels=128, f_min=0.0, f_max=24_000.0)
-BATCH = 32  # segments at a time
 BAND_FIGURES = 2  # a BlockNetwork is also given mean and deviation of each band
 LEAST_DEVIATION = 1.0  # dB; a band that a codec has cut off does not move, and is not blown up to noise
 
@@ -48,16 +49,16 @@ class LogMelNetwork(nn.Module):
 
     def forward(self, mels: Tensor) -> Tensor:
         """Logits (n, n_scenes) of log-mels (n, n_mels, n_times) in dB."""
-        logits: Tensor = self.backbone(*self._inputs(mels))
+        logits: Tensor = self.backbone(*self.inputs(mels))
         return logits
 
     def features(self, mels: Tensor) -> Tensor:
         """What a BlockNetwork's classifier is given (n, n_features), of log-mels (n, n_mels, n_times) in dB."""
-        features: Tensor = self.backbone.features(*self._inputs(mels))  # type: ignore[operator]
+        features: Tensor = self.backbone.features(*self.inputs(mels))  # type: ignore[operator]
         return features
 
-    def _inputs(self, mels: Tensor) -> tuple[Tensor, ...]:
-        """Images (n, 3, height, width) and, for a BlockNetwork, figures of the bands (n, 2 n_mels)."""
+    def inputs(self, mels: Tensor) -> tuple[Tensor, ...]:
+        """For the backbone: images (n, 3, height, width) and, if by blocks, figures of the bands (n, 2 n_mels)."""
         scale = self.deviation.clamp_min(LEAST_DEVIATION)
         levels = (mels - self.mean[:, None]) / scale[:, None]
         by_blocks = isinstance(self.backbone, BlockNetwork)
@@ -81,9 +82,10 @@ class AudioCnn:
         self.name = name
         self.labels = labels
         self.spec = spec
-        self._runtime = runtime
-        self._network = network.eval().requires_grad_(requires_grad=False).to(runtime.device)
-        self._network.backbone.to(dtype=runtime.dtype).to(memory_format=torch.channels_last)
+        example = network.inputs(torch.zeros(1, spec.n_mels, 1 + spec.sample_rate // spec.hop_length))
+        self._backbone = Inference(network.backbone, example, runtime)
+        self._front_end = network.to(runtime.device)
+        self._device = runtime.device
 
     @property
     def sample_rate(self) -> int:
@@ -93,14 +95,12 @@ class AudioCnn:
     @torch.inference_mode()
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes); NaN rows for segments without sound."""
-        scores = np.full((len(segments), len(self.labels)), np.nan)
-        rows = [row for row, segment in enumerate(segments) if segment.waveform is not None]
-        for first in range(0, len(rows), BATCH):
-            part = rows[first : first + BATCH]
-            waveforms = waveforms_to_tensor([segments[row].waveform for row in part])
-            mels = log_mel(waveforms.to(self._runtime.device), self.spec)
-            scores[part] = self._network(mels).double().softmax(dim=1).cpu().numpy()
-        return SceneScores(self.labels, scores)
+        batch, n_scenes = Batch.of(segments), len(self.labels)
+        return SceneScores(self.labels, batch.heard(self._probabilities, self.spec, n_scenes, self._device))
+
+    def _probabilities(self, mels: Tensor) -> Tensor:
+        """(n, n_scenes)."""
+        return self._backbone(*self._front_end.inputs(mels)).double().softmax(dim=1)
 
 
 def waveforms_to_tensor(waveforms: Sequence[FloatArray | None]) -> Tensor:

@@ -35,7 +35,7 @@ class BlockNetwork(nn.Module):
 
     def features(self, images: Tensor, extra: Tensor | None = None) -> Tensor:
         """Features (n, n_features), as they are, of images (n, 3, height, width)."""
-        embedding = self.trunk.embed(images)
+        embedding: Tensor = self.trunk(images)
         return embedding if extra is None else torch.cat([embedding, extra.to(embedding.dtype)], dim=1)
 
     def forward(self, images: Tensor, extra: Tensor | None = None) -> Tensor:

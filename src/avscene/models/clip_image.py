@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
+from avscene.features.batch import Batch
 from avscene.features.frames import FrameSpec
 from avscene.models import hub
 from avscene.models.checksum import sha256_of
-from avscene.models.clip_zero_shot import embed_images, frame_spec, read_clip
+from avscene.models.clip_zero_shot import frame_spec, read_clip
 from avscene.models.device import Runtime
+from avscene.models.inference import Inference
 from avscene.records import FloatArray, Modality, Segment
 
 
@@ -25,10 +26,11 @@ class ClipImageEncoder:
     needs: Modality = "video"
     sample_rate = None
 
-    def __init__(self, visual: nn.Module, spec: FrameSpec, key: str, runtime: Runtime) -> None:
+    def __init__(self, visual: Any, spec: FrameSpec, key: str, runtime: Runtime) -> None:
         self.spec = spec
         self.key = key
-        self._visual = visual.to(runtime.device, runtime.dtype).to(memory_format=torch.channels_last)
+        self.embedding_size = int(visual.output_dim)  # 640 of RN50x4, 512 of RN101 and ViT-B/32
+        self._visual = Inference(visual, [spec.blank], runtime)
 
     @classmethod
     def load(cls, repo_id: str, runtime: Runtime) -> "ClipImageEncoder":
@@ -47,19 +49,12 @@ class ClipImageEncoder:
         """Shorter side in pixels to which frames are scaled."""
         return self.spec.resize
 
-    @property
-    def embedding_size(self) -> int:
-        """Length of an embedding: 640 of RN50x4, 512 of RN101 and ViT-B/32."""
-        visual: Any = self._visual  # open_clip's modules carry no types
-        return int(visual.output_dim)
-
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Float32 embeddings (n_segments, embedding_size) of length 1; NaN rows for segments without frames."""
-        embeddings = np.full((len(segments), self.embedding_size), np.nan, np.float32)
-        counts = {row: len(segment.frames) for row, segment in enumerate(segments) if segment.frames}
-        if counts:
-            images = [frame.pixels for segment in segments for frame in segment.frames]
-            by_frame = embed_images(self._visual, images, self.spec).cpu()
-            for row, frames in zip(counts, torch.split(by_frame, list(counts.values())), strict=True):
-                embeddings[row] = normalize(frames.mean(0), dim=-1).numpy()
-        return embeddings
+        means = Batch.of(segments).seen(self._embed_images, self.spec, self.embedding_size)
+        lengths: FloatArray = np.linalg.norm(means, axis=1, keepdims=True)
+        return means / lengths
+
+    def _embed_images(self, images: Tensor) -> Tensor:
+        """(n_images, embedding_size) of length 1."""
+        return normalize(self._visual(images), dim=-1)

@@ -9,29 +9,27 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import open_clip
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from avscene.errors import UsageError, WeightsError
-from avscene.features.frames import FrameSpec, frames_to_tensor
+from avscene.features.batch import Batch
+from avscene.features.frames import FrameSpec
 from avscene.labels import LabelSet
 from avscene.models import hub
+from avscene.models.device import Runtime
 from avscene.models.hub import CONFIG_FILE, WEIGHTS_FILE
-from avscene.records import ByteArray, Modality, SceneScores, Segment
+from avscene.models.inference import Inference
+from avscene.records import Modality, SceneScores, Segment
 
 LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100 and ended there
 N_TOKENS = 49408  # the vocabulary of CLIP's tokenizer, which open_clip carries
-BATCH = 32  # frames at a time, drawn across segments
-
-Precision = Literal["float32", "bfloat16"]
 
 
 class ClipZeroShot:
@@ -43,7 +41,7 @@ class ClipZeroShot:
     needs: Modality = "video"
     sample_rate: int | None = None
 
-    def __init__(self, name: str, labels: LabelSet, visual: nn.Module, text_features: Tensor, spec: FrameSpec) -> None:
+    def __init__(self, name: str, labels: LabelSet, visual: Inference, text_features: Tensor, spec: FrameSpec) -> None:
         self.name = name
         self.labels = labels
         self.spec = spec
@@ -57,28 +55,23 @@ class ClipZeroShot:
         labels: LabelSet,
         *,
         repo_id: str,
+        runtime: Runtime,
         templates: Sequence[str] = ("{}",),
-        device: str | torch.device = "cpu",
-        precision: Precision = "float32",
-        offline: bool = False,
     ) -> "ClipZeroShot":
         """The model of hub repo `repo_id`, from the cache or the hub, ready to score `labels`.
 
-        Each scene's prompts are `templates` with its name, `_` read as a space, in place of `{}`. `precision`
-        is that of the image tower; prompts are embedded once, in float32.
+        Each scene's prompts are `templates` with its name, `_` read as a space, in place of `{}`. They are embedded
+        once, in float32, whatever the precision of the image tower.
 
         Raises:
             UsageError: a template does not hold exactly one `{}`.
             WeightsError: the weights cannot be had, or are not exactly those of the model in their config.
         """
         check_templates(templates)
-        model = load_clip(repo_id, offline=offline).to(device)
+        model = load_clip(repo_id, offline=runtime.offline)
         spec = frame_spec(repo_id, model.visual.preprocess_cfg)
         text_features = embed_labels(model, labels, templates)
-        # channels_last suits convolutions: RN101 is 14 % faster in float32 on two cores, ViT no slower.
-        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        visual = model.visual.to(dtype=dtype, memory_format=torch.channels_last)
-        return cls(name, labels, visual, text_features, spec)
+        return cls(name, labels, Inference(model.visual, [spec.blank], runtime), text_features, spec)
 
     @property
     def frame_size(self) -> int | None:
@@ -90,37 +83,13 @@ class ClipZeroShot:
 
         A segment without frames gets a row of NaN.
         """
-        by_frame = self._score_images([frame.pixels for segment in segments for frame in segment.frames])
-        rows = np.full((len(segments), len(self.labels)), np.nan)
-        first = 0
-        for row, segment in zip(rows, segments, strict=True):
-            last = first + len(segment.frames)
-            if last > first:
-                row[:] = by_frame[first:last].mean(axis=0)
-            first = last
-        return SceneScores(self.labels, rows)
-
-    def embed(self, images: Sequence[ByteArray]) -> Tensor:
-        """Float32 embeddings (n, embed_dim) of length 1 of RGB `images`, each (height, width, 3) uint8."""
-        return embed_images(self._visual, images, self.spec) if images else self._text_features[:0]
+        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, self.spec, len(self.labels)))
 
     @torch.inference_mode()
-    def _score_images(self, images: Sequence[ByteArray]) -> npt.NDArray[np.float64]:
-        """Probabilities (n_images, n_scenes)."""
-        logits = LOGIT_SCALE * self.embed(images) @ self._text_features.T
-        return logits.softmax(dim=-1).double().cpu().numpy()
-
-
-@torch.inference_mode()
-def embed_images(visual: nn.Module, images: Sequence[ByteArray], spec: FrameSpec) -> Tensor:
-    """Float32 embeddings (n, embed_dim) of length 1 of one or more RGB `images` by an image tower."""
-    weight = next(visual.parameters())
-    parts = []
-    for first in range(0, len(images), BATCH):
-        pixels = frames_to_tensor(images[first : first + BATCH], spec)
-        pixels = pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last)
-        parts.append(normalize(visual(pixels).float(), dim=-1))
-    return torch.cat(parts)
+    def _probabilities(self, images: Tensor) -> Tensor:
+        """(n_images, n_scenes)."""
+        logits = LOGIT_SCALE * normalize(self._visual(images), dim=-1) @ self._text_features.T
+        return logits.softmax(dim=-1).double()
 
 
 def check_templates(templates: Sequence[str]) -> None:

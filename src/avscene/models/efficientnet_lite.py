@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from avscene.errors import UsageError, WeightsError
 from avscene.features.frames import FrameSpec
 from avscene.models.device import Runtime
+from avscene.models.inference import Inference
 from avscene.models.packaged import IMAGENET_WEIGHTS
 
 LITE0 = "tf_efficientnet_lite0"
@@ -41,7 +42,7 @@ class EfficientNetLite(nn.Module):
         net: Any = self.net  # timm's modules carry no types
         return int(sum(net.blocks[index][-1].conv_pwl.out_channels for index in _BLOCKS) + net.num_features)
 
-    def embed(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Embeddings (n, embedding_size) of images (n, 3, height, width): channel means of late blocks and the head."""
         net: Any = self.net
         maps = net.bn1(net.conv_stem(images))
@@ -53,15 +54,9 @@ class EfficientNetLite(nn.Module):
         means.append(net.bn2(net.conv_head(maps)).mean((2, 3)))
         return torch.cat(means, dim=1)
 
-    def classify(self, images: Tensor) -> Tensor:
-        """ImageNet-1k probabilities (n, 1000) of images (n, 3, height, width)."""
-        logits: Tensor = self.net(images)
-        return logits.float().softmax(dim=1)
 
-
-@lru_cache(maxsize=6)
-def load_efficientnet_lite(architecture: str, runtime: Runtime) -> EfficientNetLite:
-    """The network with its weights, in evaluation mode; shared by the models of a process.
+def load_efficientnet_lite(architecture: str) -> EfficientNetLite:
+    """The network with its weights, float32, on the CPU, in evaluation mode.
 
     Raises:
         UsageError: there is no such network here.
@@ -69,8 +64,29 @@ def load_efficientnet_lite(architecture: str, runtime: Runtime) -> EfficientNetL
     """
     model = EfficientNetLite(architecture)
     model.net.load_state_dict(imagenet_state(architecture), strict=True)
-    model.eval().requires_grad_(requires_grad=False)
-    return model.to(runtime.device, runtime.dtype).to(memory_format=torch.channels_last)
+    return model.eval()
+
+
+def embedding_size(architecture: str) -> int:
+    """Length of an embedding.
+
+    Raises:
+        UsageError: there is no such network here.
+    """
+    with torch.device("meta"):
+        return EfficientNetLite(architecture).embedding_size
+
+
+@lru_cache(maxsize=6)
+def embedding_network(architecture: str, runtime: Runtime) -> Inference:
+    """Images to embeddings (n, embedding_size); shared by the models of a process. Raises as the loader does."""
+    return Inference(load_efficientnet_lite(architecture), [FRAME_SPECS[architecture].blank], runtime)
+
+
+@lru_cache(maxsize=6)
+def imagenet_classifier(architecture: str, runtime: Runtime) -> Inference:
+    """Images to logits (n, 1000) of ImageNet-1k; shared by the models of a process. Raises as the loader does."""
+    return Inference(load_efficientnet_lite(architecture).net, [FRAME_SPECS[architecture].blank], runtime)
 
 
 def imagenet_state(architecture: str) -> dict[str, Tensor]:

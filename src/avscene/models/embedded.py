@@ -7,16 +7,15 @@ Norouzi et al. 2014, "Zero-Shot Learning by Convex Combination of Semantic Embed
 from collections.abc import Sequence
 from importlib.resources import files
 
-import numpy as np
 import torch
 from safetensors.torch import load
 from torch import Tensor
 
 from avscene.errors import WeightsError
-from avscene.features.frames import frames_to_tensor
+from avscene.features.batch import Batch
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
-from avscene.models.efficientnet_lite import FRAMES, LITE0, load_efficientnet_lite
+from avscene.models.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
 from avscene.models.sentence import load_sentence_encoder
 from avscene.records import Modality, SceneScores, Segment
 
@@ -42,30 +41,19 @@ class EmbeddedZeroShot:
     def __init__(self, name: str, labels: LabelSet, runtime: Runtime) -> None:
         self.name = name
         self.labels = labels
-        self._runtime = runtime
-        self._network = load_efficientnet_lite(LITE0, runtime)
+        self._network = imagenet_classifier(LITE0, runtime)
         self._similarities = _similarities(labels)  # (1000, n_scenes)
 
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes); NaN rows for segments without frames."""
-        scores = np.full((len(segments), len(self.labels)), np.nan)
-        for row, probabilities in self._classified(segments).items():
-            top, classes = probabilities.topk(TOP_CLASSES, dim=1)
-            combined = (top / top.sum(1, keepdim=True)).unsqueeze(2) * self._similarities[classes]
-            per_frame = (SHARPNESS * combined.sum(1)).softmax(1)
-            scores[row] = per_frame.mean(0).double().numpy()
-        return SceneScores(self.labels, scores)
+        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, FRAMES, len(self.labels)))
 
     @torch.inference_mode()
-    def _classified(self, segments: Sequence[Segment]) -> dict[int, Tensor]:
-        """ImageNet probabilities (n_frames, 1000) of each segment that has frames, by its row."""
-        counts = {row: len(segment.frames) for row, segment in enumerate(segments) if segment.frames}
-        if not counts:
-            return {}
-        images = frames_to_tensor([frame.pixels for segment in segments for frame in segment.frames], FRAMES)
-        images = images.to(self._runtime.device, self._runtime.dtype, memory_format=torch.channels_last)
-        probabilities = self._network.classify(images).cpu()
-        return dict(zip(counts, torch.split(probabilities, list(counts.values())), strict=True))
+    def _probabilities(self, images: Tensor) -> Tensor:
+        """(n_images, n_scenes)."""
+        top, classes = self._network(images).softmax(dim=1).topk(TOP_CLASSES, dim=1)
+        combined = (top / top.sum(1, keepdim=True)).unsqueeze(2) * self._similarities[classes]
+        return (SHARPNESS * combined.sum(1)).softmax(1).double()
 
 
 def _similarities(labels: LabelSet) -> Tensor:

@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from avscene.errors import CheckpointError
-from avscene.features.frames import FrameSpec, frames_to_tensor
+from avscene.features.batch import Batch
+from avscene.features.frames import FrameSpec
 from avscene.labels import LabelSet
 from avscene.models.backbones import blank_backbone
 from avscene.models.block_network import blank_block_network
 from avscene.models.device import Runtime
+from avscene.models.inference import Inference
 from avscene.models.strict import faults, fill
-from avscene.records import ByteArray, FloatArray, Modality, SceneScores, Segment
-
-BATCH = 32  # frames at a time, drawn across segments
+from avscene.records import Modality, SceneScores, Segment
 
 
 class FrameCnn:
@@ -30,9 +28,7 @@ class FrameCnn:
         self.name = name
         self.labels = labels
         self.spec = spec
-        self._runtime = runtime
-        self._network = network.eval().requires_grad_(requires_grad=False)
-        self._network.to(runtime.device, runtime.dtype).to(memory_format=torch.channels_last)
+        self._network = Inference(network, [spec.blank], runtime)
 
     @property
     def frame_size(self) -> int:
@@ -41,24 +37,11 @@ class FrameCnn:
 
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes): the mean over a segment's frames; NaN rows where there is none."""
-        scores = np.full((len(segments), len(self.labels)), np.nan)
-        counts = {row: len(segment.frames) for row, segment in enumerate(segments) if segment.frames}
-        if counts:
-            by_frame = self._score_images([frame.pixels for segment in segments for frame in segment.frames])
-            ends = np.cumsum(list(counts.values()))
-            for row, frames in zip(counts, np.split(by_frame, ends[:-1]), strict=True):
-                scores[row] = frames.mean(axis=0)
-        return SceneScores(self.labels, scores)
+        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, self.spec, len(self.labels)))
 
-    @torch.inference_mode()
-    def _score_images(self, images: Sequence[ByteArray]) -> FloatArray:
-        """Probabilities (n_images, n_scenes)."""
-        parts = []
-        for first in range(0, len(images), BATCH):
-            pixels = frames_to_tensor(images[first : first + BATCH], self.spec)
-            pixels = pixels.to(self._runtime.device, self._runtime.dtype, memory_format=torch.channels_last)
-            parts.append(self._network(pixels).double().softmax(dim=1).cpu().numpy())
-        return np.concatenate(parts)
+    def _probabilities(self, images: Tensor) -> Tensor:
+        """(n_images, n_scenes)."""
+        return self._network(images).double().softmax(dim=1)
 
 
 class FrameCnnPart(BaseModel):

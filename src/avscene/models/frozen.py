@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from avscene.errors import CheckpointError
-from avscene.features.frames import FrameSpec, frames_to_tensor
-from avscene.features.logmel import LogMelSpec, log_mel
+from avscene.features.batch import Batch
+from avscene.features.frames import FrameSpec
+from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
-from avscene.models.efficientnet_lite import EMBEDDING_SIZE, LITE0, load_efficientnet_lite
+from avscene.models.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
 from avscene.models.packaged import IMAGENET_WEIGHTS
 from avscene.records import FloatArray, Modality, SceneScores, Segment
 
@@ -58,13 +59,8 @@ class PictureEncoder:
     def __init__(self, spec: FrameSpec, runtime: Runtime, architecture: str = LITE0) -> None:
         self.spec = spec
         self.architecture = architecture
-        self._runtime = runtime
-        self._network = load_efficientnet_lite(architecture, runtime)
-
-    @property
-    def embedding_size(self) -> int:
-        """Length of an embedding."""
-        return self._network.embedding_size
+        self._network = embedding_network(architecture, runtime)
+        self.embedding_size = embedding_size(architecture)
 
     @property
     def key(self) -> str:
@@ -76,17 +72,9 @@ class PictureEncoder:
         """Shorter side in pixels that the front end asks of the decoder."""
         return self.spec.resize
 
-    @torch.inference_mode()
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
-        embeddings = np.full((len(segments), self.embedding_size), np.nan, np.float32)
-        counts = {row: len(segment.frames) for row, segment in enumerate(segments) if segment.frames}
-        if counts:
-            images = frames_to_tensor([frame.pixels for segment in segments for frame in segment.frames], self.spec)
-            encoded = self._network.embed(_on(images, self._runtime)).float().cpu()
-            for row, frames in zip(counts, torch.split(encoded, list(counts.values())), strict=True):
-                embeddings[row] = frames.mean(0).numpy()
-        return embeddings
+        return Batch.of(segments).seen(self._network, self.spec, self.embedding_size)
 
 
 class SoundEncoder:
@@ -101,8 +89,7 @@ class SoundEncoder:
     def __init__(self, spec: LogMelSpec, runtime: Runtime, image_size: tuple[int, int]) -> None:
         self.spec = spec
         self.image_size = image_size
-        self._runtime = runtime
-        self._network = load_efficientnet_lite(LITE0, runtime)
+        self._network = embedding_network(LITE0, runtime)
 
     @property
     def sample_rate(self) -> int:
@@ -119,19 +106,14 @@ class SoundEncoder:
         """Length of an embedding."""
         return EMBEDDING_SIZE + 2 * self.spec.n_mels
 
-    @torch.inference_mode()
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without sound."""
-        embeddings = np.full((len(segments), self.embedding_size), np.nan, np.float32)
-        rows = [row for row, segment in enumerate(segments) if segment.waveform is not None]
-        if rows:
-            waveforms = np.stack([segment.waveform for segment in segments if segment.waveform is not None])
-            mels = log_mel(torch.from_numpy(waveforms), self.spec)
-            encoded = (
-                self._network.embed(_on(mel_images(mels, self.spec, self.image_size), self._runtime)).float().cpu()
-            )
-            embeddings[rows] = torch.cat([encoded, mels.mean(2), mels.std(2)], dim=1).numpy()
-        return embeddings
+        return Batch.of(segments).heard(self._encoded, self.spec, self.embedding_size, torch.device("cpu"))
+
+    def _encoded(self, mels: Tensor) -> Tensor:
+        """(n, embedding_size)."""
+        images = mel_images(mels, self.spec, self.image_size)
+        return torch.cat([self._network(images), mels.mean(2), mels.std(2)], dim=1)
 
 
 # dB above which almost no band of real recordings reaches (full-scale noise is at about 0); drawn as white.
@@ -144,10 +126,6 @@ def mel_images(mels: Tensor, spec: LogMelSpec, size: tuple[int, int]) -> Tensor:
     images = (2 * level - 1).flip(1)[:, None]
     scaled = functional.interpolate(images, size, mode="bilinear", align_corners=False)
     return scaled.expand(-1, 3, -1, -1)
-
-
-def _on(images: Tensor, runtime: Runtime) -> Tensor:
-    return images.to(runtime.device, runtime.dtype, memory_format=torch.channels_last)
 
 
 class LinearHead:

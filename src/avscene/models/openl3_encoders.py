@@ -4,11 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from avscene.errors import WeightsError
 from avscene.models.device import Runtime
-from avscene.models.openl3_frontend import RESIZE, SAMPLE_RATE, crops, log_mels, one_second_windows
+from avscene.models.inference import Inference
+from avscene.models.openl3_frontend import (
+    CROP,
+    N_MELS,
+    N_TIMES,
+    RESIZE,
+    SAMPLE_RATE,
+    crops,
+    log_mels,
+    one_second_windows,
+)
 from avscene.models.openl3_network import OpenL3Network
 from avscene.models.openl3_weights import AUDIO, IMAGE, PublishedWeights, tensors
 from avscene.models.strict import faults, fill
@@ -30,10 +39,8 @@ class OpenL3AudioEncoder:
     def __init__(self, network: OpenL3Network, source_sha256: str, runtime: Runtime) -> None:
         self.key = f"openl3-audio {source_sha256} {network.embedding_size} {_AUDIO_FRONT_END}"
         self.embedding_size = network.embedding_size
-        self._network = _placed(network, runtime)
-        self._runtime = runtime
+        self._network = Inference(network, [torch.zeros(1, 1, N_MELS, N_TIMES)], runtime)
 
-    @torch.inference_mode()
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without sound.
 
@@ -44,13 +51,10 @@ class OpenL3AudioEncoder:
         if windows:
             counts = [len(part) for part in windows.values()]
             seconds = torch.from_numpy(np.concatenate(list(windows.values())))
-            encoded = torch.cat([self._encode(log_mels(part)) for part in torch.split(seconds, _BATCH)])
+            encoded = torch.cat([self._network(log_mels(part)) for part in torch.split(seconds, _BATCH)])
             for row, part in zip(windows, torch.split(encoded, counts), strict=True):
                 embeddings[row] = part.mean(0).numpy()
         return embeddings
-
-    def _encode(self, images: Tensor) -> Tensor:
-        return _encode(self._network, images, self._runtime)
 
 
 class OpenL3ImageEncoder:
@@ -63,17 +67,15 @@ class OpenL3ImageEncoder:
     def __init__(self, network: OpenL3Network, source_sha256: str, runtime: Runtime) -> None:
         self.key = f"openl3-image {source_sha256} {network.embedding_size} {_IMAGE_FRONT_END}"
         self.embedding_size = network.embedding_size
-        self._network = _placed(network, runtime)
-        self._runtime = runtime
+        self._network = Inference(network, [torch.zeros(1, 3, CROP, CROP)], runtime)
 
-    @torch.inference_mode()
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
         embeddings = np.full((len(segments), self.embedding_size), np.nan, np.float32)
         middles = {row: s.frames[len(s.frames) // 2].pixels for row, s in enumerate(segments) if s.frames}
         if middles:
             images = crops(list(middles.values()))
-            encoded = torch.cat([_encode(self._network, part, self._runtime) for part in torch.split(images, _BATCH)])
+            encoded = torch.cat([self._network(part) for part in torch.split(images, _BATCH)])
             embeddings[list(middles)] = encoded.numpy()
         return embeddings
 
@@ -106,14 +108,3 @@ def _load(weights: PublishedWeights, runtime: Runtime) -> tuple[OpenL3Network, s
         raise WeightsError(f"{weights.converted}: was made by another version ({unfit}); delete it and run again")
     fill(network, found)
     return network.train(mode=False), sha256
-
-
-def _placed(network: OpenL3Network, runtime: Runtime) -> OpenL3Network:
-    return network.to(device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _encode(network: OpenL3Network, images: Tensor, runtime: Runtime) -> Tensor:
-    """Embeddings (n, embedding_size) of `images`, in float32 on the processor."""
-    placed = images.to(runtime.device, runtime.dtype, memory_format=torch.channels_last)
-    encoded: Tensor = network(placed)
-    return encoded.float().cpu()

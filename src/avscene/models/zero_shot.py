@@ -43,10 +43,8 @@ def build(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime:
         name,
         labels,
         repo_id=str(row.weights),
+        runtime=runtime,
         templates=_templates(prompts),
-        device=runtime.device,
-        precision="bfloat16" if runtime.dtype.itemsize == 2 else "float32",
-        offline=runtime.offline,
     )
 
 

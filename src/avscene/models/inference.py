@@ -1,0 +1,83 @@
+"""A network that was trained -> a function of tensors, as fast as its device computes it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from avscene.models.device import Runtime
+
+BATCH = 32  # rows at a time: enough to keep a processor busy, and it bounds the memory of what lies between layers
+
+
+class Inference:
+    """A network that is only asked: rows of tensors in, rows of figures out, in float32 on the processor.
+
+    The network is taken over and changed. `example` holds inputs of one row, as it will get them.
+    """
+
+    def __init__(self, network: nn.Module, example: Sequence[Tensor], runtime: Runtime) -> None:
+        network.eval().requires_grad_(requires_grad=False)
+        fold_batch_norms(network, example)
+        self._network = network.to(runtime.device, runtime.dtype).to(memory_format=torch.channels_last)
+        self._runtime = runtime
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Figures (n, n_figures) of inputs (n, ...)."""
+        parts = zip(*(torch.split(values, BATCH) for values in inputs), strict=True)
+        return torch.cat([self._network(*map(self._placed, part)).float().cpu() for part in parts])
+
+    def _placed(self, values: Tensor) -> Tensor:
+        layout = torch.channels_last if values.dim() == 4 else torch.preserve_format  # images
+        return values.to(self._runtime.device, self._runtime.dtype, memory_format=layout)
+
+
+@torch.no_grad()
+def fold_batch_norms(network: nn.Module, example: Sequence[Tensor]) -> int:
+    """Put each batch norm that follows a convolution into that: the same function, with less to do; their number.
+
+    A batch norm in evaluation is a scale and an offset for each channel, and so can be part of the weights (Jacob et
+    al. 2018, section 3.2). What follows what is seen in a run over `example`, on the network's device.
+    """
+    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the identity of what a convolution made, which is kept for that
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+
+    def convolved(module: nn.Conv2d, _: Any, output: Tensor) -> None:
+        made[id(output)] = module, output
+
+    def normalises(module: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+        if id(inputs[0]) in made:
+            pairs.append((made[id(inputs[0])][0], module))
+
+    hooks: list[Any] = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            hooks.append(module.register_forward_hook(convolved))
+        elif isinstance(module, nn.BatchNorm2d):
+            hooks.append(module.register_forward_pre_hook(normalises))
+    network(*example)
+    for hook in hooks:
+        hook.remove()
+    uses = Counter(module for pair in pairs for module in pair)
+    folded = {norm: convolution for convolution, norm in pairs if uses[convolution] == uses[norm] == 1}
+    for norm, convolution in folded.items():
+        _absorb(convolution, norm)
+    _replace(network, {norm: nn.Sequential(*norm.children()) for norm in folded})  # timm's carry their activation
+    return len(folded)
+
+
+def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    statistics: Any = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+    weight, bias = fuse_conv_bn_weights(convolution.weight, convolution.bias, *statistics)
+    convolution.weight, convolution.bias = weight.requires_grad_(False), bias.requires_grad_(False)
+
+
+def _replace(network: nn.Module, replacements: dict[nn.Module, nn.Module]) -> None:
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if child in replacements:
+                setattr(parent, name, replacements[child])
