@@ -18,9 +18,10 @@ from avscene.errors import CheckpointError, MediaError, ModalityError, UsageErro
 from avscene.fusion.rules import LogPool
 from avscene.fusion.tree import Fusion
 from avscene.labels import TAU_SCENES, LabelSet
-from avscene.media.segments import Recording
+from avscene.media.segments import Recording, Sampling
 from avscene.models import SceneModel
-from avscene.pipeline import BATCH, System, ahead, batched
+from avscene.pipeline import BATCH, Source, System, ahead, batched
+from avscene.pipeline.reading import MOST_ENDS, Reader
 from avscene.records import Modality, Prediction, SceneScores, Segment
 from media_files import RATE, Writer, corners, image, second_heard, second_shown, sound_samples, write_media
 from media_files import write_photograph as photograph
@@ -346,10 +347,64 @@ def test_a_model_that_raises_leaves_no_thread_and_no_open_file(film: Path) -> No
 
 def test_scores_alone(film: Path) -> None:
     eye, ear = Eye(), Ear()
+    both = system(eye, ear)
     with Recording(film) as recording:
-        ((segments, scores),) = system(eye, ear).scores(recording)
+        segments = list(recording.segments(both.sampling(1.0)))
+    scores = both.scores(segments)
     assert scores.shape == (2, len(segments), 8) == (2, 4, 8)
     np.testing.assert_allclose(scores[0], [answer(k) for k in range(4)])
+
+
+# --- many recordings ---
+
+
+def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no film")
+    sound = write_media(tmp_path / "sound.wav", 2.0)
+    silent = write_media(tmp_path / "v.mp4", 3.0, sound=False)
+    eye = Eye()
+    told: list[tuple[int, float]] = []
+    sources = [Source(film), Source(broken), Source(sound), Source(silent, sound), *[Source(film)] * 3]
+    outcomes = list(system(eye).classify_all(sources, progress=lambda at, end: told.append((at, end))))
+    assert eye.batches == [BATCH, 5]  # 4 + 0 + 2 + 3 + 4 + 3, then 1 + 4
+    assert told == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 3.0), (5, 4.0), (6, 4.0)]
+    assert [type(outcome) for outcome in outcomes] == [Prediction, MediaError, ModalityError, *[Prediction] * 4]
+    for source, outcome in zip(sources, outcomes, strict=True):
+        if isinstance(outcome, Prediction):
+            alone = system(Eye()).classify(source.path, sound=source.sound)
+            assert outcome.to_dict() == alone.to_dict()
+        else:
+            assert str(outcome).startswith(str(source.path))
+
+
+def test_recordings_that_cannot_be_read_do_not_hold_the_others_up(tmp_path: Path, film: Path) -> None:
+    """Their outcomes come although no segments fill the batch."""
+    asked: list[int] = []
+
+    class Gone(Sequence[Source]):
+        def __len__(self) -> int:
+            return 10 * MOST_ENDS
+
+        def __getitem__(self, index: int) -> Source:  # type: ignore[override]
+            asked.append(index)
+            if index >= len(self):
+                raise IndexError
+            return Source(tmp_path / f"{index}.mp4")
+
+    outcomes = system(Eye()).classify_all(Gone())
+    assert isinstance(next(outcomes), MediaError)
+    assert max(asked) < 3 * MOST_ENDS
+
+
+def test_reading_ends_with_the_segment_when_nobody_wants_more(tmp_path: Path) -> None:
+    """An interruption does not wait for a batch, which may be minutes of film."""
+    long = write_media(tmp_path / "long.mp4", 3.0 * BATCH, fps=2, sound=False)
+    reader = Reader([Source(long)], Sampling(frame_size=16))
+    batches = iter(reader)
+    assert len(next(batches)) == BATCH
+    reader.stop()
+    assert list(batches) == []
 
 
 # --- load ---

@@ -1,8 +1,8 @@
 """Many files through one system: predictions written as they come, failures told, nothing lost."""
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,8 @@ from avscene.apps.formats import Format, Outcome
 from avscene.apps.output import Sink, is_folder, printable
 from avscene.apps.progress import progress_bar
 from avscene.errors import AvsceneError, UsageError
-from avscene.pipeline import System
-from avscene.records import Failure
+from avscene.pipeline import Source, System
+from avscene.records import Failure, Prediction
 
 ALL_GOOD, ALL_FAILED, SOME_FAILED = 0, 1, 3
 
@@ -71,17 +71,17 @@ def classify_all(
     keyframes: bool,
 ) -> int:
     """Classify every input and write each result at once; the exit code tells whether all, some or none failed."""
-    destination.check_apart([item for item in inputs if isinstance(item, str)])
+    paths = [item for item in inputs if isinstance(item, str)]
+    destination.check_apart(paths)
     failed = 0
     with ExitStack() as stack:
         writer = stack.enter_context(_Writer(destination, len(inputs)))
         progress = stack.enter_context(progress_bar())
         task = progress.add_task("", total=len(inputs))
-        for item in inputs:
-            if isinstance(item, Failure):
-                outcome: Outcome = item
-            else:
-                outcome = _classify(system, item, hop, keyframes, partial(_show_position, progress, task, item))
+        show = partial(_show_position, progress, task, paths)
+        classified = system.classify_all([Source(path) for path in paths], hop=hop, keyframes=keyframes, progress=show)
+        stack.enter_context(closing(classified))
+        for outcome in _in_order(inputs, classified):
             if isinstance(outcome, Failure):
                 failed += 1
                 line = printable(f"avscene: {outcome.error}")
@@ -93,18 +93,20 @@ def classify_all(
     return ALL_GOOD if not failed else ALL_FAILED if failed == len(inputs) else SOME_FAILED
 
 
-def _show_position(progress: Progress, task: TaskID, path: str, seconds: float) -> None:
-    progress.update(task, description=f"{printable(Path(path).name)} {timeline.clock(seconds)}")
+def _show_position(progress: Progress, task: TaskID, paths: Sequence[str], position: int, seconds: float) -> None:
+    progress.update(task, description=f"{printable(Path(paths[position]).name)} {timeline.clock(seconds)}")
 
 
-def _classify(
-    system: System, path: str, hop: float | None, keyframes: bool, reached: Callable[[float], None]
-) -> Outcome:
-    try:
-        reached(0)
-        return system.classify(path, hop=hop, keyframes=keyframes, progress=reached)
-    except AvsceneError as error:
-        return Failure(path, error)
+def _in_order(
+    inputs: Sequence[str | Failure], classified: Iterator[Prediction | AvsceneError]
+) -> Iterator[Prediction | Failure]:
+    """An outcome for each input: what was made of its file, or the failure that it is already."""
+    for item in inputs:
+        if isinstance(item, Failure):
+            yield item
+            continue
+        outcome = next(classified)
+        yield Failure(item, outcome) if isinstance(outcome, AvsceneError) else outcome
 
 
 class _Writer:

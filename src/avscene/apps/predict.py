@@ -9,7 +9,7 @@ import numpy as np
 from avscene.datasets.split import DataSet, Example, check_scenes
 from avscene.errors import AvsceneError, MediaError
 from avscene.evaluation.table import ScoreTable, write_table
-from avscene.pipeline import System
+from avscene.pipeline import Source, System
 from avscene.records import FloatArray, Needs, Prediction
 from avscene.training.fast import FUSED
 
@@ -57,11 +57,12 @@ def predict(system: System, data: DataSet, progress: Callable[[int, int], None] 
     check_scenes(data, system.labels)
     rows: dict[str, _Rows] = {FUSED: _Rows()}
     failures: list[str] = []
-    for done, example in enumerate(data.examples, start=1):
-        try:
-            _collect(rows, example, system.classify(example.path, sound=example.sound))
-        except AvsceneError as error:
-            failures.append(str(error))
+    outcomes = system.classify_all([Source(example.path, example.sound) for example in data.examples])
+    for done, (example, outcome) in enumerate(zip(data.examples, outcomes, strict=True), start=1):
+        if isinstance(outcome, AvsceneError):
+            failures.append(str(outcome))
+        else:
+            _collect(rows, example, outcome)
         if progress is not None:
             progress(done, len(data.examples))
     if not rows[FUSED].examples:

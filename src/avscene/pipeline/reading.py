@@ -1,0 +1,105 @@
+"""Recordings -> batches of their segments, decoded ahead of whoever scores them, in memory that does not grow."""
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from avscene.errors import AvsceneError
+from avscene.media.segments import Recording, Sampling
+from avscene.records import Modality, Segment
+
+Item = TypeVar("Item")
+BATCH = 16  # segments scored at a time: enough to keep the networks busy, little enough to keep memory flat
+MOST_ENDS = 64  # recordings that end in a batch: those that cannot be read do not hold the others up
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A media file and, if it is apart, the file that holds its sound."""
+
+    path: str | Path
+    sound: str | Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a recording once all of it was read."""
+
+    duration: float
+    modalities: dict[Modality, bool]
+    warnings: tuple[str, ...]
+
+
+Piece = Segment | Facts | AvsceneError  # of a recording: its segments, and in the end what is known of it, or why not
+
+
+class Reader:
+    """The recordings of `sources` in batches of pieces, each with the position of its source.
+
+    Batches have BATCH segments, whichever recordings those belong to, so that short ones are scored together too.
+    """
+
+    def __init__(self, sources: Sequence[Source], sampling: Sampling) -> None:
+        self._sources = sources
+        self._sampling = sampling
+        self._stopped = threading.Event()
+
+    def __iter__(self) -> Iterator[list[tuple[int, Piece]]]:
+        batch: list[tuple[int, Piece]] = []
+        n_segments = n_ends = 0
+        for position, piece in self._pieces():
+            batch.append((position, piece))
+            n_segments += isinstance(piece, Segment)
+            n_ends += not isinstance(piece, Segment)
+            if n_segments == BATCH or n_ends == MOST_ENDS:
+                yield batch
+                batch, n_segments, n_ends = [], 0, 0
+        if batch:
+            yield batch
+
+    def stop(self) -> None:
+        """No more pieces after the one that is being read, in whichever thread that is."""
+        self._stopped.set()
+
+    def _pieces(self) -> Iterator[tuple[int, Piece]]:
+        for position, source in enumerate(self._sources):
+            try:
+                with Recording(source.path, source.sound) as recording:
+                    for segment in recording.segments(self._sampling):
+                        if self._stopped.is_set():
+                            return
+                        yield position, segment
+                    modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
+                    facts = Facts(recording.duration, modalities, recording.warnings)
+            except AvsceneError as error:
+                yield position, error
+            else:
+                yield position, facts
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    """The items in tuples of `size`, the last one perhaps shorter (itertools.batched, of Python 3.12)."""
+    iterator = iter(items)
+    while batch := tuple(islice(iterator, size)):
+        yield batch
+
+
+def ahead(items: Iterable[Item], stop: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:
+    """The same items, each made in a thread while the one before it is in use.
+
+    `stop` is called when no more items are wanted: then the one that is being made had better end soon.
+    """
+    iterator = iter(items)
+    end = object()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            coming = pool.submit(next, iterator, end)
+            while (item := coming.result()) is not end:
+                coming = pool.submit(next, iterator, end)
+                yield item  # type: ignore[misc]  # `end` never gets here
+        finally:
+            stop()
