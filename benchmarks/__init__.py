@@ -1,0 +1,1 @@
+"""What avscene takes, side by side with what a user would pick instead: `python -m benchmarks`."""
