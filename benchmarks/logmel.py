@@ -1,0 +1,117 @@
+"""Log-mels of an hour beside librosa's, and their share in the time of `classify`: `python -m benchmarks.logmel`.
+
+avscene computes in double precision; librosa in single precision, which is its default and quicker.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import timm
+import torch
+from torch import Tensor
+
+from avscene.features.logmel import log_mel
+from avscene.fusion.rules import Mean
+from avscene.fusion.tree import Fusion
+from avscene.labels import TAU_SCENES
+from avscene.models.audio_cnn import LOG_MEL, AudioCnn, LogMelNetwork
+from avscene.models.backbones import frame_spec
+from avscene.models.device import Runtime
+from avscene.models.frame_cnn import FrameCnn
+from avscene.pipeline import BATCH, System
+from benchmarks.clips import cached, hum
+from benchmarks.harness import Row, compared, in_turn, main, median
+
+BACKBONE = "tf_efficientnet_lite0"  # the smallest there is: beside a larger one log-mels take a smaller share
+MOST_APART = 1e-3  # dB
+LEAST = 1.2
+LEAST_PARTS = 50  # of the time of classifying: 2 % at most
+ROUNDS = 3  # at most, of an hour each
+
+
+def sound(seconds: int) -> Tensor:
+    """(seconds, samples of a second) float32; a minute over and over."""
+    rate = LOG_MEL.sample_rate
+    minute = [hum(second * rate, (second + 1) * rate).to_ndarray()[0] for second in range(60)]
+    return torch.from_numpy(np.stack(minute)[np.arange(seconds) % 60])
+
+
+def by_avscene(waveforms: Tensor) -> Iterator[Tensor]:
+    """Log-mels (BATCH, n_mels, n_times) in dB, as many at a time as are scored together."""
+    return (log_mel(part, LOG_MEL) for part in torch.split(waveforms, BATCH))
+
+
+def by_librosa(waveforms: Tensor) -> Iterator[Any]:
+    """Log-mels (n_mels, n_times) in dB, one at a time, which is quicker than many."""
+    return (_by_librosa(waveform) for waveform in waveforms.numpy())
+
+
+def _by_librosa(waveform: Any) -> Any:
+    power = librosa.feature.melspectrogram(
+        y=waveform,
+        sr=LOG_MEL.sample_rate,
+        n_fft=LOG_MEL.n_fft,
+        hop_length=LOG_MEL.hop_length,
+        n_mels=LOG_MEL.n_mels,
+        fmin=LOG_MEL.f_min,
+        fmax=LOG_MEL.f_max,
+        center=True,
+        pad_mode="constant",
+    )
+    return librosa.power_to_db(power, ref=1.0, amin=10 ** (LOG_MEL.floor_db / 10), top_db=None)
+
+
+def used_up(items: Iterator[Any]) -> None:
+    for _ in items:
+        pass
+
+
+def random_system() -> System:
+    """A network that hears and one that sees, with random weights: how long they take does not depend on those."""
+    runtime = Runtime.choose("cpu")
+    bands = torch.zeros(LOG_MEL.n_mels)
+    ears = LogMelNetwork(_random_network(), bands, bands + 1, image_size=None)
+    models = (
+        AudioCnn("sound", TAU_SCENES, ears, LOG_MEL, runtime),
+        FrameCnn("picture", TAU_SCENES, _random_network(), frame_spec(BACKBONE), runtime),
+    )
+    return System("both", TAU_SCENES, models, Fusion(name="both", members=("sound", "picture"), rule=Mean()))
+
+
+def _random_network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return timm.create_model(BACKBONE, pretrained=False, num_classes=len(TAU_SCENES))
+
+
+def rows(rounds: int, quick: bool) -> Iterator[Row]:
+    yield beside_librosa(min(rounds, ROUNDS), 6 if quick else 3600)
+    yield share(rounds, cached(3, 640, 360) if quick else cached(40))
+
+
+def beside_librosa(rounds: int, n_seconds: int) -> Row:
+    waveforms = sound(n_seconds)
+    ours, theirs = torch.cat(list(by_avscene(waveforms[:60]))).numpy(), np.stack(list(by_librosa(waveforms[:60])))
+    apart = float(np.abs(ours - theirs).max())
+    assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
+    assert apart < MOST_APART, apart
+    runs = {"avscene": lambda: used_up(by_avscene(waveforms)), "librosa": lambda: used_up(by_librosa(waveforms))}
+    what = f"log-mels of {n_seconds:,} seconds at {LOG_MEL.sample_rate // 1000} kHz"
+    note = f"differ by {apart:.0e} dB at most"
+    return compared(what, in_turn(runs, rounds), "avscene", "librosa", LEAST, note)
+
+
+def share(rounds: int, film: Path) -> Row:
+    system = random_system()
+    waveforms = sound(len(system.classify(film).segments))
+    runs = {"log-mels": lambda: used_up(by_avscene(waveforms)), "classify": lambda: system.classify(film)}
+    taken = in_turn(runs, rounds)
+    part = median(taken["log-mels"]) / median(taken["classify"])
+    note = f"log-mels are {part:.1%} of it, with one EfficientNet-Lite0 for sound and one for picture (random weights)"
+    return compared(f"log-mels of {len(waveforms)} s", taken, "log-mels", "classify", LEAST_PARTS, note)
+
+
+if __name__ == "__main__":
+    main(rows, __doc__)
