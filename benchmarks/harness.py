@@ -14,7 +14,10 @@ Run = Callable[[], object]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the results; `ratios` are those of the rounds, `least` is what their median should reach."""
+    """One line of the results; `ratios` are those of the rounds, `least` is what their median should reach.
+
+    `wanted` says in words what is not a least.
+    """
 
     what: str
     ours: str
@@ -22,6 +25,7 @@ class Row:
     ratios: tuple[float, ...]
     least: float | None = None
     note: str = ""
+    wanted: str = ""
 
     @property
     def ratio(self) -> float:
@@ -29,7 +33,7 @@ class Row:
 
     def markdown(self) -> str:
         spread = f"{min(self.ratios):.2f} to {max(self.ratios):.2f}"
-        wanted = "" if self.least is None else f"{self.least:g}"
+        wanted = self.wanted if self.least is None else f"{self.least:g}"
         return f"| {self.what} | {self.ours} | {self.peer} | {self.ratio:.2f} | {spread} | {wanted} | {self.note} |"
 
 
