@@ -7,12 +7,13 @@ INSTALLED := .venv/installed
 MEANT := caf,clasify,embeded
 WRITTEN := src tests tools docs README.md CHANGELOG.md CONTRIBUTING.md
 
-.PHONY: help install demo test spelling slow lock clean
+.PHONY: help install demo test spelling slow bench lock clean
 
 help:
 	@echo "make demo     every stage on a synthetic town, into demo/"
 	@echo "make test     what a change must pass"
 	@echo "make slow     the tests that take minutes"
+	@echo "make bench    times beside other tools, into benchmarks/results.md; most of an hour"
 	@echo "make install  avscene and its tools into .venv"
 	@echo "make lock     newest versions of everything into constraints.txt"
 	@echo "make clean    remove .venv, demo/ and caches"
@@ -41,11 +42,15 @@ spelling: install
 slow: install
 	$(BIN)/pytest -m slow
 
+bench: install
+	$(BIN)/pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
 # A fresh environment, without constraints: about 6 GB and a few minutes.
 lock:
 	set -e; venv=$$(mktemp -d); trap 'rm -rf "$$venv" constraints.txt.part' EXIT; \
 	$(PYTHON) -m venv "$$venv"; \
-	"$$venv/bin/pip" install --disable-pip-version-check --no-input '.[dev]'; \
+	"$$venv/bin/pip" install --disable-pip-version-check --no-input '.[dev,bench]'; \
 	head -n 1 constraints.txt > constraints.txt.part; \
 	"$$venv/bin/pip" freeze --all --exclude pip --exclude avscene > "$$venv/pins"; \
 	LC_ALL=C sort -f "$$venv/pins" >> constraints.txt.part; \

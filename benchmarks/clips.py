@@ -128,7 +128,7 @@ def _seen(background: list[Plane], index: int) -> Plane:
 
 
 class _Object:
-    """An ellipse with a texture of its own that goes to and fro."""
+    """An ellipse with a texture of its own that swings across the picture."""
 
     def __init__(self, random: np.random.Generator, width: int, height: int) -> None:
         rows, columns = (round(height * share) for share in random.uniform(0.1, 0.35, size=2))

@@ -40,7 +40,8 @@ def measure(*paths: Path) -> Measured:
     """Classify one path after the other in a fresh process, the first of them as part of its start."""
     code = "import sys; from benchmarks.growth import child; child(*sys.argv[1:])"
     command = [sys.executable, "-c", code, *map(str, paths)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    root = Path(__file__).parent.parent
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root)
     return Measured(**json.loads(done.stdout))
 
 
