@@ -29,10 +29,12 @@ WANTED = "0.95 to 1.05"
 
 @dataclass(frozen=True)
 class Measured:
-    """By a process of its own: seconds of its start and of each path, and the most memory it held, in MB."""
+    """By a process of its own: seconds of its start and of each path, those of the processor for each path, and the
+    most memory it held, in MB."""
 
     start: float
     seconds: list[float]
+    processor: list[float]
     peak: float
 
 
@@ -46,20 +48,19 @@ def measure(*paths: Path) -> Measured:
 
 
 def child(*paths: str) -> None:
-    began = time.perf_counter()
+    times = [(time.perf_counter(), time.process_time())]
     import avscene
     from avscene.apps.classify import Destination, classify_all
     from avscene.apps.inputs import expand
 
     system = avscene.load("embedded")
-    times = [began]
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
             to = Destination("jsonl", Path(folder) / "predictions.jsonl")
             assert classify_all(system, expand([path]), to, hop=None, keyframes=False) == 0
-            times.append(time.perf_counter())
-    start, *seconds = np.diff(times).tolist()
-    print(json.dumps({"start": start, "seconds": seconds, "peak": peak()}))
+            times.append((time.perf_counter(), time.process_time()))
+    (start, *seconds), (_, *processor) = np.diff(times, axis=0).T.tolist()
+    print(json.dumps({"start": start, "seconds": seconds, "processor": processor, "peak": peak()}))
 
 
 def peak() -> float:
@@ -85,22 +86,24 @@ def by_length(first: Path, lengths: Sequence[int], rounds: int) -> Iterator[Row]
     """Films of so many seconds: the first one, over and over."""
     times = [length // lengths[0] for length in lengths]
     films = [repeated(first.with_stem(f"{first.stem}-{number}"), first, number) for number in times]
-    found = [[measure(first, film) for film in films] for _ in range(rounds)]
-    exponents = tuple(exponent(lengths, [one.seconds[0] for one in by_film]) for by_film in found)
-    seconds = [median(one.seconds[0] for one in by_round) for by_round in zip(*found, strict=True)]
-    start = median(one.start for by_film in found for one in by_film)
     names = [f"{length // 60} min" if length >= 60 else f"{length} s" for length in lengths]
-    told = [f"{name}: {duration(taken)}" for name, taken in zip(names, seconds, strict=True)]
-    note = f"ratio: exponent; start: {duration(start)}"
-    yield Row("time by length of a film", told[-1], ", ".join(told[:-1]), exponents, note=note, wanted=WANTED)
+    found = [[measure(first, film) for film in films] for _ in range(rounds)]
+    yield of_time("time by length of a film", lengths, names, [joined(by_film) for by_film in found])
     peaks = [median(one.peak for one in by_round) for by_round in zip(*found, strict=True)]
-    yield Row(
-        "most memory by length of a film",
-        f"{names[-1]}: {peaks[-1]:.0f} MB",
-        ", ".join(f"{name}: {held:.0f} MB" for name, held in zip(names[:-1], peaks[:-1], strict=True)),
-        tuple(by_film[0].peak / by_film[-1].peak for by_film in found),
-        note=f"grows by {peaks[-1] - peaks[0]:.0f} MB",
-        wanted=f"{MOST_GROWTH} MB more at most",
+    told = [f"{name}: {held:.0f} MB" for name, held in zip(names, peaks, strict=True)]
+    shares = tuple(by_film[0].peak / by_film[-1].peak for by_film in found)
+    note = f"grows by {peaks[-1] - peaks[0]:.0f} MB"
+    wanted = f"{MOST_GROWTH} MB more at most"
+    yield Row("most memory by length of a film", told[-1], ", ".join(told[:-1]), shares, note=note, wanted=wanted)
+
+
+def joined(by_film: Sequence[Measured]) -> Measured:
+    """Processes for one film each, as if it had been one."""
+    return Measured(
+        start=median(one.start for one in by_film),
+        seconds=[one.seconds[0] for one in by_film],
+        processor=[one.processor[0] for one in by_film],
+        peak=max(one.peak for one in by_film),
     )
 
 
@@ -109,11 +112,18 @@ def by_number(first: Path, numbers: Sequence[int], rounds: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         folders = [copies(clips, number, Path(folder) / str(number)) for number in numbers]
         found = [measure(first, *folders) for _ in range(rounds)]
-    exponents = tuple(exponent(numbers, one.seconds) for one in found)
+    return of_time("time by number of recordings of 1 to 3 s", numbers, [str(number) for number in numbers], found)
+
+
+def of_time(what: str, sizes: Sequence[int], names: Sequence[str], found: Sequence[Measured]) -> Row:
+    """The row whose ratios are exponents."""
+    exponents = tuple(exponent(sizes, one.seconds) for one in found)
     seconds = [median(by_round) for by_round in zip(*(one.seconds for one in found), strict=True)]
-    told = [f"{number}: {duration(taken)}" for number, taken in zip(numbers, seconds, strict=True)]
-    note = f"ratio: exponent; clips of 1 to 3 s; start: {duration(median(one.start for one in found))}"
-    return Row("time by number of recordings", told[-1], ", ".join(told[:-1]), exponents, note=note, wanted=WANTED)
+    told = [f"{name}: {duration(taken)}" for name, taken in zip(names, seconds, strict=True)]
+    processor = median(exponent(sizes, one.processor) for one in found)
+    start = duration(median(one.start for one in found))
+    note = f"ratio: exponent; that of the processor's time: {processor:.2f}; start: {start}"
+    return Row(what, told[-1], ", ".join(told[:-1]), exponents, note=note, wanted=WANTED)
 
 
 def copies(clips: Sequence[Path], number: int, folder: Path) -> Path:
