@@ -85,9 +85,10 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
 def by_length(first: Path, lengths: Sequence[int], rounds: int) -> Iterator[Row]:
     """Films of so many seconds: the first one, over and over."""
     times = [length // lengths[0] for length in lengths]
-    films = [repeated(first.with_stem(f"{first.stem}-{number}"), first, number) for number in times]
     names = [f"{length // 60} min" if length >= 60 else f"{length} s" for length in lengths]
-    found = [[measure(first, film) for film in films] for _ in range(rounds)]
+    with tempfile.TemporaryDirectory() as folder:
+        films = [repeated(Path(folder) / f"{number}.mp4", first, number) for number in times]
+        found = [[measure(first, film) for film in films] for _ in range(rounds)]
     yield of_time("time by length of a film", lengths, names, [joined(by_film) for by_film in found])
     peaks = [median(one.peak for one in by_round) for by_round in zip(*found, strict=True)]
     told = [f"{name}: {held:.0f} MB" for name, held in zip(names, peaks, strict=True)]
