@@ -17,12 +17,6 @@ from avscene.records import Segment
 from benchmarks.clips import bit_rate, cached
 from benchmarks.harness import Row, Run, compared, duration, in_turn, main, median
 
-try:
-    from torchcodec.decoders import AudioDecoder, VideoDecoder
-    from torchcodec.transforms import Resize
-except (ImportError, RuntimeError):  # not installed; no FFmpeg
-    VideoDecoder = None
-
 SIDE = 256  # pixels of the shorter side
 SAMPLE_RATE = 48_000
 MOST_APART = 2.0  # grey levels, on average: scaling filters differ, the frames must not
@@ -55,6 +49,9 @@ def opencv(path: Path) -> Any:
 
 def torchcodec(path: Path) -> Any:
     """The same, scaled by its decoder, with as many threads as ffmpeg likes."""
+    from torchcodec.decoders import VideoDecoder
+    from torchcodec.transforms import Resize
+
     options: dict[str, Any] = {"dimension_order": "NHWC", "num_ffmpeg_threads": 0, "seek_mode": "approximate"}
     told = VideoDecoder(path, **options).metadata
     scale = SIDE / min(told.height, told.width)
@@ -64,8 +61,21 @@ def torchcodec(path: Path) -> Any:
 
 def torchcodec_both(path: Path) -> tuple[Any, Any]:
     """The same and the sound (n_samples,), mono: one after the other, it reads a stream at a time."""
+    from torchcodec.decoders import AudioDecoder
+
     sound = AudioDecoder(path, sample_rate=SAMPLE_RATE, num_channels=1).get_all_samples()
     return torchcodec(path), sound.data[0].numpy()
+
+
+def torchcodec_works(path: Path) -> bool:
+    """Whether it is installed and finds FFmpeg, which it looks for when a film is opened."""
+    try:
+        from torchcodec.decoders import VideoDecoder
+
+        VideoDecoder(path)
+    except (ImportError, RuntimeError):
+        return False
+    return True
 
 
 def libavcodec(path: Path) -> None:
@@ -86,7 +96,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
         "OpenCV": lambda: opencv(path),
     }
     peers = {"OpenCV": opencv}
-    if VideoDecoder is not None:
+    if torchcodec_works(path):
         runs |= {"torchcodec": lambda: torchcodec(path), "torchcodec, both": lambda: torchcodec_both(path)}
         peers |= {"torchcodec": torchcodec}
     found = segments(path, BOTH)
@@ -98,7 +108,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     for name in peers:
         note = f"frames differ by {apart[name]:.1f} grey levels on average; {alone}"
         yield compared(f"{film}: a frame a second", taken, "every frame", name, LEAST, note)
-    if VideoDecoder is not None:
+    if "torchcodec" in peers:
         check_sound(torchcodec_both(path)[1], found)
         yield compared(f"{film}: sound and picture", taken, "sound and picture", "torchcodec, both", note=alone)
     yield compared(f"{film}: key frames only", taken, "key frames", "every frame", note="both are avscene")
