@@ -1,0 +1,42 @@
+"""Networks of random weights whose values between layers lie where those of trained ones do.
+
+As torch initialises them, branches of residual networks end in zeros and values grow or vanish with depth: what
+precision costs would not show.
+"""
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+N_IMAGES = 8  # whose statistics batch norms take on
+GRAIN = 8  # pixels of a patch: frames are smooth, white noise is not
+LOGITS = 2.0  # deviation of a classifier's weights times the root of its inputs: it is sure of some images
+
+
+def backbone(name: str, n_classes: int = 10, size: int = 224) -> nn.Module:
+    """timm's network, the same at every call."""
+    torch.manual_seed(0)
+    network = settled(timm.create_model(name, pretrained=False, num_classes=n_classes), blurred_noise(size))
+    classifier = network.get_classifier()
+    nn.init.normal_(classifier.weight, std=LOGITS / classifier.in_features**0.5)
+    return network
+
+
+def blurred_noise(size: int, n_images: int = N_IMAGES) -> Tensor:
+    """Images (n_images, 3, size, size) of unit variance or so."""
+    coarse = torch.randn(n_images, 3, size // GRAIN, size // GRAIN)
+    return 1.5 * functional.interpolate(coarse, (size, size), mode="bilinear")
+
+
+@torch.no_grad()
+def settled(network: nn.Module, images: Tensor) -> nn.Module:
+    """The network with scales of its batch norms drawn and their statistics those of `images`, for inference."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.5, 1.0)
+        norm.momentum = None  # a plain mean of what it sees
+    if norms:
+        network.train()
+        network(images)
+    return network.eval().requires_grad_(requires_grad=False)

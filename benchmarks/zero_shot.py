@@ -1,0 +1,100 @@
+"""Zero-shot CLIP ViT-B/32 over a film, one frame a second, end to end: avscene against transformers' pipeline.
+
+python -m benchmarks.zero_shot
+
+Random weights, the same on both sides; ten labels; a 720p film. The peer is written as its documentation shows: PyAV
+decodes, each second's middle frame becomes a PIL image, the pipeline takes the images one at a time.
+"""
+
+import statistics
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+from transformers import Pipeline
+
+import avscene
+from avscene.labels import TAU_SCENES
+from avscene.media.segments import Recording
+from avscene.pipeline import System
+from avscene.records import FloatArray
+from benchmarks.clips import cached
+from benchmarks.harness import Row, in_turn, main, ratios
+from benchmarks.random_clip import VIT_B_32, clip_config, random_clip, random_hub
+from benchmarks.transformers_clip import zero_shot_pipeline
+
+PROMPT = "This is a photo of {}."  # the pipeline's own
+NAMES = [name.replace("_", " ") for name in TAU_SCENES]
+SECONDS = 60
+TOLERANCE = 0.1  # of a probability: another precision, and frames scaled by ffmpeg, not by torchvision
+
+
+def rows(rounds: int, quick: bool) -> Iterator[Row]:
+    n_seconds = 3 if quick else SECONDS
+    path = cached(n_seconds, 640, 360) if quick else cached(n_seconds)
+    with tempfile.TemporaryDirectory() as directory:
+        with random_hub(Path(directory), [VIT_B_32], quick=quick):
+            system = avscene.load("C03", prompts=[PROMPT], offline=True)
+        model = random_clip(VIT_B_32, quick=quick)
+        pipeline = zero_shot_pipeline(model, clip_config(VIT_B_32, quick=quick))
+        check(system, pipeline, path)
+        taken = in_turn(
+            {
+                "ours": lambda: system.classify(path),
+                "keyframes": lambda: system.classify(path, keyframes=True),
+                "peer": lambda: answers(pipeline, path),
+                "decoding": lambda: decode(system, path),
+                "decoding keyframes": lambda: decode(system, path, keyframes=True),
+            },
+            rounds,
+        )
+    medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    for ours, decoding, least in (("ours", "decoding", 6), ("keyframes", "decoding keyframes", 20)):
+        yield Row(
+            f"zero-shot ViT-B/32, 720p{', key frames' if ours == 'keyframes' else ''}",
+            f"{n_seconds / medians[ours]:.1f} s of film a second",
+            f"transformers: {n_seconds / medians['peer']:.1f}",
+            ratios(taken["peer"], taken[ours]),
+            least,
+            f"decoding alone takes {medians[decoding] / medians[ours]:.0%} of the time; if it were all: ratio "
+            f"{medians['peer'] / medians[decoding]:.1f}",
+        )
+
+
+def middle_frames(path: Path) -> Iterator[Image.Image]:
+    """The frame shown at the middle of each second."""
+    with av.open(str(path)) as container:
+        rate = int(container.streams.video[0].average_rate or 0)
+        for index, frame in enumerate(container.decode(video=0)):
+            if index % rate == rate // 2:
+                yield frame.to_image()
+
+
+def answers(pipeline: Pipeline, path: Path) -> FloatArray:
+    """Probabilities (n_seconds, n_scenes) as transformers tells them."""
+    told = pipeline(list(middle_frames(path)), candidate_labels=NAMES, hypothesis_template=PROMPT)
+    by_name = [{answer["label"]: answer["score"] for answer in answered} for answered in told]
+    return np.array([[scores[name] for name in NAMES] for scores in by_name])
+
+
+def decode(system: System, path: Path, *, keyframes: bool = False) -> None:
+    """What a system asks of the film, and nothing done with it."""
+    with Recording(path) as recording:
+        for _ in recording.segments(system.sampling(system.hop, keyframes=keyframes)):
+            pass
+
+
+def check(system: System, pipeline: Pipeline, path: Path) -> None:
+    """Both sides look at the same seconds and say the same."""
+    ours = np.array([segment.probabilities for segment in system.classify(path).segments])
+    theirs = answers(pipeline, path)
+    assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
+    assert np.abs(ours - theirs).max() < TOLERANCE, np.abs(ours - theirs).max()
+    assert len(system.classify(path, keyframes=True).segments) == len(theirs)
+
+
+if __name__ == "__main__":
+    main(rows, __doc__)
