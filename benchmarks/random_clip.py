@@ -57,9 +57,10 @@ def clip_config(repo_id: str, *, quick: bool) -> dict[str, Any]:
 def random_clip(repo_id: str, *, quick: bool) -> open_clip.CLIP:
     """The same at every call."""
     torch.manual_seed(0)
-    model = open_clip.CLIP(**clip_config(repo_id, quick=quick))
+    config = clip_config(repo_id, quick=quick)
+    model = open_clip.CLIP(**config)
     model.logit_scale.data.fill_(100).log_()  # where training ends
-    settled(model.visual, blurred_noise(model.visual.image_size[0]))
+    settled(model.visual, blurred_noise(config["vision_cfg"]["image_size"]))
     return model.eval().requires_grad_(requires_grad=False)
 
 

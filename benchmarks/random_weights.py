@@ -11,7 +11,8 @@ from torch.nn import functional
 
 N_IMAGES = 8  # whose statistics batch norms take on
 GRAIN = 8  # pixels of a patch: frames are smooth, white noise is not
-LOGITS = 2.0  # deviation of a classifier's weights times the root of its inputs: it is sure of some images
+BETWEEN, BESIDE = (0.5, 1.0), (0.1, 0.3)  # of what scales are drawn, within a network and at the end of a branch
+LOGITS = 4.0  # deviation of a classifier's weights times the root of its inputs: it is sure of some images
 
 
 def backbone(name: str, n_classes: int = 10, size: int = 224) -> nn.Module:
@@ -31,10 +32,13 @@ def blurred_noise(size: int, n_images: int = N_IMAGES) -> Tensor:
 
 @torch.no_grad()
 def settled(network: nn.Module, images: Tensor) -> nn.Module:
-    """The network with scales of its batch norms drawn and their statistics those of `images`, for inference."""
+    """The network with scales of its batch norms drawn and their statistics those of `images`, for inference.
+
+    A scale that was zero ends a residual branch, which in trained networks adds little to what passes it by.
+    """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
-        nn.init.uniform_(norm.weight, 0.5, 1.0)
+        nn.init.uniform_(norm.weight, *(BESIDE if norm.weight.count_nonzero() == 0 else BETWEEN))
         norm.momentum = None  # a plain mean of what it sees
     if norms:
         network.train()
