@@ -1,0 +1,145 @@
+"""One epoch of the late fusion network (C04) on data of TAU's size: whole in memory against a plain DataLoader loop.
+
+python -m benchmarks.late_fusion [--learn]
+
+Same network, same optimiser; the features are random and tell the scenes apart only in part. What both have learnt is
+compared after few epochs, with `--learn` after all that a training has.
+"""
+
+import math
+import sys
+from collections.abc import Iterator
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from avscene.models.clip_fusion import BRANCH, DROPOUT, FUSED, HIDDEN, FusionNetwork
+from avscene.training.fusion_network import fresh_network
+from avscene.training.memory import Schedule, Table, evaluate, run_epoch, train_in_memory
+from benchmarks.harness import Row, compared, in_turn, main
+from benchmarks.matrix_products import SIDES, peak, products
+
+N_ROWS = 86_460
+WIDTHS = (640, 512, 512)  # of CLIP's RN50x4, RN101 and ViT-B/32
+N_SCENES = 10
+PLAIN_BATCH = 64
+SEPARATION = 0.06  # of scenes' centres in units of the noise: about three quarters of the rows can be told right
+EPOCHS = 5  # that both learn in; few, as the plain loop is slow
+LEAST = 3
+
+
+class LayerByLayer(FusionNetwork):
+    """The same network as the seed's table 1 writes it down: one layer after the other, torch's dropout."""
+
+    def __init__(self) -> None:
+        super().__init__(WIDTHS, N_SCENES)
+        for branch in self.branches:
+            branch[3] = nn.Dropout(DROPOUT)
+
+    def forward(self, *embeddings: Tensor) -> Tensor:
+        branches = [branch(values) for branch, values in zip(self.branches, embeddings, strict=True)]
+        return self.classifier(self.fusion(torch.cat(branches, dim=1)))
+
+
+def rows(rounds: int, quick: bool) -> Iterator[Row]:
+    n_rows, sides = (2048, SIDES[:1]) if quick else (N_ROWS, SIDES)
+    table = random_table(n_rows, 1)
+    check(table)
+    runs = {
+        "in memory": lambda: in_memory(table),
+        "DataLoader, layer by layer": lambda: plain_loop(LayerByLayer(), table, 1),
+        "DataLoader, avscene's network": lambda: plain_loop(fresh_network(WIDTHS, N_SCENES, 0), table, 1),
+    }
+    taken = in_turn(runs | products(sides, (torch.float32,)), rounds)
+    rate = operations(n_rows) / median(taken["in memory"])
+    bound = median(peak(taken, torch.float32, sides))
+    note = f"batches of {Schedule().batch_of(n_rows)} and {PLAIN_BATCH}; ours reaches {rate / bound:.0%} of the "
+    note += f"peak of float32 matrix products ({bound / 1e9:.0f} GFLOP/s)"
+    for peer in list(runs)[1:]:
+        yield compared(f"C04, an epoch of {n_rows:,} rows", taken, "in memory", peer, LEAST, note)
+    yield learnt(n_rows, EPOCHS)
+
+
+def random_table(n_train: int, n_valid: int) -> Table:
+    """Unit-variance noise around a random centre for each scene."""
+    generator = torch.Generator().manual_seed(0)
+    n_rows = n_train + n_valid
+    targets = torch.randint(N_SCENES, (n_rows,), generator=generator)
+    inputs = []
+    for width in WIDTHS:
+        values = torch.randn(n_rows, width, generator=generator)
+        inputs.append(values.add_(SEPARATION * torch.randn(N_SCENES, width, generator=generator)[targets]))
+    return Table(tuple(inputs), targets, torch.arange(n_train), torch.arange(n_train, n_rows))
+
+
+def plain_loop(network: nn.Module, table: Table, epochs: int, *, decay: bool = False) -> None:
+    """What a tutorial would do: a loader that collates single rows into batches of 64."""
+    rows = [values[: len(table.train)] for values in (*table.inputs, table.targets)]
+    loader = DataLoader(TensorDataset(*rows), batch_size=PLAIN_BATCH, shuffle=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=Schedule().learning_rate, fused=True)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * len(loader))
+    network.train()
+    for _ in range(epochs):
+        for *inputs, targets in loader:
+            loss = functional.cross_entropy(network(*inputs), targets)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            if decay:
+                cosine.step()
+
+
+def in_memory(table: Table) -> None:
+    """An epoch of avscene's own training."""
+    network = fresh_network(WIDTHS, N_SCENES, seed=0)
+    run_epoch(network, torch.optim.AdamW(network.parameters(), fused=True), table, Schedule(), epoch=0)
+
+
+@torch.inference_mode()
+def check(table: Table) -> None:
+    """Both networks are the same function."""
+    ours, plain = fresh_network(WIDTHS, N_SCENES, seed=0).eval(), LayerByLayer().eval()
+    plain.load_state_dict(ours.state_dict())
+    inputs, _ = table.batch(table.train[:PLAIN_BATCH])
+    torch.testing.assert_close(ours(*inputs), plain(*inputs))
+
+
+def operations(n_rows: int) -> float:
+    """Floating-point operations of the matrix products in an epoch of ours.
+
+    Forward and backward; the first layers need no gradient of their inputs, and the last three are multiplied with
+    each other once a step.
+    """
+    hidden = len(WIDTHS) * HIDDEN
+    composed = N_SCENES * (hidden * BRANCH + len(WIDTHS) * BRANCH * FUSED + FUSED)
+    n_steps = math.ceil(n_rows / Schedule().batch_of(n_rows))
+    return 2 * n_rows * (2 * sum(WIDTHS) * HIDDEN + 3 * hidden * N_SCENES) + 2 * n_steps * 3 * composed
+
+
+def learnt(n_rows: int, epochs: int) -> Row:
+    """Validation log losses after a whole training of both, under the same cosine."""
+    table = random_table(n_rows, n_rows // 10)
+    history = train_in_memory(fresh_network(WIDTHS, N_SCENES, seed=0), table, Schedule(epochs=epochs))
+    ours = min((row["valid_log_loss"], row["valid_accuracy"]) for row in history)
+    torch.manual_seed(0)
+    plain = LayerByLayer()
+    plain_loop(plain, table, epochs, decay=True)
+    theirs = evaluate(plain, table)
+    told = [f"{loss:.4f} (accuracy {accuracy:.3f})" for loss, accuracy in (ours, theirs)]
+    return Row(
+        f"C04, validation log loss after {epochs} epochs of {n_rows:,} rows",
+        told[0],
+        f"DataLoader, layer by layer: {told[1]}",
+        (theirs[0] / ours[0],),
+        note="more than 1: ours has learnt more; of ours the best epoch, which is kept",
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--learn"]:
+        print(learnt(N_ROWS, Schedule().epochs).markdown())
+    else:
+        main(rows, __doc__)
