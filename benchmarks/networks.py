@@ -23,14 +23,15 @@ from benchmarks.random_clip import VIT_B_32, random_clip
 from benchmarks.random_weights import backbone, blurred_noise
 
 VIT = "ViT-B/32"
+SIDE = 224  # pixels
 NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     VIT: lambda: random_clip(VIT_B_32, quick=False).visual,
-    "RegNetY-6.4GF": lambda: backbone("regnety_064"),
-    "HRNet-W18": lambda: backbone("hrnet_w18"),
+    "RegNetY-6.4GF": lambda: backbone("regnety_064", blurred_noise(SIDE)),
+    "HRNet-W18": lambda: backbone("hrnet_w18", blurred_noise(SIDE)),
 }
 SMALL: Mapping[str, Callable[[], nn.Module]] = {
     VIT: lambda: random_clip(VIT_B_32, quick=True).visual,
-    "RegNetY-200MF": lambda: backbone("regnety_002"),
+    "RegNetY-200MF": lambda: backbone("regnety_002", blurred_noise(SIDE)),
 }
 ALIKE = 0.98  # least correlation of both sides' figures: bfloat16 has 8 bits, and random networks are deep
 LEAST, LEAST_SHARE = 2, 0.7
@@ -43,7 +44,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     peaks: dict[torch.dtype, list[float]] = {}
     for name, build in networks.items():
         network = build()
-        images = blurred_noise(network.image_size[0] if name == VIT else 224, BATCH)
+        images = blurred_noise(network.image_size[0] if name == VIT else SIDE, BATCH)
         taken = in_turn(both(network, images, runtime) | (products(sides, PRECISIONS) if name == VIT else {}), rounds)
         found.append(against_plain(name, taken, runtime))
         yield found[-1]

@@ -11,12 +11,14 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from avscene.features.frames import FrameSpec
 from avscene.models.hub import CONFIG_FILE, WEIGHTS_FILE
 from benchmarks.random_weights import blurred_noise, settled
 
+# open_clip's names of what they hold, in the order of the encoders of C04.
 REPOS = {
-    "timm/resnet101_clip.openai": "RN101-quickgelu",
     "timm/resnet50x4_clip.openai": "RN50x4-quickgelu",
+    "timm/resnet101_clip.openai": "RN101-quickgelu",
     "timm/vit_base_patch32_clip_224.openai": "ViT-B-32-quickgelu",
 }
 VIT_B_32 = "timm/vit_base_patch32_clip_224.openai"
@@ -62,6 +64,12 @@ def random_clip(repo_id: str, *, quick: bool) -> open_clip.CLIP:
     model.logit_scale.data.fill_(100).log_()  # where training ends
     settled(model.visual, blurred_noise(config["vision_cfg"]["image_size"]))
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def clip_frames(repo_id: str, *, quick: bool) -> FrameSpec:
+    """How the model wants its frames."""
+    side = clip_config(repo_id, quick=quick)["vision_cfg"]["image_size"]
+    return FrameSpec(side, side, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
 
 
 def _write(cache: Path, repo_id: str, *, quick: bool) -> None:

@@ -9,25 +9,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-N_IMAGES = 8  # whose statistics batch norms take on
 GRAIN = 8  # pixels of a patch: frames are smooth, white noise is not
 BETWEEN, BESIDE = (0.5, 1.0), (0.1, 0.3)  # of what scales are drawn, within a network and at the end of a branch
 LOGITS = 4.0  # deviation of a classifier's weights times the root of its inputs: it is sure of some images
 
 
-def backbone(name: str, n_classes: int = 10, size: int = 224) -> nn.Module:
-    """timm's network, the same at every call."""
+def backbone(name: str, images: Tensor, n_classes: int = 10) -> nn.Module:
+    """timm's network for such images (n, 3, height, width), the same at every call."""
     torch.manual_seed(0)
-    network = settled(timm.create_model(name, pretrained=False, num_classes=n_classes), blurred_noise(size))
+    network = settled(timm.create_model(name, pretrained=False, num_classes=n_classes), images)
     classifier = network.get_classifier()
     nn.init.normal_(classifier.weight, std=LOGITS / classifier.in_features**0.5)
     return network
 
 
-def blurred_noise(size: int, n_images: int = N_IMAGES) -> Tensor:
-    """Images (n_images, 3, size, size) of unit variance or so."""
-    coarse = torch.randn(n_images, 3, size // GRAIN, size // GRAIN)
-    return 1.5 * functional.interpolate(coarse, (size, size), mode="bilinear")
+def blurred_noise(side: int, n_images: int = 8) -> Tensor:
+    """Images (n_images, 3, side, side) of about unit variance."""
+    coarse = torch.randn(n_images, 3, side // GRAIN, side // GRAIN)
+    return 1.5 * functional.interpolate(coarse, (side, side), mode="bilinear")
 
 
 @torch.no_grad()

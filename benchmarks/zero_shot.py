@@ -11,9 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
-from PIL import Image
 from transformers import Pipeline
 
 import avscene
@@ -23,6 +21,7 @@ from avscene.pipeline import System
 from avscene.records import FloatArray
 from benchmarks.clips import cached
 from benchmarks.harness import Row, in_turn, main, ratios
+from benchmarks.plain_reading import middle_frames
 from benchmarks.random_clip import VIT_B_32, clip_config, random_clip, random_hub
 from benchmarks.transformers_clip import zero_shot_pipeline
 
@@ -62,15 +61,6 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
             f"decoding alone takes {medians[decoding] / medians[ours]:.0%} of the time; if it were all: ratio "
             f"{medians['peer'] / medians[decoding]:.1f}",
         )
-
-
-def middle_frames(path: Path) -> Iterator[Image.Image]:
-    """The frame shown at the middle of each second."""
-    with av.open(str(path)) as container:
-        rate = int(container.streams.video[0].average_rate or 0)
-        for index, frame in enumerate(container.decode(video=0)):
-            if index % rate == rate // 2:
-                yield frame.to_image()
 
 
 def answers(pipeline: Pipeline, path: Path) -> FloatArray:

@@ -1,0 +1,113 @@
+"""E02 of random weights: the nine networks of the table, and a checkpoint as training would leave it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avscene.features.batch import Batch
+from avscene.fusion.tree import Fusion, Layout, fit_fusion
+from avscene.labels import TAU_SCENES
+from avscene.models.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
+from avscene.models.backbones import frame_spec
+from avscene.models.checkpoint import Config, Part, save_checkpoint
+from avscene.models.clip_fusion import FusionNetwork, FusionNetworkPart
+from avscene.models.device import Runtime
+from avscene.models.encoders import build_encoder
+from avscene.models.frame_cnn import FrameCnnPart
+from avscene.models.registry import find, leaves
+from avscene.records import Segment
+from benchmarks.random_weights import backbone
+
+E02, C04 = "E02", "C04"
+HEARD = ("A01", "A02", "A03")
+SEEN = ("V01", "V02", "V03")
+CPU = Runtime.choose("cpu", "float32")
+N_ROWS = 1000  # that the fusion is fitted on
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What is trained: networks on log-mels and frames by the names of their models, and the fusion network.
+
+    `architectures` are timm's names of the former, `bands` mean and deviation (n_mels,) of log-mels in dB,
+    `encoder_keys` what the fusion network was trained on, by encoder.
+    """
+
+    architectures: Mapping[str, str]
+    bands: Mapping[str, Tensor]
+    backbones: Mapping[str, nn.Module]
+    encoder_keys: Mapping[str, str]
+    late: FusionNetwork
+
+
+def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:
+    """Networks for such segments, the same at every call; for a quick look those that stand in for the table's."""
+    batch = Batch(segments)
+    mels = batch.log_mels(LOG_MEL, CPU.device)
+    bands = {"mean": mels.mean(dim=(0, 2)), "deviation": mels.std(dim=(0, 2))}
+    (standardised,) = LogMelNetwork(nn.Linear(1, 1), **bands, image_size=None).inputs(mels)
+    architectures, backbones = {}, {}
+    for name in (*HEARD, *SEEN):
+        row = find(name).network
+        assert row is not None
+        architectures[name] = row.of("embedded" if quick else "seed")
+        images = standardised if name in HEARD else batch.images(frame_spec(architectures[name]))
+        backbones[name] = backbone(architectures[name], images, len(TAU_SCENES))
+    return Networks(architectures, bands, backbones, *_late())
+
+
+def _late() -> tuple[Mapping[str, str], FusionNetwork]:
+    """Encoders' keys and the network on their embeddings."""
+    row = find(C04).fusion_network
+    assert row is not None
+    encoders = {name: build_encoder(name, CPU) for name in row.encoders}
+    torch.manual_seed(0)
+    network = FusionNetwork([encoder.embedding_size for encoder in encoders.values()], len(TAU_SCENES))
+    for width, branch in zip(network.sizes, network.branches, strict=True):
+        branch[1].running_var.fill_(1 / (3 * width))  # of what torch's first weights make of embeddings of length 1
+    keys = {name: encoder.key for name, encoder in encoders.items()}
+    return keys, network.eval().requires_grad_(requires_grad=False)
+
+
+def save_e02(directory: Path, networks: Networks) -> None:
+    """A checkpoint of all networks and a fusion that was fitted on made-up scores."""
+    parts, tensors = zip(*(_part(name, networks) for name in leaves(E02)), strict=True)
+    told = {"training": {}, "metrics": {}, "versions": {}}
+    config = Config(name=E02, recipe=E02, labels=TAU_SCENES.names, hop=1.0, models=parts, fusion=_fitted(), **told)
+    save_checkpoint(directory, config, dict(zip(leaves(E02), tensors, strict=True)), "Random weights.\n")
+
+
+def _part(name: str, networks: Networks) -> tuple[Part, dict[str, Tensor]]:
+    if name == C04:
+        encoders, keys = tuple(networks.encoder_keys), tuple(networks.encoder_keys.values())
+        part = FusionNetworkPart(name=C04, encoders=encoders, sizes=networks.late.sizes, encoder_keys=keys)
+        return part, networks.late.state_dict()
+    architecture, tensors = networks.architectures[name], networks.backbones[name].state_dict()
+    if name in SEEN:
+        return FrameCnnPart(name=name, backbone=architecture, frames=frame_spec(architecture)), tensors
+    prefixed = {f"backbone.{key}": tensor for key, tensor in tensors.items()}
+    bands = {key: tensor.clone() for key, tensor in networks.bands.items()}  # a file holds no tensor twice
+    return AudioCnnPart(name=name, backbone=architecture, log_mel=LOG_MEL), prefixed | bands
+
+
+def _fitted() -> Fusion:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, len(TAU_SCENES), N_ROWS)
+    common = 2 * np.eye(len(TAU_SCENES))[truth] + 1.5 * random.normal(size=(N_ROWS, len(TAU_SCENES)))
+    scores = {}
+    for name in leaves(E02):
+        logits = common + random.normal(size=common.shape)
+        scores[name] = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return fit_fusion(_layout(E02), scores, truth, TAU_SCENES)
+
+
+def _layout(name: str) -> Layout:
+    row = find(name).ensemble
+    assert row is not None
+    members = tuple(_layout(member) if find(member).ensemble else member for member in row.members)
+    steps = () if row.postprocess is None else (row.postprocess,)
+    return Layout(name=name, members=members, rule=row.rule, postprocess=steps)
