@@ -11,7 +11,6 @@ from statistics import median
 
 import numpy as np
 
-import avscene
 from avscene.features.batch import Batch
 from avscene.labels import TAU_SCENES
 from avscene.media.segments import Recording, Sampling
@@ -25,11 +24,10 @@ from benchmarks.clips import cached
 from benchmarks.harness import Row, Run, in_turn, main, ratios
 from benchmarks.plain_e02 import PlainE02, transform
 from benchmarks.random_clip import REPOS, clip_frames, random_clip, random_hub
-from benchmarks.random_e02 import C04, HEARD, SEEN, Networks, random_networks, save_e02
+from benchmarks.random_e02 import C04, HEARD, SEEN, Networks, load_random
 
 SECONDS = 20
 SAMPLING = Sampling(sample_rate=LOG_MEL.sample_rate, frame_size=288)  # as E02 asks: RN50x4 has the largest frames
-N_SETTLED = 8  # segments whose values between layers are made ordinary
 # What bfloat16 may change, and that ffmpeg scales frames, not Pillow; random networks forgive little.
 ALIKE = 0.8  # least correlation of a model's probabilities
 TOLERANCE = 0.05  # of a fused probability
@@ -41,9 +39,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     path = cached(4, 640, 360) if quick else cached(SECONDS)
     read = segments(path)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
-        networks = random_networks(read[:N_SETTLED], quick=quick)
-        save_e02(Path(directory) / "E02", networks)
-        system = avscene.load(Path(directory) / "E02", offline=True)
+        networks, system = load_random(Path(directory) / "E02", read, device="cpu", quick=quick)
         told = costs(system, networks, read[:BATCH])
     plain = plain_e02(networks, system, quick=quick)
     check(system, plain, path)
@@ -99,7 +95,7 @@ def costs(system: System, networks: Networks, batch: list[Segment]) -> str:
         model.name: lambda model=model: model.score(Batch(batch)) for model in system.models if model.name != C04
     }
     for name in networks.encoder_keys:
-        encoder = build_encoder(name, Runtime.choose(offline=True))
+        encoder = build_encoder(name, Runtime.choose("cpu", offline=True))
         runs[name] = lambda encoder=encoder: encoder.embed(Batch(batch))
     told = {name: 1000 * median(times) / len(batch) for name, times in in_turn(runs, COST_ROUNDS).items()}
     return "ms for a second of film: " + ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in told.items())

@@ -63,7 +63,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     yield learnt(n_rows, EPOCHS)
 
 
-def random_table(n_train: int, n_valid: int) -> Table:
+def random_table(n_train: int, n_valid: int, device: str = "cpu") -> Table:
     """Unit-variance noise around a random centre for each scene."""
     generator = torch.Generator().manual_seed(0)
     n_rows = n_train + n_valid
@@ -72,7 +72,8 @@ def random_table(n_train: int, n_valid: int) -> Table:
     for width in WIDTHS:
         values = torch.randn(n_rows, width, generator=generator)
         inputs.append(values.add_(SEPARATION * torch.randn(N_SCENES, width, generator=generator)[targets]))
-    return Table(tuple(inputs), targets, torch.arange(n_train), torch.arange(n_train, n_rows))
+    train, valid = torch.arange(n_train, device=device), torch.arange(n_train, n_rows, device=device)
+    return Table(tuple(values.to(device) for values in inputs), targets.to(device), train, valid)
 
 
 def plain_loop(network: nn.Module, table: Table, epochs: int, *, decay: bool = False) -> None:
@@ -94,7 +95,7 @@ def plain_loop(network: nn.Module, table: Table, epochs: int, *, decay: bool = F
 
 def in_memory(table: Table) -> None:
     """An epoch of avscene's own training."""
-    network = fresh_network(WIDTHS, N_SCENES, seed=0)
+    network = fresh_network(WIDTHS, N_SCENES, seed=0).to(table.targets.device)
     run_epoch(network, torch.optim.AdamW(network.parameters(), fused=True), table, Schedule(), epoch=0)
 
 

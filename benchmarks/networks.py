@@ -38,13 +38,13 @@ LEAST, LEAST_SHARE = 2, 0.7
 
 
 def rows(rounds: int, quick: bool) -> Iterator[Row]:
-    runtime = Runtime.choose()
+    runtime = Runtime.choose("cpu")
     networks, sides = (SMALL, SIDES[:1]) if quick else (NETWORKS, SIDES)
     found: list[Row] = []
     peaks: dict[torch.dtype, list[float]] = {}
     for name, build in networks.items():
         network = build()
-        images = blurred_noise(network.image_size[0] if name == VIT else SIDE, BATCH)
+        images = images_of(name, network)
         taken = in_turn(both(network, images, runtime) | (products(sides, PRECISIONS) if name == VIT else {}), rounds)
         found.append(against_plain(name, taken, runtime))
         yield found[-1]
@@ -52,6 +52,11 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
             peaks = {dtype: peak(taken, dtype, sides) for dtype in PRECISIONS}
             yield share_of_peak(operations(network, images), taken["ours"], peaks[runtime.dtype])
     yield mean_of(found, runtime, peaks)
+
+
+def images_of(name: str, network: nn.Module) -> Tensor:
+    """A batch of the network's size."""
+    return blurred_noise(network.image_size[0] if name == VIT else SIDE, BATCH)
 
 
 def both(network: nn.Module, images: Tensor, runtime: Runtime) -> dict[str, Run]:

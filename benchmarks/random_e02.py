@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import avscene
 from avscene.features.batch import Batch
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.labels import TAU_SCENES
@@ -19,6 +20,7 @@ from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.models.frame_cnn import FrameCnnPart
 from avscene.models.registry import find, leaves
+from avscene.pipeline import System
 from avscene.records import Segment
 from benchmarks.random_weights import backbone
 
@@ -26,6 +28,7 @@ E02, C04 = "E02", "C04"
 HEARD = ("A01", "A02", "A03")
 SEEN = ("V01", "V02", "V03")
 CPU = Runtime.choose("cpu", "float32")
+N_SETTLED = 8  # segments whose values between layers are made ordinary
 N_ROWS = 1000  # that the fusion is fitted on
 
 
@@ -42,6 +45,13 @@ class Networks:
     backbones: Mapping[str, nn.Module]
     encoder_keys: Mapping[str, str]
     late: FusionNetwork
+
+
+def load_random(directory: Path, segments: Sequence[Segment], *, device: str, quick: bool) -> tuple[Networks, System]:
+    """Networks for such segments, and the system that they are once saved to `directory` and loaded."""
+    networks = random_networks(segments[:N_SETTLED], quick=quick)
+    save_e02(directory, networks)
+    return networks, avscene.load(directory, device=device, offline=True)
 
 
 def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:

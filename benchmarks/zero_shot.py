@@ -36,7 +36,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     path = cached(n_seconds, 640, 360) if quick else cached(n_seconds)
     with tempfile.TemporaryDirectory() as directory:
         with random_hub(Path(directory), [VIT_B_32], quick=quick):
-            system = avscene.load("C03", prompts=[PROMPT], offline=True)
+            system = avscene.load("C03", prompts=[PROMPT], device="cpu", offline=True)
         model = random_clip(VIT_B_32, quick=quick)
         pipeline = zero_shot_pipeline(model, clip_config(VIT_B_32, quick=quick))
         check(system, pipeline, path)

@@ -1,0 +1,84 @@
+"""Networks, zero-shot CLIP, the late fusion network and E02 on a CUDA device: `python -m benchmarks.cuda`.
+
+The figures are absolute, and the precision is what avscene takes there. Ends with 4 where there is no such device.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+
+import avscene
+from avscene.models.device import Runtime
+from avscene.models.inference import Inference
+from avscene.pipeline import BATCH, System
+from benchmarks.clips import cached
+from benchmarks.e02 import segments
+from benchmarks.harness import Run, in_turn
+from benchmarks.late_fusion import N_ROWS, in_memory, random_table
+from benchmarks.networks import NETWORKS, SMALL, images_of
+from benchmarks.random_clip import REPOS, random_hub
+from benchmarks.random_e02 import load_random
+
+NO_DEVICE = 4  # exit code, as of other things that are absent
+SECONDS = 60  # of film
+
+
+def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
+    """The lines of a table, a figure in each."""
+    yield "| what | figure | spread |\n|---|---|---|"
+    yield from networks(Runtime.choose(device), rounds, quick=quick)
+    yield late_fusion(device, rounds, 2048 if quick else N_ROWS)
+    path = cached(4, 640, 360) if quick else cached(SECONDS)
+    with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
+        zero_shot = avscene.load("C03", device=device, offline=True)
+        _, e02 = load_random(Path(directory) / "E02", segments(path), device=device, quick=quick)
+    yield classifying("zero-shot ViT-B/32 on 720p", zero_shot, path, rounds)
+    yield classifying("zero-shot ViT-B/32 on 720p, key frames", zero_shot, path, rounds, keyframes=True)
+    yield classifying("E02 on 720p", e02, path, rounds)
+
+
+def networks(runtime: Runtime, rounds: int, *, quick: bool) -> Iterator[str]:
+    for name, build in (SMALL if quick else NETWORKS).items():
+        network = build()
+        images = images_of(name, network)
+        inference = Inference(network, [images[:1]], runtime)
+        yield line(f"{name}, {runtime.dtype}", len(images), "images/s", partial(inference, images), rounds)
+
+
+def late_fusion(device: str, rounds: int, n_rows: int) -> str:
+    run = partial(in_memory, random_table(n_rows, 1, device))
+    return line(f"C04, an epoch of {n_rows:,} rows", n_rows, "rows/s", run, rounds)
+
+
+def classifying(what: str, system: System, path: Path, rounds: int, *, keyframes: bool = False) -> str:
+    n_seconds = len(system.classify(path).segments)
+    return line(what, n_seconds, "times real time", partial(system.classify, path, keyframes=keyframes), rounds)
+
+
+def line(what: str, amount: int, unit: str, run: Run, rounds: int) -> str:
+    """How much of `amount` is done a second: the median of the rounds, the least and the most."""
+    rates = [amount / taken for taken in in_turn({what: run}, rounds)[what]]
+    return f"| {what} | {median(rates):,.1f} {unit} | {min(rates):,.1f} to {max(rates):,.1f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("torch sees no CUDA device here: nothing was measured", file=sys.stderr)
+        raise SystemExit(NO_DEVICE)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH}\n")
+    for told in lines("cuda", options.rounds, quick=options.quick):
+        print(told, flush=True)
+
+
+if __name__ == "__main__":
+    main()
