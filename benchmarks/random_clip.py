@@ -30,7 +30,7 @@ PREPROCESS = {
 }
 # For a quick look: same parts, few and thin.
 SMALL_TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
-SMALL_VIT = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16}
+SMALL_VIT = {"image_size": 64, "layers": 2, "width": 128, "head_width": 32, "patch_size": 8}
 SMALL_RESNET = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
 COMMIT = "0" * 40
 
