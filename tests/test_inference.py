@@ -176,3 +176,20 @@ def test_models_with_the_same_front_end_share_its_work(monkeypatch: pytest.Monke
     assert counts == {"frames_to_tensor": 1, "log_mel": 1}
     batch.images(FrameSpec(size=16, resize=16, mean=FRAMES.mean, std=FRAMES.std))
     assert counts["frames_to_tensor"] == 2
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, torch.float32),  # half the rate of float32
+        ({}, torch.float32),  # another architecture
+    ],
+)
+def test_a_processor_that_multiplies_bfloat16_matrices_is_asked_to(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert Runtime.choose("cpu").dtype == dtype
+    assert Runtime.choose("cpu", "float32").dtype == torch.float32
+    assert Runtime.choose("cpu", "bfloat16").dtype == torch.bfloat16
