@@ -14,6 +14,7 @@ import pytest
 import media_files as make
 from avscene.errors import MediaError
 from avscene.media import decode
+from avscene.media.pieces import Picture
 from avscene.media.segments import Recording, Sampling
 
 BOTH = Sampling(sample_rate=16000, frame_size=48)
@@ -242,7 +243,7 @@ def test_damaged_packets_are_left_out_and_counted(tmp_path):
     assert heard(segments) == list(range(8))
     assert sum(shown == [k] for k, shown in enumerate(seen(segments))) >= 6
     file = decode.MediaFile(path)
-    pictures = [p for p in file.pieces({"video": "all"}) if isinstance(p, decode.Picture)]
+    pictures = [p for p in file.pieces({"video": "all"}) if isinstance(p, Picture)]
     file.close()
     assert len(pictures) >= 200 - 3 * hit  # a group of 5 goes with a damaged keyframe; one `except` leaves 5
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from avscene.errors import MediaError
 from avscene.media import assembly
 from avscene.media.assembly import Assembler, Sampling
-from avscene.media.decode import Clock, Ended, Passed, Picture, Sound
+from avscene.media.clock import Clock
 from avscene.media.picture import FrameSampler
+from avscene.media.pieces import Ended, Passed, Picture, Sound
 from avscene.media.segments import interleave
 from avscene.media.sound import SoundTrack
 

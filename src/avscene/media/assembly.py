@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import Any
 
 from avscene.errors import MediaError
-from avscene.media.decode import Ended, Picture, Piece, Sound
 from avscene.media.picture import SLACK, FrameSampler
+from avscene.media.pieces import Ended, Picture, Piece, Sound
 from avscene.media.sound import SoundTrack, Waveforms
 from avscene.records import ByteArray, Modality, Segment
 
@@ -51,6 +51,11 @@ class Sampling:
         """The modalities to decode."""
         wanted: dict[Modality, int | None] = {"audio": self.sample_rate, "video": self.frame_size}
         return frozenset(modality for modality, asked in wanted.items() if asked is not None)
+
+    def asks_at(self, begin: float, end: float) -> bool:
+        """Whether a frame's time lies in `[begin, end)` seconds."""
+        between = self.hop / self.frames_per_segment
+        return (max(ceil(begin / between - 0.5), 0) + 0.5) * between < end
 
 
 class Assembler:

@@ -1,25 +1,23 @@
 """A media file -> pieces of picture and sound in the order they lie in the file, timed from its beginning."""
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import av
 from av.stream import Discard, Stream
 
 from avscene.errors import MediaError
+from avscene.media.clock import Clock
 from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
-from avscene.media.sound import Samples, mono
+from avscene.media.pieces import Ended, Passed, Picture, Piece, Sound, Timed
+from avscene.media.selection import Decision, Selection
+from avscene.media.sound import mono
 from avscene.records import KIND, Modality
 
-# A forward jump of more than this (seconds) is a broken clock, not a pause; so is a backward one of more than
-# BACKWARD.
-FORWARD = 600.0
-BACKWARD = 1.0
 # What lies up to this long (seconds) before time 0 is a sound encoder's lead-in, and is cut off.
 LEAD_IN = 0.2
 # Bytes of packets kept while a stream keeps its first timestamp back; then the recording begins without it.
@@ -31,74 +29,7 @@ else:
     Packet = av.Packet
 
 Reading = Literal["all", "keyframes", "times"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """One image, shown in `[time, end)` seconds; unscaled, as the decoder gave it."""
-
-    time: float
-    end: float
-    image: Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sound:
-    """Mono `samples` (n,) at `rate` Hz in `[time, end)` seconds."""
-
-    time: float
-    end: float
-    rate: int
-    samples: Samples
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Passed:
-    """A stretch of a stream that was read but not decoded: it was not asked for, or is no keyframe."""
-
-    time: float
-    end: float
-    modality: Modality
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """No more of this modality will come."""
-
-    modality: Modality
-
-
-Timed = Picture | Sound | Passed
-Piece = Timed | Ended
-
-
-class Clock:
-    """The timestamps of one stream, with broken jumps closed: after one the stream goes on where it was."""
-
-    def __init__(self) -> None:
-        self.jumps = 0
-        self.shift = 0.0
-        self._last: float | None = None
-        self._end = 0.0
-        self._gaps: deque[float] = deque(maxlen=63)
-
-    def place(self, time: float | None, length: float) -> tuple[float, float]:
-        """Begin and end of what says it begins at `time` and lasts `length` (0: unknown) seconds."""
-        if self._last is None:
-            self._last = self._end = start = time if time is not None else 0.0
-        else:
-            start = self._end if time is None else time + self.shift
-            if start > self._end + FORWARD or start < self._last - BACKWARD:
-                self.jumps += 1
-                self.shift += self._end - start
-                start = self._end
-            start = max(start, self._last)
-            if start > self._last:
-                self._gaps.append(start - self._last)
-        if not 0 < length <= FORWARD:
-            length = median(self._gaps) if self._gaps else 0.0
-        self._last, self._end = start, max(start + length, self._end)
-        return start, start + length
+Asked = Callable[[float, float], bool]  # of the begin and the end of an image, in seconds
 
 
 class StreamReader:
@@ -110,17 +41,27 @@ class StreamReader:
         self.decoded = self.damaged = 0
         self.clock = Clock()
         self._reading = reading
+        self._stream = stream
         self._context: Any = stream.codec_context
         self._base = float(stream.time_base or 0)  # frames that leave the decoder last carry none
         self._flushed = reading == "times"
+        self._selection: Selection | None = None
         if reading != "times":
             self._context.thread_type = "AUTO"
             self._context.options = {"max_pixels": str(MAX_PIXELS)}
             if reading == "keyframes":
                 self._context.skip_frame = "NONKEY"
 
+    def select(self, asked: Asked) -> None:
+        """Decode no more than images need that are shown when `asked` wants one (`Selection`)."""
+        if self._reading == "all" and self.modality == "video" and not self.clock.jumps:
+            self._selection = Selection(self._stream, asked)
+
     def read(self, packet: Packet) -> Iterator[Timed]:
         """The pieces that this packet completes."""
+        if self._selection is not None:
+            yield from self._read_decided(self._selection.add(packet))
+            return
         if self._reading != "all":
             yield from self._pass(packet)
         if self._reading != "times" and packet.size:  # an empty packet would tell the decoder to stop
@@ -130,7 +71,17 @@ class StreamReader:
         """The pieces that the decoder still holds, once."""
         if not self._flushed:
             self._flushed = True
+            if self._selection is not None:
+                yield from self._read_decided(self._selection.rest())
             yield from self._decode(None)
+
+    def _read_decided(self, decisions: list[Decision]) -> Iterator[Timed]:
+        for packet, end, use in decisions:
+            if use != "image" and packet.pts is not None:
+                yield Passed(packet.pts * self._base, end, self.modality)
+            if use != "nothing" and packet.size:
+                self._context.skip_frame = "DEFAULT" if use == "image" else "NONREF"
+                yield from self._decode(packet)
 
     def _pass(self, packet: Packet) -> Iterator[Timed]:
         if packet.is_discard or (packet.pts is None and packet.dts is None):
@@ -147,6 +98,7 @@ class StreamReader:
             frames = self._context.decode(packet)
         except (av.FFmpegError, ValueError, MemoryError):
             self.damaged += packet is not None
+            self._doubt()
             return
         for frame in frames:
             try:
@@ -158,6 +110,10 @@ class StreamReader:
                 self.decoded += 1
                 self._begin(piece.time)
                 yield piece
+
+    def _doubt(self) -> None:
+        if self._selection is not None:
+            self._selection.give_up()
 
     def _begin(self, time: float) -> None:
         if self.first is None:
@@ -171,6 +127,8 @@ class StreamReader:
             if rate <= 0 or not len(samples):
                 return None
             return Sound(*self.clock.place(time, len(samples) / rate), rate, samples)
+        if frame.interlaced_frame or frame.is_corrupt:  # half an image in a packet; damage that spreads
+            self._doubt()
         length = (frame.duration or 0) * self._base or self._nominal()
         if self._reading == "keyframes" and time is not None:
             start = time + self.clock.shift
@@ -218,8 +176,10 @@ class MediaFile:
             raise lacks(self._container, self.path)
         return streams
 
-    def pieces(self, reading: dict[Modality, Reading]) -> Iterator[Piece]:
+    def pieces(self, reading: dict[Modality, Reading], asked: Asked | None = None) -> Iterator[Piece]:
         """Everything in the file, in its order, each stream as `reading` says. Once.
+
+        `asked` tells of an image shown in `[begin, end)` seconds whether it is wanted; others may be left out.
 
         Time 0 is the earliest first timestamp (but see LEAD_IN) among the chosen streams, so a file whose
         clock starts at hours (MPEG-TS) begins at 0, and sound that starts 0.8 s after the picture stays 0.8 s
@@ -232,6 +192,9 @@ class MediaFile:
         origin = min((r.first for r in self._readers if r.first is not None), default=0.0)
         if -LEAD_IN <= origin < 0:
             origin = 0.0
+        if asked is not None:
+            for reader in self._readers:
+                reader.select(lambda begin, end: asked(begin - origin, end - origin))
         later = (piece for p in chain(waiting, packets) for piece in by_index[p.stream_index].read(p))
         last = (piece for reader in self._readers for piece in reader.flush())
         for piece in chain(held, later, last):

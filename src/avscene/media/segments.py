@@ -11,8 +11,9 @@ import av
 from avscene.errors import MediaError
 from avscene.media.assembly import Assembler, Sampling
 from avscene.media.container import reason
-from avscene.media.decode import MediaFile, Passed, Picture, Piece, Reading, Sound
+from avscene.media.decode import MediaFile, Reading
 from avscene.media.picture import Renderer
+from avscene.media.pieces import Passed, Picture, Piece, Sound
 from avscene.records import KIND, ByteArray, Modality, Segment
 
 __all__ = ["Recording", "Sampling"]
@@ -115,7 +116,7 @@ class Recording:
         assembler = Assembler(sampling, self._streams(), self._renderer(sampling))
         self._warnings = assembler.warnings
         try:
-            for piece in interleave([file.pieces(_readings(sampling)) for file in self._files]):
+            for piece in interleave([file.pieces(_readings(sampling), sampling.asks_at) for file in self._files]):
                 assembler.add(piece)
                 yield from assembler.ready()
             self._check(assembler, sampling)
