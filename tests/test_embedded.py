@@ -192,11 +192,6 @@ def test_underscores_read_as_spaces(system: EmbeddedZeroShot, palace_and_flower:
     np.testing.assert_allclose(scores, system.score(palace_and_flower).probabilities, atol=1e-5)
 
 
-def test_half_precision_answers_alike(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
-    halved = EmbeddedZeroShot("embedded", LABELS, Runtime.choose("cpu", "bfloat16")).score(palace_and_flower)
-    np.testing.assert_allclose(halved.probabilities, system.score(palace_and_flower).probabilities, atol=0.06)
-
-
 def test_the_registry_builds_it_for_the_ten_scenes_and_takes_no_prompts() -> None:
     model = zero_shot.build("embedded", None, (), CPU)
     assert (model.name, model.labels, model.needs) == ("embedded", TAU_SCENES, "video")

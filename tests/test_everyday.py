@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 from avscene.evaluation.metrics import evaluate
 from avscene.evaluation.table import read_table
+from avscene.media.segments import Sampling
 from command_line import call
 
 DATA = Path(__file__).parents[1].parent / "shared" / "everyday"
@@ -21,9 +24,15 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """Figures on fold 5 of recipe `fast` trained on folds 1 to 4, by model."""
-    return judged("fast", ("audio", "video"), tmp_path_factory.mktemp("fast"))
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where recipe `fast` works, trained on folds 1 to 4."""
+    return tmp_path_factory.mktemp("fast")
+
+
+@pytest.fixture(scope="module")
+def figures(fast: Path) -> dict[str, dict]:
+    """Its figures on fold 5, by model."""
+    return judged("fast", ("audio", "video"), fast)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +75,34 @@ def test_fine_tuning_on_sound_beats_a_head_on_a_frozen_network(figures: dict[str
 def test_recipe_full(full: dict[str, dict]) -> None:
     assert full["fused"]["accuracy"] >= 0.995 - 1e-9
     assert full["fused"]["log_loss"] <= 0.030
+
+
+class Plain:
+    """A network called as a first script would: in float32, nothing folded, one row at a time."""
+
+    def __init__(self, network: nn.Module, *_: object) -> None:
+        self._network = network.eval()
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.cat([self._network(*row) for row in zip(*(values.split(1) for values in inputs), strict=True)])
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16"])
+def test_speed_changes_no_answer(
+    fast: Path, figures: dict[str, dict], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = ("--system", fast / "system", "--data", DATA, "--only", "fold=5", "--by-model")
+    assert call("predict", *part, "--output", fast / f"{precision}.tsv", "--precision", precision) == 0
+    monkeypatch.setattr("avscene.models.efficientnet_lite.Inference", Plain)
+    monkeypatch.setattr(Sampling, "asks_at", lambda *_: True)  # decodes every image
+    assert call("predict", *part, "--output", fast / "plain.tsv", "--precision", "float32") == 0
+    for ending in (".tsv", ".audio.tsv", ".video.tsv"):
+        plain = read_table(fast / f"plain{ending}").probabilities
+        rows = read_table(fast / f"{precision}{ending}").probabilities
+        second, first = np.sort(plain, axis=1)[:, -2:].T
+        assert np.abs(rows - plain).max() <= 0.01
+        assert not ((rows.argmax(axis=1) != plain.argmax(axis=1)) & (first - second > 0.02)).any()
 
 
 def test_the_embedded_default_without_training(tmp_path: Path) -> None:

@@ -193,3 +193,16 @@ def test_a_processor_that_multiplies_bfloat16_matrices_is_asked_to(
     assert Runtime.choose("cpu").dtype == dtype
     assert Runtime.choose("cpu", "float32").dtype == torch.float32
     assert Runtime.choose("cpu", "bfloat16").dtype == torch.bfloat16
+
+
+def test_bfloat16_computes_nearly_the_same() -> None:
+    def network() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 36, 4))
+
+    images = torch.randn(5, 3, 8, 8)
+    exact = Inference(network(), [images[:1]], CPU)(images)
+    rough = Inference(network(), [images[:1]], Runtime.choose("cpu", "bfloat16"))(images)
+    assert rough.dtype == torch.float32
+    torch.testing.assert_close(rough, exact, atol=0.02, rtol=0.02)
+    assert not torch.equal(rough, exact)

@@ -16,14 +16,17 @@ BATCH = 32  # rows at a time: enough to keep a processor busy, and it bounds the
 class Inference:
     """A network that is only asked: rows of tensors in, rows of figures out, in float32 on the processor.
 
-    The network is taken over and changed. `example` holds inputs of one row, as it will get them.
+    The network is taken over and changed. `example` holds inputs of one row, as it will get them. Products are computed
+    in the runtime's precision, but for depthwise networks: with EfficientNet-Lite0 bfloat16 moves the probability of a
+    scene by up to 0.2, and saves no time on a processor.
     """
 
     def __init__(self, network: nn.Module, example: Sequence[Tensor], runtime: Runtime) -> None:
         network.eval().requires_grad_(requires_grad=False)
         fold_batch_norms(network, example)
-        self._network = network.to(runtime.device, runtime.dtype).to(memory_format=torch.channels_last)
-        self._runtime = runtime
+        self._device = runtime.device
+        self._dtype = torch.float32 if is_depthwise(network) else runtime.dtype
+        self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -33,7 +36,13 @@ class Inference:
 
     def _placed(self, values: Tensor) -> Tensor:
         layout = torch.channels_last if values.dim() == 4 else torch.preserve_format  # images
-        return values.to(self._runtime.device, self._runtime.dtype, memory_format=layout)
+        return values.to(self._device, self._dtype, memory_format=layout)
+
+
+def is_depthwise(network: nn.Module) -> bool:
+    """Whether it has convolutions that take each channel apart."""
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    return any(1 < convolution.groups == convolution.in_channels for convolution in convolutions)
 
 
 @torch.no_grad()

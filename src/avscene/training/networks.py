@@ -15,6 +15,7 @@ from avscene.models.backbones import classifier_of, create_backbone, frame_spec
 from avscene.models.block_network import create_block_network
 from avscene.models.device import Runtime
 from avscene.models.frame_cnn import FrameCnnPart
+from avscene.models.inference import is_depthwise
 from avscene.training.batch_norms import freeze_statistics
 from avscene.training.plan import NetworkPlan
 from avscene.training.readers import FrameReader, Reader, SoundReader, band_statistics
@@ -82,10 +83,7 @@ def training_precision(network: nn.Module, runtime: Runtime) -> torch.dtype:
     Their gradients are slower in bfloat16 there: 1.3 times for EfficientNet-Lite0 and B1 where RegNetY-6.4GF takes half
     the time of float32 (Xeon with AMX, two cores, torch 2.15).
     """
-    depthwise = any(
-        isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels for module in network.modules()
-    )
-    return torch.float32 if depthwise and runtime.device.type == "cpu" else runtime.dtype
+    return torch.float32 if runtime.device.type == "cpu" and is_depthwise(network) else runtime.dtype
 
 
 def reader_for(plan: NetworkPlan, network: nn.Module, store: SegmentStore, train_rows: Sequence[int]) -> Reader:
