@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 # A file format, and what the tests misspell on purpose.
 MEANT := caf,clasify,embeded
-WRITTEN := src tests tools docs README.md CHANGELOG.md CONTRIBUTING.md
+WRITTEN := src tests tools benchmarks docs README.md CHANGELOG.md CONTRIBUTING.md
 
 .PHONY: help install demo test spelling slow bench lock clean
 
