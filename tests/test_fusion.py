@@ -13,6 +13,7 @@ from avscene.evaluation.metrics import log_loss
 from avscene.fusion import ensemble
 from avscene.fusion.ensemble import (
     FLOOR,
+    PULL,
     classwise,
     fit_classwise,
     fit_log_pool,
@@ -175,8 +176,8 @@ def test_fitted_exponents_are_no_worse_than_equal_ones_on_their_own_rows(seed, m
     scores = softmax_each(random.normal(0, 1, (models, 40, scenes)) + skill)
     logs = np.log(scores)
 
-    def loss(exponents) -> float:
-        return log_loss(truth, softmax(np.tensordot(exponents, logs, axes=1)))
+    def loss(exponents) -> float:  # with the pull towards 0
+        return log_loss(truth, softmax(np.tensordot(exponents, logs, axes=1))) + PULL / len(truth) * exponents.sum()
 
     fitted = fit_log_pool(scores, truth)
     for equal in (0.0, 1 / models, 1.0):

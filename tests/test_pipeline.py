@@ -21,7 +21,7 @@ from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.segments import Recording, Sampling
 from avscene.models import SceneModel
 from avscene.pipeline import BATCH, Source, System, ahead, batched
-from avscene.pipeline.reading import MOST_ENDS, Reader
+from avscene.pipeline.reading import MOST_ENDS, MOST_SEGMENTS, Reader
 from avscene.records import Modality, Prediction, SceneScores, Segment
 from media_files import RATE, Writer, corners, image, second_heard, second_shown, sound_samples, write_media
 from media_files import write_photograph as photograph
@@ -358,6 +358,13 @@ def test_scores_alone(film: Path) -> None:
 # --- many recordings ---
 
 
+def test_segments_that_show_the_same_image_are_scored_together(tmp_path: Path) -> None:
+    long = write_media(tmp_path / "long.mp4", MOST_SEGMENTS + 6.0, fps=2, gop=20, sound=False)
+    eye = Eye()
+    system(eye).classify(long, keyframes=True)
+    assert eye.batches == [MOST_SEGMENTS, 6]
+
+
 def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no film")
@@ -367,8 +374,8 @@ def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> Non
     told: list[tuple[int, float]] = []
     sources = [Source(film), Source(broken), Source(sound), Source(silent, sound), *[Source(film)] * 3]
     outcomes = list(system(eye).classify_all(sources, progress=lambda at, end: told.append((at, end))))
-    assert eye.batches == [BATCH, 5]  # 4 + 0 + 2 + 3 + 4 + 3, then 1 + 4
-    assert told == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 3.0), (5, 4.0), (6, 4.0)]
+    assert eye.batches == [BATCH + 2, 3]  # 4 + 0 + 2 without a picture + 3 + 4 + 4 + 1, then 3
+    assert told == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 1.0), (6, 4.0)]
     assert [type(outcome) for outcome in outcomes] == [Prediction, MediaError, ModalityError, *[Prediction] * 4]
     for source, outcome in zip(sources, outcomes, strict=True):
         if isinstance(outcome, Prediction):

@@ -13,7 +13,8 @@ from avscene.media.segments import Recording, Sampling
 from avscene.records import Modality, Segment
 
 Item = TypeVar("Item")
-BATCH = 16  # segments scored at a time: enough to keep the networks busy, little enough to keep memory flat
+BATCH = 16  # sounds or images scored at a time: enough to keep the networks busy, little enough to keep memory flat
+MOST_SEGMENTS = 64  # in a batch, where many show one image (key frames)
 MOST_ENDS = 64  # recordings that end in a batch: those that cannot be read do not hold the others up
 
 
@@ -40,7 +41,8 @@ Piece = Segment | Facts | AvsceneError  # of a recording: its segments, and in t
 class Reader:
     """The recordings of `sources` in batches of pieces, each with the position of its source.
 
-    Batches have BATCH segments, whichever recordings those belong to, so that short ones are scored together too.
+    Batches have BATCH different sounds or images, whichever recordings those belong to, so that short ones are scored
+    together too.
     """
 
     def __init__(self, sources: Sequence[Source], sampling: Sampling) -> None:
@@ -50,14 +52,11 @@ class Reader:
 
     def __iter__(self) -> Iterator[list[tuple[int, Piece]]]:
         batch: list[tuple[int, Piece]] = []
-        n_segments = n_ends = 0
         for position, piece in self._pieces():
             batch.append((position, piece))
-            n_segments += isinstance(piece, Segment)
-            n_ends += not isinstance(piece, Segment)
-            if n_segments == BATCH or n_ends == MOST_ENDS:
+            if _full([piece for _, piece in batch]):
                 yield batch
-                batch, n_segments, n_ends = [], 0, 0
+                batch = []
         if batch:
             yield batch
 
@@ -79,6 +78,14 @@ class Reader:
                 yield position, error
             else:
                 yield position, facts
+
+
+def _full(pieces: Sequence[Piece]) -> bool:
+    segments = [piece for piece in pieces if isinstance(piece, Segment)]
+    n_sounds = sum(segment.waveform is not None for segment in segments)
+    n_images = len({id(frame.pixels) for segment in segments for frame in segment.frames})
+    n_ends = len(pieces) - len(segments)
+    return max(n_sounds, n_images) >= BATCH or len(segments) == MOST_SEGMENTS or n_ends == MOST_ENDS
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
