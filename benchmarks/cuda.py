@@ -18,12 +18,13 @@ from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.pipeline import BATCH, System
 from benchmarks.clips import cached
-from benchmarks.e02 import segments
+from benchmarks.e02 import SAMPLING
 from benchmarks.harness import Run, in_turn
 from benchmarks.late_fusion import N_ROWS, in_memory, random_table
 from benchmarks.networks import NETWORKS, SMALL, images_of
 from benchmarks.random_clip import REPOS, random_hub
 from benchmarks.random_e02 import load_random
+from benchmarks.reading import segments
 
 NO_DEVICE = 4  # exit code, as of other things that are absent
 SECONDS = 60  # of film
@@ -37,7 +38,7 @@ def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
     path = cached(4, 640, 360) if quick else cached(SECONDS)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
         zero_shot = avscene.load("C03", device=device, offline=True)
-        _, e02 = load_random(Path(directory) / "E02", segments(path), device=device, quick=quick)
+        _, e02 = load_random(Path(directory) / "E02", segments(path, SAMPLING), device=device, quick=quick)
     yield classifying("zero-shot ViT-B/32 on 720p", zero_shot, path, rounds)
     yield classifying("zero-shot ViT-B/32 on 720p, key frames", zero_shot, path, rounds, keyframes=True)
     yield classifying("E02 on 720p", e02, path, rounds)

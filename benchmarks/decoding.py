@@ -12,10 +12,11 @@ import av
 import cv2
 import numpy as np
 
-from avscene.media.segments import Recording, Sampling
+from avscene.media.segments import Sampling
 from avscene.records import Segment
 from benchmarks.clips import bit_rate, cached
 from benchmarks.harness import Row, Run, compared, duration, in_turn, main, median
+from benchmarks.reading import segments
 
 SIDE = 256  # pixels of the shorter side
 SAMPLE_RATE = 48_000
@@ -25,11 +26,6 @@ LEAST = 0.95
 PICTURE = Sampling(frame_size=SIDE)
 KEY_FRAMES = Sampling(frame_size=SIDE, keyframes_only=True)
 BOTH = Sampling(frame_size=SIDE, sample_rate=SAMPLE_RATE)
-
-
-def segments(path: Path, sampling: Sampling) -> list[Segment]:
-    with Recording(path) as recording:
-        return list(recording.segments(sampling))
 
 
 def opencv(path: Path) -> Any:

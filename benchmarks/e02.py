@@ -13,7 +13,7 @@ import numpy as np
 
 from avscene.features.batch import Batch
 from avscene.labels import TAU_SCENES
-from avscene.media.segments import Recording, Sampling
+from avscene.media.segments import Sampling
 from avscene.models.audio_cnn import LOG_MEL
 from avscene.models.backbones import frame_spec
 from avscene.models.device import Runtime
@@ -25,6 +25,7 @@ from benchmarks.harness import Row, Run, in_turn, main, ratios
 from benchmarks.plain_e02 import PlainE02, transform
 from benchmarks.random_clip import REPOS, clip_frames, random_clip, random_hub
 from benchmarks.random_e02 import C04, HEARD, SEEN, Networks, load_random
+from benchmarks.reading import segments
 
 SECONDS = 20
 SAMPLING = Sampling(sample_rate=LOG_MEL.sample_rate, frame_size=288)  # as E02 asks: RN50x4 has the largest frames
@@ -37,7 +38,7 @@ LEAST, LEAST_REAL_TIME = 2, 1
 
 def rows(rounds: int, quick: bool) -> Iterator[Row]:
     path = cached(4, 640, 360) if quick else cached(SECONDS)
-    read = segments(path)
+    read = segments(path, SAMPLING)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
         networks, system = load_random(Path(directory) / "E02", read, device="cpu", quick=quick)
         told = costs(system, networks, read[:BATCH])
@@ -46,7 +47,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     runs: dict[str, Run] = {
         "ours": lambda: system.classify(path),
         "plain": lambda: plain.classify(path),
-        "decoding": lambda: segments(path),
+        "decoding": lambda: segments(path, SAMPLING),
     }
     taken = in_turn(runs, rounds)
     ours, theirs = (f"{len(read) / median(taken[side]):.2f} s of film a second" for side in ("ours", "plain"))
@@ -54,11 +55,6 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     note = f"decoding alone takes {median(taken['decoding']) / median(taken['ours']):.0%} of the time; {told}"
     yield Row("E02 on 720p, real-time factor", ours, "real time: 1", real_time, LEAST_REAL_TIME, note)
     yield Row("E02 on 720p", ours, f"plain float32: {theirs}", ratios(taken["plain"], taken["ours"]), LEAST)
-
-
-def segments(path: Path) -> list[Segment]:
-    with Recording(path) as recording:
-        return list(recording.segments(SAMPLING))
 
 
 def plain_e02(networks: Networks, system: System, *, quick: bool) -> PlainE02:

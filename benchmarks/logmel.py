@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
-import timm
 import torch
 from torch import Tensor
 
@@ -23,14 +21,17 @@ from avscene.models.backbones import frame_spec
 from avscene.models.device import Runtime
 from avscene.models.frame_cnn import FrameCnn
 from avscene.pipeline import BATCH, System
+from benchmarks import plain_log_mel
 from benchmarks.clips import cached, hum
 from benchmarks.harness import Row, compared, in_turn, main, median
+from benchmarks.random_weights import backbone, blurred_noise
 
 # What hears and what sees in a system: beside few and small networks log-mels take the largest share.
 SYSTEMS = {
     "the smallest network for each of sound and picture": ("tf_efficientnet_lite0",),
     "the small networks that stand in for those of E02": tuple(f"tf_efficientnet_lite{size}" for size in range(3)),
 }
+SIDE = 224  # pixels of the images that random weights are made for
 MOST_APART = 1e-3  # dB
 LEAST = 1.2
 LEAST_PARTS = 50  # of the time of classifying: 2 % at most
@@ -51,22 +52,7 @@ def by_avscene(waveforms: Tensor) -> Iterator[Tensor]:
 
 def by_librosa(waveforms: Tensor) -> Iterator[Any]:
     """Log-mels (n_mels, n_times) in dB, one at a time, which is quicker than many."""
-    return (_by_librosa(waveform) for waveform in waveforms.numpy())
-
-
-def _by_librosa(waveform: Any) -> Any:
-    power = librosa.feature.melspectrogram(
-        y=waveform,
-        sr=LOG_MEL.sample_rate,
-        n_fft=LOG_MEL.n_fft,
-        hop_length=LOG_MEL.hop_length,
-        n_mels=LOG_MEL.n_mels,
-        fmin=LOG_MEL.f_min,
-        fmax=LOG_MEL.f_max,
-        center=True,
-        pad_mode="constant",
-    )
-    return librosa.power_to_db(power, ref=1.0, amin=10 ** (LOG_MEL.floor_db / 10), top_db=None)
+    return (plain_log_mel.log_mel(waveform) for waveform in waveforms.numpy())
 
 
 def used_up(items: Iterator[Any]) -> None:
@@ -80,16 +66,13 @@ def random_system(backbones: Sequence[str]) -> System:
     bands = torch.zeros(LOG_MEL.n_mels)
     models: list[SceneModel] = []
     for name in backbones:
-        ears = LogMelNetwork(_random_network(name), bands, bands + 1, image_size=None)
+        ears = LogMelNetwork(backbone(name, blurred_noise(SIDE)), bands, bands + 1, image_size=None)
         models.append(AudioCnn(f"{name}-on-log-mels", TAU_SCENES, ears, LOG_MEL, runtime))
-        models.append(FrameCnn(f"{name}-on-frames", TAU_SCENES, _random_network(name), frame_spec(name), runtime))
+        models.append(
+            FrameCnn(f"{name}-on-frames", TAU_SCENES, backbone(name, blurred_noise(SIDE)), frame_spec(name), runtime)
+        )
     members = tuple(model.name for model in models)
     return System("random", TAU_SCENES, tuple(models), Fusion(name="random", members=members, rule=Mean()))
-
-
-def _random_network(name: str) -> torch.nn.Module:
-    torch.manual_seed(0)
-    return timm.create_model(name, pretrained=False, num_classes=len(TAU_SCENES))
 
 
 def rows(rounds: int, quick: bool) -> Iterator[Row]:

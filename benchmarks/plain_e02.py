@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import librosa
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from avscene.labels import TAU_SCENES
 from avscene.models.audio_cnn import LOG_MEL
 from avscene.models.clip_fusion import FusionNetwork
 from avscene.records import FloatArray
+from benchmarks.plain_log_mel import log_mel
 from benchmarks.plain_reading import middle_frames, waveform
 from benchmarks.random_e02 import C04
 
@@ -56,26 +56,12 @@ class PlainE02:
         return {name: values.double().softmax(dim=1).numpy() for name, values in logits.items()}
 
     def _logits(self, image: Image.Image, sound: FloatArray) -> dict[str, Tensor]:
-        levels = (log_mel(sound) - self.bands["mean"][:, None]) / self.bands["deviation"][:, None]
+        levels = (torch.from_numpy(log_mel(sound)) - self.bands["mean"][:, None]) / self.bands["deviation"][:, None]
         mels = levels.expand(1, 3, *levels.shape)
         logits = {name: network(mels) for name, network in self.heard.items()}
         logits |= {name: network(prepared(image)[None]) for name, (prepared, network) in self.seen.items()}
         embeddings = [normalize(tower(prepared(image)[None]), dim=1) for prepared, tower in self.towers.values()]
         return logits | {C04: self.late(*embeddings)}
-
-
-def log_mel(sound: FloatArray) -> Tensor:
-    """(n_mels, n_times) in dB."""
-    power = librosa.feature.melspectrogram(
-        y=sound,
-        sr=LOG_MEL.sample_rate,
-        n_fft=LOG_MEL.n_fft,
-        hop_length=LOG_MEL.hop_length,
-        n_mels=LOG_MEL.n_mels,
-        pad_mode="constant",
-    )
-    decibels = librosa.power_to_db(power, ref=1.0, amin=10 ** (LOG_MEL.floor_db / 10), top_db=None)
-    return torch.from_numpy(decibels)
 
 
 def transform(spec: FrameSpec) -> Transform:

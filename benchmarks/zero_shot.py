@@ -16,13 +16,13 @@ from transformers import Pipeline
 
 import avscene
 from avscene.labels import TAU_SCENES
-from avscene.media.segments import Recording
 from avscene.pipeline import System
 from avscene.records import FloatArray
 from benchmarks.clips import cached
 from benchmarks.harness import Row, in_turn, main, ratios
 from benchmarks.plain_reading import middle_frames
 from benchmarks.random_clip import VIT_B_32, clip_config, random_clip, random_hub
+from benchmarks.reading import segments
 from benchmarks.transformers_clip import zero_shot_pipeline
 
 PROMPT = "This is a photo of {}."  # the pipeline's own
@@ -45,8 +45,8 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
                 "ours": lambda: system.classify(path),
                 "keyframes": lambda: system.classify(path, keyframes=True),
                 "peer": lambda: answers(pipeline, path),
-                "decoding": lambda: decode(system, path),
-                "decoding keyframes": lambda: decode(system, path, keyframes=True),
+                "decoding": lambda: segments(path, system.sampling(system.hop)),
+                "decoding keyframes": lambda: segments(path, system.sampling(system.hop, keyframes=True)),
             },
             rounds,
         )
@@ -68,13 +68,6 @@ def answers(pipeline: Pipeline, path: Path) -> FloatArray:
     told = pipeline(list(middle_frames(path)), candidate_labels=NAMES, hypothesis_template=PROMPT)
     by_name = [{answer["label"]: answer["score"] for answer in answered} for answered in told]
     return np.array([[scores[name] for name in NAMES] for scores in by_name])
-
-
-def decode(system: System, path: Path, *, keyframes: bool = False) -> None:
-    """What a system asks of the film, and nothing done with it."""
-    with Recording(path) as recording:
-        for _ in recording.segments(system.sampling(system.hop, keyframes=keyframes)):
-            pass
 
 
 def check(system: System, pipeline: Pipeline, path: Path) -> None:

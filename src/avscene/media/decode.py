@@ -1,11 +1,11 @@
 """A media file -> pieces of picture and sound in the order they lie in the file, timed from its beginning."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import av
 from av.stream import Discard, Stream
@@ -14,7 +14,7 @@ from avscene.errors import MediaError
 from avscene.media.clock import Clock
 from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
 from avscene.media.pieces import Ended, Passed, Picture, Piece, Sound, Timed
-from avscene.media.selection import Decision, Selection
+from avscene.media.selection import Asked, Decision, Packet, Selection
 from avscene.media.sound import mono
 from avscene.records import KIND, Modality
 
@@ -23,13 +23,7 @@ LEAD_IN = 0.2
 # Bytes of packets kept while a stream keeps its first timestamp back; then the recording begins without it.
 MAX_WAITING = 2**26
 
-if TYPE_CHECKING:
-    Packet = av.Packet[Any]  # generic only in PyAV's stubs
-else:
-    Packet = av.Packet
-
 Reading = Literal["all", "keyframes", "times"]
-Asked = Callable[[float, float], bool]  # of the begin and the end of an image, in seconds
 
 
 class StreamReader:

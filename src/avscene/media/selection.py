@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 else:
     Packet = av.Packet
 
+Asked = Callable[[float, float], bool]  # of the begin and the end of an image, in seconds
 # `image`: it is asked for. `reference`: other images may refer to it. `nothing`: what follows does without it.
 Use = Literal["image", "reference", "nothing"]
 Decision = tuple[Packet, float, Use]  # the float is the time (seconds, on the stream's clock) at which its image ends
@@ -38,7 +39,7 @@ class Selection:
     streams whose timestamps leave doubt every packet is said to be needed.
     """
 
-    def __init__(self, stream: Stream, asked: Callable[[float, float], bool]) -> None:
+    def __init__(self, stream: Stream, asked: Asked) -> None:
         context: Any = stream.codec_context
         self._codec: str = context.name
         self._extradata: bytes | None = context.extradata
@@ -57,6 +58,7 @@ class Selection:
             self.give_up()
         if self._doubt:
             return [*self.rest(), (packet, 0.0, "image")]
+        self._heed_layers(packet)
         decided: list[Decision] = []
         if packet.is_keyframe and self._held:
             decided = self._decide(self._held, packet.pts, reset=self._resets(packet))
@@ -82,11 +84,13 @@ class Selection:
             return False
         step = 0 if self._last is None else dts - self._last
         self._last = dts
-        if self._codec == "hevc" and self._tells_references:
-            # An image that its own layer does without may serve a higher one (H.265, 3.151): only one layer is safe.
-            head = first_slice(bytes(packet), "hevc", self._extradata)
-            self._tells_references = head is None or head.layer == 0
         return pts >= dts and 0 <= step * self._base <= LONGEST_STEP
+
+    def _heed_layers(self, packet: Packet) -> None:
+        """An image that its own layer does without may serve a higher one (H.265, 3.151): only one layer is safe."""
+        if self._codec == "hevc" and self._tells_references:
+            head = first_slice(bytes(packet), self._codec, self._extradata)
+            self._tells_references = head is None or head.layer == 0
 
     def _resets(self, packet: Packet) -> bool:
         """Whether what comes after this keyframe can be decoded without what came before it."""
