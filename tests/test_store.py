@@ -427,7 +427,7 @@ except AvsceneError as error:
     sys.exit(str(error))
 """
 TOWN = StoreSpec(sample_rate=8000, frame_size=32)
-PLACES = 16  # of the town below, with a recording of two seconds each
+PLACES = 48  # of the town below, with a recording of two seconds each; many, so that a kill comes before the last
 
 
 @pytest.fixture(scope="module")
