@@ -13,7 +13,7 @@ from avscene.evaluation.metrics import log_loss
 from avscene.fusion import ensemble
 from avscene.fusion.ensemble import (
     FLOOR,
-    PULL,
+    SPREAD,
     classwise,
     fit_classwise,
     fit_log_pool,
@@ -175,9 +175,12 @@ def test_fitted_exponents_are_no_worse_than_equal_ones_on_their_own_rows(seed, m
     skill = random.uniform(0, 2, (models, 1, 1)) * np.eye(scenes)[truth]
     scores = softmax_each(random.normal(0, 1, (models, 40, scenes)) + skill)
     logs = np.log(scores)
+    claims = np.sqrt(logs.var(axis=2).mean(axis=1))
 
-    def loss(exponents) -> float:  # with the pull towards 0
-        return log_loss(truth, softmax(np.tensordot(exponents, logs, axes=1))) + PULL / len(truth) * exponents.sum()
+    def loss(exponents) -> float:  # with the prior
+        factor = claims @ exponents / claims.max()
+        prior = (factor - 1) ** 2 / (2 * SPREAD**2)
+        return log_loss(truth, softmax(np.tensordot(exponents, logs, axes=1))) + prior / len(truth)
 
     fitted = fit_log_pool(scores, truth)
     for equal in (0.0, 1 / models, 1.0):
@@ -213,6 +216,45 @@ def test_exponents_are_equal_where_no_row_was_scored_by_every_model() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         same(fit_log_pool(scores, np.array([0, 1, 0, 1])), [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("needs", "totals"),
+    [
+        (("audio", "video", "video"), (1, 1)),
+        (("video", "video", "audio"), (1, 1)),
+        (("both", "both", "both"), (1, 1)),
+        (("audio", "audio", "audio"), (1, 0)),
+        (("audio", "video", "both"), (1, 1)),
+        (None, (1, 1)),
+    ],
+)
+def test_before_many_rows_are_seen_a_modality_counts_once(needs, totals) -> None:
+    sure = softmax(np.random.default_rng(0).normal(0, 1, (1, 4)))
+    exponents = fit_log_pool(np.stack([sure] * 3), sure.argmax(axis=1), np.array([1e-3]), needs)
+    for modality, total in zip(("audio", "video"), totals, strict=True):
+        heard = [need in (modality, "both") for need in needs or ["both"] * 3]
+        same(exponents @ heard, total, tolerance=1e-2)
+
+
+def test_few_rows_move_what_a_modality_counts_little_and_many_rows_far() -> None:
+    away = {}
+    for rows in (10, 20_000):
+        scores, truth = synthetic((0.2, 1.6), rows=rows)
+        away[rows] = np.abs(fit_log_pool(scores, truth, needs=("audio", "video")) - 1)
+    assert (away[10] < 0.75 * away[20_000]).all()
+    same(away[20_000], [0.8, 0.6], tolerance=0.06)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([("audio", "video"), ("video", "video"), ("both", "audio")]))
+def test_neither_a_double_nor_a_model_that_claims_nothing_changes_what_few_rows_fit(seed, needs) -> None:
+    scores, truth = synthetic((0.8, 1.2), rows=15, seed=seed)
+    plain = log_pool(scores, fit_log_pool(scores, truth, needs=needs))
+    for more in (scores[0], np.full_like(scores[0], 1 / scores.shape[2])):
+        company = np.stack([*scores, more])
+        fitted = fit_log_pool(company, truth, needs=(*needs, needs[0]))
+        same(log_pool(company, fitted), plain, tolerance=5e-3)
 
 
 def test_classwise_weights_are_precision_recall_or_f1() -> None:

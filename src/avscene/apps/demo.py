@@ -80,8 +80,8 @@ def fused_tables(fitted: Mapping[str, ScoreTable], tables: Mapping[str, ScoreTab
     known = np.stack([fitted[name].probabilities for name in ("audio", "video")])
     truth = fitted["audio"].truth_index
     scores = np.stack([tables[name].probabilities for name in ("audio", "video")])
-    pooled = ensemble.log_pool(known, ensemble.fit_log_pool(known, truth))
-    pool = ensemble.log_pool(scores, ensemble.fit_log_pool(known, truth))
+    exponents = ensemble.fit_log_pool(known, truth, needs=("audio", "video"))
+    pooled, pool = ensemble.log_pool(known, exponents), ensemble.log_pool(scores, exponents)
     fused: dict[str, FloatArray] = {
         "mean": ensemble.mean(scores),
         "product": ensemble.product(scores),

@@ -76,7 +76,15 @@ def layout_of(tables: Mapping[str, ScoreTable], wanted: Wanted) -> Layout:
             names[0] if len(names) == 1 else Layout(name=f"{modality}-pool", members=tuple(names), rule=wanted.rule)
             for modality, names in modalities.items()
         )
-    return Layout(name=FUSED, members=members, rule=wanted.rule, confidence=wanted.confidence, postprocess=wanted.steps)
+    needs = {name: table.modality for name, table in tables.items() if table.modality is not None}
+    return Layout(
+        name=FUSED,
+        members=members,
+        rule=wanted.rule,
+        confidence=wanted.confidence,
+        needs=needs | {f"{modality}-pool": modality for modality in modalities if modality is not None},
+        postprocess=wanted.steps,
+    )
 
 
 def system_names(paths: Sequence[Path]) -> list[str]:

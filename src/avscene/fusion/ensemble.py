@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from avscene.records import FloatArray
+from avscene.records import FloatArray, Needs
 
 IntArray = npt.NDArray[np.integer]
 
 # Log-probabilities are taken of values no smaller than this, so that one model's zero cannot veto all the others.
 FLOOR = 1e-6
-PULL = 0.5  # of an exponent of 1 towards 0, in log losses of one row, or of one group where groups count
+SPREAD = 0.5  # standard deviation of the factor by which a modality counts more or less than in full, before any row
 Confidence = Literal["precision", "recall", "f1"]
 
 
@@ -79,12 +79,17 @@ def fit_classwise(scores: FloatArray, truth: IntArray, confidence: Confidence = 
     return weights
 
 
-def fit_log_pool(scores: FloatArray, truth: IntArray, weights: FloatArray | None = None) -> FloatArray:
-    """Exponents (n_models,) >= 0 of least log loss over the rows that every model scored; a convex problem.
+def fit_log_pool(
+    scores: FloatArray, truth: IntArray, weights: FloatArray | None = None, needs: Sequence[Needs] | None = None
+) -> FloatArray:
+    """Exponents (n_models,) >= 0 of greatest posterior over the rows that every model scored; a convex problem.
 
-    `weights` (n,) say how much each row counts. A pull towards 0, an exponential prior, matters where rows are few:
-    were they all told right, the least log loss alone would be certainty without end. Equal exponents that sum to 1
-    where there is no row.
+    `weights` (n,) say how much each row counts, `needs` what each model hears or sees; without, all the same. A prior
+    matters where rows are few: were they all told right, the least log loss alone would be certainty without end. Sound
+    and picture are all but independent evidence of a scene, so each is expected to count in full, once: the models of a
+    modality claim together what the one of them that claims most does alone, up to a factor of deviation SPREAD. How
+    they share it is left to the rows; to double a model, or to add one that claims nothing, changes nothing. Equal
+    exponents that sum to 1 where there is no row.
     """
     n_models, _, n_scenes = scores.shape
     start = np.full(n_models, 1 / n_models)
@@ -93,18 +98,32 @@ def fit_log_pool(scores: FloatArray, truth: IntArray, weights: FloatArray | None
         return start
     known = truth[complete]
     weights = np.ones(len(known)) if weights is None else weights[complete]
-    share, pull = weights / weights.sum(), PULL / weights.sum()
-    logs = np.log(np.maximum(scores[:, complete], FLOOR)).reshape(n_models, -1)
+    share, precision = weights / weights.sum(), 1 / (SPREAD**2 * weights.sum())
+    logs = np.log(np.maximum(scores[:, complete], FLOOR))
+    claims = _claims(logs, share, needs)
+    logs = logs.reshape(n_models, -1)
     rows = np.arange(len(known))
 
     def loss(exponents: FloatArray) -> tuple[float, FloatArray]:
         pooled = softmax((exponents @ logs).reshape(-1, n_scenes))
-        value = -share @ np.log(np.maximum(pooled[rows, known], 1e-300)) + pull * exponents.sum()
+        excess = claims @ exponents - 1
+        value = -share @ np.log(np.maximum(pooled[rows, known], 1e-300)) + precision * excess @ excess / 2
         pooled[rows, known] -= 1
-        return float(value), logs @ (share[:, None] * pooled).ravel() + pull
+        return float(value), logs @ (share[:, None] * pooled).ravel() + precision * excess @ claims
 
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * n_models)
     return np.asarray(found.x)
+
+
+def _claims(logs: FloatArray, share: FloatArray, needs: Sequence[Needs] | None) -> FloatArray:
+    """(1 or 2, n_models) for each modality what its models claim: 1 the one that claims most, 0 one of the other.
+
+    A model claims the more, the further its logarithms (n_models, n, n_scenes) are from their mean over scenes.
+    """
+    claims = np.sqrt(logs.var(axis=2) @ share)
+    needs = ["both"] * len(claims) if needs is None else needs
+    parts = {tuple(need in (modality, "both") for need in needs) for modality in ("audio", "video")}
+    return np.stack([part * claims / max((part * claims).max(), FLOOR) for part in map(np.array, parts) if part.any()])
 
 
 def group_weights(groups: Sequence[str]) -> FloatArray:

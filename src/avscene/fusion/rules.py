@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from avscene.fusion import ensemble
 from avscene.fusion.ensemble import Confidence, IntArray
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import FloatArray, Needs
 
 Scores = Mapping[str, FloatArray]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -80,9 +80,10 @@ class LogPool(_Rule):
     exponents: dict[str, Weight]
 
     @classmethod
-    def fit(cls, scores: Scores, truth: IntArray, weights: FloatArray | None) -> "LogPool":
-        """The exponents of least log loss on these rows, which count by their `weights` (n,)."""
-        fitted = ensemble.fit_log_pool(_stacked(scores), truth, weights)
+    def fit(cls, scores: Scores, truth: IntArray, weights: FloatArray | None, needs: Mapping[str, Needs]) -> "LogPool":
+        """The exponents that fit these rows, which count by their `weights` (n,), and what each member `needs`."""
+        looks_at = [needs.get(name, "both") for name in scores]
+        fitted = ensemble.fit_log_pool(_stacked(scores), truth, weights, looks_at)
         return cls(exponents=dict(zip(scores, map(float, fitted), strict=True)))
 
     def pool(self, scores: Scores, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule

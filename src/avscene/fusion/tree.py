@@ -17,7 +17,7 @@ from avscene.fusion.ensemble import Confidence, IntArray, group_weights
 from avscene.fusion.rules import Classwise, LogPool, Mean, Product, Rule, Samplewise, Scores
 from avscene.fusion.steps import Smooth, Step, StepKind, Times, Vector, fit_step
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import FloatArray, Needs
 
 RuleKind = Literal["mean", "product", "samplewise", "classwise", "log-pool"]
 # Of models and of systems; directories are called by them.
@@ -31,7 +31,8 @@ class _Node(BaseModel):
 class Layout(_Node):
     """What is to be fused: `members` are names of models, or layouts of their own.
 
-    `confidence` is what a class-wise rule weighs by. `postprocess` names steps, each fitted on what the one before it
+    `confidence` is what a class-wise rule weighs by; a log-linear pool heeds what members `needs`, by their names (one
+    that is not among them: both sound and picture). `postprocess` names steps, each fitted on what the one before it
     gives. Of one member there is nothing to fuse: it needs no rule.
     """
 
@@ -39,6 +40,7 @@ class Layout(_Node):
     members: tuple["Name | Layout", ...]
     rule: RuleKind | None = None
     confidence: Confidence = "precision"
+    needs: dict[Name, Needs] = {}
     postprocess: tuple[StepKind, ...] = ()
 
     @model_validator(mode="after")
@@ -180,7 +182,7 @@ def _fit_rule(layout: Layout, by_member: Scores, truth: IntArray, labels: LabelS
         case "classwise":
             return Classwise.fit(by_member, truth, labels, layout.confidence)
         case "log-pool":
-            return LogPool.fit(by_member, truth, weights)
+            return LogPool.fit(by_member, truth, weights, layout.needs)
         case "product":
             return Product()
         case "samplewise":

@@ -87,7 +87,7 @@ def train_fast(
     truth = rows.truth(labels.names)
     heads = {name: fit_head(embeddings, truth, rows.groups, len(labels)) for name, embeddings in trainable.items()}
     out_of_fold = {name: fitted.out_of_fold for name, fitted in heads.items()}
-    layout = Layout(name="fast", members=tuple(heads), rule="log-pool")
+    layout = Layout(name="fast", members=tuple(heads), rule="log-pool", needs=NEEDS)
     fusion = fit_fusion(layout, out_of_fold, truth, labels, groups=rows.groups)
     tables = _tables(rows, labels, {**out_of_fold, FUSED: fusion.apply(out_of_fold, labels)})
     metrics = {name: evaluate(table).to_dict() for name, table in tables.items()}

@@ -131,7 +131,8 @@ class Workshop:
         assert row is not None
         members = tuple(self.layout(member) if find(member).ensemble else member for member in row.members)
         steps = () if row.postprocess is None else (row.postprocess,)
-        return Layout(name=name, members=members, rule=row.rule, postprocess=steps)
+        needs = {member: find(member).needs for member in row.members}
+        return Layout(name=name, members=members, rule=row.rule, needs=needs, postprocess=steps)
 
     def table(self, name: str, rows: IntArray) -> ScoreTable:
         """What the system says of these rows, those left out that it could not score.
