@@ -137,6 +137,7 @@ def _tables(rows: Embeddings, labels: LabelSet, scores: Mapping[str, FloatArray]
             starts=rows.starts[kept],
             groups=tuple(rows.groups[row] for row in kept),
             truth=tuple(rows.labels[row] for row in kept),
+            modality=NEEDS.get(name, "both"),
         )
     return tables
 
