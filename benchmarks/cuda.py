@@ -1,4 +1,4 @@
-"""Networks, zero-shot CLIP, the late fusion network and E02 on a CUDA device: `python -m benchmarks.cuda`.
+"""Networks, decoding, zero-shot CLIP, the late fusion network and E02 on a CUDA device: `python -m benchmarks.cuda`.
 
 The figures are absolute, and the precision is what avscene takes there. Ends with 4 where there is no such device.
 """
@@ -6,7 +6,7 @@ The figures are absolute, and the precision is what avscene takes there. Ends wi
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -14,6 +14,9 @@ from statistics import median
 import torch
 
 import avscene
+from avscene.errors import UsageError
+from avscene.media.hardware import PROCESSOR, check_decoder
+from avscene.media.segments import Sampling
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.pipeline import BATCH, System
@@ -28,6 +31,7 @@ from benchmarks.reading import segments
 
 NO_DEVICE = 4  # exit code, as of other things that are absent
 SECONDS = 60  # of film
+FRAMES = Sampling(frame_size=256)
 
 
 def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
@@ -36,6 +40,7 @@ def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
     yield from networks(Runtime.choose(device), rounds, quick=quick)
     yield late_fusion(device, rounds, 2048 if quick else N_ROWS)
     path = cached(4, 640, 360) if quick else cached(SECONDS)
+    yield from decoding(path, (PROCESSOR, device), rounds)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
         zero_shot = avscene.load("C03", device=device, offline=True)
         _, e02 = load_random(Path(directory) / "E02", segments(path, SAMPLING), device=device, quick=quick)
@@ -55,6 +60,18 @@ def networks(runtime: Runtime, rounds: int, *, quick: bool) -> Iterator[str]:
 def late_fusion(device: str, rounds: int, n_rows: int) -> str:
     run = partial(in_memory, random_table(n_rows, 1, device))
     return line(f"C04, an epoch of {n_rows:,} rows", n_rows, "rows/s", run, rounds)
+
+
+def decoding(path: Path, decoders: Sequence[str], rounds: int) -> Iterator[str]:
+    for decoder in decoders:
+        try:
+            check_decoder(decoder)
+        except UsageError as error:  # networks may run where nothing decodes: containers without the video driver
+            yield f"| a frame a second of 720p, decoder {decoder} | {error} | |"
+            continue
+        n_seconds = len(segments(path, FRAMES, decoder))
+        run = partial(segments, path, FRAMES, decoder)
+        yield line(f"a frame a second of 720p, decoder {decoder}", n_seconds, "times real time", run, rounds)
 
 
 def classifying(what: str, system: System, path: Path, rounds: int, *, keyframes: bool = False) -> str:

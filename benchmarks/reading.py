@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from avscene.media.hardware import PROCESSOR
 from avscene.media.segments import Recording, Sampling
 from avscene.records import Segment
 
 
-def segments(path: Path, sampling: Sampling) -> list[Segment]:
-    with Recording(path) as recording:
+def segments(path: Path, sampling: Sampling, decoder: str = PROCESSOR) -> list[Segment]:
+    with Recording(path, decoder=decoder) as recording:
         return list(recording.segments(sampling))

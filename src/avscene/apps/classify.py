@@ -69,6 +69,7 @@ def classify_all(
     *,
     hop: float | None,
     keyframes: bool,
+    decoder: str,
 ) -> int:
     """Classify every input and write each result at once; the exit code tells whether all, some or none failed."""
     paths = [item for item in inputs if isinstance(item, str)]
@@ -79,7 +80,8 @@ def classify_all(
         progress = stack.enter_context(progress_bar())
         task = progress.add_task("", total=len(inputs))
         show = partial(_show_position, progress, task, paths)
-        classified = system.classify_all([Source(path) for path in paths], hop=hop, keyframes=keyframes, progress=show)
+        sources = [Source(path) for path in paths]
+        classified = system.classify_all(sources, hop=hop, keyframes=keyframes, decoder=decoder, progress=show)
         stack.enter_context(closing(classified))
         for outcome in _in_order(inputs, classified):
             if isinstance(outcome, Failure):

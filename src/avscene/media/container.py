@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
@@ -35,15 +36,15 @@ def decoders_missing() -> list[str]:
     return [name for name in EVERYDAY_DECODERS if name not in av.codecs_available]
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open `path` so that ffmpeg can read this one file and nothing else.
 
     ffmpeg never sees the name: it gets an open file by number and the only protocol that it may use is that
     number. So `concat:a|b`, `http:x` and `%03d.jpg` are plain names, a playlist leads nowhere, and reading
-    costs no call into Python (60 MB are demuxed as fast as by name).
+    costs no call into Python (60 MB are demuxed as fast as by name). `hwaccel` is a device to decode on.
 
     Raises:
-        MediaError: the file is absent, empty, not readable or not media.
+        MediaError: the file is absent, empty, not readable or not media, or the device cannot be opened.
     """
     try:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -56,12 +57,12 @@ def open_container(path: Path) -> InputContainer:
             raise MediaError(f"{path}: is {what}, a media file is needed")
         if state.st_size == 0:
             raise MediaError(f"{path}: is empty (0 bytes)")
-        return _open_number(number, path)
+        return _open_number(number, path, hwaccel)
     finally:
         os.close(number)  # ffmpeg has its own duplicate
 
 
-def _open_number(number: int, path: Path) -> InputContainer:
+def _open_number(number: int, path: Path, hwaccel: HWAccel | None) -> InputContainer:
     options = {
         "fd": str(number),
         "protocol_whitelist": "fd",
@@ -69,8 +70,12 @@ def _open_number(number: int, path: Path) -> InputContainer:
         "max_pixels": str(MAX_PIXELS),
     }
     try:
-        return av.open("fd:", options=options, metadata_errors="replace")
+        return av.open("fd:", options=options, metadata_errors="replace", hwaccel=hwaccel)
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+        if hwaccel is not None:
+            os.lseek(number, 0, os.SEEK_SET)
+            _open_number(number, path, None).close()  # a fault of the file is told as ever
+            raise MediaError(f"{path}: the device does not open ({reason(error)}); use --decoder cpu") from None
         raise MediaError(f"{path}: {_diagnosis(number, error)}") from None
 
 

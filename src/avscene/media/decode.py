@@ -13,6 +13,7 @@ from av.stream import Discard, Stream
 from avscene.errors import MediaError
 from avscene.media.clock import Clock
 from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
+from avscene.media.hardware import PROCESSOR, acceleration, is_of_device
 from avscene.media.pieces import Ended, Passed, Picture, Piece, Sound, Timed
 from avscene.media.selection import Asked, Decision, Packet, Selection
 from avscene.media.sound import mono
@@ -32,6 +33,7 @@ class StreamReader:
     def __init__(self, stream: Stream, modality: Modality, reading: Reading) -> None:
         self.modality: Modality = modality
         self.first: float | None = None  # seconds, of the first piece
+        self.pixel_format: str | None = None  # of the first image
         self.decoded = self.damaged = 0
         self.clock = Clock()
         self._reading = reading
@@ -121,6 +123,8 @@ class StreamReader:
             if rate <= 0 or not len(samples):
                 return None
             return Sound(*self.clock.place(time, len(samples) / rate), rate, samples)
+        if self.pixel_format is None:
+            self.pixel_format = frame.format.name
         if frame.interlaced_frame or frame.is_corrupt:  # half an image in a packet; damage that spreads
             self._doubt()
         length = (frame.duration or 0) * self._base or self._nominal()
@@ -138,16 +142,19 @@ class StreamReader:
 class MediaFile:
     """One file, opened once; `ignore` names the modality whose stream is not wanted from it.
 
+    `decoder` decodes the picture where it can: the processor, or a device that `check_decoder` knows.
+
     Raises:
         MediaError: it cannot be opened, or holds neither sound nor picture that there is a decoder for.
     """
 
-    def __init__(self, path: Path, ignore: Modality | None = None) -> None:
+    def __init__(self, path: Path, ignore: Modality | None = None, decoder: str = PROCESSOR) -> None:
         self.path = path
         self.warnings: list[str] = []
         self.photograph = False
         self._readers: list[StreamReader] = []
-        self._container = open_container(path)
+        self._decoder = decoder
+        self._container = open_container(path, acceleration(decoder))
         try:
             self.streams = self._choose(ignore)
         except BaseException:
@@ -237,6 +244,8 @@ class MediaFile:
         if any(reader.clock.jumps for reader in self._readers):
             self.warnings.append("timestamps jump; the jumps were closed")
         video = next((r for r in self._readers if r.modality == "video"), None)
+        if self._decoder != PROCESSOR and video is not None and not is_of_device(video.pixel_format or "nv12"):
+            self.warnings.append(f"{self._decoder} does not decode such a picture; the processor did")
         if len(self._readers) == 1 and video is not None and video.decoded == 1:
             still = self._container.duration is None or self._container.format.name.endswith("_pipe")
             self.photograph = still or self._container.format.name in ("gif", "apng", "webp")

@@ -12,6 +12,7 @@ from avscene.errors import MediaError
 from avscene.media.assembly import Assembler, Sampling
 from avscene.media.container import reason
 from avscene.media.decode import MediaFile, Reading
+from avscene.media.hardware import PROCESSOR
 from avscene.media.picture import Renderer
 from avscene.media.pieces import Passed, Picture, Piece, Sound
 from avscene.records import KIND, ByteArray, Modality, Segment
@@ -25,13 +26,13 @@ class Recording:
     `sound` is a separate file that holds the sound (a wav beside a silent mp4); the sound in `path` is then
     ignored and both files begin together. `has_audio` and `has_video` tell what streams there are and, after
     `segments`, what could really be decoded. `duration` in seconds is known after `segments`; it is 0 for a
-    photograph.
+    photograph. `decoder` decodes the picture: the processor, or a device that `check_decoder` knows.
 
     Raises:
         MediaError: a file cannot be opened, or holds nothing that can be decoded.
     """
 
-    def __init__(self, path: str | Path, sound: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, sound: str | Path | None = None, decoder: str = PROCESSOR) -> None:
         self.path = Path(path)
         self.duration = 0.0
         self._begun = False
@@ -40,7 +41,7 @@ class Recording:
         self._in_use = threading.Lock()
         self._decoded: dict[Modality, bool] = {}
         self._warnings: list[str] = []
-        self._files = [MediaFile(self.path, ignore="audio" if sound is not None else None)]
+        self._files = [MediaFile(self.path, "audio" if sound is not None else None, decoder)]
         if sound is not None:
             try:
                 self._files.append(self._sound_file(Path(sound)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from avscene.errors import AvsceneError
+from avscene.media.hardware import PROCESSOR
 from avscene.media.segments import Recording, Sampling
 from avscene.records import Modality, Segment
 
@@ -42,11 +43,12 @@ class Reader:
     """The recordings of `sources` in batches of pieces, each with the position of its source.
 
     Batches have BATCH different sounds or images, whichever recordings those belong to, so that short ones are scored
-    together too.
+    together too. `decoder` decodes the pictures.
     """
 
-    def __init__(self, sources: Sequence[Source], sampling: Sampling) -> None:
+    def __init__(self, sources: Sequence[Source], sampling: Sampling, decoder: str = PROCESSOR) -> None:
         self._sources = sources
+        self._decoder = decoder
         self._sampling = sampling
         self._stopped = threading.Event()
 
@@ -67,7 +69,7 @@ class Reader:
     def _pieces(self) -> Iterator[tuple[int, Piece]]:
         for position, source in enumerate(self._sources):
             try:
-                with Recording(source.path, source.sound) as recording:
+                with Recording(source.path, source.sound, self._decoder) as recording:
                     for segment in recording.segments(self._sampling):
                         if self._stopped.is_set():
                             return

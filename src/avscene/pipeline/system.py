@@ -17,6 +17,7 @@ from avscene.fusion.mismatch import MismatchDetector, by_modality
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
+from avscene.media.hardware import PROCESSOR, check_decoder
 from avscene.media.segments import Sampling
 from avscene.models import SceneModel
 from avscene.pipeline.reading import Facts, Reader, Source, ahead
@@ -53,6 +54,7 @@ class System:
         sound: str | Path | None = None,
         hop: float | None = None,
         keyframes: bool = False,
+        decoder: str = PROCESSOR,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Classify one recording.
@@ -62,14 +64,18 @@ class System:
             sound: a separate file that holds its sound, if there is one.
             hop: length of a segment in seconds; by default that which the system was made for.
             keyframes: look at key frames only, which decodes many times faster and sees older frames.
+            decoder: decodes pictures, where it can: cpu, or a device that PyAV was built for, such as cuda.
             progress: called with the end of the last scored segment, in seconds.
 
         Raises:
             MediaError: the file cannot be decoded.
             ModalityError: it has nothing that the system can score.
+            UsageError: the system cannot work with such segments, or there is no such decoder.
         """
         told = None if progress is None else lambda _, end: progress(end)
-        (outcome,) = self.classify_all([Source(path, sound)], hop=hop, keyframes=keyframes, progress=told)
+        (outcome,) = self.classify_all(
+            [Source(path, sound)], hop=hop, keyframes=keyframes, decoder=decoder, progress=told
+        )
         if isinstance(outcome, AvsceneError):
             raise outcome
         return outcome
@@ -80,6 +86,7 @@ class System:
         *,
         hop: float | None = None,
         keyframes: bool = False,
+        decoder: str = PROCESSOR,
         progress: Callable[[int, float], None] | None = None,
     ) -> Generator[Prediction | AvsceneError, None, None]:
         """Classify recordings: an outcome for each, in their order, the prediction or why there is none.
@@ -89,9 +96,10 @@ class System:
         the rest is as for `classify`.
 
         Raises:
-            UsageError: the system cannot work with such segments.
+            UsageError: the system cannot work with such segments, or there is no such decoder.
         """
-        reader = Reader(sources, self.sampling(self.hop if hop is None else hop, keyframes=keyframes))
+        check_decoder(decoder)
+        reader = Reader(sources, self.sampling(self.hop if hop is None else hop, keyframes=keyframes), decoder)
         scored: list[tuple[Segment, FloatArray]] = []  # of the recording whose end has not come yet
         with closing(ahead(reader, reader.stop)) as batches:
             for pieces in batches:

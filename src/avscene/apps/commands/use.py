@@ -50,6 +50,9 @@ def classify(
     frames: Annotated[
         str, typer.Option(help="exact, or keyframes: many times faster, and sees older frames.")
     ] = "exact",
+    decoder: Annotated[
+        str, typer.Option(help="What decodes pictures: cpu, or a device that PyAV was built for, such as cuda.")
+    ] = "cpu",
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
@@ -62,6 +65,7 @@ def classify(
     from avscene.apps.formats import Format
     from avscene.apps.inputs import expand
     from avscene.labels import LabelSet
+    from avscene.media.hardware import check_decoder
 
     chosen_format = one_of("--format", format, get_args(Format))
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
@@ -69,6 +73,7 @@ def classify(
     inputs = expand(paths)
     destination = Destination(chosen_format, output)
     destination.check(len(inputs))
+    check_decoder(decoder)
     if system is None:
         system, told = default_system.choose(offline=offline)
         for line in told:
@@ -85,7 +90,7 @@ def classify(
         offline=offline,
     )
     loaded.sampling(loaded.hop if hop is None else hop)  # a hop that makes no sense is told before the first file
-    raise typer.Exit(classify_all(loaded, inputs, destination, hop=hop, keyframes=keyframes))
+    raise typer.Exit(classify_all(loaded, inputs, destination, hop=hop, keyframes=keyframes, decoder=decoder))
 
 
 def systems() -> None:
