@@ -15,6 +15,7 @@ from avscene.apps.formats import Format, Outcome
 from avscene.apps.output import Sink, is_folder, printable
 from avscene.apps.progress import progress_bar
 from avscene.errors import AvsceneError, UsageError
+from avscene.media.hardware import PROCESSOR
 from avscene.pipeline import Source, System
 from avscene.records import Failure, Prediction
 
@@ -69,7 +70,7 @@ def classify_all(
     *,
     hop: float | None,
     keyframes: bool,
-    decoder: str,
+    decoder: str = PROCESSOR,
 ) -> int:
     """Classify every input and write each result at once; the exit code tells whether all, some or none failed."""
     paths = [item for item in inputs if isinstance(item, str)]
