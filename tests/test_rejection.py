@@ -118,7 +118,7 @@ def sure_only(system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, if it had been wrong wherever it was less than all but certain."""
     directory = tmp_path_factory.mktemp("runs") / "system"
     shutil.copytree(system, directory)
-    confidence = np.where(np.arange(600) % 2 == 0, 1 - 1e-9, 0.9)
+    confidence = np.where(np.arange(600) % 2 == 0, 1 - 1e-14, 0.9)  # surer than two models are together
     write_table(directory / "out_of_fold" / "fused.tsv", table(confidence, confidence < 0.95, np.arange(600)))
     return directory
 
