@@ -454,7 +454,7 @@ def test_a_table_that_was_written_is_read_back(judged: tuple[Path, Path]) -> Non
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_town_where_sound_and_picture_each_confuse_other_scenes(tmp_path: Path) -> None:
-    build_toytown(tmp_path / "town", locations_per_scene=6, recordings_per_location=2, seconds=4)
+    build_toytown(tmp_path / "town", seconds=4)
     system, scores, told = tmp_path / "system", tmp_path / "scores.tsv", tmp_path / "figures.json"
     assert call("train", "fast", "--data", tmp_path / "town", "--output", system) == 0
     part = ("--data", tmp_path / "town", "--only", "split=test")
@@ -462,8 +462,8 @@ def test_a_town_where_sound_and_picture_each_confuse_other_scenes(tmp_path: Path
     tables = scores.with_suffix(".audio.tsv"), scores.with_suffix(".video.tsv")
     judged = ("mismatch", *tables, "--detector", system, "--output", tmp_path / "mismatch.tsv", "--json", told)
     assert call(*judged) == 0
-    for level, noise in (("segments", 0), ("recordings", 0.03)):  # two of 40 recordings
+    for level in ("segments", "recordings"):
         known = json.loads(told.read_text())[level]["known"]
         assert known["score"]["AUC"] > max(0.93, known["labels that differ"]["AUC"] + 0.08)
         assert known["score"]["AUC"] > known["1 - sum p q"]["AUC"] - 0.005
-        assert known["score"]["F1"] > known["labels that differ"]["F1"] - noise
+        assert known["score"]["F1"] > known["labels that differ"]["F1"]
