@@ -16,7 +16,6 @@ import torch
 import avscene
 from avscene.errors import UsageError
 from avscene.media.hardware import PROCESSOR, check_decoder
-from avscene.media.segments import Sampling
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.pipeline import BATCH, System
@@ -27,11 +26,10 @@ from benchmarks.late_fusion import N_ROWS, in_memory, random_table
 from benchmarks.networks import NETWORKS, SMALL, images_of
 from benchmarks.random_clip import REPOS, random_hub
 from benchmarks.random_e02 import load_random
-from benchmarks.reading import segments
+from benchmarks.reading import PICTURE, segments
 
 NO_DEVICE = 4  # exit code, as of other things that are absent
 SECONDS = 60  # of film
-FRAMES = Sampling(frame_size=256)
 
 
 def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
@@ -69,8 +67,8 @@ def decoding(path: Path, decoders: Sequence[str], rounds: int) -> Iterator[str]:
         except UsageError as error:  # networks may run where nothing decodes: containers without the video driver
             yield f"| a frame a second of 720p, decoder {decoder} | {error} | |"
             continue
-        n_seconds = len(segments(path, FRAMES, decoder))
-        run = partial(segments, path, FRAMES, decoder)
+        n_seconds = len(segments(path, PICTURE, decoder))
+        run = partial(segments, path, PICTURE, decoder)
         yield line(f"a frame a second of 720p, decoder {decoder}", n_seconds, "times real time", run, rounds)
 
 

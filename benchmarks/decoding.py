@@ -16,14 +16,12 @@ from avscene.media.segments import Sampling
 from avscene.records import Segment
 from benchmarks.clips import bit_rate, cached
 from benchmarks.harness import Row, Run, compared, duration, in_turn, main, median
-from benchmarks.reading import segments
+from benchmarks.reading import PICTURE, SIDE, segments
 
-SIDE = 256  # pixels of the shorter side
 SAMPLE_RATE = 48_000
 MOST_APART = 2.0  # grey levels, on average: scaling filters differ, the frames must not
 LEAST_ALIKE = 0.999  # correlation of waveforms
 LEAST = 0.95
-PICTURE = Sampling(frame_size=SIDE)
 KEY_FRAMES = Sampling(frame_size=SIDE, keyframes_only=True)
 BOTH = Sampling(frame_size=SIDE, sample_rate=SAMPLE_RATE)
 

@@ -52,7 +52,7 @@ def by_avscene(waveforms: Tensor) -> Iterator[Tensor]:
 
 def by_librosa(waveforms: Tensor) -> Iterator[Any]:
     """Log-mels (n_mels, n_times) in dB, one at a time, which is quicker than many."""
-    return (plain_log_mel.log_mel(waveform) for waveform in waveforms.numpy())
+    return (plain_log_mel.log_mel(waveform, LOG_MEL) for waveform in waveforms.numpy())
 
 
 def used_up(items: Iterator[Any]) -> None:

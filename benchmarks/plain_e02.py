@@ -56,7 +56,8 @@ class PlainE02:
         return {name: values.double().softmax(dim=1).numpy() for name, values in logits.items()}
 
     def _logits(self, image: Image.Image, sound: FloatArray) -> dict[str, Tensor]:
-        levels = (torch.from_numpy(log_mel(sound)) - self.bands["mean"][:, None]) / self.bands["deviation"][:, None]
+        decibels = torch.from_numpy(log_mel(sound, LOG_MEL))
+        levels = (decibels - self.bands["mean"][:, None]) / self.bands["deviation"][:, None]
         mels = levels.expand(1, 3, *levels.shape)
         logits = {name: network(mels) for name, network in self.heard.items()}
         logits |= {name: network(prepared(image)[None]) for name, (prepared, network) in self.seen.items()}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import avscene
 from avscene.features.batch import Batch
-from avscene.fusion.tree import Fusion, Layout, fit_fusion
+from avscene.fusion.tree import Fusion, fit_fusion
 from avscene.labels import TAU_SCENES
 from avscene.models.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
 from avscene.models.backbones import frame_spec
@@ -22,6 +22,7 @@ from avscene.models.frame_cnn import FrameCnnPart
 from avscene.models.registry import find, leaves
 from avscene.pipeline import System
 from avscene.records import Segment
+from avscene.training.workshop import layout_of
 from benchmarks.random_weights import backbone
 
 E02, C04 = "E02", "C04"
@@ -112,12 +113,4 @@ def _fitted() -> Fusion:
     for name in leaves(E02):
         logits = common + random.normal(size=common.shape)
         scores[name] = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return fit_fusion(_layout(E02), scores, truth, TAU_SCENES)
-
-
-def _layout(name: str) -> Layout:
-    row = find(name).ensemble
-    assert row is not None
-    members = tuple(_layout(member) if find(member).ensemble else member for member in row.members)
-    steps = () if row.postprocess is None else (row.postprocess,)
-    return Layout(name=name, members=members, rule=row.rule, postprocess=steps)
+    return fit_fusion(layout_of(E02), scores, truth, TAU_SCENES)

@@ -6,6 +6,9 @@ from avscene.media.hardware import PROCESSOR
 from avscene.media.segments import Recording, Sampling
 from avscene.records import Segment
 
+SIDE = 256  # pixels of the shorter side
+PICTURE = Sampling(frame_size=SIDE)
+
 
 def segments(path: Path, sampling: Sampling, decoder: str = PROCESSOR) -> list[Segment]:
     with Recording(path, decoder=decoder) as recording:

@@ -244,7 +244,8 @@ class MediaFile:
         if any(reader.clock.jumps for reader in self._readers):
             self.warnings.append("timestamps jump; the jumps were closed")
         video = next((r for r in self._readers if r.modality == "video"), None)
-        if self._decoder != PROCESSOR and video is not None and not is_of_device(video.pixel_format or "nv12"):
+        pixel_format = None if video is None else video.pixel_format
+        if self._decoder != PROCESSOR and pixel_format is not None and not is_of_device(pixel_format):
             self.warnings.append(f"{self._decoder} does not decode such a picture; the processor did")
         if len(self._readers) == 1 and video is not None and video.decoded == 1:
             still = self._container.duration is None or self._container.format.name.endswith("_pipe")

@@ -121,18 +121,9 @@ class Workshop:
             scores = {leaf: values[rows] for leaf, values in self._leaf_scores(name).items()}
             groups = [self.store.examples[row].group for row in rows]
             self._fusions[name] = fit_fusion(
-                self.layout(name), scores, self._truth[rows], self.labels, self._times(rows), groups=groups
+                layout_of(name), scores, self._truth[rows], self.labels, self._times(rows), groups=groups
             )
         return self._fusions[name]
-
-    def layout(self, name: str) -> Layout:
-        """What ensemble `name` fuses, down to single models."""
-        row = find(name).ensemble
-        assert row is not None
-        members = tuple(self.layout(member) if find(member).ensemble else member for member in row.members)
-        steps = () if row.postprocess is None else (row.postprocess,)
-        needs = {member: find(member).needs for member in row.members}
-        return Layout(name=name, members=members, rule=row.rule, needs=needs, postprocess=steps)
 
     def table(self, name: str, rows: IntArray) -> ScoreTable:
         """What the system says of these rows, those left out that it could not score.
@@ -293,3 +284,13 @@ class Workshop:
                 f"{self.directory}: holds results of another run ({', '.join(differs)} differ); name another --output, "
                 "or remove it"
             )
+
+
+def layout_of(name: str) -> Layout:
+    """What ensemble `name` fuses, down to single models."""
+    row = find(name).ensemble
+    assert row is not None
+    members = tuple(layout_of(member) if find(member).ensemble else member for member in row.members)
+    steps = () if row.postprocess is None else (row.postprocess,)
+    needs = {member: find(member).needs for member in row.members}
+    return Layout(name=name, members=members, rule=row.rule, needs=needs, postprocess=steps)
