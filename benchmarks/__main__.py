@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from avscene.apps.progress import progress_bar
+from avscene.cli.progress import progress_bar
 from benchmarks.harness import HEADINGS, table
 
 MODULES = ("decoding", "logmel", "zero_shot", "networks", "late_fusion", "e02", "growth")

@@ -15,10 +15,10 @@ import torch
 
 import avscene
 from avscene.errors import UsageError
+from avscene.inference import BATCH, System
 from avscene.media.hardware import PROCESSOR, check_decoder
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
-from avscene.pipeline import BATCH, System
 from benchmarks.clips import cached
 from benchmarks.e02 import SAMPLING
 from benchmarks.harness import Run, in_turn

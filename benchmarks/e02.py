@@ -12,13 +12,13 @@ from statistics import median
 import numpy as np
 
 from avscene.features.batch import Batch
+from avscene.inference import BATCH, System
 from avscene.labels import TAU_SCENES
 from avscene.media.segments import Sampling
-from avscene.models.audio_cnn import LOG_MEL
-from avscene.models.backbones import frame_spec
+from avscene.models.cnn.audio_cnn import LOG_MEL
+from avscene.models.cnn.backbones import frame_spec
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
-from avscene.pipeline import BATCH, System
 from avscene.records import Segment
 from benchmarks.clips import cached
 from benchmarks.harness import Row, Run, in_turn, main, ratios

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from scipy import optimize
 
-from avscene.evaluation.alignment import Aligned, align
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.evaluation.table import read_table
 from avscene.fusion.ensemble import SPREAD, IntArray, fit_log_pool, group_weights, log_pool, softmax
 from avscene.records import FloatArray
+from avscene.tables.alignment import Aligned, align
+from avscene.tables.prediction_table import read_table
 
 NUMBERS = (10, 20, 40, 80, 160)  # of groups to fit on
 DRAWS = 40

@@ -19,19 +19,19 @@ from pathlib import Path
 import numpy as np
 from scipy import optimize
 
-from avscene.evaluation.alignment import Aligned, align
+from avscene.evaluation.bootstrap import group_intervals
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.evaluation.resampling import group_intervals
-from avscene.evaluation.score_table import ScoreTable
-from avscene.evaluation.table import read_table, write_table
+from avscene.fusion.cross_fit import DRAWS, deal
 from avscene.fusion.ensemble import IntArray, group_weights, mean, shares, softmax
-from avscene.fusion.honest import DRAWS, deal
 from avscene.fusion.postprocess import fit_power
 from avscene.fusion.tables import fuse_cross_fitted
 from avscene.fusion.tree import Layout
 from avscene.labels import LabelSet
 from avscene.records import FloatArray
+from avscene.tables.alignment import Aligned, align
+from avscene.tables.prediction_table import read_table, write_table
+from avscene.tables.score_table import ScoreTable
 
 POOL = "log-pool"
 REPEATS = 5

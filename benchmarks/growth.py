@@ -50,8 +50,8 @@ def measure(*paths: Path) -> Measured:
 def child(*paths: str) -> None:
     times = [(time.perf_counter(), time.process_time())]
     import avscene
-    from avscene.apps.classify import Destination, classify_all
-    from avscene.apps.inputs import expand
+    from avscene.cli.inputs import expand
+    from avscene.inference.classify import Destination, classify_all
 
     system = avscene.load("embedded")
     with tempfile.TemporaryDirectory() as folder:

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from avscene.models.clip_fusion import BRANCH, DROPOUT, FUSED, HIDDEN, FusionNetwork
-from avscene.training.fusion_network import fresh_network
-from avscene.training.memory import Schedule, Table, evaluate, run_epoch, train_in_memory
+from avscene.models.clip.fusion_network import BRANCH, DROPOUT, FUSED, HIDDEN, FusionNetwork
+from avscene.training.heads.fusion_network import fresh_network
+from avscene.training.heads.in_memory import Schedule, Table, evaluate, run_epoch, train_in_memory
 from benchmarks.harness import Row, compared, in_turn, main
 from benchmarks.matrix_products import SIDES, peak, products
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from avscene.features.logmel import log_mel
 from avscene.fusion.rules import Mean
 from avscene.fusion.tree import Fusion
+from avscene.inference import BATCH, System
 from avscene.labels import TAU_SCENES
 from avscene.models import SceneModel
-from avscene.models.audio_cnn import LOG_MEL, AudioCnn, LogMelNetwork
-from avscene.models.backbones import frame_spec
+from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnn, LogMelNetwork
+from avscene.models.cnn.backbones import frame_spec
+from avscene.models.cnn.frame_cnn import FrameCnn
 from avscene.models.device import Runtime
-from avscene.models.frame_cnn import FrameCnn
-from avscene.pipeline import BATCH, System
 from benchmarks import plain_log_mel
 from benchmarks.clips import cached, hum
 from benchmarks.harness import Row, compared, in_turn, main, median

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from avscene.inference import BATCH
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
-from avscene.pipeline import BATCH
 from benchmarks.harness import Row, Run, in_turn, main, ratios
 from benchmarks.matrix_products import PRECISIONS, SIDES, peak, products
 from benchmarks.random_clip import VIT_B_32, random_clip

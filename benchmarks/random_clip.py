@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from avscene.features.frames import FrameSpec
-from avscene.models.hub import CONFIG_FILE, WEIGHTS_FILE
+from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
 from benchmarks.random_weights import blurred_noise, settled
 
 # open_clip's names of what they hold, in the order of the encoders of C04.

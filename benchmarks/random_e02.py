@@ -11,18 +11,18 @@ from torch import Tensor, nn
 import avscene
 from avscene.features.batch import Batch
 from avscene.fusion.tree import Fusion, fit_fusion
+from avscene.inference import System
 from avscene.labels import TAU_SCENES
-from avscene.models.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
-from avscene.models.backbones import frame_spec
 from avscene.models.checkpoint import Config, Part, save_checkpoint
-from avscene.models.clip_fusion import FusionNetwork, FusionNetworkPart
+from avscene.models.clip.fusion_network import FusionNetwork, FusionNetworkPart
+from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
+from avscene.models.cnn.backbones import frame_spec
+from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
-from avscene.models.frame_cnn import FrameCnnPart
 from avscene.models.registry import find, leaves
-from avscene.pipeline import System
 from avscene.records import Segment
-from avscene.training.workshop import layout_of
+from avscene.training.experiment import layout_of
 from benchmarks.random_weights import backbone
 
 E02, C04 = "E02", "C04"

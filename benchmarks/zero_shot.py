@@ -15,8 +15,8 @@ import numpy as np
 from transformers import Pipeline
 
 import avscene
+from avscene.inference import System
 from avscene.labels import TAU_SCENES
-from avscene.pipeline import System
 from avscene.records import FloatArray
 from benchmarks.clips import cached
 from benchmarks.harness import Row, in_turn, main, ratios

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from avscene.evaluation.metrics import evaluate
-from avscene.evaluation.table import read_table
 from avscene.media.segments import Sampling
-from command_line import call
+from avscene.tables.prediction_table import read_table
+from tests.support.command_line import call
 
 DATA = Path(__file__).parents[1].parent / "shared" / "everyday"
 RECORDINGS, HELD_OUT = 400, 80
@@ -94,7 +94,7 @@ def test_speed_changes_no_answer(
 ) -> None:
     part = ("--system", fast / "system", "--data", DATA, "--only", "fold=5", "--by-model")
     assert call("predict", *part, "--output", fast / f"{precision}.tsv", "--precision", precision) == 0
-    monkeypatch.setattr("avscene.models.efficientnet_lite.Inference", Plain)
+    monkeypatch.setattr("avscene.models.cnn.efficientnet_lite.Inference", Plain)
     monkeypatch.setattr(Sampling, "asks_at", lambda *_: True)  # decodes every image
     assert call("predict", *part, "--output", fast / "plain.tsv", "--precision", "float32") == 0
     for ending in (".tsv", ".audio.tsv", ".video.tsv"):

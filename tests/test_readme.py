@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from avscene.apps.cli import COMMANDS
+from avscene.cli.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -98,7 +98,7 @@ def test_systems_table_is_that_of_the_registry() -> None:
 def test_formats_table_is_that_of_the_command_line() -> None:
     from typing import get_args
 
-    from avscene.apps.formats import Format
+    from avscene.cli.output.formats import Format
 
     table = README.read_text(encoding="utf-8").partition("| `--format` |")[2].partition("\n\n")[0]
     first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:])

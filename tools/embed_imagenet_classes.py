@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import save_file
 from timm.data import ImageNetInfo
 
-from avscene.models import embedded, packaged, sentence
+from avscene.models.conse import sentence
+from avscene.models.conse import zero_shot as embedded
+from avscene.models.weights import packaged
 
 
 def main() -> None:

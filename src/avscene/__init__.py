@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avscene.errors import AvsceneError as AvsceneError
+    from avscene.inference import System as System
+    from avscene.inference import load as load
     from avscene.labels import TAU_SCENES as TAU_SCENES
     from avscene.labels import LabelSet as LabelSet
-    from avscene.pipeline import System as System
-    from avscene.pipeline import load as load
     from avscene.records import Prediction as Prediction
 
 __version__ = "0.1.0"
@@ -22,9 +22,9 @@ _PUBLIC = {
     "AvsceneError": "avscene.errors",
     "LabelSet": "avscene.labels",
     "Prediction": "avscene.records",
-    "System": "avscene.pipeline",
+    "System": "avscene.inference",
     "TAU_SCENES": "avscene.labels",
-    "load": "avscene.pipeline",
+    "load": "avscene.inference",
 }
 __all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "System", "load"]
 

@@ -1,6 +1,6 @@
 """`python -m avscene`, which launchers such as torchrun want."""
 
-from avscene.apps.cli import main
+from avscene.cli.main import main
 
 if __name__ == "__main__":
     main()

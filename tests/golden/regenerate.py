@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from avscene.evaluation.metrics import evaluate
-from avscene.evaluation.table import ScoreTable, read_table, write_table
 from avscene.labels import TAU_SCENES, LabelSet
+from avscene.tables.prediction_table import ScoreTable, read_table, write_table
 
 HERE = Path(__file__).parent / "metrics"
 

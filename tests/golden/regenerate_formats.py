@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avscene.apps import formats, timeline
-from avscene.apps.formats import Outcome
+from avscene.cli.output import formats, timeline
+from avscene.cli.output.formats import Outcome
 from avscene.errors import MediaError
 from avscene.labels import LabelSet
 from avscene.records import Failure, Mismatch, Prediction, SegmentPrediction

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avscene.evaluation.reproduction import (
+from avscene.labels import LabelSet
+from avscene.reports.reproduction.reproduction import (
     Absent,
     Published,
     Reproduction,
@@ -18,8 +19,7 @@ from avscene.evaluation.reproduction import (
     to_dict,
     to_markdown,
 )
-from avscene.evaluation.table import ScoreTable
-from avscene.labels import LabelSet
+from avscene.tables.prediction_table import ScoreTable
 
 HERE = Path(__file__).parent / "reproduction"
 LABELS = LabelSet(("park", "shopping_mall", "tram"))

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from avscene.datasets.split import DataSet, Example, is_media
+from avscene.datasets.dataset import DataSet, Example, is_media
 from avscene.errors import DataError
 
 REQUIRED = ("path", "label")

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.folder import read_folders, read_meta_csv
-from avscene.datasets.split import DataSet
-from avscene.datasets.tau import find_meta, has_archives, is_tau, read_tau
+from avscene.datasets.tau.layout import find_meta, has_archives, is_tau, read_tau
 from avscene.errors import DataError
-from avscene.evaluation.table import CONTROL, META_COLUMNS
+from avscene.tables.prediction_table import CONTROL, META_COLUMNS
 
 
 def read_dataset(path: str | Path) -> DataSet:

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from avscene.errors import DataError
+from avscene.evaluation.arguments import IntArray
+from avscene.evaluation.bootstrap import SEED, Interval, group_places, group_sums, mean_intervals
 from avscene.evaluation.metrics import row_log_losses
-from avscene.evaluation.resampling import SEED, Interval, group_places, group_sums, mean_intervals
-from avscene.evaluation.score_table import ScoreTable
-from avscene.evaluation.validation import IntArray
 from avscene.records import FloatArray
+from avscene.tables.score_table import ScoreTable
 
 Flags = npt.NDArray[np.bool_]
 

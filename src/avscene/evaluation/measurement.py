@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avscene.errors import DataError
-from avscene.evaluation.metrics import Evaluation, accuracy, evaluate, log_loss, row_log_losses
-from avscene.evaluation.resampling import (
+from avscene.evaluation.arguments import IntArray
+from avscene.evaluation.bootstrap import (
     Interval,
     class_intervals,
     group_intervals,
@@ -17,8 +17,8 @@ from avscene.evaluation.resampling import (
     group_sums,
     mean_intervals,
 )
-from avscene.evaluation.score_table import ScoreTable
-from avscene.evaluation.validation import IntArray
+from avscene.evaluation.metrics import Evaluation, accuracy, evaluate, log_loss, row_log_losses
+from avscene.tables.score_table import ScoreTable
 
 Pair = tuple[str, str]  # scene, city
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from avscene.evaluation.arguments import TIE_DECIMALS, IntArray, validate
 from avscene.evaluation.risk import risk_coverage
-from avscene.evaluation.score_table import ScoreTable
-from avscene.evaluation.validation import TIE_DECIMALS, IntArray, validate
 from avscene.records import FloatArray
+from avscene.tables.score_table import ScoreTable
 
 EPSILON = 1e-15
 BINS = 15  # Guo et al. 2017

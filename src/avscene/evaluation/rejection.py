@@ -9,8 +9,8 @@ from scipy import stats
 
 from avscene.errors import UsageError
 from avscene.evaluation.detection import BoolArray
-from avscene.evaluation.score_table import ScoreTable
 from avscene.records import FloatArray
+from avscene.tables.score_table import ScoreTable
 
 DELTA = 0.05  # probability, over what the table was drawn from, that a threshold does not keep the risk
 COVERAGES = tuple(part / 20 for part in range(20, 0, -1))  # shares of the rows that may be accepted, all of them first

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avscene.evaluation.validation import TIE_DECIMALS, IntArray, validate
+from avscene.evaluation.arguments import TIE_DECIMALS, IntArray, validate
 from avscene.records import FloatArray
 
 ROUNDING = 1e-9  # of a coverage, which is a ratio of counts

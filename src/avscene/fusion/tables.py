@@ -9,15 +9,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avscene.errors import DataError, UsageError, first_fault
-from avscene.evaluation.alignment import Aligned
-from avscene.evaluation.score_table import ScoreTable
+from avscene.fusion.cross_fit import apply_stages, cross_fit, fit_on
 from avscene.fusion.ensemble import IntArray
-from avscene.fusion.honest import apply_stages, cross_fit, fit_on
 from avscene.fusion.rules import Mean, Product, Samplewise
 from avscene.fusion.steps import Smooth, Times
 from avscene.fusion.tree import Fusion, Layout
 from avscene.labels import LabelSet
 from avscene.records import FloatArray
+from avscene.tables.alignment import Aligned
+from avscene.tables.score_table import ScoreTable
 
 UNFITTED_RULES = {"mean": Mean, "product": Product, "samplewise": Samplewise}
 UNFITTED_STEPS = ("smooth",)

@@ -6,9 +6,9 @@ from math import ceil, floor
 from typing import Any
 
 from avscene.errors import MediaError
-from avscene.media.picture import SLACK, FrameSampler
-from avscene.media.pieces import Ended, Picture, Piece, Sound
-from avscene.media.sound import SoundTrack, Waveforms
+from avscene.media.audio import SoundTrack, Waveforms
+from avscene.media.decoded import Ended, Picture, Piece, Sound
+from avscene.media.video import SLACK, FrameSampler
 from avscene.records import ByteArray, Modality, Segment
 
 # Seconds; a day is longer than any recording, and bounds what broken clocks can make up.

@@ -11,12 +11,12 @@ import av
 from av.stream import Discard, Stream
 
 from avscene.errors import MediaError
+from avscene.media.audio import mono
 from avscene.media.clock import Clock
 from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
+from avscene.media.decoded import Ended, Passed, Picture, Piece, Sound, Timed
 from avscene.media.hardware import PROCESSOR, acceleration, is_of_device
-from avscene.media.pieces import Ended, Passed, Picture, Piece, Sound, Timed
 from avscene.media.selection import Asked, Decision, Packet, Selection
-from avscene.media.sound import mono
 from avscene.records import KIND, Modality
 
 # What lies up to this long (seconds) before time 0 is a sound encoder's lead-in, and is cut off.

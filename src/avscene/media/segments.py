@@ -12,9 +12,9 @@ from avscene.errors import MediaError
 from avscene.media.assembly import Assembler, Sampling
 from avscene.media.container import reason
 from avscene.media.decode import MediaFile, Reading
+from avscene.media.decoded import Passed, Picture, Piece, Sound
 from avscene.media.hardware import PROCESSOR
-from avscene.media.picture import Renderer
-from avscene.media.pieces import Passed, Picture, Piece, Sound
+from avscene.media.video import Renderer
 from avscene.records import KIND, ByteArray, Modality, Segment
 
 __all__ = ["Recording", "Sampling"]

@@ -22,17 +22,17 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from avscene.errors import CheckpointError, UsageError, first_fault
-from avscene.evaluation.table import ScoreTable, write_table
-from avscene.fusion.mismatch import MismatchDetector
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
+from avscene.mismatch.detector import MismatchDetector
 from avscene.models import SceneModel
-from avscene.models.audio_cnn import AudioCnnPart
-from avscene.models.clip_fusion import FusionNetworkPart
+from avscene.models.clip.fusion_network import FusionNetworkPart
+from avscene.models.cnn.audio_cnn import AudioCnnPart
+from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
-from avscene.models.frame_cnn import FrameCnnPart
-from avscene.models.frozen import FrozenPicturePart, FrozenSoundPart
-from avscene.models.openl3 import OpenL3HeadPart
+from avscene.models.linear_heads import FrozenPicturePart, FrozenSoundPart
+from avscene.models.openl3.heads import OpenL3HeadPart
+from avscene.tables.prediction_table import ScoreTable, write_table
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from avscene.errors import UsageError, WeightsError
-from avscene.models.packaged import IMAGENET_WEIGHTS
 from avscene.models.registry import find
+from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import Modality
 
 if TYPE_CHECKING:
     from avscene.models.device import Runtime
-    from avscene.models.frozen import SegmentEncoder
+    from avscene.models.linear_heads import SegmentEncoder
 
 # The zero-shot system whose image tower each encoder is, and with it where the weights come from.
 _CLIP = {"clip-rn101": "C01", "clip-rn50x4": "C02", "clip-vit-b-32": "C03"}
@@ -26,16 +26,16 @@ def build_encoder(name: str, runtime: "Runtime") -> "SegmentEncoder":
         WeightsError: its weights are absent or altered.
     """
     if _known(name) in _CLIP:
-        from avscene.models.clip_image import ClipImageEncoder
+        from avscene.models.clip.image import ClipImageEncoder
 
         return ClipImageEncoder.load(_repo(name), runtime)
     if name in _EFFICIENTNET:
-        from avscene.models.efficientnet_lite import FRAME_SPECS
-        from avscene.models.frozen import PictureEncoder
+        from avscene.models.cnn.efficientnet_lite import FRAME_SPECS
+        from avscene.models.linear_heads import PictureEncoder
 
         architecture = _EFFICIENTNET[name]
         return PictureEncoder(FRAME_SPECS[architecture], runtime, architecture)
-    from avscene.models.openl3_encoders import load_openl3_audio, load_openl3_image
+    from avscene.models.openl3.encoders import load_openl3_audio, load_openl3_image
 
     return load_openl3_audio(runtime) if name == "openl3-audio" else load_openl3_image(runtime)
 
@@ -47,7 +47,7 @@ def encoder_presence(name: str) -> tuple[bool, str]:
         UsageError: there is no such encoder.
     """
     if _known(name) in _CLIP:
-        from avscene.models import hub
+        from avscene.models.weights import hub
 
         if hub.is_cached(_repo(name), hub.OPEN_CLIP_FILES):
             return True, "cached"
@@ -58,7 +58,7 @@ def encoder_presence(name: str) -> tuple[bool, str]:
         except WeightsError as error:
             return False, str(error)
         return True, "installed"
-    from avscene.models.openl3_weights import presence
+    from avscene.models.openl3.weights import presence
 
     return presence(_OPENL3[name])
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from safetensors.torch import save
 
 from avscene.errors import CheckpointError
-from avscene.evaluation.table import ScoreTable, write_table
 from avscene.models.checkpoint import (
     CARD,
     CONFIG,
@@ -19,7 +18,8 @@ from avscene.models.checkpoint import (
     read_member,
     write_files,
 )
-from avscene.models.checksum import sha256_of
+from avscene.models.weights.checksum import sha256_of
+from avscene.tables.prediction_table import ScoreTable, write_table
 
 
 def member_checksums(members: Mapping[str, Path]) -> dict[str, str]:

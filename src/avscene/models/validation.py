@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from avscene.errors import CheckpointError
-from avscene.evaluation.score_table import ScoreTable
-from avscene.evaluation.table import read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 
 TABLES = ("out_of_fold/fused.tsv", "validation.tsv")  # of recipe `fast`, and of all others
 

@@ -7,12 +7,12 @@ import timm
 
 from avscene.fusion.rules import Classwise, LogPool
 from avscene.fusion.tree import Fusion
-from avscene.models.audio_cnn import AudioCnnPart
 from avscene.models.checkpoint import Config, Part
-from avscene.models.clip_fusion import FusionNetworkPart
-from avscene.models.frame_cnn import FrameCnnPart
-from avscene.models.frozen import FrozenPicturePart
-from avscene.models.openl3 import OpenL3HeadPart
+from avscene.models.clip.fusion_network import FusionNetworkPart
+from avscene.models.cnn.audio_cnn import AudioCnnPart
+from avscene.models.cnn.frame_cnn import FrameCnnPart
+from avscene.models.linear_heads import FrozenPicturePart
+from avscene.models.openl3.heads import OpenL3HeadPart
 
 _CARD = """# {name}: scenes from sound and picture
 

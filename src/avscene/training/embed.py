@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from avscene.datasets.split import DataSet, Example
-from avscene.datasets.store import SegmentStore, StoreSpec
-from avscene.datasets.store_columns import UnfinishedColumn, column_key, write_column
-from avscene.datasets.store_table import writing
+from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.store.columns import UnfinishedColumn, column_key, write_column
+from avscene.datasets.store.table import writing
+from avscene.datasets.store.writer import SegmentStore, StoreSpec
 from avscene.errors import DataError, MediaError
+from avscene.inference import BATCH, ahead, batched
 from avscene.media.segments import Recording, Sampling
-from avscene.models.frozen import SegmentEncoder
-from avscene.pipeline import BATCH, ahead, batched
+from avscene.models.linear_heads import SegmentEncoder
 from avscene.records import FloatArray, Segment
 
 Progress = Callable[[int, int], None]  # recordings done, recordings in all

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from avscene.datasets.split import Example
+from avscene.datasets.dataset import Example
 from avscene.errors import DataError
-from avscene.evaluation.pairs import Pair, PairedScores
 from avscene.fusion.ensemble import IntArray
-from avscene.fusion.mismatch import MismatchDetector, by_modality
 from avscene.fusion.rules import Scores
 from avscene.labels import LabelSet
+from avscene.mismatch.detector import MismatchDetector, by_modality
+from avscene.mismatch.pairs import Pair, PairedScores
 from avscene.records import FloatArray, Needs
 
 

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import torch
 
-from avscene.datasets.store import SegmentStore
+from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import UsageError
 from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
-from avscene.models.openl3 import ENCODERS
+from avscene.models.openl3.heads import ENCODERS
 from avscene.models.registry import Backbones, NetworkRow, SystemRow, find
 from avscene.records import FloatArray
 from avscene.training.embed import embed_store
-from avscene.training.finetune import finetune
-from avscene.training.fusion_network import FusionPlan, train_fusion_network
-from avscene.training.openl3_heads import OpenL3Plan, train_openl3_head
-from avscene.training.plan import NetworkPlan
+from avscene.training.fine_tuning.finetune import finetune
+from avscene.training.fine_tuning.plan import NetworkPlan
+from avscene.training.heads.fusion_network import FusionPlan, train_fusion_network
+from avscene.training.heads.openl3_heads import OpenL3Plan, train_openl3_head
 from avscene.training.result import TrainedModel
 from avscene.training.split import Split
 

@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from avscene.datasets.store import SegmentStore
+from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import DataError
 from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.records import KIND, Modality
-from avscene.training.plan import NetworkPlan
+from avscene.training.fine_tuning.plan import NetworkPlan
 
 _CHUNK = 64  # rows read at a time
 _LEAST_TRAINING = 2  # rows: batch norms need two

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avscene.datasets.store import SegmentStore
-from avscene.datasets.store_columns import column_key
+from avscene.datasets.store.columns import column_key
+from avscene.datasets.store.writer import SegmentStore
 from avscene.fusion.ensemble import IntArray
+from avscene.inference import BATCH, ahead, batched
 from avscene.models import SceneModel
-from avscene.models.clip_fusion import ClipFusion
-from avscene.models.openl3 import OpenL3HeadModel
-from avscene.pipeline import BATCH, ahead, batched
+from avscene.models.clip.fusion_network import ClipFusion
+from avscene.models.openl3.heads import OpenL3HeadModel
 from avscene.records import FloatArray
 
 Progress = Callable[[int, int], None]  # rows done, rows in all

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avscene.datasets.split import Example
-from avscene.datasets.store import SegmentStore
+from avscene.datasets.dataset import Example
+from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import DataError
 from avscene.fusion.ensemble import IntArray
 

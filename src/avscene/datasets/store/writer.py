@@ -1,0 +1,272 @@
+"""A data set -> a segment store: every recording decoded once, every segment a row of a Lance table."""
+
+import hashlib
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import lance
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.store.columns import add_embeddings
+from avscene.datasets.store.manifest import Manifest, StoreSpec, is_store, read_manifest
+from avscene.datasets.store.reader import SegmentStore, StoredSegment
+from avscene.datasets.store.rows import SCHEMA, spool, spooled
+from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, told_of, writing
+from avscene.errors import DataError, MediaError
+from avscene.models.weights.checksum import sha256_of
+
+__all__ = ["Prepared", "SegmentStore", "StoreSpec", "StoredSegment", "add_embeddings", "is_store", "prepare"]
+
+# An interruption loses the recordings since the last commit: about a minute of work; each commit makes a file.
+ROWS_PER_COMMIT = 1024
+WORKERS = min(os.cpu_count() or 1, 8)  # recordings decoded at a time; the decoder has threads of its own
+AHEAD = 4 * WORKERS  # recordings that may wait, on disk, for one that takes long
+DECODED = "recordings"  # directory in UNFINISHED of recordings that are not committed yet
+
+Progress = Callable[[int, int], None]  # recordings done, recordings in all
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What `prepare` left: the store; what could not be read; `notes` on what was decoded now.
+
+    `decoded` recordings are new or have changed, `removed` ones are no longer in the data set.
+    """
+
+    store: SegmentStore
+    failures: tuple[str, ...]
+    notes: tuple[str, ...]
+    decoded: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A recording that is new or has changed: `rows` rows in the file `path`, or why there are none."""
+
+    name: str
+    path: Path
+    rows: int = 0
+    notes: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+def prepare(
+    data: DataSet, directory: str | Path, spec: StoreSpec | None = None, progress: Progress | None = None
+) -> Prepared:
+    """Decode what is not in the store yet, so that it holds the recordings of `data` and no others.
+
+    A recording is known by its name and the SHA-256 of its files: one whose files changed is decoded again, one that is
+    no longer in the data set is removed, one that cannot be read is reported and left out. Labels, groups and columns
+    become those of `data` without decoding. Interrupted at any moment, the next call goes on where this one was.
+
+    Raises:
+        DataError: `directory` holds something else, a store of another version, with other settings or of another data
+            set; another process writes to it; it cannot be written; two recordings have one name.
+        MediaError: no recording can be read.
+    """
+    root, spec = Path(directory), spec or StoreSpec()
+    manifest = Manifest.of(data, spec)
+    _check_names(data)
+    _claim(root, manifest)
+    with writing(root):
+        before = read_manifest(root)
+        _check_spec(root, before.spec, spec)
+        run = _Run(root, before, manifest.model_copy(update={"made_by": before.made_by}))
+        removed = run.remove_all_but(data)
+        run.add(data.examples, progress)
+        run.tidy()
+    if not run.has_rows():
+        raise MediaError(
+            f"{data.source}: none of its {len(data.examples)} recordings can be read; first: {run.failures[0]}"
+        )
+    return Prepared(SegmentStore.open(root), tuple(run.failures), tuple(run.notes), run.decoded, removed)
+
+
+def _check_names(data: DataSet) -> None:
+    seen: set[str] = set()
+    for example in data.examples:
+        if example.name in seen:
+            raise DataError(f"{data.source}: two recordings are called {example.name!r}")
+        seen.add(example.name)
+
+
+def _claim(root: Path, manifest: Manifest) -> None:
+    """See that `root` is a store, or make it one."""
+    if is_store(root):
+        return
+    try:
+        # Hidden files are the lock, or what an interruption left of the first `store.json`.
+        if root.exists() and (not root.is_dir() or any(not path.name.startswith(".") for path in root.iterdir())):
+            raise DataError(f"{root}: is not a segment store and not empty; choose another directory")
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{root}: cannot be written ({error.strerror or error})") from error
+    with writing(root):
+        if not is_store(root):
+            manifest.model_copy(update={"complete": False}).write(root)
+
+
+def _check_spec(root: Path, has: StoreSpec, asked: StoreSpec) -> None:
+    different = has.differences(asked)
+    if different:
+        raise DataError(f"{root}: was prepared with {different}; use its settings, or another --output for yours")
+
+
+class _Run:
+    """One run of `prepare`: decodes in threads, commits in batches of recordings."""
+
+    def __init__(self, root: Path, before: Manifest, now: Manifest) -> None:
+        self.failures: list[str] = []
+        self.notes: list[str] = []
+        self.decoded = 0
+        self._root, self._spec = root, now.spec
+        self._written, self._now = before, now
+        self._table = open_or_create_table(root)
+        self._known = _contents(self._table)
+        self._first_version = self._table.version
+        self._pending: list[_Decoded] = []
+        self._stop = threading.Event()
+
+    def has_rows(self) -> bool:
+        """Whether any recording is in."""
+        return bool(self._known) or self.decoded > 0
+
+    def remove_all_but(self, data: DataSet) -> int:
+        """Remove recordings that are not in `data`; how many there were."""
+        wanted = {example.name for example in data.examples}
+        gone = self._known.keys() - wanted
+        if gone and len(gone) == len(self._known):
+            raise DataError(
+                f"{self._root}: holds another data set: none of its {len(gone)} recordings ({min(gone)} ...) is in "
+                f"{data.source}; choose another --output"
+            )
+        self._delete(gone)
+        return len(gone)
+
+    def add(self, examples: tuple[Example, ...], progress: Progress | None) -> None:
+        """Decode what is new or has changed; what is finished is committed, whatever ends it."""
+        self._empty_desk()
+        self._describe(complete=self._written == self._now)
+        pool = ThreadPoolExecutor(WORKERS)
+        try:
+            for done, decoded in enumerate(self._in_order(pool, examples), start=1):
+                if decoded is not None:
+                    self._pending.append(decoded)
+                if sum(recording.rows for recording in self._pending) >= ROWS_PER_COMMIT:
+                    self._commit()
+                if progress is not None:
+                    progress(done, len(examples))
+        finally:
+            self._stop.set()
+            pool.shutdown(cancel_futures=True)
+            self._commit()
+            self._empty_desk()
+        self._describe(complete=True)
+
+    def tidy(self) -> None:
+        """Delete what is no longer needed, if anything was written."""
+        if self._table.version != self._first_version:
+            with told_of(self._root, "written"):
+                tidy(self._table)
+
+    def _describe(self, *, complete: bool) -> None:
+        """Have `store.json` list what this run is to put in, and say whether it was all tried."""
+        manifest = self._now.model_copy(update={"complete": complete})
+        if manifest != self._written:
+            manifest.write(self._root)
+            self._written = manifest
+
+    @property
+    def _desk(self) -> Path:
+        return self._root / UNFINISHED / DECODED
+
+    def _empty_desk(self) -> None:
+        shutil.rmtree(self._desk, ignore_errors=True)
+        with told_of(self._root, "written"):
+            self._desk.mkdir(parents=True)
+
+    def _in_order(self, pool: ThreadPoolExecutor, examples: tuple[Example, ...]) -> Iterator[_Decoded | None]:
+        """What came of each recording, in their order, a bounded number of them ahead."""
+        waiting: deque[Future[_Decoded | None]] = deque()
+        for number, example in enumerate(examples):
+            waiting.append(pool.submit(self._decode, example, self._desk / f"{number}.arrow"))
+            if len(waiting) > AHEAD:
+                yield self._result(waiting.popleft())
+        while waiting:
+            yield self._result(waiting.popleft())
+
+    def _result(self, future: Future[_Decoded | None]) -> _Decoded | None:
+        try:
+            with told_of(self._root, "written"):
+                decoded = future.result()
+        except MediaError as error:
+            self.failures.append(str(error))
+            return None
+        if decoded is not None and decoded.failure is not None:
+            self.failures.append(decoded.failure)
+        return decoded
+
+    def _decode(self, example: Example, path: Path) -> _Decoded | None:
+        """In a thread: the rows of a recording, None if they are in the table."""
+        sha256 = _content(example)
+        if self._known.get(example.name) == sha256:
+            return None
+        try:
+            rows, notes = spool(example, sha256, self._spec, path, self._stop.is_set)
+        except MediaError as error:
+            return _Decoded(example.name, path, failure=str(error))
+        return _Decoded(example.name, path, rows, tuple(notes))
+
+    def _commit(self) -> None:
+        """Append the pending recordings; what the table has of them goes first."""
+        pending, self._pending = self._pending, []
+        readable = [recording for recording in pending if recording.failure is None]
+        stale = self._known.keys() & {recording.name for recording in pending}
+        if stale or readable:
+            self._describe(complete=False)
+        self._delete(stale)
+        if not readable:
+            return
+        rows = (batch for recording in readable for batch in spooled(recording.path))
+        with told_of(self._root, "written"):
+            reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
+            self._table = lance.write_dataset(reader, self._table, mode="append")
+            for recording in readable:
+                recording.path.unlink()
+        self.decoded += len(readable)
+        self.notes += [note for recording in readable for note in recording.notes]
+
+    def _delete(self, names: set[str]) -> None:
+        if not names:
+            return
+        with told_of(self._root, "written"):
+            self._table.delete(pc.field("recording").isin(sorted(names)))
+        for name in names:
+            del self._known[name]
+
+
+def _contents(table: lance.LanceDataset) -> dict[str, str]:
+    """Name of each recording in the table -> SHA-256 of its files."""
+    columns = table.to_table(columns=["recording", "sha256"])
+    return dict(zip(columns.column(0).to_pylist(), columns.column(1).to_pylist(), strict=True))
+
+
+def _content(example: Example) -> str:
+    """SHA-256 of a recording's file, and of its sound file where there is one."""
+    paths = [path for path in (example.path, example.sound) if path is not None]
+    digests = []
+    for path in paths:
+        try:
+            digests.append(sha256_of(path))
+        except OSError as error:
+            raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""The name of a system or the directory of a checkpoint -> a system, ready to classify."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from avscene.errors import CheckpointError, UsageError
+from avscene.evaluation.rejection import Acceptance
+from avscene.fusion.tree import Fusion
+from avscene.inference.system import System
+from avscene.labels import LabelSet
+from avscene.models import registry, zero_shot
+from avscene.models.checkpoint import is_checkpoint, load_checkpoint
+from avscene.models.device import Runtime
+from avscene.models.validation import validation_table
+
+
+def load(
+    system: str | Path,
+    *,
+    labels: str | Iterable[str] | LabelSet | None = None,
+    prompts: Sequence[str] = (),
+    max_risk: float | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    offline: bool = False,
+) -> System:
+    """The system of that name or checkpoint directory, ready to classify.
+
+    Args:
+        system: a name from `avscene systems`, or the directory of a checkpoint.
+        labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
+            own.
+        prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
+        max_risk: of a checkpoint: no scene is named unless it is sure enough that the share of wrong ones among those
+            named, of segments and of recordings, is this at most (`Acceptance`).
+        device: auto, cpu or cuda.
+        precision: auto, float32 or bfloat16.
+        offline: use only weights that are on this machine.
+
+    Raises:
+        UsageError: an unknown name, labels or prompts that do not fit, a risk that cannot be kept.
+        CheckpointError: the checkpoint is damaged or has other labels.
+        WeightsError: weights are absent.
+    """
+    runtime = Runtime.choose(device, precision, offline=offline)
+    wanted = _label_set(labels)
+    if is_checkpoint(system):
+        loaded = _load_checkpoint(Path(system), wanted, prompts, runtime)
+        if max_risk is None:
+            return loaded
+        return replace(loaded, acceptance=Acceptance.of(validation_table(Path(system)), max_risk))
+    if str(system) not in registry.systems() and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
+        raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
+    if max_risk is not None:
+        raise UsageError(f"system {system}: was not trained, so nothing tells its risk; --max-risk is for checkpoints")
+    model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
+    return System(model.name, model.labels, (model,), Fusion.of(model.name))
+
+
+def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
+    if labels is None or isinstance(labels, LabelSet):
+        return labels
+    return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet(tuple(labels))
+
+
+def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime) -> System:
+    loaded = load_checkpoint(directory, runtime)
+    if labels is not None and labels != loaded.labels:
+        raise CheckpointError(
+            f"{directory}: answers in its own labels ({', '.join(loaded.labels)}); leave --labels out"
+        )
+    if prompts:
+        raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
+    config = loaded.config
+    return System(config.name, loaded.labels, loaded.models, loaded.fusion, config.hop, config.mismatch)

@@ -1,0 +1,187 @@
+"""Embeddings of several frozen encoders in, probabilities out: the seed's late fusion network (C04).
+
+Okazaki, Kong, Yoshinaga: "A Multi-Modal Fusion Approach for Audio-Visual Scene Classification Enhanced by CLIP
+Variants", DCASE 2021 Workshop, table 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, model_validator
+from torch import Tensor, nn
+
+from avscene.errors import CheckpointError
+from avscene.labels import LabelSet
+from avscene.models.cnn.dropout import FastDropout
+from avscene.models.device import Runtime
+from avscene.models.encoders import build_encoder
+from avscene.models.linear_heads import SegmentEncoder
+from avscene.models.weights.strict import faults, fill
+from avscene.records import FloatArray, Needs, SceneScores, Segment
+
+# Table 1: widths of a branch's two layers and of the layer that fuses the branches.
+HIDDEN, BRANCH, FUSED = 512, 256, 128
+DROPOUT = 0.2
+BATCH = 4096  # rows at a time, which bounds the memory of hidden values
+
+
+class FusionNetwork(nn.Module):
+    """A branch for each encoder, concatenated, and two layers: table 1, whatever the number and `sizes` of inputs."""
+
+    def __init__(self, sizes: Sequence[int], n_scenes: int) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(size, HIDDEN),
+                nn.BatchNorm1d(HIDDEN),
+                nn.ReLU(inplace=True),
+                FastDropout(DROPOUT),
+                nn.Linear(HIDDEN, BRANCH),
+            )
+            for size in sizes
+        )
+        self.fusion = nn.Linear(BRANCH * len(sizes), FUSED)
+        self.classifier = nn.Linear(FUSED, n_scenes)
+
+    def forward(self, *embeddings: Tensor) -> Tensor:
+        """Logits (n, n_scenes) of one array (n, size) for each encoder.
+
+        Three layers follow each dropout with nothing but a concatenation between them. Their matrices are multiplied
+        first: the same function and the same gradients, with little more than half of the arithmetic.
+        """
+        branches: Any = self.branches  # a ModuleList tells no types
+        weight = self.classifier.weight @ self.fusion.weight
+        logits = self.classifier.bias + self.classifier.weight @ self.fusion.bias
+        for branch, values, part in zip(branches, embeddings, weight.tensor_split(len(branches), dim=1), strict=True):
+            hidden, last = branch[:-1](values), branch[-1]
+            logits = logits + hidden @ (part @ last.weight).T + part @ last.bias
+        return logits
+
+
+class ClipFusion:
+    """A late fusion network on its frozen encoders as a scene model; a segment is scored if all of them embed it."""
+
+    def __init__(
+        self,
+        name: str,
+        labels: LabelSet,
+        encoders: Mapping[str, SegmentEncoder],
+        network: FusionNetwork,
+        runtime: Runtime,
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        self.encoders = tuple(encoders)
+        self._encoders = tuple(encoders.values())
+        self._network = network.eval().requires_grad_(requires_grad=False).to(runtime.device)
+        self._runtime = runtime
+
+    @property
+    def encoder_keys(self) -> tuple[str, ...]:
+        """What tells the encoders, in their order, from others of the same names."""
+        return tuple(encoder.key for encoder in self._encoders)
+
+    @property
+    def needs(self) -> Needs:
+        """The modality that the encoders take, or both."""
+        wanted = {encoder.needs for encoder in self._encoders}
+        return "both" if len(wanted) == 2 else wanted.pop()
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hz of the waveforms wanted, if any."""
+        return max((encoder.sample_rate for encoder in self._encoders if encoder.sample_rate is not None), default=None)
+
+    @property
+    def frame_size(self) -> int | None:
+        """Shorter side of the frames wanted in pixels, if any: the largest that an encoder asks for."""
+        return max((encoder.frame_size for encoder in self._encoders if encoder.frame_size is not None), default=None)
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes); NaN rows for segments that an encoder cannot embed."""
+        return self.score_embeddings([encoder.embed(segments) for encoder in self._encoders])
+
+    @torch.inference_mode()
+    def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneScores:
+        """Probabilities (n, n_scenes) of the encoders' embeddings, an array (n, size) for each of `encoders` in order.
+
+        Rows that are NaN in any of them are NaN.
+
+        Raises:
+            CheckpointError: an array is missing or has another size than the network was trained on.
+        """
+        sizes = self._network.sizes
+        if tuple(array.shape[1] for array in arrays) != sizes:
+            wanted = ", ".join(f"{name} ({size})" for name, size in zip(self.encoders, sizes, strict=True))
+            found = ", ".join(str(array.shape[1]) for array in arrays)
+            raise CheckpointError(f"model {self.name!r} takes embeddings of {wanted}; got sizes {found}")
+        return SceneScores(self.labels, fusion_probabilities(self._network, arrays, self._runtime))
+
+
+@torch.inference_mode()
+def fusion_probabilities(network: FusionNetwork, arrays: Sequence[FloatArray], runtime: Runtime) -> FloatArray:
+    """Probabilities (n, n_scenes) by `network` of embeddings, an array (n, size) for each branch; NaN rows stay NaN."""
+    present = np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in arrays])
+    scores = np.full((len(present), network.classifier.out_features), np.nan)
+    rows = np.flatnonzero(present)
+    for first in range(0, len(rows), BATCH):
+        part = rows[first : first + BATCH]
+        inputs = [torch.from_numpy(array[part]).float().to(runtime.device) for array in arrays]
+        scores[part] = network(*inputs).double().softmax(dim=1).cpu().numpy()
+    return scores
+
+
+class FusionNetworkPart(BaseModel):
+    """What a checkpoint's configuration says of a late fusion network.
+
+    `sizes` are the lengths of the encoders' embeddings, `encoder_keys` what the encoders were in training.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["fusion-network"] = "fusion-network"
+    name: str
+    encoders: tuple[str, ...]
+    sizes: tuple[int, ...]
+    encoder_keys: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if not self.encoders or not len(self.encoders) == len(self.sizes) == len(self.encoder_keys):
+            raise ValueError(f"{self.name}: one size and one key for each encoder is wanted, and one encoder at least")
+        return self
+
+    def network(self, labels: LabelSet, tensors: Mapping[str, Tensor]) -> FusionNetwork:
+        """The network without its encoders: enough for embeddings that are there already.
+
+        Raises:
+            CheckpointError: the tensors are not exactly those of the network.
+        """
+        with torch.device("meta"):  # names and shapes; the tensors come next
+            network = FusionNetwork(self.sizes, len(labels))
+        if wrong := faults(network, tensors):
+            inputs = ", ".join(f"{name} ({size})" for name, size in zip(self.encoders, self.sizes, strict=True))
+            raise CheckpointError(f"model {self.name!r}: its tensors are not those of a network on {inputs}: {wrong}")
+        fill(network, tensors)
+        return network.eval()
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> ClipFusion:
+        """The model with its encoders.
+
+        Raises:
+            CheckpointError: the tensors are not exactly those of the network, or an encoder is not the one of training.
+            WeightsError: the weights of an encoder are absent.
+        """
+        network = self.network(labels, tensors)
+        encoders = {}
+        for name, size, key in zip(self.encoders, self.sizes, self.encoder_keys, strict=True):
+            encoders[name] = encoder = build_encoder(name, runtime)
+            if (encoder.embedding_size, encoder.key) != (size, key):
+                raise CheckpointError(
+                    f"model {self.name!r} was trained on another {name} "
+                    f"({size} values of {key!r}, not {encoder.embedding_size} of {encoder.key!r}); train again"
+                )
+        return ClipFusion(self.name, labels, encoders, network, runtime)

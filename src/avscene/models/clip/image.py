@@ -1,0 +1,60 @@
+"""Frames in, embeddings out: the image tower of a CLIP, frozen, as an encoder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from avscene.features.batch import Batch
+from avscene.features.frames import FrameSpec
+from avscene.models.clip.zero_shot import frame_spec, read_clip
+from avscene.models.device import Runtime
+from avscene.models.inference import Inference
+from avscene.models.weights import hub
+from avscene.models.weights.checksum import sha256_of
+from avscene.records import FloatArray, Modality, Segment
+
+
+class ClipImageEncoder:
+    """CLIP's image embeddings, of length 1 as where CLIP compares them with text; the text tower is left out.
+
+    A segment of several frames has the mean of their embeddings, scaled to length 1 again.
+    """
+
+    needs: Modality = "video"
+    sample_rate = None
+
+    def __init__(self, visual: Any, spec: FrameSpec, key: str, runtime: Runtime) -> None:
+        self.spec = spec
+        self.key = key
+        self.embedding_size = int(visual.output_dim)  # 640 of RN50x4, 512 of RN101 and ViT-B/32
+        self._visual = Inference(visual, [spec.blank], runtime)
+
+    @classmethod
+    def load(cls, repo_id: str, runtime: Runtime) -> "ClipImageEncoder":
+        """The image tower of the CLIP in hub repo `repo_id`, from the cache or the hub.
+
+        Raises:
+            WeightsError: the weights cannot be had, or are not exactly those of the model in their config.
+        """
+        snapshot = hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=runtime.offline)
+        visual = read_clip(repo_id, snapshot).visual
+        spec = frame_spec(repo_id, visual.preprocess_cfg)
+        return cls(visual, spec, f"{repo_id} {sha256_of(snapshot / hub.WEIGHTS_FILE)} {spec}", runtime)
+
+    @property
+    def frame_size(self) -> int:
+        """Shorter side in pixels to which frames are scaled."""
+        return self.spec.resize
+
+    def embed(self, segments: Sequence[Segment]) -> FloatArray:
+        """Float32 embeddings (n_segments, embedding_size) of length 1; NaN rows for segments without frames."""
+        means = Batch.of(segments).seen(self._embed_images, self.spec, self.embedding_size)
+        lengths: FloatArray = np.linalg.norm(means, axis=1, keepdims=True)
+        return means / lengths
+
+    def _embed_images(self, images: Tensor) -> Tensor:
+        """(n_images, embedding_size) of length 1."""
+        return normalize(self._visual(images), dim=-1)

@@ -1,0 +1,223 @@
+"""Frames in, probabilities of any scene names out: CLIP compares each frame with a sentence per scene.
+
+Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021
+(https://arxiv.org/abs/2103.00020), section 3.1.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from avscene.errors import UsageError, WeightsError
+from avscene.features.batch import Batch
+from avscene.features.frames import FrameSpec
+from avscene.labels import LabelSet
+from avscene.models.device import Runtime
+from avscene.models.inference import Inference
+from avscene.models.weights import hub
+from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
+from avscene.records import Modality, SceneScores, Segment
+
+LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100 and ended there
+N_TOKENS = 49408  # the vocabulary of CLIP's tokenizer, which open_clip carries
+
+
+class ClipZeroShot:
+    """A CLIP model as a scene classifier: no head, no training, any label set.
+
+    Holds the image tower and one embedding per scene; the text tower is dropped once it has read the prompts.
+    """
+
+    needs: Modality = "video"
+    sample_rate: int | None = None
+
+    def __init__(self, name: str, labels: LabelSet, visual: Inference, text_features: Tensor, spec: FrameSpec) -> None:
+        self.name = name
+        self.labels = labels
+        self.spec = spec
+        self._visual = visual
+        self._text_features = text_features
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        labels: LabelSet,
+        *,
+        repo_id: str,
+        runtime: Runtime,
+        templates: Sequence[str] = ("{}",),
+    ) -> "ClipZeroShot":
+        """The model of hub repo `repo_id`, from the cache or the hub, ready to score `labels`.
+
+        Each scene's prompts are `templates` with its name, `_` read as a space, in place of `{}`. They are embedded
+        once, in float32, whatever the precision of the image tower.
+
+        Raises:
+            UsageError: a template does not hold exactly one `{}`.
+            WeightsError: the weights cannot be had, or are not exactly those of the model in their config.
+        """
+        check_templates(templates)
+        model = load_clip(repo_id, offline=runtime.offline)
+        spec = frame_spec(repo_id, model.visual.preprocess_cfg)
+        text_features = embed_labels(model, labels, templates)
+        return cls(name, labels, Inference(model.visual, [spec.blank], runtime), text_features, spec)
+
+    @property
+    def frame_size(self) -> int | None:
+        """Shorter side in pixels to which frames are scaled."""
+        return self.spec.resize
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes): the mean over a segment's frames of softmax(100 x cosine).
+
+        A segment without frames gets a row of NaN.
+        """
+        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, self.spec, len(self.labels)))
+
+    @torch.inference_mode()
+    def _probabilities(self, images: Tensor) -> Tensor:
+        """(n_images, n_scenes)."""
+        logits = LOGIT_SCALE * normalize(self._visual(images), dim=-1) @ self._text_features.T
+        return logits.softmax(dim=-1).double()
+
+
+def check_templates(templates: Sequence[str]) -> None:
+    """Refuse templates into which a scene's name does not fit exactly once.
+
+    Raises:
+        UsageError: there is no template, or one does not hold exactly one `{}`.
+    """
+    if not templates:
+        raise UsageError("CLIP needs at least one prompt template, such as 'a photo of a {}'")
+    for template in templates:
+        if template.count("{}") != 1:
+            raise UsageError(f"prompt template {template!r} must hold {{}} once, where the scene's name goes")
+
+
+@torch.inference_mode()
+def embed_labels(model: open_clip.CLIP, labels: LabelSet, templates: Sequence[str]) -> Tensor:
+    """Embeddings (n_scenes, embed_dim) of length 1: per scene the mean over its prompts, scaled to length 1.
+
+    CLIP's own prompt ensembling (Radford et al., section 3.1.4). Prompts longer than the context are cut.
+    """
+    device = next(model.parameters()).device
+    names = [name.replace("_", " ") for name in labels]
+    prompts = ([template.replace("{}", name) for name in names] for template in templates)
+    tokens = (open_clip.tokenize(texts, model.context_length).to(device) for texts in prompts)
+    embedded = [model.encode_text(batch, normalize=True) for batch in tokens]
+    return normalize(torch.stack(embedded).mean(dim=0), dim=-1)
+
+
+def load_clip(repo_id: str, *, offline: bool) -> open_clip.CLIP:
+    """The CLIP of hub repo `repo_id` in open_clip's format, float32, on the CPU, for inference.
+
+    Raises:
+        WeightsError: the files cannot be had, or the tensors are not exactly those of the config's model.
+    """
+    return read_clip(repo_id, hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=offline))
+
+
+def read_clip(repo_id: str, snapshot: Path) -> open_clip.CLIP:
+    """The CLIP whose files, fetched from hub repo `repo_id`, are in the directory `snapshot`.
+
+    open_clip builds the model but does not fill it: its loader answers with random weights where it finds
+    none, opens pickles, and stretches position embeddings of another size.
+
+    Raises:
+        WeightsError: the tensors are not exactly those of the config's model.
+    """
+    _check_config(repo_id, snapshot / CONFIG_FILE)
+    try:
+        with _quiet_open_clip():
+            model = open_clip.create_model(
+                f"local-dir:{snapshot}",
+                load_weights=False,
+                pretrained_text=False,
+                # So says open_clip's table of the tag `openai`; under plain GELU these answer worse.
+                force_quick_gelu=repo_id.endswith(".openai"),
+            )
+    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(f"{repo_id}: {CONFIG_FILE} describes no CLIP: {_line(error)}") from error
+    try:
+        tensors = load_file(snapshot / WEIGHTS_FILE)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{repo_id}: cannot read {snapshot / WEIGHTS_FILE}: {_line(error)}") from error
+    _fill(repo_id, model, tensors)
+    return model.eval().requires_grad_(False)
+
+
+def frame_spec(repo_id: str, preprocess: Mapping[str, Any]) -> FrameSpec:
+    """How the weights want their frames, from open_clip's `preprocess_cfg`.
+
+    Raises:
+        WeightsError: frames are not to be scaled to a shorter side and cropped to a square, as OpenAI's were.
+    """
+    size, mode, interpolation = (preprocess[key] for key in ("size", "resize_mode", "interpolation"))
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width or mode != "shortest" or interpolation not in ("bicubic", "bilinear"):
+        raise WeightsError(f"{repo_id}: frames cannot be prepared as its config asks: {dict(preprocess)}")
+    mean, std = tuple(preprocess["mean"]), tuple(preprocess["std"])
+    return FrameSpec(size=height, resize=height, mean=mean, std=std, interpolation=interpolation)
+
+
+def _check_config(repo_id: str, path: Path) -> None:
+    """Refuse a config that is malformed, or that wants another tokenizer than the one open_clip carries."""
+    try:
+        text = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+        own = [key for key in ("hf_model_name", "hf_tokenizer_name", "tokenizer_kwargs") if text.get(key)]
+        n_tokens = text.get("vocab_size", N_TOKENS)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{repo_id}: {CONFIG_FILE} is no open_clip config: {_line(error)}") from error
+    if own or n_tokens != N_TOKENS:
+        named = ", ".join(own) or f"vocab_size {n_tokens}"
+        raise WeightsError(f"{repo_id}: {CONFIG_FILE} wants another tokenizer than CLIP's own ({named})")
+
+
+def _fill(repo_id: str, model: open_clip.CLIP, tensors: dict[str, Tensor]) -> None:
+    """Copy `tensors` into `model`: each by its name and shape, none missing and none left over."""
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in tensors.items()}
+    # Nothing reads a batch norm's count of training batches, and torch supplies it where a file lacks it.
+    missing = [key for key in expected if key not in found and not key.endswith(".num_batches_tracked")]
+    unknown = [key for key in found if key not in expected]
+    misshapen = [f"{key} {found[key]} for {shape}" for key, shape in expected.items() if found.get(key, shape) != shape]
+    faults = {"missing": missing, "unknown": unknown, "misshapen": misshapen}
+    if any(faults.values()):
+        told = "; ".join(f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys)
+        raise WeightsError(f"{repo_id}: {WEIGHTS_FILE} does not fit {CONFIG_FILE}: {told}")
+    model.load_state_dict(tensors, strict=True)
+
+
+@contextmanager
+def _quiet_open_clip() -> Iterator[None]:
+    """Drop what open_clip writes to the root logger: warnings of random weights, which are replaced next.
+
+    The handler keeps the first such message from setting up the root logger for the whole program.
+    """
+    root, handler = logging.getLogger(), logging.NullHandler()
+
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return Path(record.pathname).parent.name != "open_clip"
+
+    root.addHandler(handler)
+    root.addFilter(from_elsewhere)
+    try:
+        yield
+    finally:
+        root.removeFilter(from_elsewhere)
+        root.removeHandler(handler)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

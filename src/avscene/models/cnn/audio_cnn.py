@@ -1,0 +1,143 @@
+"""Waveforms in, probabilities out: log-mels as images under a fine-tuned convolutional network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avscene.errors import CheckpointError
+from avscene.features.batch import Batch
+from avscene.features.logmel import LogMelSpec
+from avscene.labels import LabelSet
+from avscene.models.cnn.backbones import blank_backbone
+from avscene.models.cnn.block_network import BlockNetwork, blank_block_network
+from avscene.models.device import Runtime
+from avscene.models.inference import Inference
+from avscene.models.weights.strict import faults, fill
+from avscene.records import FloatArray, Modality, SceneScores, Segment
+
+# 128 bands by 188 steps of 5.3 ms for a second: the only exact 1-s front end of this data set that is public
+# (denfed/wave-spec-fusion).
+LOG_MEL = LogMelSpec(sample_rate=48_000, n_fft=2048, hop_length=256, n_mels=128, f_min=0.0, f_max=24_000.0)
+BAND_FIGURES = 2  # a BlockNetwork is also given mean and deviation of each band
+LEAST_DEVIATION = 1.0  # dB; a band that a codec has cut off does not move, and is not blown up to noise
+
+
+class LogMelNetwork(nn.Module):
+    """Log-mels (n, n_mels, n_times) in dB to logits (n, n_scenes).
+
+    `mean` and `deviation` (n_mels,) in dB are those of each band in the training data. Standardised log-mels are
+    scaled to `image_size` (height, width) in pixels, if there is one, and shown in all three colours. A BlockNetwork is
+    shown them with low notes at the bottom and also given mean and deviation of each band over time.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, backbone: nn.Module, mean: Tensor, deviation: Tensor, image_size: tuple[int, int] | None
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.image_size = image_size
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Logits (n, n_scenes) of log-mels (n, n_mels, n_times) in dB."""
+        logits: Tensor = self.backbone(*self.inputs(mels))
+        return logits
+
+    def features(self, mels: Tensor) -> Tensor:
+        """What a BlockNetwork's classifier is given (n, n_features), of log-mels (n, n_mels, n_times) in dB."""
+        features: Tensor = self.backbone.features(*self.inputs(mels))  # type: ignore[operator]
+        return features
+
+    def inputs(self, mels: Tensor) -> tuple[Tensor, ...]:
+        """For the backbone: images (n, 3, height, width) and, if by blocks, figures of the bands (n, 2 n_mels)."""
+        scale = self.deviation.clamp_min(LEAST_DEVIATION)
+        levels = (mels - self.mean[:, None]) / scale[:, None]
+        by_blocks = isinstance(self.backbone, BlockNetwork)
+        images = (levels.flip(1) if by_blocks else levels)[:, None]
+        if self.image_size is not None:
+            images = functional.interpolate(images, self.image_size, mode="bilinear", align_corners=False)
+        images = images.to(next(self.backbone.parameters()).dtype).expand(-1, 3, -1, -1)
+        images = images.contiguous(memory_format=torch.channels_last)
+        if by_blocks:
+            return images, torch.cat([levels.mean(2), levels.std(2)], dim=1)
+        return (images,)
+
+
+class AudioCnn:
+    """A fine-tuned network on log-mels as a scene model."""
+
+    needs: Modality = "audio"
+    frame_size = None
+
+    def __init__(self, name: str, labels: LabelSet, network: LogMelNetwork, spec: LogMelSpec, runtime: Runtime) -> None:
+        self.name = name
+        self.labels = labels
+        self.spec = spec
+        example = network.inputs(torch.zeros(1, spec.n_mels, 1 + spec.sample_rate // spec.hop_length))
+        self._backbone = Inference(network.backbone, example, runtime)
+        self._front_end = network.to(runtime.device)
+        self._device = runtime.device
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the waveforms that the front end takes."""
+        return self.spec.sample_rate
+
+    @torch.inference_mode()
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes); NaN rows for segments without sound."""
+        batch, n_scenes = Batch.of(segments), len(self.labels)
+        return SceneScores(self.labels, batch.heard(self._probabilities, self.spec, n_scenes, self._device))
+
+    def _probabilities(self, mels: Tensor) -> Tensor:
+        """(n, n_scenes)."""
+        return self._backbone(*self._front_end.inputs(mels)).double().softmax(dim=1)
+
+
+def waveforms_to_tensor(waveforms: Sequence[FloatArray | None]) -> Tensor:
+    """Tensor (n, samples) of `waveforms`, all of which are there and of one length."""
+    return torch.from_numpy(np.stack([waveform for waveform in waveforms if waveform is not None]))
+
+
+class AudioCnnPart(BaseModel):
+    """What a checkpoint's configuration says of an AudioCnn.
+
+    `image_size` is height and width in pixels; with `blocks` the network is a BlockNetwork.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["audio-cnn"] = "audio-cnn"
+    name: str
+    backbone: str
+    log_mel: LogMelSpec
+    image_size: tuple[int, int] | None = None
+    blocks: bool = False
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> AudioCnn:
+        """The model with its weights.
+
+        Raises:
+            CheckpointError: the tensors are not exactly those of the network.
+            UsageError: no such network.
+        """
+        blank = torch.empty(self.log_mel.n_mels, device="meta")
+        network = LogMelNetwork(self._blank(len(labels)), blank, blank.clone(), self.image_size)
+        if wrong := faults(network, tensors):
+            raise CheckpointError(f"model {self.name!r}: its tensors are not those of {self.backbone}: {wrong}")
+        fill(network, tensors)
+        return AudioCnn(self.name, labels, network, self.log_mel, runtime)
+
+    def _blank(self, n_scenes: int) -> nn.Module:
+        if self.blocks:
+            return blank_block_network(self.backbone, n_scenes, BAND_FIGURES * self.log_mel.n_mels)
+        return blank_backbone(self.backbone, n_scenes)

@@ -1,0 +1,70 @@
+"""Frames in, probabilities out: a fine-tuned convolutional network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from avscene.errors import CheckpointError
+from avscene.features.batch import Batch
+from avscene.features.frames import FrameSpec
+from avscene.labels import LabelSet
+from avscene.models.cnn.backbones import blank_backbone
+from avscene.models.cnn.block_network import blank_block_network
+from avscene.models.device import Runtime
+from avscene.models.inference import Inference
+from avscene.models.weights.strict import faults, fill
+from avscene.records import Modality, SceneScores, Segment
+
+
+class FrameCnn:
+    """A fine-tuned network on frames as a scene model."""
+
+    needs: Modality = "video"
+    sample_rate = None
+
+    def __init__(self, name: str, labels: LabelSet, network: nn.Module, spec: FrameSpec, runtime: Runtime) -> None:
+        self.name = name
+        self.labels = labels
+        self.spec = spec
+        self._network = Inference(network, [spec.blank], runtime)
+
+    @property
+    def frame_size(self) -> int:
+        """Shorter side in pixels that the front end asks of the decoder."""
+        return self.spec.resize
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes): the mean over a segment's frames; NaN rows where there is none."""
+        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, self.spec, len(self.labels)))
+
+    def _probabilities(self, images: Tensor) -> Tensor:
+        """(n_images, n_scenes)."""
+        return self._network(images).double().softmax(dim=1)
+
+
+class FrameCnnPart(BaseModel):
+    """What a checkpoint's configuration says of a FrameCnn; with `blocks` the network is a BlockNetwork."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["frame-cnn"] = "frame-cnn"
+    name: str
+    backbone: str
+    frames: FrameSpec
+    blocks: bool = False
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrameCnn:
+        """The model with its weights.
+
+        Raises:
+            CheckpointError: the tensors are not exactly those of the network.
+            UsageError: no such network.
+        """
+        blank = blank_block_network if self.blocks else blank_backbone
+        network = blank(self.backbone, len(labels))
+        if wrong := faults(network, tensors):
+            raise CheckpointError(f"model {self.name!r}: its tensors are not those of {self.backbone}: {wrong}")
+        fill(network, tensors)
+        return FrameCnn(self.name, labels, network, self.frames, runtime)

@@ -1,0 +1,75 @@
+"""`embedded`: any scene names, no training and no download. A baseline, and it says so.
+
+ImageNet probabilities of EfficientNet-Lite0 are mapped to scene names through a space of sentence embeddings (ConSE:
+Norouzi et al. 2014, "Zero-Shot Learning by Convex Combination of Semantic Embeddings").
+"""
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from avscene.errors import WeightsError
+from avscene.features.batch import Batch
+from avscene.labels import LabelSet
+from avscene.models.cnn.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
+from avscene.models.conse.sentence import load_sentence_encoder
+from avscene.models.device import Runtime
+from avscene.records import Modality, SceneScores, Segment
+
+PROMPT = "a photo of a {}"
+TOP_CLASSES = 10  # of 1000, as in the paper
+# Inverse temperature of the softmax over standardised similarities. Ours: chosen once for probabilities that are
+# neither flat nor certain; it changes no decision on a single frame.
+SHARPNESS = 2.0
+CLASS_EMBEDDINGS = "imagenet_classes.safetensors"
+
+
+class EmbeddedZeroShot:
+    """Scene probabilities as a convex combination of what ImageNet's classes mean.
+
+    Ours: the similarities of a scene name to the 1000 class names are standardised per scene before they are combined.
+    Without it a few scenes that are near to everything ("hubs", Dinu et al. 2015) win everywhere.
+    """
+
+    needs: Modality = "video"
+    sample_rate = None
+    frame_size = FRAMES.resize
+
+    def __init__(self, name: str, labels: LabelSet, runtime: Runtime) -> None:
+        self.name = name
+        self.labels = labels
+        self._network = imagenet_classifier(LITE0, runtime)
+        self._similarities = _similarities(labels)  # (1000, n_scenes)
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes); NaN rows for segments without frames."""
+        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, FRAMES, len(self.labels)))
+
+    @torch.inference_mode()
+    def _probabilities(self, images: Tensor) -> Tensor:
+        """(n_images, n_scenes)."""
+        top, classes = self._network(images).softmax(dim=1).topk(TOP_CLASSES, dim=1)
+        combined = (top / top.sum(1, keepdim=True)).unsqueeze(2) * self._similarities[classes]
+        return (SHARPNESS * combined.sum(1)).softmax(1).double()
+
+
+def _similarities(labels: LabelSet) -> Tensor:
+    """(1000, n_scenes) cosine of each ImageNet class and each scene, standardised over the classes."""
+    prompts = [PROMPT.format(name.replace("_", " ")) for name in labels]
+    cosine = class_embeddings() @ load_sentence_encoder().embed(prompts).T
+    return (cosine - cosine.mean(0)) / cosine.std(0)
+
+
+def class_embeddings() -> Tensor:
+    """(1000, 384) unit embeddings of ImageNet's class names with their WordNet definitions, as shipped.
+
+    `tools/embed_imagenet_classes.py` made them: embedding a thousand definitions takes longer than anything else here.
+    """
+    path = files("avscene.models.conse") / CLASS_EMBEDDINGS
+    try:
+        return load(path.read_bytes())["embeddings"].float()
+    except FileNotFoundError as error:
+        raise WeightsError(f"{CLASS_EMBEDDINGS} is missing; reinstall avscene") from error

@@ -1,0 +1,238 @@
+"""Frozen encoders with a small trained head: what recipe `fast` trains and its checkpoints hold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from torch.nn import functional
+
+from avscene.errors import CheckpointError
+from avscene.features.batch import Batch
+from avscene.features.frames import FrameSpec
+from avscene.features.logmel import LogMelSpec
+from avscene.labels import LabelSet
+from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
+from avscene.models.device import Runtime
+from avscene.models.weights.packaged import IMAGENET_WEIGHTS
+from avscene.records import FloatArray, Modality, SceneScores, Segment
+
+
+class SegmentEncoder(Protocol):
+    """Segments in, embeddings out; `needs`, `sample_rate` and `frame_size` as in a SceneModel."""
+
+    needs: Modality
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hz of the waveforms wanted, if any."""
+        ...
+
+    @property
+    def frame_size(self) -> int | None:
+        """Shorter side of the frames wanted in pixels, if any."""
+        ...
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Weights and front end in a line: another key, other embeddings."""
+        ...
+
+    def embed(self, segments: Sequence[Segment]) -> FloatArray:
+        """Embeddings (n_segments, embedding_size); NaN rows for segments that lack the modality."""
+        ...
+
+
+class PictureEncoder:
+    """EfficientNet-Lite on frames, averaged over the frames of a segment."""
+
+    needs: Modality = "video"
+    sample_rate = None
+
+    def __init__(self, spec: FrameSpec, runtime: Runtime, architecture: str = LITE0) -> None:
+        self.spec = spec
+        self.architecture = architecture
+        self._network = embedding_network(architecture, runtime)
+        self.embedding_size = embedding_size(architecture)
+
+    @property
+    def key(self) -> str:
+        """The network, its weights and the front end."""
+        return f"{self.architecture} {IMAGENET_WEIGHTS[self.architecture].sha256} {self.spec}"
+
+    @property
+    def frame_size(self) -> int:
+        """Shorter side in pixels that the front end asks of the decoder."""
+        return self.spec.resize
+
+    def embed(self, segments: Sequence[Segment]) -> FloatArray:
+        """Embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
+        return Batch.of(segments).seen(self._network, self.spec, self.embedding_size)
+
+
+class SoundEncoder:
+    """EfficientNet-Lite0 on log-mels seen as images, beside the mean and deviation of every mel band.
+
+    The network was trained on photographs; that its textures also tell sounds apart is the embedded default's finding.
+    """
+
+    needs: Modality = "audio"
+    frame_size = None
+
+    def __init__(self, spec: LogMelSpec, runtime: Runtime, image_size: tuple[int, int]) -> None:
+        self.spec = spec
+        self.image_size = image_size
+        self._network = embedding_network(LITE0, runtime)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the waveforms that the front end takes."""
+        return self.spec.sample_rate
+
+    @property
+    def key(self) -> str:
+        """The network, its weights and the front end."""
+        return f"{LITE0} {IMAGENET_WEIGHTS[LITE0].sha256} {self.spec} {self.image_size}"
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        return EMBEDDING_SIZE + 2 * self.spec.n_mels
+
+    def embed(self, segments: Sequence[Segment]) -> FloatArray:
+        """Embeddings (n_segments, embedding_size); NaN rows for segments without sound."""
+        return Batch.of(segments).heard(self._encoded, self.spec, self.embedding_size, torch.device("cpu"))
+
+    def _encoded(self, mels: Tensor) -> Tensor:
+        """(n, embedding_size)."""
+        images = mel_images(mels, self.spec, self.image_size)
+        return torch.cat([self._network(images), mels.mean(2), mels.std(2)], dim=1)
+
+
+# dB above which almost no band of real recordings reaches (full-scale noise is at about 0); drawn as white.
+_CEILING_DB = 0.0
+
+
+def mel_images(mels: Tensor, spec: LogMelSpec, size: tuple[int, int]) -> Tensor:
+    """Images (n, 3, *size) in about [-1, 1] of log-mels (n, n_mels, n_times) in dB, low notes at the bottom."""
+    level = (mels - spec.floor_db) / (_CEILING_DB - spec.floor_db)
+    images = (2 * level - 1).flip(1)[:, None]
+    scaled = functional.interpolate(images, size, mode="bilinear", align_corners=False)
+    return scaled.expand(-1, 3, -1, -1)
+
+
+class LinearHead:
+    """Multinomial logistic regression: softmax(embeddings @ weight + bias).
+
+    `weight` (embedding_size, n_scenes), `bias` (n_scenes,).
+    """
+
+    def __init__(self, weight: FloatArray, bias: FloatArray) -> None:
+        self.weight = weight.astype(np.float64)
+        self.bias = bias.astype(np.float64)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps of it, in single precision."""
+        return {"weight": torch.from_numpy(self.weight).float(), "bias": torch.from_numpy(self.bias).float()}
+
+    def probabilities(self, embeddings: FloatArray) -> FloatArray:
+        """(n, n_scenes); NaN rows stay NaN."""
+        logits = embeddings @ self.weight + self.bias
+        unscaled = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(unscaled / unscaled.sum(axis=1, keepdims=True))
+
+
+class FrozenModel:
+    """A frozen encoder and its head under one name."""
+
+    def __init__(self, name: str, labels: LabelSet, encoder: SegmentEncoder, head: LinearHead) -> None:
+        self.name = name
+        self.labels = labels
+        self.encoder = encoder
+        self.head = head
+
+    @property
+    def needs(self) -> Modality:
+        """The modality that the encoder takes."""
+        return self.encoder.needs
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hz of the waveforms wanted, if any."""
+        return self.encoder.sample_rate
+
+    @property
+    def frame_size(self) -> int | None:
+        """Shorter side of the frames wanted in pixels, if any."""
+        return self.encoder.frame_size
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes); NaN rows for segments that lack the modality."""
+        return SceneScores(self.labels, self.head.probabilities(self.encoder.embed(segments)))
+
+
+class _FrozenPart(BaseModel):
+    """What a checkpoint says of such a model; its tensors are the `weight` and `bias` of the head."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    encoder: str = LITE0
+    encoder_sha256: str = IMAGENET_WEIGHTS[LITE0].sha256
+
+    def _check_encoder(self) -> None:
+        known = IMAGENET_WEIGHTS.get(self.encoder)
+        if known is None or known.sha256 != self.encoder_sha256:
+            raise CheckpointError(
+                f"model {self.name!r} was trained on another encoder "
+                f"({self.encoder}, SHA-256 {self.encoder_sha256[:12]}...); train again"
+            )
+
+    def _with_head(self, encoder: SegmentEncoder, labels: LabelSet, tensors: Mapping[str, Tensor]) -> FrozenModel:
+        expected = {"weight": (encoder.embedding_size, len(labels)), "bias": (len(labels),)}
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+            raise CheckpointError(f"the head of model {self.name!r} is missing or does not fit")
+        return FrozenModel(self.name, labels, encoder, LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy()))
+
+
+class FrozenPicturePart(_FrozenPart):
+    """A head on an encoder of frames."""
+
+    kind: Literal["frozen-video"] = "frozen-video"
+    frames: FrameSpec
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrozenModel:
+        """The model.
+
+        Raises:
+            CheckpointError: it was trained on another encoder, or its tensors do not fit.
+            WeightsError: the encoder's weights are not installed.
+        """
+        self._check_encoder()
+        return self._with_head(PictureEncoder(self.frames, runtime, self.encoder), labels, tensors)
+
+
+class FrozenSoundPart(_FrozenPart):
+    """A head on an encoder of log-mels, which are drawn at `image_size`: height and width in pixels."""
+
+    kind: Literal["frozen-audio"] = "frozen-audio"
+    encoder: Literal["tf_efficientnet_lite0"] = "tf_efficientnet_lite0"
+    log_mel: LogMelSpec
+    image_size: tuple[int, int]
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrozenModel:
+        """The model.
+
+        Raises:
+            CheckpointError: it was trained on another encoder, or its tensors do not fit.
+            WeightsError: the encoder's weights are not installed.
+        """
+        self._check_encoder()
+        return self._with_head(SoundEncoder(self.log_mel, runtime, self.image_size), labels, tensors)

@@ -1,0 +1,181 @@
+"""The DCASE 2021 baseline's heads on OpenL3 embeddings: sound, picture, or both.
+
+Wang et al., "A Curated Dataset of Urban Scenes for Audio-Visual Scene Analysis", ICASSP 2021. Each branch is an MLP of
+512-128-64 units; the fusion network joins the 128 numbers in the middle of two branches that were trained before.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, model_validator
+from torch import Tensor, nn
+
+from avscene.errors import CheckpointError
+from avscene.labels import LabelSet
+from avscene.models.device import Runtime
+from avscene.models.linear_heads import SegmentEncoder
+from avscene.models.openl3.encoders import load_openl3_audio, load_openl3_image
+from avscene.models.weights.strict import faults, fill
+from avscene.records import FloatArray, Needs, SceneScores, Segment
+
+EMBEDDING_SIZE, HIDDEN, MIDDLE, LAST = 512, 512, 128, 64
+DROPOUT = 0.2
+ENCODERS: dict[Needs, tuple[str, ...]] = {
+    "audio": ("openl3-audio",),
+    "video": ("openl3-image",),
+    "both": ("openl3-audio", "openl3-image"),
+}
+_LOADERS: dict[str, Callable[[Runtime], SegmentEncoder]] = {
+    "openl3-audio": load_openl3_audio,
+    "openl3-image": load_openl3_image,
+}
+
+
+class OpenL3Trunk(nn.Module):
+    """Embeddings (n, size), standardised as the training data's, to the 128 numbers in the middle (n, 128)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, size: int = EMBEDDING_SIZE) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
+        self.layers = nn.Sequential(*_block(size, HIDDEN), nn.Linear(HIDDEN, MIDDLE))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """(n, 128), before normalisation and ReLU: there the baseline takes them from."""
+        middle: Tensor = self.layers((embeddings - self.mean) / self.deviation)
+        return middle
+
+
+class OpenL3Branch(nn.Module):
+    """Embeddings (n, size) of one modality to logits (n, n_scenes)."""
+
+    def __init__(self, n_scenes: int, size: int = EMBEDDING_SIZE) -> None:
+        super().__init__()
+        self.trunk = OpenL3Trunk(size)
+        activated = (nn.BatchNorm1d(MIDDLE), nn.ReLU(), nn.Dropout(DROPOUT))
+        self.top = nn.Sequential(*activated, *_block(MIDDLE, LAST), nn.Linear(LAST, n_scenes))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (n, n_scenes)."""
+        logits: Tensor = self.top(self.trunk(embeddings))
+        return logits
+
+
+class OpenL3Fusion(nn.Module):
+    """Embeddings of sound and of picture, (n, size) each, to logits (n, n_scenes), over two trained branches."""
+
+    def __init__(self, n_scenes: int, sizes: Sequence[int] = (EMBEDDING_SIZE, EMBEDDING_SIZE)) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleList(OpenL3Trunk(size) for size in sizes)
+        # No ReLU between the two, as in the baseline.
+        self.joint = nn.Sequential(nn.Linear(2 * MIDDLE, MIDDLE), nn.Linear(MIDDLE, n_scenes))
+
+    def middle(self, sound: Tensor, picture: Tensor) -> Tensor:
+        """(n, 256) what the trunks say, side by side."""
+        return torch.cat([trunk(values) for trunk, values in zip(self.trunks, (sound, picture), strict=True)], dim=1)
+
+    def forward(self, sound: Tensor, picture: Tensor) -> Tensor:
+        """Logits (n, n_scenes)."""
+        logits: Tensor = self.joint(self.middle(sound, picture))
+        return logits
+
+
+def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(DROPOUT)
+
+
+class OpenL3HeadModel:
+    """Frozen OpenL3 encoders and the head over them under one name."""
+
+    def __init__(
+        self,
+        name: str,
+        labels: LabelSet,
+        needs: Needs,
+        encoders: Sequence[SegmentEncoder],
+        network: nn.Module,
+        runtime: Runtime,
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        self.needs = needs
+        self.encoders = ENCODERS[needs]
+        self._loaded = tuple(encoders)
+        self._network = network.train(mode=False).to(runtime.device)
+        self._runtime = runtime
+
+    @property
+    def encoder_keys(self) -> tuple[str, ...]:
+        """What tells the encoders, in their order, from others of the same names."""
+        return tuple(encoder.key for encoder in self._loaded)
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hz of the waveforms wanted, if any."""
+        return next((encoder.sample_rate for encoder in self._loaded if encoder.needs == "audio"), None)
+
+    @property
+    def frame_size(self) -> int | None:
+        """Shorter side of the frames wanted in pixels, if any."""
+        return next((encoder.frame_size for encoder in self._loaded if encoder.needs == "video"), None)
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        """Probabilities (n_segments, n_scenes); NaN rows for segments that lack a modality that is needed."""
+        return self.score_embeddings([encoder.embed(segments) for encoder in self._loaded])
+
+    @torch.inference_mode()
+    def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneScores:
+        """The same from embeddings, an array (n, size) of each of `encoders`."""
+        present = ~np.any([np.isnan(array).any(axis=1) for array in arrays], axis=0)
+        scores = np.full((len(present), len(self.labels)), np.nan)
+        if present.any():
+            inputs = [torch.from_numpy(array[present]).float().to(self._runtime.device) for array in arrays]
+            logits: Tensor = self._network(*inputs)
+            scores[present] = logits.double().softmax(dim=1).cpu().numpy()
+        return SceneScores(self.labels, scores)
+
+
+class OpenL3HeadPart(BaseModel):
+    """What a checkpoint says of such a model: its modality and the keys of the encoders that it was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["openl3-head"] = "openl3-head"
+    name: str
+    modality: Needs
+    encoder_keys: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _a_key_for_each_encoder(self) -> Self:
+        if len(self.encoder_keys) != len(ENCODERS[self.modality]):
+            raise ValueError(f"{len(self.encoder_keys)} encoder keys do not fit modality {self.modality}")
+        return self
+
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> OpenL3HeadModel:
+        """The model.
+
+        Raises:
+            CheckpointError: it was trained on other weights of OpenL3, or its tensors do not fit.
+            WeightsError: OpenL3's weights are absent.
+        """
+        encoders = [_LOADERS[name](runtime) for name in ENCODERS[self.modality]]
+        for key, encoder in zip(self.encoder_keys, encoders, strict=True):
+            if key != encoder.key:
+                raise CheckpointError(
+                    f"model {self.name!r} was trained on other weights ({key}) than those here ({encoder.key}); "
+                    f"train again"
+                )
+        network = self.network(len(labels))
+        if found := faults(network, tensors):
+            raise CheckpointError(f"the head of model {self.name!r} does not fit: {found}")
+        fill(network, tensors)
+        return OpenL3HeadModel(self.name, labels, self.modality, encoders, network, runtime)
+
+    def network(self, n_scenes: int) -> nn.Module:
+        """The head, untrained."""
+        return OpenL3Fusion(n_scenes) if self.modality == "both" else OpenL3Branch(n_scenes)

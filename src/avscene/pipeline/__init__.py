@@ -1,7 +1,0 @@
-"""Path in, prediction out: `reading` decodes ahead, `system` scores and fuses, `loading` finds systems by name."""
-
-from avscene.pipeline.loading import load
-from avscene.pipeline.reading import BATCH, Source, ahead, batched
-from avscene.pipeline.system import System, check_hop
-
-__all__ = ["BATCH", "Source", "System", "ahead", "batched", "check_hop", "load"]

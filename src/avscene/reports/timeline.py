@@ -1,0 +1,122 @@
+"""One recording over time: its frames above a heat strip of scene probabilities, as HTML."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avscene.labels import LabelSet
+from avscene.records import ByteArray, FloatArray
+from avscene.reports.plots import figure_html, strip_figure
+
+MOST_THUMBNAILS = 12  # side by side; more would be too small to recognise
+THUMBNAIL_SIDE = 240  # pixels of the longer side: twice the largest size on the page
+JPEG_QUALITY = 78
+PHOTOGRAPH_SECONDS = 1.0  # width given to a recording without duration
+SAME_TIME = 1e-6  # seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """Segments of one recording: `starts`, `ends` (n,) in seconds, rising, and probabilities (n, n_scenes).
+
+    A row of NaN says "not scored". `frames` holds one RGB image (height, width, 3) per segment, or nothing.
+
+    Raises:
+        ValueError: the shapes do not fit, or there is no segment.
+    """
+
+    title: str
+    labels: LabelSet
+    starts: FloatArray
+    ends: FloatArray
+    probabilities: FloatArray
+    truth: str | None = None
+    frames: Sequence[ByteArray] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.starts)
+        if not count or len(self.ends) != count or self.probabilities.shape != (count, len(self.labels)):
+            raise ValueError(
+                f"{count} starts, {len(self.ends)} ends and probabilities of shape {self.probabilities.shape}"
+                f" do not fit {len(self.labels)} scenes"
+            )
+        if len(self.frames) not in (0, count):
+            raise ValueError(f"{len(self.frames)} frames do not fit {count} segments")
+        if (np.diff(self.starts) < 0).any() or (self.ends < self.starts).any():
+            raise ValueError("segments must follow each other in time")
+
+
+def timeline_html(timeline: Timeline) -> str:
+    """The `figure` element of a timeline."""
+    edges, columns = _columns(timeline)
+    picture = figure_html(strip_figure(timeline.labels.names, edges, columns), _description(timeline))
+    return (
+        '<figure class="timeline">'
+        f"{_thumbnails(timeline, edges)}{picture}"
+        f"<figcaption>{html.escape(_description(timeline))} The fuller the colour, the more probable "
+        "the scene at that time; blank stretches were not scored.</figcaption></figure>"
+    )
+
+
+def _description(timeline: Timeline) -> str:
+    scored = timeline.probabilities[~np.isnan(timeline.probabilities).any(axis=1)]
+    said = "No segment could be scored."
+    if len(scored):
+        mean = scored.mean(axis=0)
+        top = timeline.labels.names[int(mean.argmax())]
+        said = f"On average over the segments: {top} ({mean.max():.2f})."
+    known = f" True scene: {timeline.truth}." if timeline.truth is not None else ""
+    return f"Probability of each scene over time in {timeline.title}. {said}{known}"
+
+
+def _columns(timeline: Timeline) -> tuple[FloatArray, FloatArray]:
+    """Edges (columns + 1,) and probabilities (columns, n_scenes), no overlaps; gaps are columns of NaN."""
+    edges: list[float] = [float(timeline.starts[0])]
+    columns: list[FloatArray] = []
+    nexts = np.append(timeline.starts[1:], np.inf)
+    for start, end, following, row in zip(timeline.starts, timeline.ends, nexts, timeline.probabilities, strict=True):
+        if start > edges[-1] + SAME_TIME:
+            edges.append(float(start))
+            columns.append(np.full_like(row, np.nan))
+        stop = float(min(end, following))
+        if stop > edges[-1]:
+            edges.append(stop)
+            columns.append(row)
+    if not columns:
+        edges.append(edges[0] + PHOTOGRAPH_SECONDS)
+        columns.append(timeline.probabilities[-1])
+    return np.array(edges), np.array(columns)
+
+
+def _thumbnails(timeline: Timeline, edges: FloatArray) -> str:
+    """Images placed over the middle of their segments, by share of the width that `edges` span."""
+    total = len(timeline.frames)
+    if not total:
+        return ""
+    shown = min(total, MOST_THUMBNAILS)
+    overhang = 0.25 / shown  # of the width: a quarter of an image may stand out at either end, not more
+    images = []
+    for index in ((np.arange(shown) + 0.5) * total / shown).astype(int):
+        start, end = float(timeline.starts[index]), float(timeline.ends[index])
+        middle = (start + end) / 2 if end > start else float(edges[:2].mean())
+        share = np.clip((middle - edges[0]) / (edges[-1] - edges[0]), overhang, 1 - overhang)
+        images.append(
+            f'<img src="data:image/jpeg;base64,{_jpeg(timeline.frames[index])}" '
+            f'alt="Frame between {start:g} and {end:g} seconds" style="left:{share:.3%}">'
+        )
+    dense = " dense" if shown > MOST_THUMBNAILS / 2 else ""
+    return f'<div class="strip{dense}" style="--count:{shown}">{"".join(images)}</div>'
+
+
+def _jpeg(pixels: ByteArray) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return base64.b64encode(buffer.getvalue()).decode()

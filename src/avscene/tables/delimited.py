@@ -1,0 +1,172 @@
+"""Delimited text with a header to columns of cells and of numbers, each defect with its line and column."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv
+
+from avscene.errors import DataError
+from avscene.files import read_text
+from avscene.records import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delimited:
+    """A delimited file of at least one row: its name for messages, its `columns` in file order, its rows as `table`.
+
+    Where semicolons separate numbers, 0,5 is a number too.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    text: str
+    separator: str
+    table: Any  # pyarrow.Table of strings
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def line(self, row: int) -> int:
+        """The line of the file on which `row` ends."""
+        rows = islice(_scan(self.path, self.text, self.separator), 1, None)  # after the header
+        return next(islice(rows, row, None))[0]
+
+    def fail(self, row: int, column: str, problem: str) -> DataError:
+        """The error that says where `problem` is, for the caller to raise."""
+        return DataError(f"{self.path}, line {self.line(row)}, column {column}: {problem}")
+
+    def cells(self, column: str) -> tuple[str, ...]:
+        """The cells (n,) of `column` as written."""
+        return tuple(self.table.column(column).to_pylist())
+
+    def texts(self, column: str) -> tuple[str, ...]:
+        """The cells (n,) of `column`.
+
+        Raises:
+            DataError: one is empty.
+        """
+        cells = self.cells(column)
+        if not all(map(str.strip, cells)):
+            raise self.fail(next(row for row, cell in enumerate(cells) if not cell.strip()), column, "is empty")
+        return cells
+
+    def numbers(self, column: str) -> FloatArray:
+        """The cells (n,) of `column` as finite numbers that are not negative.
+
+        Raises:
+            DataError: one is something else.
+        """
+        cells = self.table.column(column)
+        if self.separator == ";":
+            cells = pa.compute.replace_substring(cells, pattern=",", replacement=".")
+        cells = pa.compute.utf8_trim_whitespace(cells)
+        try:
+            values = np.asarray(cells.cast(pa.float64()).to_numpy())
+        except pa.ArrowInvalid:
+            values = np.array([_number(text) for text in cells.to_pylist()])
+        for wrong, problem in ((~np.isfinite(values), "not a finite number"), (values < 0, "negative")):
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise self.fail(row, column, f"{self.cells(column)[row]!r} is {problem}")
+        return values
+
+
+def _number(text: str) -> float:
+    """NaN where `text` is none; 1_000, which float() reads, is a slip of the hand in a table."""
+    try:
+        return np.nan if "_" in text else float(text)
+    except ValueError:
+        return np.nan
+
+
+def read_delimited(path: str | Path) -> Delimited:
+    r"""Read a file with a header, separated by what the header has: tabs, else semicolons or commas.
+
+    Lines end in \n, \r\n or \r; blank ones are skipped.
+
+    Raises:
+        DataError: the file is missing, unreadable, too large, empty, not text, or has no rows; a column name is empty
+            or given twice; a row has another number of cells than the header.
+    """
+    path = Path(path)
+    text = read_text(path)
+    separator = _separator(text)
+    line, header = next(_scan(path, text, separator), (1, []))
+    if not header:
+        raise DataError(f"{path}, line 1: the file is empty; a table has a header and rows")
+    columns = _names(path, line, header)
+    if '"' in text:  # what is no proper quotation is told by its line
+        _refuse_ragged(path, text, separator)
+    try:
+        table = _parsed(text, separator, columns)
+    except pa.ArrowInvalid as error:
+        _refuse_ragged(path, text, separator)
+        raise DataError(f"{path}: {str(error).splitlines()[0]}") from error
+    if not table.num_rows:
+        raise DataError(f"{path}, line {line}: a header and no rows after it")
+    return Delimited(path, columns, text, separator, table)
+
+
+def _separator(text: str) -> str:
+    header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+    if "\t" in header:
+        return "\t"
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _scan(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of the header and of the rows, one by one, each with the line of the file, from 1, on which it ends."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _refuse_ragged(path: Path, text: str, separator: str) -> None:
+    width = 0
+    for line, cells in _scan(path, text, separator):
+        width = width or len(cells)
+        if len(cells) != width:
+            raise DataError(f"{path}, line {line}: {len(cells)} columns where the header has {width}")
+
+
+def _names(path: Path, line: int, header: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in header)
+    for position, name in enumerate(names):
+        if not name:
+            raise DataError(f"{path}, line {line}: column {position + 1} has no name")
+        if name in names[:position]:
+            raise DataError(f"{path}, line {line}: column {name!r} is given twice")
+    return names
+
+
+def _parsed(text: str, separator: str, columns: Sequence[str]) -> Any:
+    """The rows after the header as a pyarrow.Table of strings, without blank ones."""
+    table = pa.csv.read_csv(
+        io.BytesIO(text.encode()),
+        read_options=pa.csv.ReadOptions(column_names=columns, use_threads=False),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=separator,
+            newlines_in_values='"' in text,
+            invalid_row_handler=lambda row: "error" if row.text.strip(f"{separator} \t\r\n") else "skip",
+        ),
+        convert_options=pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
+    )
+    filled = [pa.compute.not_equal(pa.compute.utf8_trim_whitespace(cells), "") for cells in table.columns]
+    keep = filled[0]
+    if not pa.compute.all(keep).as_py():
+        for column in filled[1:]:
+            keep = pa.compute.or_(keep, column)
+        table = table.filter(keep)
+    return table.slice(1)

@@ -1,0 +1,94 @@
+"""Readers to streams of batches, read ahead by processes of their own where there are processors for them."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from avscene.errors import AvsceneError
+from avscene.fusion.ensemble import IntArray
+from avscene.training.fine_tuning.readers import Reader
+from avscene.training.fine_tuning.schedule import MicroBatch
+
+MOST_WORKERS = 8
+VALIDATION_BATCH = 32
+VALIDATION_WORKERS = 2
+
+
+class Batch(NamedTuple):
+    """`inputs` (n, ...) of a network and the `truth` (n,), positions of scenes."""
+
+    inputs: Tensor
+    truth: Tensor
+
+
+class _Varied(Dataset["Batch | AvsceneError"]):
+    def __init__(self, reader: Reader, truth: IntArray) -> None:
+        self._reader = reader
+        self._truth = truth
+
+    def __getitem__(self, micro: MicroBatch) -> Batch | AvsceneError:
+        try:
+            return Batch(self._reader.varied(micro), torch.from_numpy(self._truth[list(micro.rows)]))
+        except AvsceneError as error:  # as a value: torch would wrap it in the traceback of its worker
+            return error
+
+
+class _Plain(Dataset["Tensor | AvsceneError"]):
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def __getitem__(self, rows: Sequence[int]) -> Tensor | AvsceneError:
+        try:
+            return self._reader.plain(rows)
+        except AvsceneError as error:
+            return error
+
+
+def training_batches(reader: Reader, truth: IntArray, micro_batches: Iterable[MicroBatch]) -> Iterator[Batch]:
+    """The batch of each micro-batch, in order; `truth` (n_rows,) is that of the whole store.
+
+    Raises:
+        AvsceneError: a row cannot be read.
+    """
+    for batch in _loader(_Varied(reader, truth), micro_batches, worker_count()):
+        if isinstance(batch, AvsceneError):
+            raise batch
+        yield batch
+
+
+class PlainBatches:
+    """The inputs of fixed parts of the validation rows, to be gone through once an epoch.
+
+    Iterating raises an AvsceneError where a row cannot be read.
+    """
+
+    def __init__(self, reader: Reader, parts: Sequence[Sequence[int]]) -> None:
+        self._loader = _loader(_Plain(reader), parts, min(worker_count(), VALIDATION_WORKERS))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for inputs in self._loader:
+            if isinstance(inputs, AvsceneError):
+                raise inputs
+            yield inputs
+
+
+def worker_count() -> int:
+    """Processes that read ahead for this one: none where two processors or fewer are there for both."""
+    processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return 0 if processors <= 2 else min(MOST_WORKERS, processors - 1)
+
+
+def _loader(dataset: Dataset[object], order: Iterable[object], workers: int) -> DataLoader[object]:
+    return DataLoader(
+        dataset,
+        batch_size=None,  # an item is a batch
+        sampler=order,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,  # the store's handle does not survive a fork
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )

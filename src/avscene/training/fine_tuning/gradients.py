@@ -1,0 +1,48 @@
+"""Gradients of many micro-batches and processes, as if one had seen all of them together."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from avscene.training.fine_tuning.processes import Processes
+
+
+class GradientSum:
+    """The gradients of a step, added up in double precision.
+
+    Rounded to single precision only at the end, the sum is the same in whatever order it was formed: the number of
+    processes does not show, but for a rounding in hundreds of millions.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self._sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in self._parameters]
+        self._loss = torch.zeros(1, dtype=torch.float64, device=self._sums[0].device)
+
+    def add(self, loss: Tensor) -> None:
+        """Add the gradients of `loss` (), a sum over the rows of a micro-batch."""
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._loss += loss.detach()
+        for total, parameter in zip(self._sums, self._parameters, strict=True):
+            if parameter.grad is not None:
+                total.add_(parameter.grad)
+                parameter.grad = None
+
+    def finish(self, processes: Processes, n_rows: int) -> float:
+        """Hand the parameters the gradients of the mean over the step's `n_rows`, and return that mean loss."""
+        if processes.count > 1:
+            self._add_up(processes)
+        for total, parameter in zip(self._sums, self._parameters, strict=True):
+            parameter.grad = (total / n_rows).to(parameter.dtype)
+            total.zero_()
+        mean = float(self._loss) / n_rows
+        self._loss.zero_()
+        return mean
+
+    def _add_up(self, processes: Processes) -> None:
+        every = [self._loss, *self._sums]
+        flat = torch.cat([tensor.reshape(-1) for tensor in every])
+        processes.add_up(flat)
+        for tensor, part in zip(every, torch.split(flat, [tensor.numel() for tensor in every]), strict=True):
+            tensor.copy_(part.view(tensor.shape))

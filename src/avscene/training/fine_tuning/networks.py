@@ -1,0 +1,111 @@
+"""A plan to a network that can begin to learn, its optimiser, and what a checkpoint calls it."""
+
+from collections.abc import Sequence
+
+import torch
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
+
+from avscene.datasets.store.writer import SegmentStore
+from avscene.features.frames import FrameSpec
+from avscene.features.logmel import LogMelSpec
+from avscene.labels import LabelSet
+from avscene.models.cnn.audio_cnn import BAND_FIGURES, AudioCnnPart, LogMelNetwork
+from avscene.models.cnn.backbones import classifier_of, create_backbone, frame_spec
+from avscene.models.cnn.block_network import create_block_network
+from avscene.models.cnn.frame_cnn import FrameCnnPart
+from avscene.models.device import Runtime
+from avscene.models.inference import is_depthwise
+from avscene.training.fine_tuning.batch_norms import freeze_statistics
+from avscene.training.fine_tuning.plan import NetworkPlan
+from avscene.training.fine_tuning.readers import FrameReader, Reader, SoundReader, band_statistics
+
+
+def initial_network(
+    plan: NetworkPlan, labels: LabelSet, store: SegmentStore, train_rows: Sequence[int], runtime: Runtime
+) -> nn.Module:
+    """The plan's network with its published weights, in training mode; of a log-mel network also how bands are scaled.
+
+    Raises:
+        UsageError: no such network.
+        WeightsError: the published weights are absent.
+    """
+    network: nn.Module
+    if plan.probe:
+        n_extra = BAND_FIGURES * plan.log_mel.n_mels if plan.input == "audio" else 0
+        network = create_block_network(plan.backbone, len(labels), n_extra)
+    else:
+        network = create_backbone(plan.backbone, len(labels), offline=runtime.offline)
+    if plan.input == "audio":
+        bands = full_scale(plan.log_mel) if plan.probe else band_statistics(store, train_rows, plan.log_mel)
+        network = LogMelNetwork(network, *bands, plan.image_size)
+    network.to(memory_format=torch.channels_last).to(runtime.device).train()
+    if plan.probe:
+        freeze_statistics(network)
+    return network
+
+
+def full_scale(spec: LogMelSpec) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (n_mels,) in dB that bring what lies between the floor and full scale to [-1, 1]."""
+    half = torch.full((spec.n_mels,), -spec.floor_db / 2)
+    return -half, half
+
+
+def averaged_network(plan: NetworkPlan, network: nn.Module) -> ModelEmaV3:
+    """The moving average of a network's weights and running statistics; it remembers more as steps go by."""
+    return ModelEmaV3(network, decay=plan.ema_decay, use_warmup=True)
+
+
+def optimiser_for(plan: NetworkPlan, network: nn.Module) -> torch.optim.AdamW:
+    """AdamW with a group for each `factor` of the learning rate; scales and offsets do not decay."""
+    head = classifier_names(network)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        factor = plan.head_factor if name in head else 1.0
+        decay = plan.weight_decay if parameter.dim() > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": taken, "factor": factor, "weight_decay": decay} for (factor, decay), taken in groups.items()],
+        lr=plan.learning_rate,
+    )
+
+
+def classifier_names(network: nn.Module) -> frozenset[str]:
+    """Names of the tensors of the network's last layer."""
+    if isinstance(network, LogMelNetwork):
+        return frozenset(f"backbone.{name}" for name in classifier_of(network.backbone))
+    return frozenset(classifier_of(network))
+
+
+def training_precision(network: nn.Module, runtime: Runtime) -> torch.dtype:
+    """In which products are computed: the runtime's, but for depthwise networks on a processor.
+
+    Their gradients are slower in bfloat16 there: 1.3 times for EfficientNet-Lite0 and B1 where RegNetY-6.4GF takes half
+    the time of float32 (Xeon with AMX, two cores, torch 2.15).
+    """
+    return torch.float32 if runtime.device.type == "cpu" and is_depthwise(network) else runtime.dtype
+
+
+def reader_for(plan: NetworkPlan, network: nn.Module, store: SegmentStore, train_rows: Sequence[int]) -> Reader:
+    """What reads the network's inputs from the store."""
+    if isinstance(network, LogMelNetwork):
+        return SoundReader(store, train_rows, plan, network.mean.cpu())
+    return FrameReader(store, plan, frames_of(plan))
+
+
+def part_of(plan: NetworkPlan) -> AudioCnnPart | FrameCnnPart:
+    """What a checkpoint says of the plan's network."""
+    if plan.input == "audio":
+        return AudioCnnPart(
+            name=plan.name,
+            backbone=plan.backbone,
+            log_mel=plan.log_mel,
+            image_size=plan.image_size,
+            blocks=plan.probe,
+        )
+    return FrameCnnPart(name=plan.name, backbone=plan.backbone, frames=frames_of(plan), blocks=plan.probe)
+
+
+def frames_of(plan: NetworkPlan) -> FrameSpec:
+    """How the plan's network wants its frames."""
+    return frame_spec(plan.backbone, None if plan.image_size is None else plan.image_size[0])

@@ -1,0 +1,106 @@
+"""Which rows a step takes and how far it goes: all of it a pure function of the plan, the rows and the step's number.
+
+So a training that was stopped goes on exactly, and several processes see what one would have seen.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import islice
+from math import ceil, cos, pi
+
+import numpy as np
+
+from avscene.training.fine_tuning.plan import NetworkPlan
+
+# Rows from which batch norms are estimated once an epoch: this many, or a share of the training rows if that is more.
+STATISTICS_ROWS = 256
+STATISTICS_SHARE = 8
+
+
+class Draw(IntEnum):
+    """What random numbers are drawn for; each has its own stream."""
+
+    ORDER = 1
+    ROW = 2
+    MIXUP = 3
+    NETWORK = 4
+    STATISTICS = 5
+
+
+def random_for(draw: Draw, seed: int, *counts: int) -> np.random.Generator:
+    """The random numbers of one purpose at one place of the training, such as an epoch and a row."""
+    # Counts are never at the end: numpy takes trailing zeros of a seed for none.
+    return np.random.default_rng([*counts, seed, int(draw), len(counts) + 1])
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """Rows of the store that pass through the network together: the `index`-th of step `step`, both from 0."""
+
+    epoch: int
+    step: int
+    index: int
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The steps of a training on `rows` (n,), of which there are at least two."""
+
+    plan: NetworkPlan
+    rows: Sequence[int]
+
+    @property
+    def rows_per_epoch(self) -> int:
+        """Rows that an epoch takes: whole micro-batches, or all rows where they fill none."""
+        n_rows, size = len(self.rows), self.plan.micro_batch
+        return n_rows if n_rows < size else n_rows - n_rows % size
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches of a step; the last step of an epoch may have fewer."""
+        return self.plan.batch // self.plan.micro_batch
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return ceil(self.rows_per_epoch / self.plan.batch)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of the training."""
+        return self.plan.epochs * self.steps_per_epoch
+
+    def steps(self, first: int) -> Iterator[tuple[MicroBatch, ...]]:
+        """The micro-batches of every step from step `first` on."""
+        skipped = first % self.steps_per_epoch
+        for epoch in range(first // self.steps_per_epoch, self.plan.epochs):
+            yield from islice(self._epoch(epoch), skipped, None)
+            skipped = 0
+
+    def _epoch(self, epoch: int) -> Iterator[tuple[MicroBatch, ...]]:
+        order = random_for(Draw.ORDER, self.plan.seed, epoch).permutation(np.asarray(self.rows))
+        order = order[: self.rows_per_epoch]
+        for number, begin in enumerate(range(0, len(order), self.plan.batch)):
+            step = epoch * self.steps_per_epoch + number
+            taken = order[begin : begin + self.plan.batch].tolist()
+            size = self.plan.micro_batch
+            parts = [tuple(taken[start : start + size]) for start in range(0, len(taken), size)]
+            yield tuple(MicroBatch(epoch, step, index, part) for index, part in enumerate(parts))
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of step `step` from 0: linear warm-up, then a cosine that would reach 0 one step too late."""
+        warm_up = min(round(self.plan.warm_up * self.steps_per_epoch), self.n_steps - 1)
+        if step < warm_up:
+            return self.plan.learning_rate * (step + 1) / (warm_up + 1)
+        done = (step - warm_up) / (self.n_steps - warm_up)
+        return self.plan.learning_rate * (1 + cos(pi * done)) / 2
+
+    def settling(self) -> list[tuple[int, ...]]:
+        """Micro-batches of rows on which the batch norms of averaged weights are estimated."""
+        order = random_for(Draw.STATISTICS, self.plan.seed).permutation(np.asarray(self.rows)).tolist()
+        size = min(self.plan.micro_batch, len(order))
+        count = max(STATISTICS_ROWS, len(order) // STATISTICS_SHARE) // size
+        parts = [tuple(order[start : start + size]) for start in range(0, len(order) - size + 1, size)]
+        return parts[: max(1, count)]

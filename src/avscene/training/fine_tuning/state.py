@@ -1,0 +1,153 @@
+"""All that an unfinished training needs to go on exactly, in one file that is replaced as a whole.
+
+Tensors are stored by safetensors; what is no tensor is JSON, stored among them as bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
+
+from avscene.errors import CheckpointError
+from avscene.models.weights.strict import faults
+
+STATE = "state.safetensors"
+FORMAT = "avscene-training/1"
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each parameter
+_FACTS = "facts"  # the tensor that holds the JSON
+
+
+@dataclass
+class Position:
+    """How far a training is: `step` steps done, and of the current epoch the sum of losses over `epoch_rows` rows.
+
+    `exponent` sharpens the answers of the best epoch, `ridge` is that of the probe it began from.
+    """
+
+    step: int = 0
+    epoch_loss: float = 0.0
+    epoch_rows: int = 0
+    best_log_loss: float | None = None
+    best_epoch: int = 0
+    exponent: float = 1.0
+    ridge: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass
+class TrainingState:
+    """A network in training, its averaged twin, the optimiser, the weights of the best epoch, the position.
+
+    `start` has the weights that a training from a probe began with; empty for others.
+    """
+
+    network: nn.Module
+    averaged: ModelEmaV3
+    optimiser: torch.optim.Optimizer
+    start: dict[str, Tensor]
+    best: dict[str, Tensor]
+    position: Position
+
+    def to_bytes(self, digest: str) -> bytes:
+        """The state, marked as that of the training with this `digest`."""
+        facts = json.dumps({"format": FORMAT, "digest": digest, **vars(self.position)})
+        tensors = {_FACTS: torch.frombuffer(bytearray(facts, "utf-8"), dtype=torch.uint8)}
+        parts = {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.module.state_dict(),
+            "start": self.start,
+            "best": self.best,
+        }
+        for part, named in parts.items():
+            tensors |= {f"{part}.{name}": tensor.detach().contiguous() for name, tensor in named.items()}
+        for name, parameter in self.network.named_parameters():
+            for key, tensor in self.optimiser.state[parameter].items():
+                tensors[f"optimiser.{key}.{name}"] = tensor.contiguous()
+        content: bytes = save(tensors)
+        return content
+
+    def restore(self, content: bytes, digest: str, source: Path) -> None:
+        """Take on the state in `content`, which was read from `source`.
+
+        Raises:
+            CheckpointError: it is damaged, or of a training with another `digest`.
+        """
+        facts, tensors = _parsed(content, source)
+        if facts.pop("digest") != digest:
+            raise CheckpointError(
+                f"{source}: belongs to another training (settings, segments or labels differ); "
+                "remove it, or train into another directory"
+            )
+        parts = {part: _under(tensors, f"{part}.") for part in ("network", "averaged", "start", "best")}
+        wrong = faults(self.network, parts["network"]) or faults(self.network, parts["averaged"])
+        moments = {name: _moments(tensors, name) for name, _ in self.network.named_parameters()}
+        complete = all(len(kept) in (0, len(MOMENTS)) for kept in moments.values())
+        kept = [part for part in (parts["start"], parts["best"]) if part]
+        if wrong or not complete or any(faults(self.network, part) for part in kept):
+            raise _damaged(source)
+        self.network.load_state_dict(parts["network"], strict=True)
+        self.averaged.module.load_state_dict(parts["averaged"], strict=True)
+        self.start, self.best = parts["start"], parts["best"]
+        for name, parameter in self.network.named_parameters():
+            self.optimiser.state[parameter] = {key: _like(value, parameter) for key, value in moments[name].items()}
+        self.position = Position(**facts)
+
+
+def write_state(path: Path, content: bytes) -> None:
+    """Replace the file at `path`.
+
+    Raises:
+        CheckpointError: it cannot be written; the file that was there stays.
+    """
+    part = path.with_suffix(".part")  # one name for all: a killed run leaves no more than one
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path}: cannot be written ({error.strerror or error}); what was saved before stays: "
+            "make room and run again"
+        ) from error
+
+
+def _parsed(content: bytes, source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The facts and the tensors of a state file."""
+    try:
+        tensors: dict[str, Tensor] = load(content)
+        facts = json.loads(tensors.pop(_FACTS).numpy().tobytes())
+        if facts.pop("format") != FORMAT:
+            raise _damaged(source)
+        Position(**{key: value for key, value in facts.items() if key != "digest"})
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(source) from error
+    return facts, tensors
+
+
+def _damaged(source: Path) -> CheckpointError:
+    return CheckpointError(f"{source}: is damaged or of another version; remove it to train from the beginning")
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _moments(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """What the optimiser knows of parameter `name`."""
+    found = {key: tensors.get(f"optimiser.{key}.{name}") for key in MOMENTS}
+    return {key: tensor for key, tensor in found.items() if tensor is not None}
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """`value` where and laid out as the optimiser makes it: its count of steps stays on the processor."""
+    return value if value.dim() == 0 else torch.empty_like(parameter).copy_(value)

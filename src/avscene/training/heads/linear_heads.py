@@ -1,0 +1,97 @@
+"""Embeddings to linear heads, with out-of-fold probabilities for whatever is fitted on top of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from avscene.datasets.dataset import grouped_folds
+from avscene.evaluation.metrics import log_loss
+from avscene.fusion.ensemble import IntArray
+from avscene.fusion.postprocess import fit_power
+from avscene.models.linear_heads import LinearHead
+from avscene.records import FloatArray
+
+N_FOLDS = 4
+# Ridge on the weights of standardised embeddings scaled to unit norm; the best by out-of-fold log loss is taken.
+RIDGES = (1e-4, 3e-5, 1e-5, 3e-6)
+_MAX_STEPS = 40  # of L-BFGS, for each ridge, started where the stronger ridge before it ended
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedHead:
+    """A head trained on all rows, and `out_of_fold` (n, n_scenes): what heads that had not seen a row's group said.
+
+    `temperature` was fitted on the latter and is part of both.
+    """
+
+    head: LinearHead
+    out_of_fold: FloatArray
+    ridge: float
+    temperature: float
+
+
+def fit_head(embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_scenes: int) -> FittedHead:
+    """Fit a calibrated head on `embeddings` (n, size), NaN rows left out; `truth` (n,) are scene indices.
+
+    The ridge is chosen and the temperature fitted on out-of-fold probabilities, folds drawn by group.
+    """
+    present = ~np.isnan(embeddings[:, 0])
+    folds = np.array(grouped_folds(groups, [str(scene) for scene in truth], N_FOLDS))
+    candidates = np.full((len(RIDGES), len(truth), n_scenes), np.nan)
+    for fold in range(N_FOLDS):
+        train, test = present & (folds != fold), present & (folds == fold)
+        if not train.any() or not test.any():
+            continue
+        for index, head in enumerate(ridge_path(embeddings[train], truth[train], n_scenes)):
+            candidates[index, test] = head.probabilities(embeddings[test])
+    scored = ~np.isnan(candidates[0, :, 0])
+    losses = [log_loss(truth[scored], candidate[scored]) for candidate in candidates]
+    best = int(np.argmin(losses))
+    exponent = fit_power(candidates[best], truth)
+    final = ridge_path(embeddings[present], truth[present], n_scenes)[best]
+    cooled = LinearHead(final.weight * exponent, final.bias * exponent)
+    sharpened = candidates[best] ** exponent
+    out_of_fold = sharpened / sharpened.sum(axis=1, keepdims=True)
+    return FittedHead(cooled, out_of_fold, RIDGES[best], 1 / exponent)
+
+
+def ridge_path(embeddings: FloatArray, truth: IntArray, n_scenes: int) -> list[LinearHead]:
+    """A head for each of RIDGES, on `embeddings` (n, size) of which none is missing; `truth` (n,) are scene indices."""
+    mean, scale = embeddings.mean(0), np.sqrt(embeddings.shape[1]) * feature_scale(embeddings)
+    inputs = torch.from_numpy((embeddings - mean) / scale).float()
+    targets = torch.from_numpy(truth)
+    weight = torch.zeros(inputs.shape[1], n_scenes, requires_grad=True)
+    bias = torch.zeros(n_scenes, requires_grad=True)
+    heads = []
+    for ridge in RIDGES:
+        _minimise(inputs, targets, weight, bias, ridge)
+        unscaled = weight.detach().double().numpy() / scale[:, None]
+        heads.append(LinearHead(unscaled, bias.detach().double().numpy() - mean @ unscaled))
+    return heads
+
+
+def feature_scale(embeddings: FloatArray) -> FloatArray:
+    """(size,) what `embeddings` (n, size) are divided by to be standardised.
+
+    Channels that hardly move would be blown up to noise: none is scaled by more than a tenth of the median allows.
+    """
+    deviation = embeddings.std(0)
+    return np.asarray(np.maximum(deviation, 0.1 * np.median(deviation) + 1e-12))
+
+
+def _minimise(
+    inputs: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, ridge: float
+) -> None:
+    """Cross-entropy plus ridge, by L-BFGS, in place."""
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=_MAX_STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        value = functional.cross_entropy(inputs @ weight + bias, targets) + ridge * weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(loss)  # type: ignore[no-untyped-call]

@@ -1,0 +1,200 @@
+"""Predictions as text: the committed files, and what other programs read from them."""
+
+import csv
+import io
+import json
+import re
+import runpy
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avscene.cli.output import formats, timeline
+from avscene.cli.output.files import printable
+from avscene.labels import LabelSet
+from avscene.records import Prediction, SegmentPrediction
+from avscene.tables.prediction_table import read_table
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+SCRIPT = runpy.run_path(str(GOLDEN / "regenerate_formats.py"))
+FILES = sorted(path.name for path in (GOLDEN / "formats").iterdir())
+MADE = {name: make() for name, make in SCRIPT["PREDICTIONS"].items()}
+LABELS = LabelSet(("park", "tram", "bus"))
+
+each_prediction = pytest.mark.parametrize("prediction", MADE.values(), ids=MADE)
+
+
+def made_of(*tops: int, hop: float = 1.0, source: str = "a.mp4") -> Prediction:
+    """A prediction whose segments have the scenes of these indices, at 0.6."""
+    rows = np.array([np.where(np.arange(3) == top, 0.6, 0.2) for top in tops])
+    segments = tuple(SegmentPrediction(k * hop, (k + 1) * hop, row) for k, row in enumerate(rows))
+    has = {"audio": True, "video": True}
+    return Prediction(source, len(tops) * hop, "fast", LABELS, has, rows.mean(axis=0), segments)
+
+
+def test_the_script_makes_the_committed_files(tmp_path: Path) -> None:
+    SCRIPT["regenerate"](tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (GOLDEN / "formats" / name).read_bytes(), name
+
+
+@each_prediction
+def test_json_and_jsonl_are_the_prediction(prediction: Prediction) -> None:
+    line = formats.jsonl(prediction)
+    assert line.count("\n") == 1
+    assert line.isascii()
+    assert json.loads(line) == json.loads(formats.json_text(prediction)) == prediction.to_dict()
+
+
+@each_prediction
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_our_table_reader_reads_what_is_written(prediction: Prediction, delimiter: str, tmp_path: Path) -> None:
+    path = tmp_path / ("t.csv" if delimiter == "," else "t.tsv")
+    text = formats.separated(prediction, delimiter=delimiter, header=True)
+    path.write_text(text, encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    assert [row["filename"] for row in rows] == [prediction.source] * len(prediction.segments)
+    for row, segment in zip(rows, prediction.segments, strict=True):
+        top = max(prediction.labels, key=lambda name: float(row[name]))
+        assert row["scene_label"] == (top if segment.accepted else "")
+        assert float(row["start"]) == segment.start
+    if delimiter == "\t" and "\t" in prediction.source:
+        return  # a tab in a name is for csv readers only
+    table = read_table(path)
+    assert table.labels == prediction.labels
+    assert table.starts is not None
+    np.testing.assert_array_equal(table.starts, [segment.start for segment in prediction.segments])
+    np.testing.assert_allclose(
+        table.probabilities, [segment.probabilities for segment in prediction.segments], atol=1e-8
+    )
+
+
+def test_two_recordings_make_one_table(tmp_path: Path) -> None:
+    first = formats.separated(made_of(0, 1), delimiter=",", header=True)
+    second = formats.separated(made_of(2, source="b.mp4"), delimiter=",", header=False)
+    (tmp_path / "t.csv").write_text(first + second)
+    table = read_table(tmp_path / "t.csv")
+    assert table.filenames == ("a.mp4", "a.mp4", "b.mp4")
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.sampled_from([0.25, 0.5, 1.0, 2.0]))
+def test_stretches_cover_the_segments_and_neighbours_differ(tops: list[int], hop: float) -> None:
+    prediction = made_of(*tops, hop=hop)
+    found = formats.stretches(prediction)
+    assert found[0].start == 0
+    assert found[-1].end == len(tops) * hop
+    for before, after in pairwise(found):
+        assert before.end == after.start
+        assert before.scene != after.scene
+    spread = [stretch.scene for stretch in found for _ in range(round((stretch.end - stretch.start) / hop))]
+    assert spread == [LABELS.names[top] for top in tops]
+    assert all(stretch.score == pytest.approx(0.6) for stretch in found)
+
+
+VTT_TIME = re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})")
+
+
+@each_prediction
+def test_webvtt_cues(prediction: Prediction) -> None:
+    header, *cues = formats.webvtt(prediction).rstrip("\n").split("\n\n")
+    assert header == "WEBVTT"
+    assert len(cues) == len(formats.stretches(prediction))
+    for cue in cues:
+        timing, text = cue.split("\n")
+        assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", text)
+        start, end = (
+            sum(int(n) * f for n, f in zip(VTT_TIME.fullmatch(t).groups(), (3600, 60, 1, 1e-3), strict=True))  # type: ignore[union-attr]
+            for t in timing.split(" --> ")
+        )
+        assert start < end  # a cue of no length is never shown
+
+
+@each_prediction
+def test_srt_is_webvtt_with_numbers_and_commas(prediction: Prediction) -> None:
+    blocks = formats.subrip(prediction).rstrip("\n").split("\n\n")
+    assert [block.split("\n")[0] for block in blocks] == [str(n) for n in range(1, len(blocks) + 1)]
+    timings = [block.split("\n")[1] for block in blocks]
+    assert all(re.fullmatch(r"[\d:]+,\d{3} --> [\d:]+,\d{3}", timing) for timing in timings)
+    cues = formats.webvtt(prediction).rstrip("\n").split("\n\n")[1:]
+    assert [timing.replace(",", ".") for timing in timings] == [cue.split("\n")[0] for cue in cues]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "00:00:00.000"),
+        (59.9994, "00:00:59.999"),
+        (59.9996, "00:01:00.000"),
+        (3599.9999, "01:00:00.000"),
+        (86399.5, "23:59:59.500"),
+        (360000, "100:00:00.000"),
+    ],
+)
+def test_clock_of_subtitles(seconds: float, text: str) -> None:
+    assert formats.clock(seconds, ".") == text
+    assert formats.clock(seconds, ",") == text.replace(".", ",")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tenths", "text"),
+    [
+        (0, False, "0:00"),
+        (59.4, False, "0:59"),
+        (59.6, False, "1:00"),
+        (3599.6, False, "1:00:00"),
+        (0.5, True, "0:00.5"),
+        (59.96, True, "1:00.0"),
+        (3661, True, "1:01:01.0"),
+    ],
+)
+def test_clock_of_the_table(seconds: float, tenths: bool, text: str) -> None:
+    assert timeline.clock(seconds, tenths=tenths) == text
+
+
+@each_prediction
+def test_colours_change_no_word(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    plain = timeline.rendered(prediction, coloured=False)
+    coloured = timeline.rendered(prediction, coloured=True)
+    assert "\x1b" not in plain
+    assert "\x1b[" in coloured
+    bare = re.sub(r"\x1b\[[\d;]*m", "", coloured).split("\n")
+    (strip,) = (line for line in bare if re.fullmatch(r"\s*█+\s*", line))
+    assert len(strip.strip()) == len(prediction.segments)
+    bare.remove(strip)
+    assert [line.split() for line in bare] == [line.split() for line in plain.split("\n")]
+
+
+def test_the_strip_of_a_long_recording_keeps_its_proportions() -> None:
+    text = timeline.rendered(made_of(*[0] * 900, *[1] * 2700), coloured=True)
+    strip = text.split("\n")[1]
+    assert strip.count("█") == 60
+    colours = re.findall(r"\x1b\[([\d;]+)m█", strip)
+    assert colours == [colours[0]] * 15 + [colours[-1]] * 45
+    assert colours[0] != colours[-1]
+
+
+def test_what_is_not_known_is_told_as_such() -> None:
+    unsure = MADE["unsure"]
+    assert [stretch.label for stretch in formats.stretches(unsure)] == ["park", "unknown"]
+    assert formats.audacity(unsure).splitlines()[1].split("\t")[2] == "unknown"
+    assert "\nunknown\n" in formats.webvtt(unsure)
+    head, *_, note = timeline.rendered(unsure, coloured=False).rstrip().split("\n")
+    assert head == "dubbed.mp4  0:03  unknown  (fast; sound and picture)"
+    assert note.strip() == "mismatch: sound and picture do not seem to belong together (88%)"
+    assert "mismatch" not in timeline.rendered(MADE["film"], coloured=False)
+
+
+def test_halves_of_a_second_are_told_apart() -> None:
+    assert "0:00.5 - 0:01.0" in timeline.rendered(made_of(0, 1, hop=0.5), coloured=False)
+
+
+def test_a_name_cannot_act_on_the_terminal() -> None:
+    text = timeline.rendered(made_of(0, source="a\x1b[2J\nb\u2028c ü 映.mp4"), coloured=False)
+    assert text.split("\n")[0].startswith("a\\x1b[2J\\nb\\u2028c ü 映.mp4  0:01")
+    assert printable("\udcff\t") == "\\udcff\\t"

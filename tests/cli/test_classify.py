@@ -1,0 +1,693 @@
+"""`avscene classify` as users have it: real files, the real decoder, the real `embedded` weights, small CLIPs on a hub.
+
+Most tests call `main` in this process, so that torch is imported once; what depends on the environment or on signals
+runs in a process of its own.
+"""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+import avscene
+from avscene.cli.output.files import Sink
+from avscene.errors import UsageError
+from avscene.labels import TAU_SCENES
+from avscene.tables.prediction_table import read_table
+from tests.support.command_line import Command, Run, run
+from tests.support.hub_server import HubServer
+from tests.support.media_files import corners, write_media, write_photograph
+from tests.support.small_clip import save_small_clip
+
+REPOS = {
+    "C01": "timm/resnet101_clip.openai",
+    "C02": "timm/resnet50x4_clip.openai",
+    "C03": "timm/vit_base_patch32_clip_224.openai",
+}
+CLOSED = "http://127.0.0.1:9"  # nobody listens there
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", "vtt", "srt", "audacity")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "100")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def command(here: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`avscene ARGUMENTS`."""
+
+    return partial(run, capsys)
+
+
+@pytest.fixture
+def classify(command: Command) -> Command:
+    """`avscene classify ARGUMENTS`, with `embedded` unless a system is given."""
+
+    def run(*arguments: object, system: str = "embedded") -> Run:
+        return command("classify", "--system", system, *arguments)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("media")
+    write_media(folder / "film.mp4", 3.0)
+    write_media(folder / "silent.mp4", 2.0, sound=False)
+    write_media(folder / "sound.wav", 2.0)
+    write_photograph(folder / "photograph.png", corners())
+    whole = (folder / "film.mp4").read_bytes()
+    (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is no film\n" * 100)
+    (folder / "nothing.wav").write_bytes((folder / "sound.wav").read_bytes()[:44])
+    return folder
+
+
+@pytest.fixture
+def film(media: Path, here: Path) -> str:
+    shutil.copy(media / "film.mp4", here)
+    return "film.mp4"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- formats ---
+
+
+def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, film: str, here: Path) -> None:
+    found = classify(film, "--format", "json")
+    assert (found.code, found.err) == (0, "")
+    content = json.loads(found.out)
+    assert list(content) == [
+        *("schema", "source", "duration", "system", "labels", "modalities"),
+        *("scene", "score", "scores", "mismatch", "segments", "warnings"),
+    ]
+    assert content["schema"] == "avscene/1"
+    assert (content["source"], content["system"], content["warnings"]) == (film, "embedded", [])
+    assert content["labels"] == list(TAU_SCENES)
+    assert content["modalities"] == {"audio": True, "video": True}
+    assert content["duration"] == pytest.approx(3, abs=0.1)
+    assert [(s["start"], s["end"]) for s in content["segments"]] == [(0, 1), (1, 2), (2, 3)]
+    for part in (content, *content["segments"]):
+        assert list(part["scores"]) == content["labels"]
+        assert sum(part["scores"].values()) == pytest.approx(1, abs=1e-5)
+        assert part["score"] == part["scores"][part["scene"]] == max(part["scores"].values())
+    for segment in content["segments"]:
+        assert list(segment) == ["start", "end", "scene", "score", "scores", "mismatch", "by_model"]
+        assert segment["by_model"] == {"embedded": segment["scores"]}
+
+    assert content["mismatch"] is None  # it looks and does not listen
+    assert content == avscene.load("embedded").classify(film).to_dict()
+    line = classify(film, "--format", "jsonl")
+    assert line.out.count("\n") == 1
+    assert json.loads(line.out) == content
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_is_the_same_in_a_file(classify: Command, film: str, here: Path, form: str) -> None:
+    printed = classify(film, "--format", form)
+    written = classify(film, "--format", form, "--output", "deep/er/out")
+    assert (printed.code, printed.err, written.code, written.out, written.err) == (0, "", 0, "", "")
+    assert (here / "deep/er/out").read_bytes() == printed.out.encode()
+    assert names(here / "deep/er") == ["out"]
+    assert stat.S_IMODE((here / "deep/er/out").stat().st_mode) == 0o644
+
+
+def test_what_each_format_says(classify: Command, film: str, here: Path) -> None:
+    content = avscene.load("embedded").classify(film).to_dict()
+    scenes = [segment["scene"] for segment in content["segments"]]
+    out = {form: classify(film, "--format", form).out for form in FORMATS}
+    for form, delimiter in (("csv", ","), ("tsv", "\t")):
+        rows = list(csv.DictReader(io.StringIO(out[form]), delimiter=delimiter))
+        assert [row["scene_label"] for row in rows] == scenes
+        assert [float(row["start"]) for row in rows] == [0, 1, 2]
+        assert [float(rows[1][name]) for name in TAU_SCENES] == pytest.approx(
+            list(content["segments"][1]["scores"].values()), abs=1e-6
+        )
+    assert out["vtt"].startswith("WEBVTT\n\n00:00:00.000 --> ")
+    assert out["srt"].startswith("1\n00:00:00,000 --> ")
+    labels = [line.split("\t") for line in out["audacity"].splitlines()]
+    assert (labels[0][0], labels[-1][1]) == ("0.000000", "3.000000")
+    for text in (out["vtt"], out["srt"], out["audacity"], out["table"]):
+        assert all(scene in text for scene in scenes)
+    assert out["table"].splitlines()[0].startswith(f"film.mp4  0:03  {content['scene']} {content['score']:.0%}")
+    assert "\x1b" not in out["table"]
+
+
+def test_several_inputs(classify: Command, film: str, media: Path) -> None:
+    silent = str(media / "silent.mp4")
+    content = json.loads(classify(film, silent, "--format", "json").out)
+    assert [one["source"] for one in content] == [film, silent]
+    lines = classify(silent, film, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == content[::-1]
+    assert classify(film, silent, "--format", "csv", "--output", "t.csv").code == 0
+    table = read_table("t.csv")
+    assert table.filenames == (film,) * 3 + (silent,) * 2
+    assert classify(film, silent).out.count("(embedded;") == 2
+
+
+def test_subtitles_of_several_files_go_to_a_folder(classify: Command, film: str, media: Path, here: Path) -> None:
+    (here / "out").mkdir()
+    assert classify(film, media / "silent.mp4", "--format", "srt", "--output", "out").code == 0
+    assert names(here / "out") == ["film.mp4.srt", "silent.mp4.srt"]
+    assert classify(film, "--format", "audacity", "--output", "out").code == 0  # a single one too
+    assert (here / "out/film.mp4.txt").read_text().startswith("0.000000\t")
+
+
+def test_subtitles_of_one_name_do_not_overwrite_each_other(classify: Command, film: str, here: Path) -> None:
+    (here / "out").mkdir()
+    (here / "a").mkdir()
+    shutil.copy(film, "a")
+    found = classify(film, "a/film.mp4", "--format", "vtt", "--output", "out")
+    assert found.code == 2
+    assert found.told == [
+        "film.mp4 and a/film.mp4 would both be written to out/film.mp4.vtt; name them in separate runs"
+    ]
+    assert names(here / "out") == []
+
+
+def test_options_reach_the_system(classify: Command, film: str) -> None:
+    found = classify(
+        film, "--format", "json", "--hop", "0.5", "--labels", "kitchen, living room", "--precision", "float32"
+    )
+    content = json.loads(found.out)
+    assert content["labels"] == ["kitchen", "living room"]
+    assert [segment["start"] for segment in content["segments"]] == [0, 0.5, 1, 1.5, 2, 2.5]
+    exact, fast = (classify(film, "--format", "csv", "--frames", frames).out for frames in ("exact", "keyframes"))
+    assert len(exact.splitlines()) == len(fast.splitlines()) == 4
+
+
+# --- inputs ---
+
+ODD = ["with space.mp4", "ünï-映画.mp4", "-dash.mp4", "[brackets]*.mp4", "new\nline.mp4", os.fsdecode(b"\xff.mp4")]
+
+
+def test_files_whatever_they_are_called(classify: Command, film: str) -> None:
+    for name in ODD:
+        Path(name).symlink_to(film)
+    lines = classify("--format", "jsonl", "--", *ODD).out.splitlines()
+    assert [json.loads(line)["source"] for line in lines] == ODD
+    found = classify("--", *ODD)  # the table: one headline each, whatever is in the name
+    assert found.code == 0
+    assert "new\\nline.mp4  0:03" in found.out
+    assert classify("--format", "csv", "--output", "t.csv", "--", *ODD).code == 0
+    with Path("t.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        assert [row["filename"] for row in csv.DictReader(file)][::3] == ODD
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_any_name_and_any_scene_on_any_terminal(film: str, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="strict"))
+    with Sink(None) as sink:
+        sink.write(os.fsdecode(b"\xff") + " 映 ████ ü\n")
+    assert raw.getvalue().endswith(b"\n")
+    if encoding == "utf-8":
+        assert raw.getvalue() == b"\xff" + " 映 ████ ü\n".encode()
+
+
+def test_folders_globs_and_lists(classify: Command, media: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("f/b.mp4", "f/deep/er/a.MP4", "f/._b.mp4"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(media / "silent.mp4", name)
+    Path("f/notes.txt").write_text("f/b.mp4\n\nf/deep/er/a.MP4\n")
+    both = ["f/b.mp4", "f/deep/er/a.MP4"]
+
+    def sources(*arguments: str) -> list[str]:
+        found = classify(*arguments, "--format", "jsonl")
+        assert found.code == 0
+        return [json.loads(line)["source"] for line in found.out.splitlines()]
+
+    assert sources("f") == both
+    assert sources("f/*.mp4", "f/**/*.MP4") == both
+    assert sources("f/notes.txt") == both
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"f/deep/er/a.MP4\r\nf/b.mp4")))
+    assert sources("-") == both[::-1]
+
+
+# --- what a recording has ---
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "headline", "segments"),
+    [
+        ("film.mp4", {"audio": True, "video": True}, "(embedded; sound and picture)", 3),
+        ("silent.mp4", {"audio": False, "video": True}, "(embedded; picture)", 2),
+        ("photograph.png", {"audio": False, "video": True}, "(embedded; picture)", 1),
+    ],
+)
+def test_what_a_recording_has_is_said(
+    classify: Command, media: Path, name: str, has: dict[str, bool], headline: str, segments: int
+) -> None:
+    content = json.loads(classify(media / name, "--format", "json").out)
+    assert content["modalities"] == has
+    assert len(content["segments"]) == segments
+    assert headline in classify(media / name).out
+
+
+def test_a_trained_system_says_what_was_missing(command: Command, classify: Command, media: Path, here: Path) -> None:
+    """`fast` in miniature, trained here: picture and sound, and files that lack one."""
+    for scene in ("tram", "park"):
+        (here / "data" / scene).mkdir(parents=True)
+        for place in range(2):
+            for take in range(2):
+                shutil.copy(media / "film.mp4", here / "data" / scene / f"{place}-{take}.mp4")
+    assert command("train", "fast", "--data", "data", "--output", "mine").code == 0
+    paths = [media / name for name in ("film.mp4", "silent.mp4", "sound.wav", "photograph.png")]
+    found = classify(*paths, "--format", "jsonl", system="mine")
+    assert (found.code, found.told) == (0, [])
+    whole, silent, sound, photograph = (json.loads(line) for line in found.out.splitlines())
+    assert whole["labels"] == ["park", "tram"]
+    both = set(whole["segments"][0]["by_model"])
+    assert len(both) == 2
+    assert whole["warnings"] == []
+    (warning,) = silent["warnings"]
+    assert warning.startswith("no sound: model ")
+    assert photograph["warnings"] == [warning]
+    (warning,) = sound["warnings"]
+    assert warning.startswith("no picture: model ")
+    assert set(silent["segments"][0]["by_model"]) | set(sound["segments"][0]["by_model"]) == both
+    assert "note: no sound: model" in classify(paths[1], system="mine").out
+
+    for arguments, reason in (
+        (["--labels", "a,b"], "answers in its own labels (park, tram); leave --labels out"),
+        (["--prompt", "{}"], "takes no prompts"),
+    ):
+        refused = classify(paths[0], *arguments, system="mine")
+        assert refused.code == 2
+        assert reason in refused.told[0]
+    Path("mine/model.safetensors").write_bytes(b"other")
+    refused = classify(paths[0], system="mine")
+    assert refused.code == 2
+    assert "was changed after it was written" in refused.told[0]
+
+
+# --- failures ---
+
+
+def test_sound_alone_is_refused_with_the_reason(classify: Command, media: Path) -> None:
+    path = media / "sound.wav"
+    found = classify(path, "--format", "json")
+    assert found.code == 1
+    message = f"{path}: has sound only; system embedded needs a picture"
+    assert found.told == [message]
+    assert json.loads(found.out) == {
+        "schema": "avscene/1",
+        "source": str(path),
+        "error": {"type": "modality", "message": message},
+    }
+
+
+BAD = {
+    "empty.mp4": "is empty (0 bytes)",
+    "truncated.mp4": "is truncated",
+    "text.mp4": "is not a media file",
+    "nothing.wav": "",
+    "gone.mp4": "not found",
+    "no folder/gone.mp4": "not found",
+    "folder": "holds no media files",
+    "*.mkv": "matches no file",
+    "list.txt": "lists no paths",
+    "lost\nline.mp4": "not found",
+    "x" * 300 + ".mp4": "cannot be opened (file name too long)",
+}
+
+
+def bad_files(media: Path) -> list[str]:
+    for name in BAD:
+        if len(name) < 100 and (media / name).exists():
+            shutil.copy(media / name, name)
+    Path("folder").mkdir()
+    Path("list.txt").touch()
+    return list(BAD)
+
+
+def test_each_bad_input_has_its_line_and_its_record_and_the_good_ones_are_done(
+    classify: Command, media: Path, film: str, here: Path
+) -> None:
+    bad = bad_files(media)
+    found = classify(*bad, film, "--format", "jsonl", "--output", "out.jsonl")
+    assert found.code == 3
+    assert len(found.told) == len(bad)
+    *failures, good = (json.loads(line) for line in Path("out.jsonl").read_text().splitlines())
+    assert good == avscene.load("embedded").classify(film).to_dict()
+    for failure, told, (source, reason) in zip(failures, found.told, BAD.items(), strict=True):
+        assert list(failure) == ["schema", "source", "error"]
+        assert (failure["schema"], failure["source"]) == ("avscene/1", source)
+        assert failure["error"]["type"] == "media"
+        assert failure["error"]["message"].startswith(f"{source}: ")
+        assert reason in failure["error"]["message"]
+        assert told == failure["error"]["message"].replace("\n", "\\n")
+    assert not [name for name in names(here) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_exit_codes_tell_all_some_and_none(classify: Command, film: str, media: Path, form: str) -> None:
+    Path("out").mkdir()
+    target = ["--output", "out"] if form in ("vtt", "srt", "audacity") else []
+    empty = media / "empty.mp4"
+    assert classify(film, film, "--format", form, *target).code == 0
+    some = classify(empty, film, "gone.mp4", "--format", form, *target)
+    none = classify(empty, "gone.mp4", "--format", form, *target)
+    assert (some.code, none.code) == (3, 1)
+    assert len(some.told) == len(none.told) == 2
+    if form == "json":
+        assert [("error" in one) for one in json.loads(some.out)] == [True, False, True]
+        assert all("error" in one for one in json.loads(none.out))
+    if form in ("csv", "tsv"):
+        assert some.out.startswith("filename")  # the header comes with the first row, not with the first input
+
+
+# --- usage ---
+
+USAGE = [
+    ([], "Missing argument"),
+    (["film.mp4", "--labels", "a,b,a"], "label 'a' is given twice"),
+    (["film.mp4", "--labels", "a,,b"], "label 2 of 3 is empty"),
+    (["film.mp4", "--labels", "park"], "at least two scenes"),
+    (["film.mp4", "--labels", ""], "label 1 of 1 is empty"),
+    (["film.mp4", "--system", "embeded"], "Did you mean embedded? Systems: B01, A01"),
+    (["film.mp4", "--system", "folder"], "folder: is a directory but no checkpoint"),
+    (["film.mp4", "--format", "xml"], "--format 'xml' is not one of table, json, jsonl, csv, tsv, vtt, srt, audacity"),
+    (["film.mp4", "--frames", "few"], "--frames 'few' is not one of exact, keyframes"),
+    (["film.mp4", "--device", "tpu"], "device 'tpu' is not one of auto, cpu, cuda"),
+    (["film.mp4", "--precision", "int8"], "precision 'int8' is not one of auto, float32, bfloat16"),
+    (["film.mp4", "--hop", "0"], "is not a number of seconds of 0.02 or more"),
+    (["film.mp4", "--hop", "-1"], "is not a number of seconds of 0.02 or more"),
+    (["film.mp4", "--hop", "nan"], "is not a number of seconds of 0.02 or more"),
+    (["film.mp4", "--hop", "soon"], "--hop"),
+    (["film.mp4", "--prompt", "a {}"], "system embedded takes no prompts"),
+    (["film.mp4", "--system", "C03", "--prompt", "a photo"], "must hold {} once"),
+    (["film.mp4", "--nope"], "--nope"),
+    (["film.mp4", "film.mp4", "--format", "vtt"], "--format vtt of 2 files needs --output FOLDER"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE, ids=[" ".join(a) or "nothing" for a, _ in USAGE])
+def test_wrong_usage_is_one_line_and_touches_nothing(
+    classify: Command, film: str, here: Path, arguments: list[str], message: str
+) -> None:
+    Path("folder").mkdir()
+    Path("old.json").write_text("kept")
+    found = classify(*arguments, "--output", "old.json")
+    assert found.code == 2
+    assert found.out == ""
+    (line,) = found.told
+    assert message in line
+    assert names(here) == ["film.mp4", "folder", "old.json"]
+    assert Path("old.json").read_text() == "kept"
+
+
+def test_a_gpu_where_there_is_none(classify: Command, film: str) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        assert classify(film, "--device", "cuda").code == 0
+    else:
+        found = classify(film, "--device", "cuda")
+        assert found.code == 2
+        assert "torch sees no GPU here" in found.told[0]
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("folder", "folder: is a folder; name a file"),
+        ("film.mp4/below/out", "cannot be written (Not a directory)"),
+        ("/proc/out", "cannot be written"),
+        ("o" * 300, "cannot be written (File name too long)"),
+        ("/dev/full", "/dev/full: cannot be written (No space left on device)"),
+    ],
+)
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_outputs_that_cannot_be_written(
+    classify: Command, film: str, here: Path, output: str, message: str, form: str
+) -> None:
+    Path("folder").mkdir()
+    found = classify(film, film, "--format", form, "--output", output)
+    assert found.code == 2
+    assert message in found.told[0]
+    assert names(here) == ["film.mp4", "folder"]
+
+
+def test_a_folder_that_may_not_be_written_to(here: Path) -> None:
+    here.chmod(0o555)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)  # root may write everywhere
+    try:
+        with pytest.raises(UsageError, match=r"out: cannot be written \(Permission denied\)"):
+            Sink(Path("out"))
+    finally:
+        os.seteuid(before)
+        here.chmod(0o755)
+    assert names(here) == []
+
+
+def test_an_output_is_replaced_when_all_is_done(classify: Command, film: str, here: Path) -> None:
+    Path("real.jsonl").write_text("old")
+    Path("link.jsonl").symlink_to("real.jsonl")
+    assert classify(film, "--format", "jsonl", "--output", "link.jsonl").code == 0
+    assert Path("link.jsonl").is_symlink()
+    assert json.loads(Path("real.jsonl").read_text())["source"] == film
+    assert classify(film, "--output", os.devnull).code == 0
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+    assert names(here) == ["film.mp4", "link.jsonl", "real.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("error", "texts", "kept"),
+    [
+        (None, ["a\n", "b\n"], "a\nb\n"),
+        (KeyboardInterrupt, ["a\n"], "a\n"),
+        (KeyboardInterrupt, [], "old"),
+        (RuntimeError, ["a\n"], "old"),
+    ],
+)
+def test_what_an_output_holds_after_an_end_of_any_kind(
+    here: Path, error: type[BaseException] | None, texts: list[str], kept: str
+) -> None:
+    Path("out").write_text("old")
+
+    def write() -> None:
+        with Sink(Path("out")) as sink:
+            for text in texts:
+                sink.write(text)
+                assert Path("out").read_text() == "old"  # until all is done
+            if error is not None:
+                raise error
+
+    if error is None:
+        write()
+    else:
+        with pytest.raises(error):
+            write()
+    assert Path("out").read_text() == kept
+    assert names(here) == ["out"]
+
+
+# --- CLIP, from a hub on loopback ---
+
+
+@pytest.fixture(scope="session")
+def small_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    kinds = {"C01": "resnet", "C02": "resnet", "C03": "vit"}
+    return {name: save_small_clip(folder / name, kind, seed) for seed, (name, kind) in enumerate(kinds.items())}
+
+
+@pytest.fixture
+def hub(small_clips: dict[str, Path]) -> Iterator[HubServer]:
+    with HubServer() as running:
+        for name, repo_id in REPOS.items():
+            running.add(repo_id, small_clips[name])
+        yield running
+
+
+@pytest.fixture
+def hub_here(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """This process asks the hub on loopback; in others HF_ENDPOINT and HF_HOME do the same."""
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    return hub
+
+
+def test_the_clip_systems_and_their_prompts(classify: Command, hub_here: HubServer, film: str) -> None:
+    options = ("--labels", "kitchen,wood,street", "--precision", "float32", "--format", "json")
+
+    def scores(system: str, *prompts: str) -> list[float]:
+        found = classify(film, *options, *(part for prompt in prompts for part in ("--prompt", prompt)), system=system)
+        assert (found.code, found.told) == (0, [])
+        content = json.loads(found.out)
+        assert (content["system"], content["labels"]) == (system, ["kitchen", "wood", "street"])
+        return list(content["scores"].values())
+
+    plain = {name: scores(name) for name in REPOS}
+    assert len({tuple(values) for values in plain.values()}) == 3
+    assert scores("C03", "raw") == scores("C03", "{}") == plain["C03"]
+    templates, own = scores("C03", "templates"), scores("C03", "a blurry view of a {}.")
+    assert len({tuple(values) for values in (plain["C03"], templates, own)}) == 3
+    assert scores("C03", "raw", "templates") not in (plain["C03"], templates)
+    twice = scores("C03", "{}", "a blurry view of a {}.")
+    assert twice not in (plain["C03"], own)
+    python = avscene.load("C03", labels=("kitchen", "wood", "street"), prompts=("templates",), precision="float32")
+    assert list(python.classify(film).scores.values()) == templates
+
+    hub_here.stop()
+    found = classify(film, *options, "--offline", system="C03")
+    assert list(json.loads(found.out)["scores"].values()) == plain["C03"]
+
+
+def test_absent_weights_are_exit_code_4(classify: Command, hub_here: HubServer, film: str, here: Path) -> None:
+    found = classify(film, "--offline", "--format", "json", "--output", "o.json", system="C03")
+    assert (found.code, found.out) == (4, "")
+    assert f"{REPOS['C03']}: " in found.told[0]
+    assert "run once without --offline" in found.told[0]
+    assert not hub_here.requests
+    hub_here.stop()
+    found = classify(film, system="C01")
+    assert found.code == 4
+    assert "set HF_ENDPOINT to a mirror" in found.told[0]
+    assert names(here) == ["film.mp4"]
+
+
+# --- in a process of its own ---
+
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
+from avscene.cli.main import main
+main()
+"""
+
+
+def environment(tmp_path: Path, endpoint: str) -> dict[str, str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    return env | {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(tmp_path / "hf"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def process(tmp_path: Path, endpoint: str, *arguments: str) -> Run:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        env=environment(tmp_path, endpoint),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def test_the_default_system_is_the_best_that_can_be_had_and_a_change_is_said(
+    tmp_path: Path, film: str, hub: HubServer
+) -> None:
+    def system(endpoint: str, *options: str) -> tuple[str, list[str]]:
+        found = process(tmp_path, endpoint, "classify", film, "--format", "json", *options)
+        assert found.code == 0, found.err
+        return json.loads(found.out)["system"], found.told
+
+    chosen, told = system(CLOSED)
+    assert chosen == "embedded"
+    assert len(told) == 1
+    assert told[0].startswith("system embedded: ")
+    assert "(name another with --system)" in told[0]
+
+    chosen, told = system(hub.url)
+    assert chosen == "C02"  # of least published log loss
+    assert told[0].startswith("system C02: ")
+    assert told[1:] == [
+        "the default system was embedded in the last run and is C02 now; --system embedded keeps the old one"
+    ]
+
+    hub.stop()
+    chosen, told = system(hub.url, "--offline")
+    assert chosen == "C02"
+    assert len(told) == 1  # no change, no word of it
+
+
+def test_an_interruption_keeps_what_was_finished(tmp_path: Path, film: str, here: Path) -> None:
+    command = ["classify", "--system", "embedded", "--format", "jsonl", "--output", "out.jsonl", *[film] * 500]
+    running = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *command],
+        env=environment(tmp_path, CLOSED),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not any(path.stat().st_size for path in here.glob(".out.jsonl.*")):
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    lines = Path("out.jsonl").read_text().splitlines()
+    assert 1 <= len(lines) < 500
+    assert all(json.loads(line)["source"] == film for line in lines)
+    assert names(here) == ["film.mp4", "out.jsonl"]
+    assert "interrupted; what was finished is kept" in err
+
+
+LIGHT = """
+import sys
+import avscene
+assert set(avscene.__all__) <= set(dir(avscene)) | set(avscene._PUBLIC)
+from avscene.cli.main import main
+sys.argv = ["avscene", "--help"]
+try:
+    main()
+except SystemExit as left:
+    assert left.code == 0, left.code
+heavy = {"torch", "numpy", "av", "scipy", "timm", "open_clip", "pydantic", "yaml", "huggingface_hub", "rich", "plotly"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+
+
+def test_without_a_command_the_help_is_shown(command: Command) -> None:
+    found = command()
+    assert found.code == 2
+    assert found.err.startswith("Usage: avscene [OPTIONS] COMMAND")
+    found = command("clasify")
+    assert found.code == 2
+    assert found.told == ["No such command 'clasify'. Did you mean 'classify'?; see avscene --help"]
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: avscene [OPTIONS] COMMAND" in done.stdout
+    assert "classify" in done.stdout

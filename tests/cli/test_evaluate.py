@@ -1,0 +1,212 @@
+"""`avscene evaluate` as a user calls it on tables alone: what it prints, writes, compares and refuses."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avscene.evaluation.bootstrap import FIGURES
+from avscene.evaluation.comparison import compare
+from avscene.evaluation.measurement import measure
+from avscene.labels import LabelSet
+from avscene.tables.prediction_table import ScoreTable, read_table, write_table
+from avscene.tables.training_pairs import training_pairs
+from tests.support.command_line import Run
+from tests.support.command_line import run as run_command
+from tests.support.html_page import Page
+
+PREDICTIONS = Path(__file__).parents[3] / "shared" / "predictions"
+LABELS = LabelSet(("bus", "park", "tram"))
+CITIES = ("lyon", "paris")
+KEYS = {
+    *("n", "groups", "per_class", "resampling", "no_intervals_because", "intervals", "class_intervals", "by_city"),
+    *("unseen_pairs", "recordings", "confusion", "reliability", "risk_coverage", "compared", *FIGURES),
+}
+
+
+def system(seed: int, strength: float = 1.5) -> ScoreTable:
+    """Two recordings of three segments at twelve places: every scene in both cities twice."""
+    names = [f"{LABELS.names[at % 3]}-{CITIES[at // 3 % 2]}-{at}-{clip}" for at in range(12) for clip in "01"]
+    truth = np.repeat(np.arange(12) % 3, 6)
+    odds = np.exp(np.random.default_rng(seed).normal(size=(72, 3)) + strength * np.eye(3)[truth])
+    return ScoreTable(
+        LABELS,
+        tuple(np.repeat(names, 3).tolist()),
+        (odds / odds.sum(axis=1, keepdims=True)).round(6),
+        np.tile(np.arange(3.0), 24),
+        truth=tuple(LABELS.names[at] for at in truth),
+    )
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    for name, seed, strength in (("a.tsv", 1, 2.0), ("b.tsv", 2, 1.0)):
+        write_table(name, system(seed, strength))
+    return lambda *arguments: run_command(capsys, "evaluate", *arguments)
+
+
+def figures_of(run: Run) -> dict[str, dict]:
+    assert run.code == 0, run.err
+    return json.loads(Path("figures.json").read_text())
+
+
+def test_everything_is_in_the_json_under_keys_that_stay(command):
+    told = figures_of(command("a.tsv", "b.tsv", "--json", "figures.json"))
+    assert list(told) == ["a.tsv", "b.tsv"]
+    tables = {name: read_table(name) for name in told}
+    found, compared = measure(tables["a.tsv"]), compare(tables)
+    assert all(set(entry) == KEYS for entry in told.values())
+    entry = told["a.tsv"]
+    assert (entry["n"], entry["groups"], entry["no_intervals_because"], entry["unseen_pairs"]) == (72, 12, None, None)
+    assert entry["intervals"]["log_loss"] == {
+        "low": found.intervals["log_loss"].low,
+        "high": found.intervals["log_loss"].high,
+    }
+    assert set(entry["class_intervals"]["bus"]) == {"precision", "recall", "f1", "log_loss"}
+    assert set(entry["by_city"]) == set(CITIES)
+    assert set(entry["by_city"]["lyon"]) == {"n", "log_loss", "accuracy", "intervals"}
+    assert entry["recordings"]["n"] == 24
+    assert np.sum(entry["confusion"]["counts"]) == 72
+    assert entry["risk_coverage"]["risk"][-1] == pytest.approx(1 - entry["accuracy"])
+    against = entry["compared"]["with"]["b.tsv"]
+    assert entry["compared"]["best"] == "a.tsv"
+    assert against["log_loss"]["value"] == pytest.approx(entry["log_loss"] - told["b.tsv"]["log_loss"])
+    assert against["log_loss"]["p"] == compared.pairs[0].log_loss.p
+    back = told["b.tsv"]["compared"]["with"]["a.tsv"]
+    assert (back["only_this_right"], back["accuracy"]["value"]) == (
+        against["only_other_right"],
+        pytest.approx(-against["accuracy"]["value"]),
+    )
+
+
+def test_what_is_printed_has_its_intervals(command):
+    run = command("a.tsv", "b.tsv")
+    assert (run.code, run.told) == (0, [])
+    found = measure(read_table("a.tsv"))
+    assert "a.tsv: 72 rows in 12 groups" in run.out
+    for name in FIGURES:
+        interval = found.intervals[name]
+        assert f"{getattr(found.segments, name):.4f}  {interval.low:.4f} to {interval.high:.4f}" in run.out
+    for figures in found.by_city.values():
+        low, high = (getattr(figures.intervals["accuracy"], end) for end in ("low", "high"))
+        assert f"{figures.accuracy:.3f} ({low:.3f} to {high:.3f})" in run.out
+    assert "Each system minus a.tsv, which has the least log loss, on the same 72 rows" in run.out
+    assert "At least one of the 2 systems is right on" in run.out
+
+
+def test_tables_are_compared_on_the_rows_that_all_have_and_it_is_said_which_are_left_out(command):
+    whole = system(2, 1.0)
+    part = replace(
+        whole,
+        filenames=whole.filenames[6:],
+        probabilities=whole.probabilities[6:],
+        starts=whole.starts[6:],
+        truth=whole.truth[6:],
+    )
+    write_table("part.tsv", part)
+    told = figures_of(run := command("a.tsv", "part.tsv", "--json", "figures.json", "--report", "r.html"))
+    assert run.told == [
+        "compared on 66 rows; a.tsv: 6 of 72 rows are not in every other table, the first is 'bus-lyon-0-0'"
+    ]
+    assert (told["a.tsv"]["n"], told["a.tsv"]["compared"]["n"]) == (72, 66)
+    assert "They are compared on 66 rows, those that all of them have" in Path("r.html").read_text()
+
+
+def test_tables_that_cannot_be_compared_are_judged_all_the_same(command):
+    other = system(3)
+    write_table("other.tsv", replace(other, filenames=tuple(f"b{name}" for name in other.filenames), truth=other.truth))
+    told = figures_of(run := command("a.tsv", "other.tsv", "--json", "figures.json"))
+    (line,) = run.told
+    assert line.startswith("not compared: the tables have no row in common")
+    assert (told["a.tsv"]["compared"], told["other.tsv"]["n"]) == (None, 72)
+
+
+def test_without_groups_there_are_no_intervals_and_it_is_said_why(command):
+    plain = replace(system(1), filenames=tuple(f"{at}.wav" for at in range(72)))
+    write_table("plain.tsv", plain)
+    write_table("place.tsv", replace(plain, groups=("one",) * 72))
+    told = figures_of(run := command("plain.tsv", "place.tsv", "--json", "figures.json", "--report", "r.html"))
+    assert "no intervals: the table does not say which rows are of one group" in run.out
+    assert "no intervals: all rows are of one group" in run.out
+    assert " to " not in run.out
+    assert set(told["plain.tsv"]["intervals"].values()) == {None}
+    assert told["place.tsv"]["no_intervals_because"] == "all rows are of one group"
+    assert "No intervals: all rows are of one group" in Path("r.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path\tlabel\tsplit\nbus-lyon-1-1.mp4\tbus\ttrain\npark-lyon-2-1.mp4\tpark\t\ntram-lyon-3-1.mp4\ttram\ttest\n",
+        "filename_audio\tfilename_video\naudio/bus-lyon-1-1.wav\tvideo/bus-lyon-1-1.mp4\naudio/park-lyon-2-1.wav\tx\n",
+    ],
+)
+def test_pairs_that_training_had_not(command, content):
+    Path("meta.csv").write_text(content)
+    assert training_pairs("meta.csv") == {("bus", "lyon"), ("park", "lyon")}
+    told = figures_of(run := command("a.tsv", "--trained-on", "meta.csv", "--json", "figures.json"))
+    unseen = told["a.tsv"]["unseen_pairs"]
+    assert unseen["pairs"] == [["bus", "paris"], ["park", "paris"], ["tram", "lyon"], ["tram", "paris"]]
+    assert (unseen["only"]["n"], unseen["without"]["n"]) == (48, 24)
+    assert set(unseen["only"]["intervals"]) == {"log_loss", "accuracy"}
+    assert "Training had no recording of: bus in paris, park in paris, tram in lyon, tram in paris." in run.out
+    assert "not seen" in run.out
+
+
+def test_a_prediction_table_tells_what_training_had(command):
+    run = command("a.tsv", "--trained-on", "b.tsv")
+    assert "Training had no recording of: nothing that is here." in run.out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("path,label\n1.wav,bus\n", "meta.csv, column path: no name tells scene and city"),
+        ("label,split\nbus,train\n", "meta.csv, line 1: none of the columns path, filename"),
+    ],
+)
+def test_a_list_that_does_not_tell_what_training_had_is_refused(command, content, message):
+    Path("meta.csv").write_text(content)
+    assert message in command("a.tsv", "--trained-on", "meta.csv").refused()
+
+
+def test_the_page_has_all_of_it(command):
+    assert command("a.tsv", "b.tsv", "--report", "r.html", "--trained-on", "b.tsv").code == 0
+    seen = Page(Path("r.html").read_text())
+    assert {"Results", "Differences to the best", "Who is right where another is wrong"} <= set(seen.texts["h2"])
+    for heading in (
+        "Confusion matrix",
+        "Reliability",
+        "Risk against coverage",
+        "Figures per scene",
+        "Figures per city",
+    ):
+        assert seen.texts["h3"].count(heading) == 2, heading
+    assert len(seen.figures) == 1 + 2 * 3
+    assert all(text.strip() for text in seen.texts["figcaption"])
+
+
+def test_a_terminal_without_unicode_gets_all_figures(command, monkeypatch, tmp_path):
+    import io
+    import sys
+
+    from tests.support.command_line import call
+
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    assert call("evaluate", "a.tsv", "b.tsv") == 0
+    narrow.flush()
+    assert b"\\u2212" in narrow.buffer.getvalue(), "the minus of a difference"
+
+
+@pytest.mark.skipif(not PREDICTIONS.is_dir(), reason=f"published predictions are not at {PREDICTIONS}")
+def test_three_published_systems(command):
+    paths = [PREDICTIONS / f"tau_{name}.tsv" for name in ("early", "late", "mix")]
+    told = figures_of(command(*paths, "--json", "figures.json"))
+    late = told[str(paths[1])]
+    assert (late["n"], late["groups"], len(late["by_city"])) == (3645, 126, 10)
+    assert late["intervals"]["log_loss"]["low"] < late["log_loss"] < late["intervals"]["log_loss"]["high"]
+    assert late["compared"]["best"] == str(paths[1])

@@ -1,0 +1,326 @@
+"""`avscene fuse` on tables: rules, honest fitting, weights that are kept, and what cannot be fused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avscene.errors import DataError
+from avscene.evaluation.metrics import accuracy, log_loss
+from avscene.fusion.cross_fit import DRAWS, cross_fit, deal
+from avscene.fusion.tables import fuse_cross_fitted, fuse_fitted, fuse_plain, fuse_saved
+from avscene.fusion.tree import Layout
+from avscene.labels import LabelSet
+from avscene.records import Needs
+from avscene.tables.alignment import align
+from avscene.tables.prediction_table import read_table, write_table
+from avscene.tables.score_table import ScoreTable
+from tests.support.command_line import call, run
+
+PREDICTIONS = Path(__file__).parents[3] / "shared" / "predictions"
+SCENES = LabelSet(("bus", "park", "tram"))
+RULES = ("mean", "product", "samplewise", "classwise", "log-pool")
+
+
+def opinion(
+    seed: int, sharpness: float, n_groups: int = 30, rows: int = 6, first: int = 0, modality: Needs | None = None
+) -> ScoreTable:
+    """A system that is right more often the greater `sharpness`; groups are of one scene each, as places are."""
+    random = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(first, first + n_groups), rows)
+    truth = groups % len(SCENES)
+    logits = random.normal(size=(len(groups), len(SCENES)))
+    logits[np.arange(len(groups)), truth] += sharpness
+    values = np.exp(logits)
+    return ScoreTable(
+        SCENES,
+        tuple(f"rec-{group}-{index}.mp4" for index, group in enumerate(groups)),
+        values / values.sum(1, keepdims=True),
+        groups=tuple(f"place-{group}" for group in groups),
+        truth=tuple(SCENES.names[scene] for scene in truth),
+        modality=modality,
+    )
+
+
+def written(root: Path, **tables: ScoreTable) -> list[Path]:
+    for name, table in tables.items():
+        write_table(root / f"{name}.tsv", table)
+    return [root / f"{name}.tsv" for name in tables]
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Path]:
+    return written(tmp_path, good=opinion(1, 2.0), fair=opinion(2, 1.5), poor=opinion(3, 0.5))
+
+
+def layout(*members: str | Layout, rule: str = "log-pool", steps: tuple[str, ...] = ()) -> Layout:
+    return Layout(name="fused", members=members, rule=rule, postprocess=steps)
+
+
+def pooled(tables: dict[str, ScoreTable], rule: str = "log-pool", folds: int = 5) -> ScoreTable:
+    return fuse_cross_fitted(align(tables), layout(*tables, rule=rule), folds).table
+
+
+def loss(table: ScoreTable) -> float:
+    return log_loss(table.truth_index, table.probabilities)
+
+
+# --- at the door ---
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_fuses_better_than_the_mean_system(three: list[Path], tmp_path: Path, rule: str) -> None:
+    output = tmp_path / "fused.tsv"
+    assert call("fuse", *three, "--rule", rule, "--cross-fit", 5, "--output", output) == 0
+    fused = read_table(output)
+    assert set(fused.filenames) == set(read_table(three[0]).filenames)
+    assert loss(fused) < np.mean([loss(read_table(path)) for path in three])
+
+
+def test_steps_are_rows_of_their_own_everywhere(
+    three: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept, page = tmp_path / "weights.json", tmp_path / "report.html"
+    found = run(
+        capfd, "fuse", *three, "--rule", "classwise", "--postprocess", "power,vector", "--cross-fit", 4,
+        "--output", tmp_path / "fused.tsv", "--json", kept, "--report", page,
+    )  # fmt: skip
+    assert found.code == 0, found.err
+    content = json.loads(kept.read_text())
+    stages = ["classwise", "classwise + power", "classwise + power + vector"]
+    assert list(content["figures"]) == ["good", "fair", "poor", *stages]
+    for stage in stages:
+        assert stage in found.out
+        assert stage in page.read_text()
+    assert content["figures"]["classwise + power"]["log_loss"] < content["figures"]["classwise"]["log_loss"]
+    assert [step["kind"] for step in content["fusion"]["steps"]] == ["power", "vector"]
+    assert "3 of 4 folds of 30 groups" in content["fitted_on"]
+
+
+def test_weights_fitted_on_other_tables_are_kept_and_used_again(
+    three: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "validation").mkdir()
+    fit = written(
+        tmp_path / "validation",
+        good=opinion(11, 2.0, first=100),
+        fair=opinion(12, 1.5, first=100),
+        poor=opinion(13, 0.5, first=100),
+    )
+    kept = tmp_path / "weights.json"
+    first, second = tmp_path / "first.tsv", tmp_path / "second.tsv"
+    found = run(capfd, "fuse", *three, "--output", first, "--json", kept, "--fit", *fit)
+    assert found.code == 0, found.err
+    assert "180 rows of 30 groups" in found.out
+    assert call("fuse", *three, "--weights", kept, "--output", second) == 0
+    assert first.read_text() == second.read_text()
+    exponents = json.loads(kept.read_text())["fusion"]["rule"]["exponents"]
+    assert exponents["good"] > exponents["poor"]
+    refused = run(capfd, "fuse", *fit, "--weights", kept, "--output", second)
+    assert "among those that the weights were fitted on" in refused.refused()
+
+
+def test_tables_of_systems_are_pooled_by_modality_where_they_say_so(tmp_path: Path) -> None:
+    paths = written(
+        tmp_path,
+        a1=opinion(1, 1.0, modality="audio"),
+        a2=opinion(2, 1.0, modality="audio"),
+        v1=opinion(3, 1.5, modality="video"),
+    )
+    kept = tmp_path / "weights.json"
+    assert call("fuse", *paths, "--cross-fit", 5, "--output", tmp_path / "fused.tsv", "--json", kept) == 0
+    fusion = json.loads(kept.read_text())["fusion"]
+    assert [member if isinstance(member, str) else member["name"] for member in fusion["members"]] == [
+        "audio-pool",
+        "v1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "log-pool must be fitted on other rows"),
+        (("--rule", "mean", "--postprocess", "power"), "power must be fitted on other rows"),
+        (("--rule", "loudest"), "--rule 'loudest' is not one of mean, product"),
+        (("--postprocess", "polish", "--cross-fit", 5), "--postprocess 'polish' is not one of"),
+        (("--cross-fit", 31), "30 group(s) cannot be dealt into 31 folds"),
+        (("--cross-fit", 1), "two folds are the least"),
+        (("--cross-fit", 5, "--fit", "good.tsv"), "give one of them"),
+        (("--fit", "good.tsv"), "--fit: 1 table(s) for 3 systems"),
+        (("--fit", "good.tsv", "fair.tsv", "poor.tsv"), "weights are never judged on what they were fitted on"),
+        (("--weights", "good.tsv"), "is not what `avscene fuse --json` writes"),
+        (("--weights", "absent.json"), "absent.json: No such file"),
+        (("--rule", "mean", "--postprocess", "smooth"), "smoothing needs the recording and the start"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    three: list[Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[object, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run(capfd, "fuse", *[path.name for path in three], "--output", "out.tsv", *arguments)
+    assert message in refused.refused()
+    assert not (tmp_path / "out.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "scene", "message"),
+    [
+        ("place-{}", "bus", "are of one scene (bus)"),
+        ("place", "park", "1 group(s) cannot be dealt into 2 folds"),
+    ],
+)
+def test_tables_of_one_scene_or_one_group_fit_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], place: str, scene: str, message: str
+) -> None:
+    rows = [f"{k}.mp4\t{place.format(k)}\t{scene if k % 2 else 'bus'}\t0.6\t0.4" for k in range(6)]
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.tsv").write_text("\n".join(["filename\tgroup\ttrue_label\tbus\tpark", *rows]) + "\n")
+    tables = (tmp_path / "a.tsv", tmp_path / "b.tsv")
+    refused = run(capfd, "fuse", *tables, "--cross-fit", 2, "--output", tmp_path / "out.tsv")
+    assert message in refused.refused()
+
+
+def test_without_the_truth_tables_are_fused_and_not_judged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name, values in (("a", "0.6\t0.4"), ("b", "0.2\t0.8")):
+        (tmp_path / f"{name}.tsv").write_text(f"filename\tbus\tpark\nx.mp4\t{values}\n")
+    found = run(
+        capfd, "fuse", tmp_path / "a.tsv", tmp_path / "b.tsv", "--rule", "mean", "--output", tmp_path / "out.tsv"
+    )
+    assert found.code == 0
+    assert "fused, not judged" in found.err
+    np.testing.assert_allclose(read_table(tmp_path / "out.tsv").probabilities, [[0.4, 0.6]])
+
+
+# --- honesty ---
+
+
+def test_a_row_has_no_part_in_the_weights_that_fuse_it(three: list[Path]) -> None:
+    """Turning the truth of one group upside down changes what is said of others, never what is said of it."""
+    tables = {path.stem: read_table(path) for path in three}
+    before = pooled(tables)
+    changed = {}
+    for name, table in align(tables).tables.items():
+        truth = [
+            "tram" if group == "place-0" else label for group, label in zip(table.groups, table.truth, strict=True)
+        ]
+        changed[name] = ScoreTable(
+            table.labels, table.filenames, table.probabilities, groups=table.groups, truth=tuple(truth)
+        )
+    aligned = align(changed)
+    groups = np.array(before.groups)
+    scores = {name: table.probabilities for name, table in aligned.tables.items()}
+    # Its scene decides with which groups it is dealt; so the deals are those of the true scenes.
+    truth = next(iter(aligned.tables.values())).truth_index
+    folds = deal(before.groups, before.truth_index, 5, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("avscene.fusion.cross_fit.deal", lambda *_: folds)
+        was = cross_fit(layout(*scores), scores, before.truth_index, before.groups, SCENES, 5)["log-pool"]
+        now = cross_fit(layout(*scores), scores, truth, before.groups, SCENES, 5)["log-pool"]
+    own = folds == folds[groups == "place-0"][0]
+    np.testing.assert_array_equal(was[own], now[own])
+    assert not np.allclose(was[~own], now[~own])
+
+
+def test_groups_and_files_on_both_sides_are_refused() -> None:
+    ours = {"a": opinion(1, 1.0), "b": opinion(2, 1.0)}
+    theirs = {"a": opinion(3, 1.0, first=29), "b": opinion(4, 1.0, first=29)}
+    with pytest.raises(DataError, match="group 'place-29' \\(1 in all\\) is also in"):
+        fuse_fitted(align(ours), align(theirs), layout("a", "b"))
+
+
+@given(st.integers(2, 8), st.integers(0, 5), st.randoms())
+def test_deals_keep_groups_whole_and_scenes_apart_whatever_the_order(n_folds: int, draw: int, random) -> None:
+    table = opinion(0, 1.0, n_groups=24, rows=2)
+    groups, truth = np.array(table.groups), table.truth_index
+    folds = deal(groups, truth, n_folds, draw)
+    assert set(folds) == set(range(n_folds))
+    for group in set(groups):
+        assert len(set(folds[groups == group])) == 1
+    for scene in range(len(SCENES)):
+        counts = np.bincount([folds[groups == group][0] for group in set(groups[truth == scene])], minlength=n_folds)
+        assert counts.max() - counts.min() <= 1
+    order = random.sample(range(len(groups)), len(groups))
+    np.testing.assert_array_equal(deal(groups[order], truth[order], n_folds, draw), folds[order])
+
+
+# --- laws ---
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.randoms(), st.sampled_from(RULES))
+def test_the_order_of_rows_scenes_and_systems_changes_nothing(random, rule: str) -> None:
+    tables = {"a": opinion(1, 2.0, 12, 3), "b": opinion(2, 1.0, 12, 3)}
+    moved = {}
+    for name in random.sample(list(tables), 2):
+        table = tables[name]
+        rows = random.sample(range(len(table)), len(table))
+        scenes = random.sample(range(3), 3)
+        moved[name] = ScoreTable(
+            LabelSet(tuple(SCENES.names[scene] for scene in scenes)),
+            tuple(table.filenames[row] for row in rows),
+            table.probabilities[np.ix_(rows, scenes)],
+            groups=tuple(table.groups[row] for row in rows),
+            truth=tuple(table.truth[row] for row in rows),
+        )
+    one, other = pooled(tables, rule, 3), pooled(moved, rule, 3)
+    assert one.filenames == other.filenames
+    assert one.labels == other.labels
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_one_system_alone_is_itself(rule: str) -> None:
+    table = opinion(1, 1.0)
+    aligned = align({"a": table})
+    fused = fuse_cross_fitted(aligned, layout("a", rule=rule), 5).table
+    np.testing.assert_allclose(fused.probabilities, aligned.tables["a"].probabilities, atol=1e-12)
+
+
+def test_a_system_that_knows_nothing_changes_the_pool_by_less_than_the_noise() -> None:
+    tables = {"a": opinion(1, 2.0), "b": opinion(2, 1.5)}
+    n = len(tables["a"])
+    blank = opinion(3, 0.0)
+    useless = ScoreTable(SCENES, blank.filenames, np.full((n, 3), 1 / 3), groups=blank.groups, truth=blank.truth)
+    alone, with_it = pooled(tables), pooled({**tables, "useless": useless})
+    noise = np.std([loss(pooled({"a": opinion(10 + k, 2.0), "b": opinion(20 + k, 1.5)})) for k in range(6)])
+    assert abs(loss(with_it) - loss(alone)) < 0.1 * noise
+
+
+def test_a_system_given_twice_does_not_sharpen_the_pool() -> None:
+    tables = {"a": opinion(1, 2.0), "b": opinion(2, 1.5)}
+    once, twice = pooled(tables), pooled({**tables, "again": tables["a"]})
+    np.testing.assert_allclose(twice.probabilities, once.probabilities, atol=2e-3)
+    product = fuse_plain(align(tables), layout("a", "b", rule="product")).table
+    doubled = fuse_plain(align({**tables, "again": tables["a"]}), layout("a", "b", "again", rule="product")).table
+    assert doubled.probabilities.max(1).mean() > product.probabilities.max(1).mean() + 0.01  # as the plain product does
+
+
+def test_kept_weights_fuse_other_recordings() -> None:
+    tables = {"a": opinion(1, 2.0), "b": opinion(2, 1.0)}
+    saved = fuse_cross_fitted(align(tables), layout("a", "b"), 5).saved
+    others = align({"a": opinion(5, 2.0, first=50), "b": opinion(6, 1.0, first=50)})
+    fused = fuse_saved(others, saved).table
+    assert loss(fused) < min(loss(table) for table in others.tables.values())
+    with pytest.raises(DataError, match="the weights are of a, b; the tables are of a"):
+        fuse_saved(align({"a": opinion(5, 2.0, first=50)}), saved)
+
+
+# --- real predictions ---
+
+
+@pytest.mark.skipif(not PREDICTIONS.is_dir(), reason=f"no real predictions at {PREDICTIONS}")
+def test_the_pool_of_three_real_systems_beats_each_of_them() -> None:
+    tables = {name: read_table(PREDICTIONS / f"tau_{name}.tsv") for name in ("early", "late", "mix")}
+    fused = pooled(tables)
+    assert DRAWS == 5
+    assert loss(fused) <= 0.484
+    assert accuracy(fused.truth_index, fused.probabilities) >= 0.829
+    assert loss(fused) < min(loss(table) for table in tables.values())

@@ -1,0 +1,378 @@
+"""`train`, `predict` and `evaluate` as a user calls them, on real media: what they write, say and refuse."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import metrics as oracle
+
+from avscene.fusion.ensemble import log_pool
+from avscene.tables.prediction_table import read_table
+from tests.support.command_line import Command, Run, call, run
+from tests.training.heads.test_frozen_encoders import SCENES, scene_image, write_data, write_scene
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    def with_precision(*arguments: object) -> Run:
+        return run(capfd, *arguments, *(("--precision", "float32") if arguments[0] in ("train", "predict") else ()))
+
+    return with_precision
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("media") / "data")
+
+
+@pytest.fixture(scope="module")
+def system(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained on folds 1 to 3."""
+    output = tmp_path_factory.mktemp("runs") / "system"
+    arguments = ("--data", data, "--output", output, "--holdout", "fold=4", "--precision", "float32")
+    assert call("train", "fast", *arguments) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def scores(data: Path, system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table of fold 4, with those of the models beside it."""
+    output = tmp_path_factory.mktemp("tables") / "scores.tsv"
+    arguments = ("--system", system, "--data", data, "--only", "fold=4", "--output", output, "--precision", "float32")
+    assert call("predict", *arguments, "--by-model") == 0
+    return output
+
+
+# train
+
+
+def test_train_says_what_it_does_and_what_came_of_it(command: Command, data: Path, tmp_path: Path) -> None:
+    run = command("train", "fast", "--data", data, "--output", tmp_path / "new" / "system", "--holdout", "fold=4")
+    assert run.code == 0
+    assert run.told == ["training on 9 recordings, 3 scenes; held out: fold=4"]
+    lines = run.out.splitlines()
+    assert [line.partition(":")[0] for line in lines[:3]] == ["audio", "video", "fused"]
+    assert all(line.endswith("(out of fold, 18 segments)") for line in lines[:3])
+    assert "accuracy 1.0000" in lines[2]
+    assert lines[3].endswith(f"next: avscene classify VIDEO --system {tmp_path / 'new' / 'system'}")
+
+
+def test_the_held_out_part_is_not_learnt_from(system: Path) -> None:
+    assert json.loads((system / "config.json").read_text())["training"]["held_out"] == "fold=4"
+    for name in ("audio", "video", "fused"):
+        assert not any("-3.mp4" in name for name in read_table(system / "out_of_fold" / f"{name}.tsv").filenames)
+
+
+def test_a_column_split_is_held_out_by_itself(command: Command, data: Path, tmp_path: Path) -> None:
+    lines = (data / "meta.csv").read_text().splitlines()
+    parts = ["split", *("test" if line.endswith(",4") else "train" for line in lines[1:])]
+    (data / "split.csv").write_text("".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True)))
+    run = command("train", "fast", "--data", data / "split.csv", "--output", tmp_path / "system")
+    assert run.code == 0
+    assert run.told == ["training on 9 recordings, 3 scenes; held out: split=test"]
+
+
+def test_a_folder_per_class_is_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("*.csv"))
+    run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
+    assert run.code == 0
+    assert run.told == ["training on 12 recordings, 3 scenes; held out: nothing"]
+    content = json.loads((tmp_path / "system" / "config.json").read_text())
+    assert content["labels"] == list(SCENES)
+    assert content["training"]["data"] == "data"
+
+
+def test_an_unreadable_recording_is_left_out_and_told(command: Command, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "cave" / "cave-0.mp4").write_bytes(b"no film")
+    run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
+    assert run.code == 3
+    assert len(run.told) == 2
+    assert run.told[1].startswith("left out: ")
+    assert "cave-0.mp4" in run.told[1]
+    assert "22 segments" in run.out
+    assert (tmp_path / "system" / "config.json").is_file()
+
+
+def test_what_has_too_little_sound_is_trained_on_pictures_and_said(command: Command, tmp_path: Path) -> None:
+    for scene in SCENES:
+        for take in range(2):
+            write_scene(tmp_path / "data" / scene / f"{take}.png", scene, take)
+    write_scene(tmp_path / "data" / "cave" / "loud.mp4", "cave", 7)
+    run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
+    assert run.code == 0
+    assert any("no audio model: scene 'cave' has 1 readable group(s)" in line for line in run.told)
+    assert [line.partition(":")[0] for line in run.out.splitlines()[:2]] == ["video", "fused"]
+
+
+def test_one_scene_cannot_be_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "cave", tmp_path / "data" / "cave")
+    told = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system").refused()
+    assert "all recordings are of one scene (cave)" in told
+
+
+def test_one_place_for_a_scene_is_too_little(command: Command, data: Path, tmp_path: Path) -> None:
+    rows = (data / "meta.csv").read_text().splitlines()
+    (data / "few.csv").write_text("\n".join([*rows[:5], rows[5], *rows[9:]]) + "\n")  # one furnace
+    told = command("train", "fast", "--data", data / "few.csv", "--output", tmp_path / "system").refused()
+    assert "scene 'furnace' has 1 readable group(s)" in told
+    assert not (tmp_path / "system").exists()
+
+
+def test_a_group_on_both_sides_of_the_holdout_is_refused(command: Command, data: Path, tmp_path: Path) -> None:
+    text = (data / "meta.csv").read_text()
+    (data / "leak.csv").write_text(text.replace(",cave3,", ",cave0,"))
+    told = command(
+        "train", "fast", "--data", data / "leak.csv", "--output", tmp_path / "system", "--holdout", "fold=4"
+    ).refused()
+    assert "group 'cave0' is on both sides of fold=4" in told
+
+
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "a value that is not there": (["--holdout", "fold=9"], "no recording has fold=9; fold is one of 1, 2, 3, 4"),
+    "a column that is not there": (["--holdout", "flod=4"], "has no column 'flod'; it has fold, group, label"),
+    "no condition": (["--holdout", "4"], "'4' is not COLUMN=VALUE"),
+    "no hop": (["--hop", "0"], "hop"),
+    "a negative hop": (["--hop", "-1"], "hop"),
+    "a hop without an end": (["--hop", "inf"], "hop"),
+    "an unknown device": (["--device", "tpu"], "device 'tpu' is not one of auto, cpu, cuda"),
+    "a hop in words": (["--hop", "long"], "--hop"),
+    "an unknown option": (["--epochs", "3"], "--epochs"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_makes_no_sense_is_one_line_and_writes_nothing(
+    command: Command, data: Path, tmp_path: Path, case: str
+) -> None:
+    options, message = REFUSED[case]
+    told = command("train", "fast", "--data", data, "--output", tmp_path / "system", *options).refused()
+    assert message in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_recipe(command: Command, data: Path, tmp_path: Path) -> None:
+    told = command("train", "slow", "--data", data, "--output", tmp_path / "system").refused()
+    assert told.startswith("recipe 'slow' is not one of fast, B01, A01")
+
+
+def test_data_that_is_not_there(command: Command, tmp_path: Path) -> None:
+    told = command("train", "fast", "--data", tmp_path / "gone", "--output", tmp_path / "system").refused()
+    assert told == f"{tmp_path / 'gone'}: is not there"
+
+
+def test_an_output_that_is_there(command: Command, data: Path, system: Path) -> None:
+    before = (system / "config.json").read_bytes()
+    told = command("train", "fast", "--data", data, "--output", system).refused()
+    assert told == f"{system}: is there already; name another --output or remove it"
+    assert (system / "config.json").read_bytes() == before
+
+
+# predict
+
+
+def test_predict_writes_a_table_for_the_pool_and_for_each_model(scores: Path, system: Path) -> None:
+    assert sorted(path.name for path in scores.parent.iterdir()) == [
+        "scores.audio.tsv",
+        "scores.tsv",
+        "scores.video.tsv",
+    ]
+    fused, audio, video = (read_table(scores.with_name(f"scores{part}.tsv")) for part in ("", ".audio", ".video"))
+    assert fused.labels.names == tuple(SCENES)
+    assert fused.filenames == tuple(f"{scene}/{scene}-3.mp4" for scene in SCENES for _ in range(2))
+    assert list(np.asarray(fused.starts)) == [0.0, 1.0] * 3
+    assert fused.truth == tuple(scene for scene in SCENES for _ in range(2))
+    assert fused.groups == tuple(f"{scene}3" for scene in SCENES for _ in range(2))
+    exponents = json.loads((system / "config.json").read_text())["fusion"]["rule"]["exponents"]
+    pooled = log_pool(
+        np.stack([audio.probabilities, video.probabilities]), np.array([exponents["audio"], exponents["video"]])
+    )
+    np.testing.assert_allclose(fused.probabilities, pooled, atol=1e-6)
+    assert (fused.probabilities.argmax(axis=1) == fused.truth_index).all()
+
+
+def test_predict_says_what_it_wrote(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+    run = command("predict", "--system", system, "--data", data, "--only", "fold=1", "--output", tmp_path / "x.tsv")
+    assert (run.code, run.told, run.out) == (0, [], f"{tmp_path / 'x.tsv'}: written\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
+
+
+def test_predict_of_parts_and_of_the_whole_is_the_same(
+    command: Command, data: Path, system: Path, scores: Path, tmp_path: Path
+) -> None:
+    assert command("predict", "--system", system, "--data", data, "--output", tmp_path / "all.tsv").code == 0
+    whole, part = read_table(tmp_path / "all.tsv"), read_table(scores)
+    assert len(whole) == 24
+    rows = [row for row, name in enumerate(whole.filenames) if "-3.mp4" in name]
+    np.testing.assert_allclose(whole.probabilities[rows], part.probabilities, atol=1e-4)
+
+
+def test_recordings_that_lack_a_part_have_rows_where_they_can(command: Command, system: Path, tmp_path: Path) -> None:
+    write_scene(tmp_path / "data" / "cave" / "sound.wav", "cave", 31, picture=False)
+    write_scene(tmp_path / "data" / "meadow" / "silent.mp4", "meadow", 32, sound=False)
+    write_scene(tmp_path / "data" / "meadow" / "photo.png", "meadow", 33)
+    run = command(
+        "predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv", "--by-model"
+    )
+    assert (run.code, run.told) == (0, [])
+    fused, audio, video = (read_table(tmp_path / f"x{part}.tsv") for part in ("", ".audio", ".video"))
+    assert set(fused.filenames) == {"cave/sound.wav", "meadow/silent.mp4", "meadow/photo.png"}
+    assert set(audio.filenames) == {"cave/sound.wav"}
+    assert set(video.filenames) == {"meadow/silent.mp4", "meadow/photo.png"}
+    alone = [row for row, name in enumerate(fused.filenames) if name == "cave/sound.wav"]
+    np.testing.assert_allclose(fused.probabilities[alone], audio.probabilities, atol=1e-4)  # one model alone is itself
+
+
+def test_an_unreadable_recording_is_told_and_the_others_are_written(
+    command: Command, data: Path, system: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "cave" / "cave-3.mp4").write_bytes(b"no film")
+    arguments = ("--system", system, "--data", tmp_path / "data", "--only", "fold=4", "--output", tmp_path / "x.tsv")
+    run = command("predict", *arguments)
+    assert run.code == 3
+    assert len(run.told) == 1
+    assert "cave-3.mp4" in run.told[0]
+    assert len(read_table(tmp_path / "x.tsv")) == 4
+
+
+def test_a_scene_that_the_system_does_not_know(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "cave", tmp_path / "data" / "cave")
+    shutil.copytree(data / "meadow", tmp_path / "data" / "attic")
+    told = command("predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv").refused()
+    assert "scene 'attic' (attic/meadow-0.mp4) is not one of the system's: cave, furnace, meadow" in told
+    assert not (tmp_path / "x.tsv").exists()
+
+
+def test_other_labels_than_the_systems_own(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+    arguments = ("--system", system, "--data", data, "--output", tmp_path / "x.tsv", "--labels", "cave,meadow")
+    assert "answers in its own labels (cave, furnace, meadow)" in command("predict", *arguments).refused()
+
+
+def test_a_damaged_checkpoint(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+    shutil.copytree(system, tmp_path / "system")
+    weights = tmp_path / "system" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    arguments = ("--system", tmp_path / "system", "--data", data, "--output", tmp_path / "x.tsv")
+    assert "model.safetensors: was changed" in command("predict", *arguments).refused()
+
+
+def test_a_zero_shot_system_answers_in_the_scenes_of_the_whole_data_set(
+    command: Command, data: Path, tmp_path: Path
+) -> None:
+    """Tables of two parts have the same columns, whichever scenes the parts hold."""
+    arguments = ("--system", "embedded", "--data", data, "--output", tmp_path / "x.tsv")
+    assert command("predict", *arguments, "--only", "label=cave").code == 0
+    assert read_table(tmp_path / "x.tsv").labels.names == tuple(SCENES)
+
+
+def test_tau_with_its_sound_in_files_of_its_own(command: Command, tmp_path: Path) -> None:
+    """In TAU's layout the films are silent: the sound is in the wav beside them."""
+    root, header = tmp_path / "tau", "filename_audio\tfilename_video\tscene_label\n"
+    lists = {
+        "meta.csv": header,
+        "evaluation_setup/fold1_train.csv": header,
+        "evaluation_setup/fold1_evaluate.csv": header,
+    }
+    (root / "evaluation_setup").mkdir(parents=True)
+    for number, scene in enumerate(("cave", "meadow")):
+        for take in range(3):
+            name = f"{scene}-lyon-{10 * number + take}-{take}"
+            write_scene(root / "audio" / f"{name}.wav", scene, 50 + take, picture=False)
+            write_scene(root / "video" / f"{name}.mp4", scene, 60 + take, sound=False)
+            part = "fold1_evaluate.csv" if take == 2 else "fold1_train.csv"
+            for path in ("meta.csv", f"evaluation_setup/{part}"):
+                lists[path] += f"audio/{name}.wav\tvideo/{name}.mp4\t{scene}\n"
+    for path, text in lists.items():
+        (root / path).write_text(text)
+    run = command("train", "fast", "--data", root, "--output", tmp_path / "system")
+    assert (run.code, run.told) == (0, ["training on 4 recordings, 2 scenes; held out: split=test"])
+    assert [line.partition(":")[0] for line in run.out.splitlines()[:3]] == ["audio", "video", "fused"]
+    part = ("--data", root, "--only", "split=test", "--output", tmp_path / "x.tsv")
+    assert command("predict", "--system", tmp_path / "system", *part, "--by-model").code == 0
+    for table in (read_table(tmp_path / f"x{model}.tsv") for model in ("", ".audio", ".video")):
+        assert table.filenames == ("video/cave-lyon-2-2.mp4",) * 2 + ("video/meadow-lyon-12-2.mp4",) * 2
+        assert (table.probabilities.argmax(axis=1) == table.truth_index).all()
+
+
+# evaluate
+
+
+def test_figures_are_those_of_scikit_learn(command: Command, scores: Path, tmp_path: Path) -> None:
+    tables = [scores, scores.with_suffix(".audio.tsv"), scores.with_suffix(".video.tsv")]
+    run = command("evaluate", *tables, "--json", tmp_path / "figures.json", "--report", tmp_path / "report.html")
+    assert (run.code, run.told) == (0, [])
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert list(figures) == [str(path) for path in tables]
+    for path in tables:
+        table, told = read_table(path), figures[str(path)]
+        truth, answers = table.truth_index, table.probabilities.argmax(axis=1)
+        assert told["n"] == 6
+        assert told["log_loss"] == pytest.approx(oracle.log_loss(truth, table.probabilities), rel=1e-6, abs=1e-9)
+        assert told["accuracy"] == pytest.approx(oracle.accuracy_score(truth, answers))
+        assert told["accuracy_class_mean"] == pytest.approx(oracle.balanced_accuracy_score(truth, answers))
+        scored = oracle.precision_recall_fscore_support(truth, answers, zero_division=0)
+        for index, scene in enumerate(SCENES):
+            found = [told["per_class"][scene][name] or 0 for name in ("precision", "recall", "f1", "n")]
+            assert found == pytest.approx([column[index] for column in scored])
+        assert f"{path}: 6 rows" in run.out
+    report = (tmp_path / "report.html").read_text()
+    assert all(scene in report for scene in SCENES)
+
+
+def test_out_of_fold_tables_can_be_evaluated(command: Command, system: Path, tmp_path: Path) -> None:
+    run = command("evaluate", system / "out_of_fold" / "fused.tsv", "--json", tmp_path / "figures.json")
+    assert run.code == 0
+    told = json.loads((tmp_path / "figures.json").read_text())[str(system / "out_of_fold" / "fused.tsv")]
+    content = json.loads((system / "config.json").read_text())
+    assert told["log_loss"] == pytest.approx(content["metrics"]["fused"]["log_loss"], rel=1e-6, abs=1e-9)
+
+
+def test_a_table_that_is_not_there(command: Command, tmp_path: Path) -> None:
+    assert "gone.tsv: No such file" in command("evaluate", tmp_path / "gone.tsv").refused()
+
+
+# The trained system at the door of classify
+
+
+def classified(command: Command, path: Path, system: Path) -> dict:
+    run = command("classify", path, "--system", system, "--precision", "float32", "--format", "json")
+    assert (run.code, run.told) == (0, [])
+    return json.loads(run.out)
+
+
+def test_a_film_is_classified(command: Command, system: Path, tmp_path: Path) -> None:
+    found = classified(command, write_scene(tmp_path / "film.mp4", "furnace", 41), system)
+    assert (found["scene"], found["labels"], found["warnings"]) == ("furnace", list(SCENES), [])
+    assert found["modalities"] == {"audio": True, "video": True}
+    assert [set(segment["by_model"]) for segment in found["segments"]] == [{"audio", "video"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks", "modality", "warning"),
+    [
+        ("sound.wav", {"picture": False}, "audio", "no picture: model video has no say"),
+        ("sound.m4a", {"picture": False}, "audio", "no picture: model video has no say"),
+        ("silent.mp4", {"sound": False}, "video", "no sound: model audio has no say"),
+        ("photo.png", {}, "video", "no sound: model audio has no say"),
+    ],
+)
+def test_a_missing_part_is_said_and_the_other_answers(
+    command: Command, system: Path, tmp_path: Path, name: str, lacks: dict[str, bool], modality: str, warning: str
+) -> None:
+    found = classified(command, write_scene(tmp_path / name, "meadow", 42, **lacks), system)
+    assert found["modalities"] == {"audio": modality == "audio", "video": modality == "video"}
+    assert warning in found["warnings"]
+    assert found["scene"] == "meadow"
+    for segment in found["segments"]:
+        assert set(segment["by_model"]) == {modality}
+        assert segment["scores"] == pytest.approx(segment["by_model"][modality], abs=1e-4)
+
+
+def test_the_scenes_of_the_test_data_differ_only_by_chance_within_a_scene() -> None:
+    """What makes the tests above honest: no recording is a copy of another."""
+    images = [scene_image("cave", np.random.default_rng(seed)) for seed in range(3)]
+    assert not np.array_equal(images[0], images[1])
+    assert np.abs(images[0].mean((0, 1)) - images[2].mean((0, 1))).max() < 30

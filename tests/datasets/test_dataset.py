@@ -1,0 +1,140 @@
+"""Parts of a data set: conditions, groups that stay whole, and folds."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avscene.datasets.dataset import DataSet, Example, check_scenes, grouped_folds
+from avscene.errors import DataError
+from avscene.labels import LabelSet
+
+LABELS = ("bus", "park", "tram")
+
+
+def dataset(folds: int = 5, **columns: str) -> DataSet:
+    """Three scenes, two recordings of one group in every fold."""
+    examples = [
+        Example(
+            f"{scene}-{fold}-{take}.mp4", Path("x"), scene, f"{scene}{fold}", columns={"fold": str(fold), **columns}
+        )
+        for scene in LABELS
+        for fold in range(1, folds + 1)
+        for take in range(2)
+    ]
+    return DataSet(Path("data/meta.csv"), tuple(examples))
+
+
+def names(data: DataSet) -> set[str]:
+    return {example.name for example in data.examples}
+
+
+def test_only() -> None:
+    part = dataset().only("fold=5")
+    assert len(part.examples) == 6
+    assert {example.columns["fold"] for example in part.examples} == {"5"}
+    assert {example.label for example in dataset().only("label=park").examples} == {"park"}
+    assert names(dataset().only("group=tram2")) == {"tram-2-0.mp4", "tram-2-1.mp4"}
+
+
+def test_hold_out_parts_the_whole() -> None:
+    data = dataset()
+    rest, held = data.hold_out("fold=5")
+    assert names(held) == names(data.only("fold=5"))
+    assert names(rest) | names(held) == names(data)
+    assert not names(rest) & names(held)
+    assert not {example.group for example in rest.examples} & {example.group for example in held.examples}
+    assert [example for example in data.examples if example in rest.examples] == list(rest.examples)  # in order
+
+
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert len(dataset(note="a=b").only("note=a=b").examples) == 30
+
+
+@pytest.mark.parametrize("condition", ["fold", "fold=", "=5", "", "="])
+def test_what_is_no_condition_is_refused(condition: str) -> None:
+    for part in (dataset().only, dataset().hold_out):
+        with pytest.raises(DataError, match="is not COLUMN=VALUE, such as fold=5"):
+            part(condition)
+
+
+def test_an_unknown_column_is_told_with_those_there_are() -> None:
+    for part in (dataset().only, dataset().hold_out):
+        with pytest.raises(DataError, match=r"meta\.csv: has no column 'flod'; it has fold, group, label"):
+            part("flod=5")
+
+
+def test_an_unknown_value_is_told_with_those_there_are() -> None:
+    for part in (dataset().only, dataset().hold_out):
+        with pytest.raises(DataError, match=r"no recording has fold=6; fold is one of 1, 2, 3, 4, 5$"):
+            part("fold=6")
+    with pytest.raises(DataError, match=r"fold is one of .*, \.\.\.$"):
+        dataset(folds=13).only("fold=99")
+
+
+def test_holding_out_everything_is_refused() -> None:
+    with pytest.raises(DataError, match="every recording has year=2021; nothing is left to train on"):
+        dataset(year="2021").hold_out("year=2021")
+
+
+def test_a_group_on_both_sides_is_refused_and_named() -> None:
+    data = dataset()
+    stray = Example("stray.mp4", Path("x"), "bus", "bus5", columns={"fold": "1"})
+    mixed = DataSet(data.source, (*data.examples, stray))
+    with pytest.raises(DataError, match=r"group 'bus5' is on both sides of fold=5 \(stray\.mp4 and bus-5-0\.mp4\)"):
+        mixed.hold_out("fold=5")
+    assert "stray.mp4" not in names(mixed.only("fold=5"))  # looking at a part is no split
+
+
+def test_no_recordings_are_no_data_set() -> None:
+    with pytest.raises(DataError, match=r"meta\.csv: holds no recordings"):
+        DataSet(Path("meta.csv"), ())
+
+
+def test_scenes_that_a_system_does_not_know_are_told_with_those_it_does() -> None:
+    check_scenes(dataset(), LabelSet(("bus", "park", "tram", "metro")))
+    with pytest.raises(DataError, match=r"scene 'tram' \(tram-1-0\.mp4\) is not one of the system's: bus, park$"):
+        check_scenes(dataset(), LabelSet(("bus", "park")))
+
+
+@st.composite
+def grouped(draw):
+    """Rows in any order, each a (group, label); a group is of one scene, as places are."""
+    scenes = draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))  # groups of each scene
+    rows = [
+        (f"{scene}/{group}", str(scene))
+        for scene, count in enumerate(scenes)
+        for group in range(count)
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+    return draw(st.permutations(rows))
+
+
+@given(grouped(), st.integers(2, 6))
+def test_folds_keep_groups_whole_and_spread_every_scene(rows, n_folds: int) -> None:
+    groups, labels = zip(*rows, strict=True)
+    folds = grouped_folds(groups, labels, n_folds)
+    assert len(folds) == len(rows)
+    assert set(folds) <= set(range(n_folds))
+    fold_of = defaultdict(set)
+    for group, fold in zip(groups, folds, strict=True):
+        fold_of[group].add(fold)
+    assert all(len(found) == 1 for found in fold_of.values())
+    for label in set(labels):
+        own = {group for group, scene in rows if scene == label}
+        dealt = Counter(fold for group in own for fold in fold_of[group])
+        counts = [dealt[fold] for fold in range(n_folds)]
+        assert max(counts) - min(counts) <= 1
+        assert len(dealt) == min(len(own), n_folds)
+
+
+def test_scenes_with_few_groups_do_not_all_land_in_one_fold() -> None:
+    groups = [f"{scene}{group}" for scene in "abcd" for group in range(1)]
+    assert sorted(grouped_folds(groups, list("abcd"), 4)) == [0, 1, 2, 3]
+
+
+def test_folds_do_not_depend_on_chance() -> None:
+    groups, labels = list("ababcdc"), list("xxxxyyy")
+    assert grouped_folds(groups, labels, 3) == grouped_folds(groups, labels, 3)

@@ -1,0 +1,80 @@
+"""Frames to tensors: the same numbers as PIL and torchvision's usual preprocessing, whatever the shape of the image."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from avscene.features.frames import FrameSpec, frames_to_tensor
+from avscene.models.cnn.efficientnet_lite import FRAMES
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CROPPED = FrameSpec(224, 256, *IMAGENET)
+BILINEAR = FrameSpec(96, 110, *IMAGENET, interpolation="bilinear")
+SIZES = [(300, 400), (400, 300), (1080, 1920), (257, 256), (256, 700), (256, 256), (31, 47), (5, 9), (224, 224)]
+
+
+def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A smooth scene with edges and some noise, uint8 (h, w, 3)."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    random = np.random.default_rng(seed)
+    waves = [np.sin(12 * x + 3 * y + c) * np.cos(7 * y - c) + 0.6 * ((x > 0.4 + 0.1 * c) & (y > 0.3)) for c in range(3)]
+    pixels = 110 + 70 * np.stack(waves, axis=2) + random.normal(0, 6, (height, width, 3))
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def by_pil(image: np.ndarray, spec: FrameSpec) -> np.ndarray:
+    """(3, size, size): Resize, CenterCrop, ToTensor and Normalize written out for PIL images."""
+    height, width = image.shape[:2]
+    if height < width:
+        size = (int(spec.resize * width / height), spec.resize)
+    else:
+        size = (spec.resize, int(spec.resize * height / width))
+    kind = Image.Resampling.BICUBIC if spec.interpolation == "bicubic" else Image.Resampling.BILINEAR
+    scaled = np.asarray(Image.fromarray(image).resize(size, kind))
+    top, left = (round((side - spec.size) / 2) for side in scaled.shape[:2])
+    crop = scaled[top : top + spec.size, left : left + spec.size]
+    return ((crop / 255 - spec.mean) / spec.std).transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize("spec", [FRAMES, CROPPED, BILINEAR], ids=["of the encoder", "cropped", "bilinear"])
+@pytest.mark.parametrize("size", SIZES)
+def test_agrees_with_pil(size: tuple[int, int], spec: FrameSpec) -> None:
+    image = photo(*size)
+    ours = frames_to_tensor([image], spec)[0].numpy()
+    error = np.abs(ours - by_pil(image, spec)) * np.array(spec.std)[:, None, None] * 255  # in grey levels
+    assert ours.shape == (3, spec.size, spec.size)
+    assert error.max() <= 3
+    assert error.mean() <= 0.3
+
+
+def test_an_image_of_the_right_size_is_only_scaled() -> None:
+    image = photo(224, 224)
+    ours = frames_to_tensor([image], FRAMES)[0]
+    expected = (torch.from_numpy(image).permute(2, 0, 1) / 255 - 0.5) / 0.5
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
+
+
+def test_the_middle_is_kept_and_channels_keep_their_order() -> None:
+    image = np.zeros((224, 424, 3), np.uint8)
+    image[:, 100:324] = (255, 128, 0)  # the middle square; black to its sides
+    crop = frames_to_tensor([image], FRAMES)[0]
+    expected = torch.tensor([1.0, 2 * 128 / 255 - 1, -1.0])
+    torch.testing.assert_close(crop, expected[:, None, None].expand(3, 224, 224))
+
+
+def test_images_of_different_sizes_make_one_batch_in_order() -> None:
+    images = [photo(*size, seed=seed) for seed, size in enumerate(SIZES)]
+    batch = frames_to_tensor(images, CROPPED)
+    assert batch.shape == (len(images), 3, 224, 224)
+    assert batch.dtype == torch.float32
+    for row, image in zip(batch, images, strict=True):
+        assert torch.equal(row, frames_to_tensor([image], CROPPED)[0])
+
+
+@pytest.mark.parametrize("size", [(224, 224), (100, 300)])
+def test_the_callers_array_is_not_changed(size: tuple[int, int]) -> None:
+    image = photo(*size)
+    before = image.copy()
+    frames_to_tensor([image], FRAMES).zero_()
+    np.testing.assert_array_equal(image, before)

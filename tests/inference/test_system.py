@@ -1,0 +1,474 @@
+"""Path in, prediction out: what reaches the models, and what is made of what they say.
+
+The models here are small and honest: each reads its frames or waveforms and answers with the second they come from.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import avscene
+from avscene.errors import CheckpointError, MediaError, ModalityError, UsageError, WeightsError
+from avscene.fusion.rules import LogPool
+from avscene.fusion.tree import Fusion
+from avscene.inference import BATCH, Source, System, ahead, batched
+from avscene.inference.reading import MOST_ENDS, MOST_SEGMENTS, Reader
+from avscene.labels import TAU_SCENES, LabelSet
+from avscene.media.segments import Recording, Sampling
+from avscene.models import SceneModel
+from avscene.records import Modality, Prediction, SceneScores, Segment
+from tests.support.media_files import (
+    RATE,
+    Writer,
+    corners,
+    image,
+    second_heard,
+    second_shown,
+    sound_samples,
+    write_media,
+)
+from tests.support.media_files import write_photograph as photograph
+
+SECONDS = LabelSet(tuple(f"second {k}" for k in range(8)))
+SURE = 0.79  # of the second that a model sees or hears; the other seven have 0.03 each
+
+
+def answer(second: int) -> np.ndarray:
+    return np.where(np.arange(8) == second, SURE, (1 - SURE) / 7)
+
+
+class Eye:
+    """Says which second a segment's first frame shows."""
+
+    name = "eye"
+    labels = SECONDS
+    needs: Modality = "video"
+    sample_rate: int | None = None
+    frame_size: int | None = 32
+
+    def __init__(self) -> None:
+        self.seen: list[Segment] = []
+        self.batches: list[int] = []
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        self.batches.append(len(segments))
+        self.seen += segments
+        rows = [answer(second_shown(s.frames[0].pixels)) if s.frames else np.full(8, np.nan) for s in segments]
+        return SceneScores(SECONDS, np.array(rows))
+
+
+class Ear:
+    """Says which second a segment sounds of."""
+
+    labels = SECONDS
+    needs: Modality = "audio"
+    frame_size: int | None = None
+
+    def __init__(self, rate: int = RATE, name: str = "ear") -> None:
+        self.name = name
+        self.sample_rate: int | None = rate
+        self.heard: list[Segment] = []
+
+    def score(self, segments: Sequence[Segment]) -> SceneScores:
+        self.heard += segments
+        rows = [
+            np.full(8, np.nan) if s.waveform is None else answer(second_heard(s.waveform, self.sample_rate or 0))
+            for s in segments
+        ]
+        return SceneScores(SECONDS, np.array(rows))
+
+
+def system(*models: SceneModel, exponents: Sequence[float] | None = None, hop: float = 1.0) -> System:
+    return System("both", SECONDS, models, pool(models, exponents or [1.0] * len(models)), hop)
+
+
+def pool(models: Sequence[SceneModel], exponents: Sequence[float]) -> Fusion:
+    names = tuple(model.name for model in models)
+    rule = LogPool(exponents=dict(zip(names, exponents, strict=True))) if len(names) > 1 else None
+    return Fusion(name="both", members=names, rule=rule)
+
+
+def seconds(prediction: Prediction) -> list[str]:
+    return [prediction.labels.names[int(s.probabilities.argmax())] for s in prediction.segments]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_media(tmp_path_factory.mktemp("film") / "film.mp4", 4.0)
+
+
+# --- what reaches the models, and when ---
+
+
+def test_each_model_sees_and_hears_its_second(film: Path) -> None:
+    eye, ear = Eye(), Ear()
+    told: list[float] = []
+    prediction = system(eye, ear).classify(film, progress=told.append)
+    assert seconds(prediction) == [f"second {k}" for k in range(4)]
+    assert [(s.start, s.end) for s in prediction.segments] == [(k, k + 1) for k in range(4)]
+    for k, segment in enumerate(prediction.segments):
+        assert set(segment.by_model) == {"eye", "ear"}
+        for values in segment.by_model.values():
+            np.testing.assert_allclose(values, answer(k))
+    assert prediction.modalities == {"audio": True, "video": True}
+    assert prediction.duration == pytest.approx(4, abs=0.1)
+    assert prediction.warnings == ()
+    assert prediction.source == str(film)
+    assert told == [4.0]
+    assert {s.waveform.shape for s in ear.heard if s.waveform is not None} == {(RATE,)}
+    assert {s.frames[0].pixels.shape for s in eye.seen} == {(32, 43, 3)}  # the shorter side is the frame size
+    np.testing.assert_allclose(
+        prediction.probabilities, np.mean([s.probabilities for s in prediction.segments], axis=0)
+    )
+
+
+@pytest.mark.parametrize(("hop", "expected"), [(0.5, [0, 0, 1, 1, 2, 2, 3, 3]), (2.0, [1, 3])])
+def test_other_hops(film: Path, hop: float, expected: list[int]) -> None:
+    eye = Eye()
+    prediction = system(eye).classify(film, hop=hop)
+    assert seconds(prediction) == [f"second {k}" for k in expected]  # the frame in the middle tells
+    assert [s.start for s in prediction.segments] == [k * hop for k in range(len(expected))]
+    assert prediction.segments[-1].end == 4.0
+    by_default = system(Eye(), hop=hop).classify(film)
+    assert by_default.to_dict() == prediction.to_dict()
+    heard = system(Ear()).classify(film, hop=hop)
+    assert len(heard.segments) == len(expected)
+
+
+@pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf")])
+def test_hops_that_are_refused(film: Path, hop: float) -> None:
+    with pytest.raises(UsageError, match=r"is not a number of seconds of 0\.02 or more"):
+        system(Eye()).classify(film, hop=hop)
+
+
+def test_keyframes_only(tmp_path: Path) -> None:
+    film = write_media(tmp_path / "k.mp4", 4.0, gop=100)  # one key frame, at 0
+    exact, fast = (system(Eye()).classify(film, keyframes=keyframes) for keyframes in (False, True))
+    assert seconds(exact) == [f"second {k}" for k in range(4)]
+    assert seconds(fast) == ["second 0"] * 4
+    assert fast.duration == pytest.approx(exact.duration, abs=0.1)
+
+
+def test_segments_come_in_batches(tmp_path: Path) -> None:
+    long = write_media(tmp_path / "long.mp4", BATCH + 4.0, fps=5, sound=False)
+    eye = Eye()
+    told: list[float] = []
+    prediction = system(eye).classify(long, progress=told.append)
+    assert eye.batches == [BATCH, 4]
+    assert told == [BATCH, BATCH + 4.0]
+    assert seconds(prediction) == [f"second {k % 8}" for k in range(BATCH + 4)]
+
+
+def test_sound_from_another_file(tmp_path: Path) -> None:
+    silent = write_media(tmp_path / "v.mp4", 3.0, sound=False)
+    sound = write_media(tmp_path / "a.wav", 3.0)
+    prediction = system(Eye(), Ear()).classify(silent, sound=sound)
+    assert seconds(prediction) == ["second 0", "second 1", "second 2"]
+    assert prediction.modalities == {"audio": True, "video": True}
+    assert all(set(s.by_model) == {"eye", "ear"} for s in prediction.segments)
+
+
+# --- what is missing ---
+
+
+def test_sound_that_begins_late(tmp_path: Path) -> None:
+    late = write_media(tmp_path / "late.mkv", 4.0, sound_start=2.0)
+    prediction = system(Eye(), Ear()).classify(late)
+    assert [set(s.by_model) for s in prediction.segments] == [{"eye"}, {"eye"}, {"eye", "ear"}, {"eye", "ear"}]
+    assert seconds(prediction) == [f"second {k}" for k in range(4)]
+    np.testing.assert_allclose(prediction.segments[0].probabilities, answer(0), atol=1e-9)  # the eye alone, as it is
+    assert prediction.segments[2].probabilities.max() > SURE  # two agree
+    assert prediction.warnings == ("no sound in 2 of 4 segments: model ear has no say there",)
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "alone", "warning"),
+    [
+        ("silent.mp4", {"audio": False, "video": True}, "eye", "no sound: model ear has no say"),
+        ("blind.wav", {"audio": True, "video": False}, "ear", "no picture: model eye has no say"),
+    ],
+)
+def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool], alone: str, warning: str) -> None:
+    path = write_media(tmp_path / name, 3.0, picture=has["video"], sound=has["audio"])
+    prediction = system(Eye(), Ear(), exponents=[0.3, 0.2]).classify(path)
+    assert prediction.modalities == has
+    assert prediction.warnings == (warning,)
+    for k, segment in enumerate(prediction.segments):
+        assert list(segment.by_model) == [alone]
+        np.testing.assert_allclose(segment.probabilities, answer(k), atol=1e-9)  # exponents are for company
+
+
+def test_segments_that_nobody_can_score_are_left_out_and_told(tmp_path: Path) -> None:
+    late = write_media(tmp_path / "late.mkv", 4.0, sound_start=2.0)
+    prediction = system(Ear()).classify(late)
+    assert [s.start for s in prediction.segments] == [2.0, 3.0]
+    assert prediction.warnings == ("2 of 4 segments lack what the system needs and are left out",)
+    assert not np.isnan(prediction.probabilities).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "message"),
+    [
+        ("silent.mp4", Ear(), "has picture only; system both needs sound"),
+        ("blind.wav", Eye(), "has sound only; system both needs a picture"),
+    ],
+)
+def test_nothing_that_the_system_needs(tmp_path: Path, name: str, model: SceneModel, message: str) -> None:
+    path = write_media(tmp_path / name, 2.0, picture=name == "silent.mp4", sound=name == "blind.wav")
+    with pytest.raises(ModalityError) as caught:
+        system(model).classify(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_a_photograph(tmp_path: Path) -> None:
+    path = photograph(tmp_path / "p.png", image(5))
+    prediction = system(Eye(), Ear()).classify(path)
+    assert prediction.duration == 0
+    assert [(s.start, s.end) for s in prediction.segments] == [(0, 0)]
+    assert prediction.scene == "second 5"
+    assert prediction.modalities == {"audio": False, "video": True}
+    assert prediction.warnings == ("no sound: model ear has no say",)
+
+
+def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
+    path = Writer(tmp_path / "two.mkv").sound(sound_samples(2.0)).sound(sound_samples(2.0), default=False).save()
+    prediction = system(Eye(), Ear()).classify(path)
+    assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no picture: model eye has no say")
+
+
+def test_models_that_want_sound_at_different_rates_are_refused(film: Path) -> None:
+    with pytest.raises(UsageError, match=r"different rates.*16000.*8000"):
+        system(Ear(), Ear(8000, "other")).classify(film)
+
+
+def test_the_largest_frame_is_decoded(film: Path) -> None:
+    small, large = Eye(), Eye()
+    large.name, large.frame_size = "larger", 48
+    system(small, large).classify(film)
+    assert {min(s.frames[0].pixels.shape[:2]) for s in small.seen} == {48}
+
+
+# --- fusion ---
+
+
+def test_two_models_are_pooled_by_their_exponents() -> None:
+    first, second = np.array([[0.8, 0.1, 0.1]]), np.array([[0.2, 0.7, 0.1]])
+    two = System("two", LabelSet(("a", "b", "c")), (Eye(), Ear()), pool((Eye(), Ear()), [0.5, 2.0]))
+    pooled = first**0.5 * second**2
+    np.testing.assert_allclose(two.fuse(np.stack([first, second])), pooled / pooled.sum())
+
+
+@given(st.lists(st.lists(st.floats(0.001, 1), min_size=3, max_size=3), min_size=1, max_size=5), st.data())
+def test_missing_models_are_dropped_from_each_row(rows: list[list[float]], data: st.DataObject) -> None:
+    one = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+    other = one[:, ::-1].copy()
+    flags = st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))
+    gone, lost = np.array(data.draw(flags)), np.array(data.draw(flags))
+    scores = np.stack([np.where(gone[:, None], np.nan, one), np.where(lost[:, None], np.nan, other)])
+    both = (Eye(), Ear())
+    fused = System("two", LabelSet(("a", "b", "c")), both, pool(both, [0.7, 0.4])).fuse(scores)
+    np.testing.assert_array_equal(np.isnan(fused).all(axis=1), gone & lost)
+    np.testing.assert_allclose(fused[~(gone & lost)].sum(axis=1), 1)
+    np.testing.assert_allclose(fused[lost & ~gone], one[lost & ~gone], atol=1e-9)
+    np.testing.assert_allclose(fused[gone & ~lost], other[gone & ~lost], atol=1e-9)
+
+
+# --- work done ahead ---
+
+
+@given(st.lists(st.integers(), max_size=50), st.integers(1, 7))
+def test_ahead_and_batched_lose_nothing(items: list[int], size: int) -> None:
+    assert list(ahead(items)) == items
+    batches = list(batched(items, size))
+    assert [item for batch in batches for item in batch] == items
+    assert all(len(batch) == size for batch in batches[:-1])
+    assert all(1 <= len(batch) <= size for batch in batches)
+
+
+def test_ahead_works_while_the_consumer_does() -> None:
+    """The next item is made while this one is in use: without that the wait below would never end."""
+    made = [threading.Event() for _ in range(3)]
+
+    def source() -> Iterator[int]:
+        for k, event in enumerate(made):
+            event.set()
+            yield k
+
+    for k in ahead(source()):
+        if k + 1 < len(made):
+            assert made[k + 1].wait(5)
+
+
+def test_ahead_passes_errors_on_and_ends_its_thread() -> None:
+    before = threading.active_count()
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise MediaError("gone")
+
+    items = ahead(broken())
+    assert next(items) == 1
+    with pytest.raises(MediaError, match="gone"):
+        next(items)
+    assert threading.active_count() == before
+
+
+def test_ahead_ends_its_thread_when_the_consumer_leaves() -> None:
+    before = threading.active_count()
+    closed = []
+
+    def source() -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            closed.append(True)
+
+    items = ahead(source())
+    assert next(items) == 0
+    items.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+    del items
+    assert closed
+
+
+def test_a_model_that_raises_leaves_no_thread_and_no_open_file(film: Path) -> None:
+    class Broken(Eye):
+        def score(self, segments: Sequence[Segment]) -> SceneScores:
+            raise UsageError(f"cannot score {len(segments)}")
+
+    before = threading.active_count()
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(UsageError, match="cannot score 4"):
+        system(Broken()).classify(film)
+    for _ in range(50):  # ffmpeg's own threads take a moment to end
+        if threading.active_count() == before and len(list(Path("/proc/self/fd").iterdir())) == open_files:
+            break
+        time.sleep(0.02)
+    assert threading.active_count() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+
+
+def test_scores_alone(film: Path) -> None:
+    eye, ear = Eye(), Ear()
+    both = system(eye, ear)
+    with Recording(film) as recording:
+        segments = list(recording.segments(both.sampling(1.0)))
+    scores = both.scores(segments)
+    assert scores.shape == (2, len(segments), 8) == (2, 4, 8)
+    np.testing.assert_allclose(scores[0], [answer(k) for k in range(4)])
+
+
+# --- many recordings ---
+
+
+def test_segments_that_show_the_same_image_are_scored_together(tmp_path: Path) -> None:
+    long = write_media(tmp_path / "long.mp4", MOST_SEGMENTS + 6.0, fps=2, gop=20, sound=False)
+    eye = Eye()
+    system(eye).classify(long, keyframes=True)
+    assert eye.batches == [MOST_SEGMENTS, 6]
+
+
+def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no film")
+    sound = write_media(tmp_path / "sound.wav", 2.0)
+    silent = write_media(tmp_path / "v.mp4", 3.0, sound=False)
+    eye = Eye()
+    told: list[tuple[int, float]] = []
+    sources = [Source(film), Source(broken), Source(sound), Source(silent, sound), *[Source(film)] * 3]
+    outcomes = list(system(eye).classify_all(sources, progress=lambda at, end: told.append((at, end))))
+    assert eye.batches == [BATCH + 2, 3]  # 4 + 0 + 2 without a picture + 3 + 4 + 4 + 1, then 3
+    assert told == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 1.0), (6, 4.0)]
+    assert [type(outcome) for outcome in outcomes] == [Prediction, MediaError, ModalityError, *[Prediction] * 4]
+    for source, outcome in zip(sources, outcomes, strict=True):
+        if isinstance(outcome, Prediction):
+            alone = system(Eye()).classify(source.path, sound=source.sound)
+            assert outcome.to_dict() == alone.to_dict()
+        else:
+            assert str(outcome).startswith(str(source.path))
+
+
+def test_recordings_that_cannot_be_read_do_not_hold_the_others_up(tmp_path: Path, film: Path) -> None:
+    """Their outcomes come although no segments fill the batch."""
+    asked: list[int] = []
+
+    class Gone(Sequence[Source]):
+        def __len__(self) -> int:
+            return 10 * MOST_ENDS
+
+        def __getitem__(self, index: int) -> Source:  # type: ignore[override]
+            asked.append(index)
+            if index >= len(self):
+                raise IndexError
+            return Source(tmp_path / f"{index}.mp4")
+
+    outcomes = system(Eye()).classify_all(Gone())
+    assert isinstance(next(outcomes), MediaError)
+    assert max(asked) < 3 * MOST_ENDS
+
+
+def test_reading_ends_with_the_segment_when_nobody_wants_more(tmp_path: Path) -> None:
+    """An interruption does not wait for a batch, which may be minutes of film."""
+    long = write_media(tmp_path / "long.mp4", 3.0 * BATCH, fps=2, sound=False)
+    reader = Reader([Source(long)], Sampling(frame_size=16))
+    batches = iter(reader)
+    assert len(next(batches)) == BATCH
+    reader.stop()
+    assert list(batches) == []
+
+
+# --- load ---
+
+
+def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
+    labels = ["kitchen", "wood"]
+    loaded = avscene.load("embedded", labels=labels)
+    assert (loaded.name, loaded.labels, loaded.hop) == ("embedded", LabelSet(("kitchen", "wood")), 1.0)
+    path = photograph(tmp_path / "p.png", corners())
+    prediction = loaded.classify(path)
+    assert prediction.labels == loaded.labels
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    turned = avscene.load("embedded", labels=LabelSet(("wood", "kitchen"))).classify(path)
+    assert turned.scores == pytest.approx(prediction.scores, abs=1e-6)
+    assert avscene.load("embedded").labels == TAU_SCENES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"system": "embeded"}, UsageError, "Did you mean embedded"),
+        ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: .*C01, C02, C03.*embedded"),
+        ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory. Systems"),
+        ({"system": "embedded", "labels": ["a"]}, UsageError, "at least two"),
+        ({"system": "embedded", "labels": ["a", "a"]}, UsageError, "given twice"),
+        ({"system": "embedded", "prompts": ["{}"]}, UsageError, "takes no prompts"),
+        ({"system": "embedded", "device": "tpu"}, UsageError, "auto, cpu, cuda"),
+        ({"system": "embedded", "precision": "int8"}, UsageError, "auto, float32, bfloat16"),
+        ({"system": "folder"}, CheckpointError, "a directory but no checkpoint"),
+    ],
+)
+def test_what_load_refuses(
+    arguments: dict[str, object],
+    error: type[Exception],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(error, match=message):
+        avscene.load(**arguments)  # type: ignore[arg-type]
+
+
+def test_absent_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match="run once without --offline"):
+        avscene.load("C03", offline=True)

@@ -1,0 +1,293 @@
+"""The assembly of segments from pieces, without a file: laws that hold for every duration, hop and rate."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avscene.errors import MediaError
+from avscene.media import assembly
+from avscene.media.assembly import Assembler, Sampling
+from avscene.media.audio import SoundTrack
+from avscene.media.clock import Clock
+from avscene.media.decoded import Ended, Passed, Picture, Sound
+from avscene.media.segments import interleave
+from avscene.media.video import FrameSampler
+
+
+def pixel(value):
+    return np.full((2, 2, 3), value % 256, np.uint8)
+
+
+def pictures(start, end, fps=10):
+    """Images whose content is their number."""
+    count = max(round((end - start) * fps), 1)
+    return [Picture(start + k / fps, min(start + (k + 1) / fps, end), k) for k in range(count)]
+
+
+def sounds(start, end, rate=8000, chunk=700):
+    """Samples whose value is their time / 100."""
+    times = np.arange(round(start * rate), round(end * rate)) / rate
+    values = (times / 100).astype(np.float32)
+    return [
+        Sound(t[0], t[0] + len(t) / rate, rate, v)
+        for t, v in ((times[i : i + chunk], values[i : i + chunk]) for i in range(0, len(times), chunk))
+    ]
+
+
+def assemble(sampling, *tracks, expected=("audio", "video"), photograph=False):
+    assembler = Assembler(sampling, expected, pixel)
+    segments = []
+    for piece in interleave([iter(track) for track in tracks]):
+        assembler.add(piece)
+        segments.extend(assembler.ready())
+    segments.extend(assembler.finish(photograph))
+    return segments, assembler
+
+
+durations = st.floats(0.02, 9, allow_nan=False)
+hops = st.floats(0.1, 3, allow_nan=False)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    sound=st.tuples(durations, durations),
+    picture=st.tuples(durations, durations),
+    have=st.sampled_from([("audio",), ("video",), ("audio", "video")]),
+    hop=hops,
+    rate=st.sampled_from([100, 999, 8000, 16000]),
+    per_segment=st.integers(1, 4),
+    keyframes=st.booleans(),
+    separate=st.booleans(),
+)
+def test_segments_tile_the_recording(sound, picture, have, hop, rate, per_segment, keyframes, separate):
+    tracks = []
+    if "audio" in have:
+        tracks.append([*sounds(*sorted(sound)), Ended("audio")])
+    if "video" in have:
+        tracks.append([*pictures(*sorted(picture)), Ended("video")])
+    if not any(len(track) > 1 for track in tracks):
+        return
+    if not separate:
+        tracks = [[piece for track in tracks for piece in track]]
+    sampling = Sampling(hop, rate, 8, per_segment, keyframes)
+    segments, assembler = assemble(sampling, *tracks, expected=have)
+
+    assert segments
+    assert [s.start for s in segments] == [k * hop for k in range(len(segments))]
+    assert [s.end for s in segments[:-1]] == [s.start for s in segments[1:]]
+    rest = assembler.duration - segments[-1].end
+    assert -assembly.WHOLE - 1e-9 <= rest < hop / 2  # sums of times round
+    assert rest <= assembly.WHOLE + 1e-9 or not segments[-1].padded
+    assert [s.padded for s in segments[:-1]] == [False] * (len(segments) - 1)
+    for s in segments:
+        assert s.waveform is None or (s.waveform.shape == (round(hop * rate),) and s.waveform.dtype == np.float32)
+        assert len(s.frames) in (0, per_segment)
+        assert "video" in have or not s.frames
+        assert "audio" in have or s.waveform is None
+        assert [f.time for f in s.frames] == sorted(f.time for f in s.frames)
+    if separate or len(have) == 1:
+        assert any(s.has(m) for s in segments for m in have) or max(sound[0], picture[0]) > segments[-1].end - hop / 2
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    end=st.floats(1, 6),
+    hop=st.floats(0.2, 2),
+    chunk=st.integers(150, 3000),
+    rate=st.sampled_from([4000, 8000, 11025]),
+)
+def test_each_sample_is_in_its_place(end, hop, chunk, rate):
+    segments, assembler = assemble(
+        Sampling(hop, rate), [*sounds(0, end, chunk=chunk), Ended("audio")], expected=["audio"]
+    )
+    for s in segments:
+        times = s.start + np.arange(len(s.waveform)) / rate
+        inside = (times > 0.1) & (times < assembler.duration - 0.1)  # the resampler rings at the edges
+        assert s.waveform[inside] == pytest.approx(times[inside] / 100, abs=0.7 / rate / 100 + 1e-4)
+        assert not s.waveform[times > assembler.duration + 1 / rate].any()
+
+
+@pytest.mark.parametrize(
+    ("end", "ends", "padded"),
+    [
+        (3.0, [1, 2, 3], False),
+        (2.9995, [1, 2, 3], False),  # containers round to milliseconds
+        (3.4, [1, 2, 3], False),
+        (3.5, [1, 2, 3, 3.5], True),
+        (0.1, [0.1], True),
+    ],
+)
+def test_the_last_part(end, ends, padded):
+    segments, assembler = assemble(Sampling(1, 8000), [*sounds(0, end), Ended("audio")], expected=["audio"])
+    assert [s.end for s in segments] == pytest.approx(ends)
+    assert segments[-1].padded is padded
+    assert bool(assembler.warnings) is padded
+    assert len(segments[-1].waveform) == 8000
+
+
+def test_sound_that_starts_late_or_ends_early_leaves_segments_without_it():
+    segments, _ = assemble(
+        Sampling(1, 8000, 8),
+        [*sounds(1.25, 2.5), Ended("audio")],
+        [*pictures(0, 5), Ended("video")],
+    )
+    assert [s.waveform is not None for s in segments] == [False, True, True, False, False]
+    assert not segments[1].waveform[:1990].any()
+    assert segments[1].waveform[2010:].all()
+    assert not segments[2].waveform[4010:].any()
+
+
+def test_a_hole_in_the_sound_is_silence_and_an_overlap_is_dropped():
+    early, late = sounds(0, 1), sounds(3, 4)
+    segments, _ = assemble(Sampling(1, 8000), [*early, *late, Ended("audio")], expected=["audio"])
+    assert [bool(s.waveform.any()) for s in segments] == [True, False, False, True]
+    segments, _ = assemble(Sampling(1, 8000), [*sounds(0, 2), *sounds(1.5, 3), Ended("audio")], expected=["audio"])
+    assert len(segments) == 3
+    assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(np.arange(1, 24000) / 8e5, abs=1e-6)
+
+
+def test_small_errors_of_the_timestamps_neither_cut_nor_tear_the_sound():
+    jittered = [Sound(s.time + 0.001 * (i % 3), s.end, s.rate, s.samples) for i, s in enumerate(sounds(0, 2))]
+    segments, _ = assemble(Sampling(1, 8000), [*jittered, Ended("audio")], expected=["audio"])
+    assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(np.arange(1, 16000) / 8e5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("source", "rate"), [(44100, 16000), (8000, 32000), (22050, 44100), (48000, 48000)])
+def test_resampling_keeps_the_count_of_samples(source, rate):
+    track = SoundTrack(rate)
+    count = sum(
+        len(samples)
+        for s in sounds(0, 3.21, rate=source, chunk=1021)
+        for _, samples in track.add(s.time, s.rate, s.samples)
+    )
+    count += sum(len(samples) for _, samples in track.finish())
+    assert count == round(len(sounds(0, 3.21, rate=source, chunk=10**6)[0].samples) * rate / source)
+
+
+def test_a_change_of_rate_keeps_the_place():
+    segments, _ = assemble(
+        Sampling(1, 8000),
+        [*sounds(0, 1.5, rate=16000), *sounds(1.5, 3, rate=8000), Ended("audio")],
+        expected=["audio"],
+    )
+    whole = np.concatenate([s.waveform for s in segments])
+    assert whole[12500:23000] == pytest.approx(np.arange(12500, 23000) / 8e5, abs=1e-4)
+
+
+def test_a_change_of_rate_with_a_small_error_of_the_timestamp_does_not_tear_the_sound():
+    shifted = [Sound(s.time + 0.03, s.end + 0.03, s.rate, s.samples) for s in sounds(1.5, 3, rate=8000)]
+    early = sounds(0, 1.5, rate=16000)
+    segments, _ = assemble(Sampling(1, 8000), [*early, *shifted, Ended("audio")], expected=["audio"])
+    whole = np.concatenate([s.waveform for s in segments])
+    assert whole[12500:23000] == pytest.approx(np.arange(12500, 23000) / 8e5, abs=1e-4)
+
+
+def test_keyframes_do_not_make_a_recording_longer():
+    pieces = [
+        Picture(0, 0.1, 0),
+        *(Passed(k / 10, k / 10 + 0.1, "video") for k in range(10)),
+        Picture(0.96, 1, 1),
+    ]
+    sampling = Sampling(1.5, None, 8, keyframes_only=True)
+    segments, _ = assemble(sampling, [*pieces, Ended("video")], expected=["video"])
+    assert [(s.start, s.end, s.padded) for s in segments] == [(0, 1, True)]
+
+
+def numbers(segments):
+    return [[int(f.pixels[0, 0, 0]) for f in s.frames] for s in segments]
+
+
+def test_the_frame_shown_is_the_last_that_began():
+    shown = [Picture(0.0, 0.1, 0), Picture(0.5, 0.6, 1), Picture(0.6, 3.4, 2), Picture(3.4, 3.6, 3)]
+    segments, _ = assemble(Sampling(1, None, 8), [*shown, Ended("video")], expected=["video"])
+    assert numbers(segments) == [[1], [2], [2], [3]]
+    segments, _ = assemble(Sampling(2, None, 8, 4), [*shown, Ended("video")], expected=["video"])
+    assert numbers(segments) == [[0, 2, 2, 2], [2, 2, 2, 3]]
+
+
+def test_a_target_without_a_frame_takes_the_nearest_of_its_segment_or_none():
+    segments, _ = assemble(
+        Sampling(1, 8000, 8),
+        [*sounds(0, 6), Ended("audio")],
+        [Picture(1.9, 2.0, 7), Picture(2.0, 2.1, 8), Picture(4.1, 4.2, 9), Ended("video")],
+    )
+    assert numbers(segments) == [[], [7], [8], [8], [9], []]
+
+
+def test_keyframes_serve_the_targets_nearest_to_them():
+    passed = [Passed(k / 10, k / 10 + 0.1, "video") for k in range(100)]
+    track = sorted([*passed, Picture(0, 0.1, 0), Picture(4, 4.1, 4), Picture(8, 8.1, 8)], key=lambda p: p.time)
+    sampling = Sampling(1, None, 8, keyframes_only=True)
+    segments, assembler = assemble(sampling, [*track, Ended("video")], expected=["video"])
+    assert numbers(segments) == [[0], [0], [4], [4], [4], [4], [8], [8], [8], [8]]
+    assert assembler.duration == pytest.approx(10)
+
+
+def test_a_lone_keyframe_does_not_hold_everything_back():
+    sampler = FrameSampler(1.0, 1, pixel, nearest=True)
+    sampler.add(0.0, 0)
+    for tenth in range(1000):
+        sampler.passed(tenth / 10)
+    assert sampler.mark >= 85
+
+
+def test_segments_come_as_soon_as_they_are_complete():
+    assembler = Assembler(Sampling(1, 8000, 8), ["audio", "video"], pixel)
+    lag = 0.0
+    for piece in interleave([iter(sounds(0, 60)), iter(pictures(0, 60))]):
+        assembler.add(piece)
+        for segment in assembler.ready():
+            lag = max(lag, piece.time - segment.end)
+    assert lag < 0.5
+    assert assembler._next == 59
+
+
+def test_pending_segments_are_bounded(monkeypatch):
+    monkeypatch.setattr(assembly, "MAX_PENDING", 10 * 8000 * 4)
+    track = [*sounds(0, 60), *pictures(0, 60), Ended("audio"), Ended("video")]
+    segments, assembler = assemble(Sampling(1, 8000, 8), track)
+    assert len(segments) == 60
+    assert all(s.waveform is not None for s in segments)
+    assert not segments[0].frames
+    assert segments[-1].frames
+    assert any("apart" in warning for warning in assembler.warnings)
+
+
+def test_all_sound_behind_all_picture():
+    segments, assembler = assemble(
+        Sampling(1, 8000, 8), [*pictures(0, 9), *sounds(0, 9), Ended("audio"), Ended("video")]
+    )
+    assert all(s.frames and s.waveform is not None for s in segments)
+    assert not assembler.warnings
+
+
+def test_two_files_are_read_side_by_side():
+    lead, times = 0.0, {Sound: 0.0, Picture: 0.0}
+    for piece in interleave([iter(sounds(0, 60)), iter(pictures(0, 60))]):
+        times[type(piece)] = piece.time
+        lead = max(lead, abs(times[Sound] - times[Picture]))
+    assert lead < 0.3
+
+
+def test_broken_clocks_are_bounded():
+    clock = Clock()
+    assert clock.place(5.0, 1.0) == (5.0, 6.0)
+    assert clock.place(100000.0, 1.0) == (6.0, 7.0)
+    assert clock.place(100001.0, 1.0) == (7.0, 8.0)
+    assert clock.place(3.0, 1.0) == (8.0, 9.0)
+    assert clock.place(None, 1.0) == (9.0, 10.0)
+    assert clock.place(4.5, 0.0) == (9.5, 10.5)  # a small pause back; the median gap lasts
+    assert clock.jumps == 2
+
+
+def test_more_than_a_day_is_refused():
+    assembler = Assembler(Sampling(1, None, 8), ["video"], pixel)
+    with pytest.raises(MediaError, match="longer than 24 h"):
+        assembler.add(Picture(90000, 90001, 0))
+
+
+@pytest.mark.parametrize("given_", [{"hop": 0}, {"hop": -1}, {"frame_size": -2}, {"hop": 1e-5, "sample_rate": 8000}])
+def test_senseless_samplings_are_refused(given_):
+    with pytest.raises(ValueError, match=r"positive|shorter"):
+        Sampling(**given_)

@@ -1,0 +1,153 @@
+"""What is left undecoded: images that nobody asks for, and never one that changes what is asked for."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avscene.media import selection
+from avscene.media.decode import MediaFile
+from avscene.media.decoded import Picture
+from avscene.media.segments import Recording, Sampling
+
+FPS, SIZE = 20, (80, 48)
+SAMPLING = Sampling(frame_size=48)
+
+
+def film(path: Path, n_images: int = 150, codec: str = "libx264", gop: int = 250, fps: int = FPS, **options) -> Path:
+    """Stripes that wander over noise: an image decoded with a wrong reference looks different."""
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 90, (SIZE[1], SIZE[0], 3))
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = {"mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+        stream.codec_context.gop_size = gop
+        stream.codec_context.time_base = Fraction(1, fps)
+        stream.options = {key: str(value) for key, value in options.items()}
+        for number in range(n_images):
+            pixels = np.roll(noise, (number, 3 * number), (0, 1))
+            pixels[:, (7 * number) % SIZE[0]] = (number * 5 % 160) + 90
+            frame = av.VideoFrame.from_ndarray(pixels.astype(np.uint8), "rgb24").reformat(format=stream.pix_fmt)
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def shown(path: Path, sampling: Sampling = SAMPLING) -> tuple:
+    with Recording(path) as recording:
+        segments = [
+            (segment.start, segment.end, segment.padded, [(f.time, f.pixels.tobytes()) for f in segment.frames])
+            for segment in recording.segments(sampling)
+        ]
+        return segments, recording.duration, recording.warnings
+
+
+def shown_by_decoding_all(path: Path, sampling: Sampling = SAMPLING) -> tuple:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sampling, "asks_at", lambda *_: True)
+        return shown(path, sampling)
+
+
+def n_decoded(path: Path, sampling: Sampling = SAMPLING) -> int:
+    pieces = MediaFile(path).pieces({"video": "all"}, sampling.asks_at)
+    return sum(isinstance(piece, Picture) for piece in pieces)
+
+
+X264 = {"preset": "veryfast", "bf": 3}
+CASES = {
+    "b-frames.mp4": ({**X264}, 0.65),
+    "b-frames.ts": ({**X264}, 0.65),
+    "b-frames.mkv": ({**X264}, 0.65),
+    "b-frames and short groups.mp4": ({**X264, "gop": FPS}, 0.45),
+    "short groups.mp4": ({**X264, "bf": 0, "gop": FPS}, 0.6),
+    "shorter groups.mp4": ({**X264, "bf": 0, "gop": FPS // 4}, 0.25),
+    "open groups.mp4": ({**X264, "x264-params": "open-gop=1:keyint=20"}, 0.75),
+    "open groups.ts": ({**X264, "x264-params": "open-gop=1:keyint=20"}, 0.75),
+    "intra refresh.ts": ({**X264, "bf": 0, "x264-params": "intra-refresh=1:keyint=20"}, 1),
+    "slices and pyramids.mp4": ({**X264, "x264-params": "slices=3:b-pyramid=strict:bframes=5:b-adapt=0"}, 0.5),
+    "interlaced.mp4": ({**X264, "x264-params": "interlaced=1"}, 1),
+    "hevc.mp4": ({"codec": "libx265", "preset": "ultrafast", "x265-params": "log-level=none:bframes=4:b-adapt=0"}, 0.6),
+    "hevc in short groups.mp4": (
+        {"codec": "libx265", "preset": "ultrafast", "x265-params": "log-level=none:keyint=10:open-gop=0:bframes=0"},
+        0.6,
+    ),
+    "hevc in open groups.mkv": (
+        {"codec": "libx265", "preset": "ultrafast", "x265-params": "log-level=none:keyint=10:open-gop=1:bframes=3"},
+        0.8,
+    ),
+    "hevc in layers.mp4": (
+        {"codec": "libx265", "preset": "fast", "x265-params": "log-level=none:temporal-layers=3:bframes=4:b-adapt=0"},
+        1,
+    ),
+    "mpeg4.mp4": ({"codec": "mpeg4", "bf": 2}, 0.6),
+    "mpeg4.avi": ({"codec": "mpeg4", "bf": 2}, 1),
+    "mpeg2.mpg": ({"codec": "mpeg2video", "bf": 2, "fps": 25}, 0.8),
+    "vp8.webm": ({"codec": "libvpx", "gop": 10, "deadline": "realtime", "auto-alt-ref": 1}, 0.6),
+    "vp9.webm": ({"codec": "libvpx-vp9", "gop": 10, "deadline": "realtime", "lag-in-frames": 10}, 0.6),
+    "mjpeg.mov": ({"codec": "mjpeg"}, 0.1),
+    "av1.mp4": ({"codec": "libsvtav1", "preset": 12, "svtav1-params": "lp=1"}, 1),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_asked_for_is_the_same_and_the_rest_is_left_out(tmp_path: Path, name: str) -> None:
+    options, share = CASES[name]
+    path = film(tmp_path / name, **options)
+    assert shown(path) == shown_by_decoding_all(path)
+    assert n_decoded(path) <= share * 150 + 2
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "bf": st.integers(0, 8),
+            "gop": st.integers(1, 60),
+            "preset": st.sampled_from(["ultrafast", "veryfast"]),
+            "fps": st.sampled_from([5, 12, 25, 30]),
+            "n_images": st.integers(1, 120),
+        }
+    ),
+    st.sampled_from([".mp4", ".ts", ".mkv"]),
+    st.floats(0.1, 3.0),
+    st.integers(1, 4),
+)
+@settings(max_examples=25, deadline=None)
+def test_whatever_the_encoder_does(tmp_path_factory, options, suffix, hop, per_segment) -> None:
+    path = film(tmp_path_factory.mktemp("film") / f"film{suffix}", **options)
+    sampling = Sampling(frame_size=48, hop=hop, frames_per_segment=per_segment)
+    assert shown(path, sampling) == shown_by_decoding_all(path, sampling)
+
+
+def test_long_groups_are_not_held_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "MOST_HELD", 16)
+    path = film(tmp_path / "film.mp4", **X264)
+    assert shown(path) == shown_by_decoding_all(path)
+    assert n_decoded(path) < 100
+
+
+def test_from_a_broken_clock_on_everything_is_decoded(tmp_path: Path) -> None:
+    whole, broken = film(tmp_path / "film.mkv", **X264), tmp_path / "broken.mkv"
+    with av.open(whole) as source, av.open(broken, "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(p for p in source.demux() if p.size):
+            if number > 75:
+                packet.pts += 3_000_000  # 50 minutes in milliseconds
+                packet.dts += 3_000_000
+            packet.stream = stream
+            target.mux(packet)
+    assert shown(broken) == shown_by_decoding_all(broken)
+    assert "timestamps jump; the jumps were closed" in shown(broken)[2]
+
+
+@given(st.floats(0.02, 5), st.integers(1, 8), st.floats(-1, 100), st.floats(0, 10))
+def test_a_sampling_asks_where_a_target_lies(hop: float, per_segment: int, begin: float, length: float) -> None:
+    sampling = Sampling(hop=hop, frames_per_segment=per_segment)
+    step = hop / per_segment
+    targets = (np.arange(int(111 / step) + 2) + 0.5) * step
+    assert sampling.asks_at(begin, begin + length) == bool(((targets >= begin) & (targets < begin + length)).any())

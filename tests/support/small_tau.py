@@ -1,0 +1,68 @@
+"""A data set of four short recordings in TAU's layout, whole or as the archives in which it would be published."""
+
+from pathlib import Path
+
+from avscene.datasets.tau.archives import Kind
+from tests.support.archive_server import zipped
+from tests.support.media_files import write_media
+
+PREFIX = "TAU-urban-audio-visual-scenes-2021-development"
+TRAIN = ("airport-lisbon-1175-44106", "bus-lyon-7-2")
+TEST = ("airport-lyon-1200-1", "metro_station-paris-9-4")
+NAMES = (*TRAIN, *TEST)
+PUBLISHED = {"train": (2, 2), "test": (2, 2)}  # recordings and locations
+
+_COLUMNS = "filename_audio\tfilename_video\tscene_label"
+
+
+def row(name: str) -> str:
+    """The line of a recording in a table."""
+    return f"audio/{name}.wav\tvideo/{name}.mp4\t{name.split('-', maxsplit=1)[0]}"
+
+
+def tables(train: tuple[str, ...] = TRAIN, test: tuple[str, ...] = TEST) -> dict[str, bytes]:
+    """meta.csv and the two lists."""
+    lists = {"fold1_train.csv": train, "fold1_evaluate.csv": test}
+    text = {f"evaluation_setup/{file}": [_COLUMNS, *map(row, names)] for file, names in lists.items()}
+    text["meta.csv"] = [f"{_COLUMNS}\tidentifier", *(f"{row(name)}\tx" for name in (*train, *test))]
+    return {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in text.items()}
+
+
+def media(directory: Path) -> dict[str, bytes]:
+    """The wav and mp4 files, made in `directory`."""
+    found: dict[str, bytes] = {}
+    for name in NAMES:
+        sound, picture = directory / f"{name}.wav", directory / f"{name}.mp4"
+        write_media(sound, 1.0, picture=False)
+        write_media(picture, 1.0, fps=5, sound=False)
+        found |= {f"audio/{name}.wav": sound.read_bytes(), f"video/{name}.mp4": picture.read_bytes()}
+    return found
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Everything, by path; media are made in `directory`."""
+    return tables() | media(directory)
+
+
+def archives(content: dict[str, bytes]) -> dict[str, tuple[Kind, bytes]]:
+    """`content` as archives of each kind, by label; each kind in a folder of its own choice, as the published are."""
+    sound = {name: data for name, data in content.items() if name.startswith("audio/")}
+    picture = {name: data for name, data in content.items() if name.startswith("video/")}
+    text = {name: data for name, data in content.items() if name not in sound | picture}
+    first, second = dict(list(sound.items())[:2]), dict(list(sound.items())[2:])
+    return {
+        "doc.zip": ("documentation", zipped({"README.md": b"Small scenes\n"})),
+        "meta.zip": ("meta", zipped({f"{PREFIX}.meta/{name}": data for name, data in text.items()})),
+        "examples.zip": ("examples", zipped({"examples/one.mp4": next(iter(picture.values()))})),
+        "audio.1.zip": ("audio", zipped(first)),
+        "audio.2.zip": ("audio", zipped(second)),
+        "video.1.zip": ("video", zipped({f"{PREFIX}/{name}": data for name, data in picture.items()})),
+    }
+
+
+def write(root: Path, content: dict[str, bytes]) -> Path:
+    """Put files into `root`."""
+    for name, data in content.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return root

@@ -1,0 +1,282 @@
+"""Recipe `fast` on real media: what it learns, what it leaves behind, and what it does with what is missing.
+
+`write_scene` and `write_data` make a data set of three scenes that colour and tone tell apart.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from avscene import inference as pipeline
+from avscene.datasets.layout import read_dataset
+from avscene.errors import CheckpointError, DataError, MediaError, UsageError
+from avscene.evaluation.metrics import evaluate
+from avscene.fusion.ensemble import log_pool
+from avscene.models.device import Runtime
+from avscene.tables.prediction_table import read_table
+from avscene.training.heads.frozen_encoders import Run, train_fast
+from tests.support.media_files import RATE, Writer, write_photograph
+
+CPU = Runtime.choose("cpu", "float32")
+# Colour, and Hz of the tone, of each scene.
+SCENES = {"cave": ((30, 30, 120), 220.0), "furnace": ((210, 80, 30), 900.0), "meadow": ((70, 190, 70), 3000.0)}
+TAKES = 4  # recordings of each scene, each a group and a fold of its own
+SECONDS = 2
+FPS = 4
+
+
+def scene_image(scene: str, random: np.random.Generator) -> np.ndarray:
+    """A patchy image (48, 64, 3) in the scene's colour."""
+    patches = np.array(SCENES[scene][0]) + random.normal(0, 25, (6, 8, 3))
+    return np.clip(patches, 0, 255).astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+
+
+def scene_sound(scene: str, random: np.random.Generator, seconds: float = SECONDS) -> np.ndarray:
+    """float32 (n,) of about the scene's tone in noise."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    tone = 0.3 * np.sin(2 * np.pi * SCENES[scene][1] * random.uniform(0.95, 1.05) * times)
+    return (tone + 0.02 * random.standard_normal(len(times))).astype(np.float32)
+
+
+def write_scene(path: Path, scene: str, seed: int, *, picture: bool = True, sound: bool = True) -> Path:
+    """A recording of a scene; a photograph if `path` is a png."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    if path.suffix == ".png":
+        return write_photograph(path, scene_image(scene, random))
+    writer = Writer(path)
+    if picture:
+        count = SECONDS * FPS
+        images = [scene_image(scene, random) for _ in range(count)]
+        writer.picture(images, [k / FPS for k in range(count)], fps=FPS, gop=4)
+    if sound:
+        writer.sound(scene_sound(scene, random), codec="pcm_s16le" if path.suffix == ".wav" else "aac")
+    return writer.save()
+
+
+def write_data(root: Path, scenes: Sequence[str] = tuple(SCENES), takes: int = TAKES) -> Path:
+    """A data set with a meta.csv whose folds are the takes."""
+    lines = ["path,label,group,fold"]
+    for scene in scenes:
+        for take in range(takes):
+            name = f"{scene}/{scene}-{take}.mp4"
+            write_scene(root / name, scene, 10 * list(SCENES).index(scene) + take)
+            lines.append(f"{name},{scene},{scene}{take},{take + 1}")
+    (root / "meta.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def train_on(root: Path, output: Path, hop: float = 1.0) -> Run:
+    return train_fast(read_dataset(root), output, holdout=None, hop=hop, runtime=CPU)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("media") / "data")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train_on(data, tmp_path_factory.mktemp("runs") / "system")
+
+
+def test_scenes_that_differ_are_learnt(run: Run) -> None:
+    assert run.failures == ()
+    assert list(run.metrics) == ["audio", "video", "fused"]
+    for figures in run.metrics.values():
+        assert figures["n"] == len(SCENES) * TAKES * SECONDS
+        assert figures["accuracy"] >= 0.9
+    assert run.metrics["fused"]["accuracy"] == 1
+    assert run.metrics["fused"]["log_loss"] <= min(run.metrics[name]["log_loss"] for name in ("audio", "video")) + 0.01
+
+
+def test_files_of_a_run(run: Run) -> None:
+    found = sorted(path.relative_to(run.directory).as_posix() for path in run.directory.rglob("*") if path.is_file())
+    tables = ["out_of_fold/audio.tsv", "out_of_fold/fused.tsv", "out_of_fold/video.tsv"]
+    assert found == ["README.md", "config.json", "model.safetensors", *tables]
+    assert [path.name for path in run.directory.parent.iterdir()] == ["system"]
+
+
+def test_the_configuration_tells_of_the_training(run: Run) -> None:
+    content = json.loads((run.directory / "config.json").read_text())
+    told = content["training"]
+    assert content["labels"] == list(SCENES)
+    assert (told["data"], told["held_out"]) == ("meta.csv", None)
+    assert (told["recordings"], told["unreadable_recordings"]) == (12, 0)
+    assert (told["segments"], told["groups"]) == (24, 12)
+    assert set(told["heads"]) == {"audio", "video"}
+    assert content["versions"]["avscene"]
+    assert content["metrics"] == json.loads(json.dumps(run.metrics))
+    assert set(content["mismatch"]["scenes"]) == set(SCENES)
+    card = (run.directory / "README.md").read_text()
+    assert "a detector of sound that does not belong to the picture" in card
+    assert "every second recording is a mismatch" in card
+
+
+@pytest.mark.parametrize("name", ["audio", "video", "fused"])
+def test_metrics_are_those_of_the_out_of_fold_tables(run: Run, data: Path, name: str) -> None:
+    table = read_table(run.directory / "out_of_fold" / f"{name}.tsv")
+    assert set(table.filenames) == {example.name for example in read_dataset(data).examples}
+    assert len(table) == 24
+    assert set(table.groups or ()) == {f"{scene}{take}" for scene in SCENES for take in range(TAKES)}
+    assert set(np.asarray(table.starts)) == {0.0, 1.0}
+    again, told = evaluate(table).to_dict(), dict(run.metrics[name])
+    assert again.pop("per_class").keys() == told.pop("per_class").keys() == SCENES.keys()
+    assert again == pytest.approx(told, rel=1e-6, abs=1e-9)
+
+
+def test_the_fused_table_is_the_pool_of_the_others(run: Run) -> None:
+    tables = {name: read_table(run.directory / "out_of_fold" / f"{name}.tsv") for name in ("audio", "video", "fused")}
+    exponents = json.loads((run.directory / "config.json").read_text())["fusion"]["rule"]["exponents"]
+    pooled = log_pool(np.stack([tables[name].probabilities for name in exponents]), np.array(list(exponents.values())))
+    np.testing.assert_allclose(tables["fused"].probabilities, pooled, atol=1e-6)
+
+
+def test_what_was_trained_classifies_what_it_has_not_heard(run: Run, tmp_path: Path) -> None:
+    system = pipeline.load(run.directory, device="cpu", precision="float32")
+    for scene in SCENES:
+        prediction = system.classify(write_scene(tmp_path / f"{scene}.mp4", scene, seed=99))
+        assert prediction.scene == scene
+        assert prediction.score > 0.8
+        assert [set(segment.by_model) for segment in prediction.segments] == [{"audio", "video"}] * SECONDS
+
+
+def test_training_twice_gives_the_same_system(run: Run, data: Path, tmp_path: Path) -> None:
+    again = train_on(data, tmp_path / "again")
+    first, second = (load_file(made.directory / "model.safetensors") for made in (run, again))
+    assert (
+        first.keys()
+        == second.keys()
+        == {f"{name}.{part}" for name in ("audio", "video") for part in ("weight", "bias")}
+    )
+    for name, tensor in first.items():
+        np.testing.assert_allclose(second[name], tensor, atol=1e-5)
+    assert again.metrics["fused"]["log_loss"] == pytest.approx(run.metrics["fused"]["log_loss"], abs=1e-6)
+
+
+def test_another_hop_is_learnt_and_kept(data: Path, tmp_path: Path) -> None:
+    half = train_on(data, tmp_path / "half", hop=0.5)
+    assert half.metrics["fused"]["n"] == 48
+    system = pipeline.load(half.directory, device="cpu", precision="float32")
+    assert system.hop == 0.5
+    assert len(system.classify(data / "cave" / "cave-0.mp4").segments) == 4
+
+
+def test_progress_counts_recordings(data: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    train_fast(
+        read_dataset(data).hold_out("fold=4")[0],
+        tmp_path / "system",
+        holdout=None,
+        hop=1.0,
+        runtime=CPU,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    assert steps == sorted(steps)
+    assert steps[-1] == (9, 9)
+
+
+# Recordings that lack a part, or cannot be read
+
+
+def lacking(root: Path, **kinds: dict[str, bool]) -> Path:
+    """A folder per class: two recordings of each scene and kind, such as silent={"sound": False}."""
+    for scene in SCENES:
+        for kind, lacks in kinds.items():
+            for take in range(2):
+                write_scene(root / scene / f"{kind}-{take}.mp4", scene, len(kind) + take, **lacks)
+    return root
+
+
+def test_silent_films_train_a_system_of_pictures(tmp_path: Path) -> None:
+    run = train_on(lacking(tmp_path / "data", silent={"sound": False}), tmp_path / "system")
+    assert list(run.metrics) == ["video", "fused"]
+    system = pipeline.load(run.directory, device="cpu", precision="float32")
+    assert [model.name for model in system.models] == ["video"]
+    assert system.mismatch is None
+
+
+def test_sound_and_picture_that_never_meet_are_both_learnt(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for scene in SCENES:
+        for take in range(3):
+            write_scene(root / scene / f"{take}.wav", scene, take, picture=False)
+            write_scene(root / scene / f"{take}.png", scene, take)
+    run = train_on(root, tmp_path / "system")
+    assert {name: figures["n"] for name, figures in run.metrics.items()} == {"audio": 18, "video": 9, "fused": 27}
+    assert run.metrics["fused"]["accuracy"] >= 0.9
+    assert json.loads((run.directory / "config.json").read_text())["mismatch"] is None
+    film = write_scene(tmp_path / "film.mp4", "meadow", seed=98)
+    assert pipeline.load(run.directory, device="cpu", precision="float32").classify(film).scene == "meadow"
+
+
+def test_a_lone_recording_with_sound_teaches_no_sound(tmp_path: Path) -> None:
+    """A model of sound needs two places of every scene to be judged on; one recording in nine tells nothing."""
+    root = lacking(tmp_path / "data", silent={"sound": False})
+    write_scene(root / "cave" / "loud.mp4", "cave", seed=3)
+    run = train_on(root, tmp_path / "system")
+    assert list(run.metrics) == ["video", "fused"]
+
+
+def test_sound_of_one_scene_only_teaches_no_sound(tmp_path: Path) -> None:
+    """Else everything that sounds would be that scene, with certainty."""
+    root = lacking(tmp_path / "data", silent={"sound": False})
+    for take in range(3):
+        write_scene(root / "cave" / f"loud-{take}.mp4", "cave", seed=take)
+    run = train_on(root, tmp_path / "system")
+    assert list(run.metrics) == ["video", "fused"]
+
+
+def test_a_scene_with_one_group_is_told(tmp_path: Path) -> None:
+    root = lacking(tmp_path / "data", silent={"sound": False})
+    (root / "meadow" / "silent-1.mp4").unlink()
+    with pytest.raises(DataError, match=r"scene 'meadow' has 1 readable group\(s\)"):
+        train_on(root, tmp_path / "system")
+    assert not (tmp_path / "system").exists()
+
+
+def test_a_recording_that_cannot_be_read_is_left_out_and_told(tmp_path: Path) -> None:
+    root = write_data(tmp_path / "data", scenes=("cave", "meadow"), takes=3)
+    (root / "cave" / "cave-0.mp4").write_bytes(b"no film at all")
+    run = train_on(root, tmp_path / "system")
+    assert len(run.failures) == 1
+    assert "cave-0.mp4" in run.failures[0]
+    assert run.metrics["fused"]["n"] == 10
+    assert json.loads((run.directory / "config.json").read_text())["training"]["unreadable_recordings"] == 1
+
+
+def test_nothing_readable_is_told(tmp_path: Path) -> None:
+    for name in ("a/1.mp4", "a/2.mp4", "b/1.mp4", "b/2.mp4"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(b"no film")
+    with pytest.raises(MediaError, match=r"none of its 4 recordings can be read; first: .*1\.mp4"):
+        train_on(tmp_path / "data", tmp_path / "system")
+
+
+# Refusals before any work
+
+
+@pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf"), 1e-5, 0.005])
+def test_a_hop_that_makes_no_sense_is_refused(data: Path, tmp_path: Path, hop: float) -> None:
+    with pytest.raises(UsageError, match="hop"):
+        train_on(data, tmp_path / "system", hop=hop)
+
+
+def test_an_output_that_is_there_is_refused_before_any_work(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "system").mkdir()
+    (tmp_path / "system" / "notes.txt").touch()
+    steps: list[tuple[int, int]] = []
+    with pytest.raises(CheckpointError, match="is there already"):
+        train_fast(
+            read_dataset(data),
+            tmp_path / "system",
+            holdout=None,
+            hop=1.0,
+            runtime=CPU,
+            progress=lambda done, total: steps.append((done, total)),
+        )
+    assert not steps

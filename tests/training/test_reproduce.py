@@ -1,0 +1,213 @@
+"""`reproduce` and `train` by the names of the table, on a small town: every row made, judged, found again."""
+
+import html
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import avscene
+from avscene.datasets.dataset import DataSet
+from avscene.datasets.layout import read_dataset
+from avscene.datasets.store.writer import SegmentStore, StoreSpec, prepare
+from avscene.datasets.toytown.town import build_toytown
+from avscene.errors import DataError
+from avscene.models.registry import find, leaves, systems
+from avscene.tables.prediction_table import read_table
+from avscene.training.reproduce import table_systems
+from avscene.training.split import Split
+from tests.support.command_line import Run, call, run
+
+WEIGHTLESS = {"B01", "B02", "B03", "C01", "C02", "C03"}
+FILES = ("reproduction.md", "reproduction.json", "reproduction.html")
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    town = tmp_path_factory.mktemp("reproduce") / "town"
+    build_toytown(town, locations_per_scene=3, recordings_per_location=1, seconds=2)
+    return town
+
+
+@pytest.fixture(scope="module")
+def store(town: Path) -> SegmentStore:
+    return prepare(read_dataset(town), town.parent / "town.store", StoreSpec()).store
+
+
+@pytest.fixture(scope="module")
+def made(store: SegmentStore) -> Path:
+    """The whole table with stand-ins."""
+    output = store.directory.parent / "made"
+    assert call("reproduce", store.directory, "--output", output, "--backbones", "embedded") == 0
+    return output
+
+
+def rows_of(output: Path) -> dict[str, dict]:
+    content = json.loads((output / "reproduction.json").read_text())
+    return {row["index"]: row for row in content["rows"]}
+
+
+def test_every_row_of_the_seed_is_there_and_measured_unless_its_weights_are_absent(made: Path) -> None:
+    rows = rows_of(made)
+    assert list(rows) == list(table_systems())
+    assert json.loads((made / "reproduction.json").read_text())["data"] == "town"  # what the store was made of
+    assert [name for name, row in systems().items() if row.published] == [
+        name for name in rows if rows[name]["published"]
+    ]
+    for name, row in rows.items():
+        if name in WEIGHTLESS:
+            assert row["measured"] is None
+            assert row["absent"]["reason"] == "weights absent"
+            assert "run" in row["absent"]["remedy"]
+        else:
+            assert row["absent"] is None
+            assert row["measured"]["segments"]["n"] == 20
+            assert row["measured"]["recordings"]["n"] == 10
+            assert row["difference"] is None
+            assert row["ours"] == (find(name).published is None)
+
+
+def test_a_table_of_stand_ins_says_so_in_every_form(made: Path) -> None:
+    for name in FILES:
+        text = html.unescape((made / name).read_text())
+        assert "Stand-in backbones: not the seed's networks" in text
+        assert "tf_efficientnet_lite1" in text
+
+
+def test_no_row_was_fitted_on_what_it_was_measured_on(made: Path, store: SegmentStore) -> None:
+    test = {example.name for example in store.examples if example.columns["split"] == "test"}
+    for name in set(rows_of(made)) - WEIGHTLESS:
+        assert set(read_table(made / "tables" / f"{name}.tsv").filenames) == test
+        validation = read_table(made / "systems" / name / "validation.tsv")
+        assert not test & set(validation.filenames)
+        assert not set(validation.groups or ()) & {example.group for example in store.examples if example.name in test}
+
+
+def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, town: Path) -> None:
+    system = avscene.load(made / "systems" / "E02")
+    assert {model.name for model in system.models} == set(leaves("E02"))
+    assert system.mismatch is not None
+    table = read_table(made / "tables" / "E02.tsv")
+    example = next(item for item in read_dataset(town).examples if item.columns["split"] == "test")
+    prediction = system.classify(example.path, sound=example.sound)
+    assert prediction.mismatch is not None
+    rows = [row for row, name in enumerate(table.filenames) if name == example.name]
+    found = np.array([segment.probabilities for segment in prediction.segments])
+    np.testing.assert_allclose(found, table.probabilities[rows], atol=0.1)  # the store's frames are JPEG
+
+
+def test_a_second_run_makes_nothing_again_and_says_the_same(made: Path, store: SegmentStore) -> None:
+    before = {path: path.stat().st_mtime_ns for folder in ("systems", "scores") for path in (made / folder).rglob("*")}
+    text = (made / "reproduction.md").read_text()
+    assert call("reproduce", store.directory, "--output", made, "--backbones", "embedded") == 0
+    after = {path: path.stat().st_mtime_ns for folder in ("systems", "scores") for path in (made / folder).rglob("*")}
+    assert after == before
+    assert (made / "reproduction.md").read_text() == text
+
+
+def test_a_table_of_other_settings_is_not_mixed_in(
+    made: Path, store: SegmentStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refused = run(capfd, "reproduce", store.directory, "--output", made, "--systems", "C04", "--offline")
+    assert "backbones differ" in refused.refused()
+    assert str(made) in refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--systems", "E02,E99"], "'E99' is neither a system"),
+        (["--backbones", "tiny"], "--backbones 'tiny' is not one of seed, embedded"),
+        (["--holdout", "fold=5"], "has no column 'fold'"),
+        (["--holdout", "label=tram"], "scene 'tram' is only in what label=tram holds out"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    store: SegmentStore, tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    refused: Run = run(capfd, "reproduce", store.directory, "--output", tmp_path / "out", *arguments)
+    assert message in refused.refused()
+
+
+def test_a_table_of_which_nothing_could_be_measured_ends_with_exit_code_4(
+    store: SegmentStore, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = run(capfd, "reproduce", store.directory, "--output", tmp_path / "out", "--systems", "C03,E01", "--offline")
+    assert found.code == 4
+    assert [line.partition(":")[0] for line in found.told] == ["C03", "E01"]
+    assert {row["absent"]["reason"] for row in rows_of(tmp_path / "out").values()} == {"weights absent"}
+
+
+def test_a_system_is_trained_by_its_name_and_leaves_only_its_checkpoint(
+    store: SegmentStore, town: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trained = run(capfd, "train", "full-fusion", "--data", store.directory, "--output", tmp_path / "mine")
+    assert trained.code == 0, trained.err
+    assert "full-fusion: log loss" in trained.out
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "validation.tsv",
+    ]  # fmt: skip
+    example = read_dataset(town).examples[0]
+    assert avscene.load(tmp_path / "mine").classify(example.path).labels == store.labels
+
+
+def test_recipe_fast_takes_a_store_for_the_recordings_it_was_made_of(store: SegmentStore, tmp_path: Path) -> None:
+    assert call("train", "fast", "--data", store.directory, "--output", tmp_path / "mine") == 0
+    assert avscene.load(tmp_path / "mine").labels == store.labels
+
+
+def test_absent_weights_stop_a_training_with_exit_code_4(
+    store: SegmentStore, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refused = run(capfd, "train", "A01", "--data", store.directory, "--output", tmp_path / "mine", "--offline")
+    assert "regnety_064" in refused.refused(4)
+    untrained = run(capfd, "train", "C01", "--data", store.directory, "--output", tmp_path / "mine")
+    assert "answers untrained" in untrained.refused()
+
+
+def test_validation_has_a_group_of_every_scene_and_shares_none_with_training(store: SegmentStore) -> None:
+    split = Split.of(store, "split=test")
+    parts = [split.train, split.validation, split.test]
+    assert sorted(np.concatenate(parts)) == list(range(len(store)))
+    groups = [{store.examples[row].group for row in part} for part in parts]
+    assert not groups[0] & groups[1]
+    assert not (groups[0] | groups[1]) & groups[2]
+    for part in parts:
+        assert {store.examples[row].label for row in part} == set(store.labels)
+
+
+def test_a_scene_of_one_group_cannot_be_judged(town: Path, tmp_path: Path) -> None:
+    data = read_dataset(town)
+    kept = [item for item in data.examples if item.label == "tram"][:1]
+    rest = [item for item in data.examples if item.label == "bus"]
+    store = prepare(DataSet(data.source, (*rest, *kept)), tmp_path / "few.store", StoreSpec()).store
+    with pytest.raises(DataError, match="'tram' has 1 group"):
+        Split.of(store, None)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_killed_three_times_the_table_is_the_same(made: Path, store: SegmentStore, tmp_path: Path) -> None:
+    output, chance = tmp_path / "killed", random.Random(os.getpid())
+    command = [sys.executable, "-m", "avscene", "reproduce", str(store.directory), "--output", str(output)]
+    killed = 0
+    while True:
+        run = subprocess.Popen([*command, "--backbones", "embedded"], stderr=subprocess.DEVNULL)
+        try:
+            code = run.wait(chance.uniform(8, 40) if killed < 3 else None)
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+            killed += 1
+            continue
+        assert code == 0
+        break
+    assert killed == 3
+    assert rows_of(output) == rows_of(made)
