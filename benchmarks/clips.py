@@ -43,14 +43,14 @@ def film(path: Path, seconds: float, width: int = 1280, height: int = 720, fps: 
         picture = container.add_stream("libx264", rate=fps)
         picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
         picture.bit_rate = round(BITS_PER_PIXEL * width * height * fps)
-        sound = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
+        audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
         for index, planes in enumerate(scene(round(seconds * fps), width, height)):
             image = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             image.pts, image.time_base = index, Fraction(1, fps)
             container.mux(picture.encode(image))
-            container.mux(sound.encode(hum(index * SAMPLE_RATE // fps, (index + 1) * SAMPLE_RATE // fps)))
+            container.mux(audio.encode(hum(index * SAMPLE_RATE // fps, (index + 1) * SAMPLE_RATE // fps)))
         container.mux(picture.encode(None))
-        container.mux(sound.encode(None))
+        container.mux(audio.encode(None))
     return partial.rename(path)
 
 

@@ -57,8 +57,8 @@ def torchcodec_both(path: Path) -> tuple[Any, Any]:
     """The same and the sound (n_samples,), mono: one after the other, it reads a stream at a time."""
     from torchcodec.decoders import AudioDecoder
 
-    sound = AudioDecoder(path, sample_rate=SAMPLE_RATE, num_channels=1).get_all_samples()
-    return torchcodec(path), sound.data[0].numpy()
+    audio = AudioDecoder(path, sample_rate=SAMPLE_RATE, num_channels=1).get_all_samples()
+    return torchcodec(path), audio.data[0].numpy()
 
 
 def torchcodec_works(path: Path) -> bool:
@@ -117,11 +117,11 @@ def check_pictures(pictures: Any, found: list[Segment]) -> float:
     return apart
 
 
-def check_sound(sound: Any, found: list[Segment]) -> None:
+def check_sound(audio: Any, found: list[Segment]) -> None:
     ours = np.concatenate([segment.waveform for segment in found if segment.waveform is not None])
-    shared = min(len(ours), len(sound))
-    assert shared > len(ours) - SAMPLE_RATE, (len(ours), len(sound))
-    alike = float(np.corrcoef(ours[:shared], sound[:shared])[0, 1])
+    shared = min(len(ours), len(audio))
+    assert shared > len(ours) - SAMPLE_RATE, (len(ours), len(audio))
+    alike = float(np.corrcoef(ours[:shared], audio[:shared])[0, 1])
     assert alike > LEAST_ALIKE, alike
 
 

@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.inference import BATCH, System
 from avscene.labels import TAU_SCENES
 from avscene.media.segments import Sampling
@@ -88,11 +88,11 @@ def check(system: System, plain: PlainE02, path: Path) -> None:
 def costs(system: System, networks: Networks, batch: list[Segment]) -> str:
     """What each network takes for a second of film, front end included."""
     runs: dict[str, Run] = {
-        model.name: lambda model=model: model.score(Batch(batch)) for model in system.models if model.name != C04
+        model.name: lambda model=model: model.score(SegmentBatch(batch)) for model in system.models if model.name != C04
     }
     for name in networks.encoder_keys:
         encoder = build_encoder(name, Runtime.choose("cpu", offline=True))
-        runs[name] = lambda encoder=encoder: encoder.embed(Batch(batch))
+        runs[name] = lambda encoder=encoder: encoder.embed(SegmentBatch(batch))
     told = {name: 1000 * median(times) / len(batch) for name, times in in_turn(runs, COST_ROUNDS).items()}
     return "ms for a second of film: " + ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in told.items())
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from avscene.models.clip.fusion_network import BRANCH, DROPOUT, FUSED, HIDDEN, FusionNetwork
 from avscene.training.heads.fusion_network import fresh_network
-from avscene.training.heads.in_memory import Schedule, Table, evaluate, run_epoch, train_in_memory
+from avscene.training.heads.in_memory import HeadSettings, Table, evaluate, run_epoch, train_in_memory
 from benchmarks.harness import Row, compared, in_turn, main
 from benchmarks.matrix_products import SIDES, peak, products
 
@@ -56,7 +56,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     taken = in_turn(runs | products(sides, (torch.float32,)), rounds)
     rate = operations(n_rows) / median(taken["in memory"])
     bound = median(peak(taken, torch.float32, sides))
-    note = f"batches of {Schedule().batch_of(n_rows)} and {PLAIN_BATCH}; ours reaches {rate / bound:.0%} of the "
+    note = f"batches of {HeadSettings().batch_of(n_rows)} and {PLAIN_BATCH}; ours reaches {rate / bound:.0%} of the "
     note += f"peak of float32 matrix products ({bound / 1e9:.0f} GFLOP/s)"
     for peer in list(runs)[1:]:
         yield compared(f"C04, an epoch of {n_rows:,} rows", taken, "in memory", peer, LEAST, note)
@@ -80,7 +80,7 @@ def plain_loop(network: nn.Module, table: Table, epochs: int, *, decay: bool = F
     """What a tutorial would do: a loader that collates single rows into batches of 64."""
     rows = [values[: len(table.train)] for values in (*table.inputs, table.targets)]
     loader = DataLoader(TensorDataset(*rows), batch_size=PLAIN_BATCH, shuffle=True)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=Schedule().learning_rate, fused=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=HeadSettings().learning_rate, fused=True)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * len(loader))
     network.train()
     for _ in range(epochs):
@@ -96,7 +96,7 @@ def plain_loop(network: nn.Module, table: Table, epochs: int, *, decay: bool = F
 def in_memory(table: Table) -> None:
     """An epoch of avscene's own training."""
     network = fresh_network(WIDTHS, N_SCENES, seed=0).to(table.targets.device)
-    run_epoch(network, torch.optim.AdamW(network.parameters(), fused=True), table, Schedule(), epoch=0)
+    run_epoch(network, torch.optim.AdamW(network.parameters(), fused=True), table, HeadSettings(), epoch=0)
 
 
 @torch.inference_mode()
@@ -116,14 +116,14 @@ def operations(n_rows: int) -> float:
     """
     hidden = len(WIDTHS) * HIDDEN
     composed = N_SCENES * (hidden * BRANCH + len(WIDTHS) * BRANCH * FUSED + FUSED)
-    n_steps = math.ceil(n_rows / Schedule().batch_of(n_rows))
+    n_steps = math.ceil(n_rows / HeadSettings().batch_of(n_rows))
     return 2 * n_rows * (2 * sum(WIDTHS) * HIDDEN + 3 * hidden * N_SCENES) + 2 * n_steps * 3 * composed
 
 
 def learnt(n_rows: int, epochs: int) -> Row:
     """Validation log losses after a whole training of both, under the same cosine."""
     table = random_table(n_rows, n_rows // 10)
-    history = train_in_memory(fresh_network(WIDTHS, N_SCENES, seed=0), table, Schedule(epochs=epochs))
+    history = train_in_memory(fresh_network(WIDTHS, N_SCENES, seed=0), table, HeadSettings(epochs=epochs))
     ours = min((row["valid_log_loss"], row["valid_accuracy"]) for row in history)
     torch.manual_seed(0)
     plain = LayerByLayer()
@@ -141,6 +141,6 @@ def learnt(n_rows: int, epochs: int) -> Row:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--learn"]:
-        print(learnt(N_ROWS, Schedule().epochs).markdown())
+        print(learnt(N_ROWS, HeadSettings().epochs).markdown())
     else:
         main(rows, __doc__)

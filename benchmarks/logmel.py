@@ -38,7 +38,7 @@ LEAST_PARTS = 50  # of the time of classifying: 2 % at most
 ROUNDS = 3  # at most, of an hour each
 
 
-def sound(seconds: int) -> Tensor:
+def audio(seconds: int) -> Tensor:
     """(seconds, samples of a second) float32; a minute over and over."""
     rate = LOG_MEL.sample_rate
     minute = [hum(second * rate, (second + 1) * rate).to_ndarray()[0] for second in range(60)]
@@ -83,7 +83,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
 
 
 def beside_librosa(rounds: int, n_seconds: int) -> Row:
-    waveforms = sound(n_seconds)
+    waveforms = audio(n_seconds)
     ours, theirs = torch.cat(list(by_avscene(waveforms[:60]))).numpy(), np.stack(list(by_librosa(waveforms[:60])))
     apart = float(np.abs(ours - theirs).max())
     assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
@@ -96,7 +96,7 @@ def beside_librosa(rounds: int, n_seconds: int) -> Row:
 
 def share(rounds: int, film: Path, what: str, system: System) -> Row:
     """How many times as long as its log-mels classifying takes."""
-    waveforms = sound(len(system.classify(film).segments))
+    waveforms = audio(len(system.classify(film).segments))
     runs = {"log-mels": lambda: used_up(by_avscene(waveforms)), "classify": lambda: system.classify(film)}
     taken = in_turn(runs, rounds)
     part = median(taken["log-mels"]) / median(taken["classify"])

@@ -46,17 +46,17 @@ class PlainE02:
     @torch.inference_mode()
     def scores(self, path: Path) -> dict[str, FloatArray]:
         """What each model says (n_seconds, n_scenes)."""
-        sound = waveform(path)
+        audio = waveform(path)
         rate = LOG_MEL.sample_rate
         by_second = [
-            self._logits(image, sound[second * rate : (second + 1) * rate])
+            self._logits(image, audio[second * rate : (second + 1) * rate])
             for second, image in enumerate(middle_frames(path))
         ]
         logits = {name: torch.cat([told[name] for told in by_second]) for name in by_second[0]}
         return {name: values.double().softmax(dim=1).numpy() for name, values in logits.items()}
 
-    def _logits(self, image: Image.Image, sound: FloatArray) -> dict[str, Tensor]:
-        decibels = torch.from_numpy(log_mel(sound, LOG_MEL))
+    def _logits(self, image: Image.Image, audio: FloatArray) -> dict[str, Tensor]:
+        decibels = torch.from_numpy(log_mel(audio, LOG_MEL))
         levels = (decibels - self.bands["mean"][:, None]) / self.bands["deviation"][:, None]
         mels = levels.expand(1, 3, *levels.shape)
         logits = {name: network(mels) for name, network in self.heard.items()}

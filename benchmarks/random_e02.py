@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import avscene
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.fusion.tree import Fusion, fit_fusion
 from avscene.inference import System
 from avscene.labels import TAU_SCENES
@@ -57,7 +57,7 @@ def load_random(directory: Path, segments: Sequence[Segment], *, device: str, qu
 
 def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:
     """Networks for such segments, the same at every call; for a quick look those that stand in for the table's."""
-    batch = Batch(segments)
+    batch = SegmentBatch(segments)
     mels = batch.log_mels(LOG_MEL, CPU.device)
     bands = {"mean": mels.mean(dim=(0, 2)), "deviation": mels.std(dim=(0, 2))}
     (standardised,) = LogMelNetwork(nn.Linear(1, 1), **bands, image_size=None).inputs(mels)

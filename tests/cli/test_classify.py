@@ -70,7 +70,7 @@ def classify(command: Command) -> Command:
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
     write_media(folder / "film.mp4", 3.0)
-    write_media(folder / "silent.mp4", 2.0, sound=False)
+    write_media(folder / "silent.mp4", 2.0, audio=False)
     write_media(folder / "sound.wav", 2.0)
     write_photograph(folder / "photograph.png", corners())
     whole = (folder / "film.mp4").read_bytes()
@@ -276,7 +276,7 @@ def test_a_trained_system_says_what_was_missing(command: Command, classify: Comm
     paths = [media / name for name in ("film.mp4", "silent.mp4", "sound.wav", "photograph.png")]
     found = classify(*paths, "--format", "jsonl", system="mine")
     assert (found.code, found.told) == (0, [])
-    whole, silent, sound, photograph = (json.loads(line) for line in found.out.splitlines())
+    whole, silent, audio, photograph = (json.loads(line) for line in found.out.splitlines())
     assert whole["labels"] == ["park", "tram"]
     both = set(whole["segments"][0]["by_model"])
     assert len(both) == 2
@@ -284,9 +284,9 @@ def test_a_trained_system_says_what_was_missing(command: Command, classify: Comm
     (warning,) = silent["warnings"]
     assert warning.startswith("no sound: model ")
     assert photograph["warnings"] == [warning]
-    (warning,) = sound["warnings"]
+    (warning,) = audio["warnings"]
     assert warning.startswith("no picture: model ")
-    assert set(silent["segments"][0]["by_model"]) | set(sound["segments"][0]["by_model"]) == both
+    assert set(silent["segments"][0]["by_model"]) | set(audio["segments"][0]["by_model"]) == both
     assert "note: no sound: model" in classify(paths[1], system="mine").out
 
     for arguments, reason in (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from avscene.errors import DataError
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.cross_fit import DRAWS, cross_fit, deal
+from avscene.fusion.cross_fit import DRAWS, cross_fit, deal_folds
 from avscene.fusion.tables import fuse_cross_fitted, fuse_fitted, fuse_plain, fuse_saved
 from avscene.fusion.tree import Layout
 from avscene.labels import LabelSet
@@ -219,7 +219,7 @@ def test_a_row_has_no_part_in_the_weights_that_fuse_it(three: list[Path]) -> Non
     scores = {name: table.probabilities for name, table in aligned.tables.items()}
     # Its scene decides with which groups it is dealt; so the deals are those of the true scenes.
     truth = next(iter(aligned.tables.values())).truth_index
-    folds = deal(before.groups, before.truth_index, 5, 0)
+    folds = deal_folds(before.groups, before.truth_index, 5, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("avscene.fusion.cross_fit.deal", lambda *_: folds)
         was = cross_fit(layout(*scores), scores, before.truth_index, before.groups, SCENES, 5)["log-pool"]
@@ -240,7 +240,7 @@ def test_groups_and_files_on_both_sides_are_refused() -> None:
 def test_deals_keep_groups_whole_and_scenes_apart_whatever_the_order(n_folds: int, draw: int, random) -> None:
     table = opinion(0, 1.0, n_groups=24, rows=2)
     groups, truth = np.array(table.groups), table.truth_index
-    folds = deal(groups, truth, n_folds, draw)
+    folds = deal_folds(groups, truth, n_folds, draw)
     assert set(folds) == set(range(n_folds))
     for group in set(groups):
         assert len(set(folds[groups == group])) == 1
@@ -248,7 +248,7 @@ def test_deals_keep_groups_whole_and_scenes_apart_whatever_the_order(n_folds: in
         counts = np.bincount([folds[groups == group][0] for group in set(groups[truth == scene])], minlength=n_folds)
         assert counts.max() - counts.min() <= 1
     order = random.sample(range(len(groups)), len(groups))
-    np.testing.assert_array_equal(deal(groups[order], truth[order], n_folds, draw), folds[order])
+    np.testing.assert_array_equal(deal_folds(groups[order], truth[order], n_folds, draw), folds[order])
 
 
 # --- laws ---

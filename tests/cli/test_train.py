@@ -210,8 +210,8 @@ def test_predict_of_parts_and_of_the_whole_is_the_same(
 
 
 def test_recordings_that_lack_a_part_have_rows_where_they_can(command: Command, system: Path, tmp_path: Path) -> None:
-    write_scene(tmp_path / "data" / "cave" / "sound.wav", "cave", 31, picture=False)
-    write_scene(tmp_path / "data" / "meadow" / "silent.mp4", "meadow", 32, sound=False)
+    write_scene(tmp_path / "data" / "cave" / "sound.wav", "cave", 31, video=False)
+    write_scene(tmp_path / "data" / "meadow" / "silent.mp4", "meadow", 32, audio=False)
     write_scene(tmp_path / "data" / "meadow" / "photo.png", "meadow", 33)
     run = command(
         "predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv", "--by-model"
@@ -280,8 +280,8 @@ def test_tau_with_its_sound_in_files_of_its_own(command: Command, tmp_path: Path
     for number, scene in enumerate(("cave", "meadow")):
         for take in range(3):
             name = f"{scene}-lyon-{10 * number + take}-{take}"
-            write_scene(root / "audio" / f"{name}.wav", scene, 50 + take, picture=False)
-            write_scene(root / "video" / f"{name}.mp4", scene, 60 + take, sound=False)
+            write_scene(root / "audio" / f"{name}.wav", scene, 50 + take, video=False)
+            write_scene(root / "video" / f"{name}.mp4", scene, 60 + take, audio=False)
             part = "fold1_evaluate.csv" if take == 2 else "fold1_train.csv"
             for path in ("meta.csv", f"evaluation_setup/{part}"):
                 lists[path] += f"audio/{name}.wav\tvideo/{name}.mp4\t{scene}\n"
@@ -353,9 +353,9 @@ def test_a_film_is_classified(command: Command, system: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "lacks", "modality", "warning"),
     [
-        ("sound.wav", {"picture": False}, "audio", "no picture: model video has no say"),
-        ("sound.m4a", {"picture": False}, "audio", "no picture: model video has no say"),
-        ("silent.mp4", {"sound": False}, "video", "no sound: model audio has no say"),
+        ("sound.wav", {"video": False}, "audio", "no picture: model video has no say"),
+        ("sound.m4a", {"video": False}, "audio", "no picture: model video has no say"),
+        ("silent.mp4", {"audio": False}, "video", "no sound: model audio has no say"),
         ("photo.png", {}, "video", "no sound: model audio has no say"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avscene.datasets.dataset import DataSet, Example, check_scenes, grouped_folds
+from avscene.datasets.dataset import DataSet, Example, assign_folds, check_scenes
 from avscene.errors import DataError
 from avscene.labels import LabelSet
 
@@ -115,7 +115,7 @@ def grouped(draw):
 @given(grouped(), st.integers(2, 6))
 def test_folds_keep_groups_whole_and_spread_every_scene(rows, n_folds: int) -> None:
     groups, labels = zip(*rows, strict=True)
-    folds = grouped_folds(groups, labels, n_folds)
+    folds = assign_folds(groups, labels, n_folds)
     assert len(folds) == len(rows)
     assert set(folds) <= set(range(n_folds))
     fold_of = defaultdict(set)
@@ -132,9 +132,9 @@ def test_folds_keep_groups_whole_and_spread_every_scene(rows, n_folds: int) -> N
 
 def test_scenes_with_few_groups_do_not_all_land_in_one_fold() -> None:
     groups = [f"{scene}{group}" for scene in "abcd" for group in range(1)]
-    assert sorted(grouped_folds(groups, list("abcd"), 4)) == [0, 1, 2, 3]
+    assert sorted(assign_folds(groups, list("abcd"), 4)) == [0, 1, 2, 3]
 
 
 def test_folds_do_not_depend_on_chance() -> None:
     groups, labels = list("ababcdc"), list("xxxxyyy")
-    assert grouped_folds(groups, labels, 3) == grouped_folds(groups, labels, 3)
+    assert assign_folds(groups, labels, 3) == assign_folds(groups, labels, 3)

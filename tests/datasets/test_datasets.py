@@ -252,8 +252,8 @@ def tau(root: Path, *names: str, extra: str = "") -> Path:
     (root / "video").mkdir()
     lines = [f"{TAU_COLUMNS}\tidentifier"]
     for name in names:
-        write_media(root / "audio" / f"{name}.wav", 1.0, picture=False)
-        write_media(root / "video" / f"{name}.mp4", 1.0, fps=5, sound=False)
+        write_media(root / "audio" / f"{name}.wav", 1.0, video=False)
+        write_media(root / "video" / f"{name}.mp4", 1.0, fps=5, audio=False)
         lines.append(f"{row(name)}\t{'-'.join(name.split('-')[1:3])}")
     (root / "meta.csv").write_text("\n".join(lines) + "\n" + extra)
     return root
@@ -280,7 +280,7 @@ def test_tau(tmp_path: Path) -> None:
     first = data.examples[0]
     assert first.name == "video/airport-lisbon-1175-44106.mp4"
     assert first.path == root / "video" / "airport-lisbon-1175-44106.mp4"
-    assert first.sound == root / "audio" / "airport-lisbon-1175-44106.wav"
+    assert first.audio == root / "audio" / "airport-lisbon-1175-44106.wav"
     assert (first.label, first.group) == ("airport", "1175")
     assert first.columns == {"city": "lisbon", "split": "train"}
     assert data.labels == LabelSet(("airport", "bus", "metro_station"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import avscene
 from avscene.errors import CheckpointError, UsageError
-from avscene.evaluation.rejection import COVERAGES, DELTA, Acceptance, thresholds
+from avscene.evaluation.rejection import COVERAGES, DELTA, SelectiveThresholds, thresholds
 from avscene.labels import LabelSet
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable
@@ -64,7 +64,9 @@ def test_what_is_never_wrong_is_always_accepted_and_bounded_by_the_number_of_gro
     assert bounds[0] == pytest.approx(1 - (DELTA / len(COVERAGES)) ** (1 / 400))
     _, of_few = thresholds(confidence, np.zeros(400, bool), np.arange(400) % 20)
     assert of_few[0] == pytest.approx(1 - (DELTA / len(COVERAGES)) ** (1 / 20))
-    assert Acceptance.of(table(confidence, np.zeros(400, bool), np.arange(400)), 0.05).segment == pytest.approx(0.5)
+    assert SelectiveThresholds.of(
+        table(confidence, np.zeros(400, bool), np.arange(400)), 0.05
+    ).segment == pytest.approx(0.5)
 
 
 @settings(deadline=None, max_examples=50)
@@ -84,20 +86,20 @@ def test_rows_in_another_order_or_twice_over_change_nothing(groups: int, per_gro
 def test_the_largest_coverage_is_taken() -> None:
     confidence = np.linspace(0.5, 1, 2000)
     wrong = confidence < 0.6  # the lowest fifth
-    found = Acceptance.of(table(confidence, wrong, np.arange(2000)), 0.01)
+    found = SelectiveThresholds.of(table(confidence, wrong, np.arange(2000)), 0.01)
     assert found.segment == found.recording
     assert 0.6 <= found.segment <= 0.625
-    assert Acceptance.of(table(confidence, wrong, np.arange(2000)), 0.25).segment == pytest.approx(0.5)
+    assert SelectiveThresholds.of(table(confidence, wrong, np.arange(2000)), 0.25).segment == pytest.approx(0.5)
 
 
 def test_a_risk_that_cannot_be_kept_is_answered_with_the_least_that_can() -> None:
     right = table(np.linspace(0.5, 1, 60), np.zeros(60, bool), np.arange(60) % 12)
     with pytest.raises(UsageError, match=r"risk of segments at 0.05 with 95% confidence; 0.394 .* from its 12 groups"):
-        Acceptance.of(right, 0.05)
-    Acceptance.of(right, 0.394)
+        SelectiveThresholds.of(right, 0.05)
+    SelectiveThresholds.of(right, 0.394)
     for risk in (0, 1, -0.1, float("nan")):
         with pytest.raises(UsageError, match="not between 0 and 1"):
-            Acceptance.of(right, risk)
+            SelectiveThresholds.of(right, risk)
 
 
 # A system
@@ -126,12 +128,12 @@ def sure_only(system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_trained_system_tells_whose_sound_is_another_ones(system: Path, data: Path, tmp_path: Path) -> None:
     loaded = avscene.load(system, device="cpu", precision="float32")
     film, other = data / "cave" / "cave-0.mp4", data / "meadow" / "meadow-0.mp4"
-    own, dubbed = (loaded.classify(film, sound=sound).to_dict() for sound in (None, other))
+    own, dubbed = (loaded.classify(film, audio=audio).to_dict() for audio in (None, other))
     assert own["mismatch"]["verdict"] is False
     assert dubbed["mismatch"]["verdict"] is True
     assert own["mismatch"]["score"] < 0.5 < dubbed["mismatch"]["score"]
     assert [segment["mismatch"]["verdict"] for segment in dubbed["segments"]] == [True, True]
-    silent = loaded.classify(write_scene(tmp_path / "silent.mp4", "cave", 5, sound=False)).to_dict()
+    silent = loaded.classify(write_scene(tmp_path / "silent.mp4", "cave", 5, audio=False)).to_dict()
     assert silent["mismatch"] is None
     assert [segment["mismatch"] for segment in silent["segments"]] == [None, None]
 

@@ -26,7 +26,7 @@ from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
-from avscene.models.linear_heads import FrozenPicturePart, PictureEncoder
+from avscene.models.linear_heads import VideoEncoder, VideoHeadPart
 from avscene.tables.prediction_table import ScoreTable, read_table
 from avscene.training.card import model_card
 from tests.support.media_files import write_media
@@ -59,7 +59,7 @@ def parts() -> dict[str, tuple[Part, dict[str, Tensor]]]:
     backbone = state(blank_backbone(LITE0, len(LABELS)), 1)
     heard = {f"backbone.{name}": tensor for name, tensor in backbone.items()}
     heard |= {"mean": torch.full((32,), -40.0), "deviation": torch.full((32,), 20.0)}
-    encoder = PictureEncoder(FRAMES, CPU)
+    encoder = VideoEncoder(FRAMES, CPU)
     late = FusionNetworkPart(
         name="C04", encoders=("efficientnet-lite0",), sizes=(encoder.embedding_size,), encoder_keys=(encoder.key,)
     )
@@ -155,7 +155,7 @@ def test_an_ensemble_answers_as_its_models_and_its_fusion(origin: dict[str, Path
 
 
 def test_a_silent_film_is_judged_by_the_models_that_are_left(origin: dict[str, Path], tmp_path: Path) -> None:
-    silent = write_media(tmp_path / "silent.mp4", 2.0, sound=False)
+    silent = write_media(tmp_path / "silent.mp4", 2.0, audio=False)
     prediction = pipeline.load(origin["E02"], device="cpu", precision="float32").classify(silent)
     assert prediction.warnings == ("no sound: model A01 has no say",)
     e01 = fitted()["E01"]
@@ -178,7 +178,7 @@ def test_an_ensemble_needs_its_sources_no_longer_and_can_be_moved(
 
 def test_models_with_one_encoder_share_its_weights(sources: dict[str, Path], tmp_path: Path) -> None:
     part = parts()["C04"]
-    head = FrozenPicturePart(name="video", frames=FRAMES)
+    head = VideoHeadPart(name="video", frames=FRAMES)
     tensors = {"weight": torch.zeros(1984, 3), "bias": torch.zeros(3)}
     video = save_model(tmp_path / "video", head, tensors)
     members = {"C04": sources["C04"], "video": video}

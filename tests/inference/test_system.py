@@ -18,7 +18,7 @@ from avscene.errors import CheckpointError, MediaError, ModalityError, UsageErro
 from avscene.fusion.rules import LogPool
 from avscene.fusion.tree import Fusion
 from avscene.inference import BATCH, Source, System, ahead, batched
-from avscene.inference.reading import MOST_ENDS, MOST_SEGMENTS, Reader
+from avscene.inference.reading import MOST_ENDS, MOST_SEGMENTS, SegmentReader
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.segments import Recording, Sampling
 from avscene.models import SceneModel
@@ -156,7 +156,7 @@ def test_keyframes_only(tmp_path: Path) -> None:
 
 
 def test_segments_come_in_batches(tmp_path: Path) -> None:
-    long = write_media(tmp_path / "long.mp4", BATCH + 4.0, fps=5, sound=False)
+    long = write_media(tmp_path / "long.mp4", BATCH + 4.0, fps=5, audio=False)
     eye = Eye()
     told: list[float] = []
     prediction = system(eye).classify(long, progress=told.append)
@@ -166,9 +166,9 @@ def test_segments_come_in_batches(tmp_path: Path) -> None:
 
 
 def test_sound_from_another_file(tmp_path: Path) -> None:
-    silent = write_media(tmp_path / "v.mp4", 3.0, sound=False)
-    sound = write_media(tmp_path / "a.wav", 3.0)
-    prediction = system(Eye(), Ear()).classify(silent, sound=sound)
+    silent = write_media(tmp_path / "v.mp4", 3.0, audio=False)
+    audio = write_media(tmp_path / "a.wav", 3.0)
+    prediction = system(Eye(), Ear()).classify(silent, audio=audio)
     assert seconds(prediction) == ["second 0", "second 1", "second 2"]
     assert prediction.modalities == {"audio": True, "video": True}
     assert all(set(s.by_model) == {"eye", "ear"} for s in prediction.segments)
@@ -178,7 +178,7 @@ def test_sound_from_another_file(tmp_path: Path) -> None:
 
 
 def test_sound_that_begins_late(tmp_path: Path) -> None:
-    late = write_media(tmp_path / "late.mkv", 4.0, sound_start=2.0)
+    late = write_media(tmp_path / "late.mkv", 4.0, audio_start=2.0)
     prediction = system(Eye(), Ear()).classify(late)
     assert [set(s.by_model) for s in prediction.segments] == [{"eye"}, {"eye"}, {"eye", "ear"}, {"eye", "ear"}]
     assert seconds(prediction) == [f"second {k}" for k in range(4)]
@@ -195,7 +195,7 @@ def test_sound_that_begins_late(tmp_path: Path) -> None:
     ],
 )
 def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool], alone: str, warning: str) -> None:
-    path = write_media(tmp_path / name, 3.0, picture=has["video"], sound=has["audio"])
+    path = write_media(tmp_path / name, 3.0, video=has["video"], audio=has["audio"])
     prediction = system(Eye(), Ear(), exponents=[0.3, 0.2]).classify(path)
     assert prediction.modalities == has
     assert prediction.warnings == (warning,)
@@ -205,7 +205,7 @@ def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool]
 
 
 def test_segments_that_nobody_can_score_are_left_out_and_told(tmp_path: Path) -> None:
-    late = write_media(tmp_path / "late.mkv", 4.0, sound_start=2.0)
+    late = write_media(tmp_path / "late.mkv", 4.0, audio_start=2.0)
     prediction = system(Ear()).classify(late)
     assert [s.start for s in prediction.segments] == [2.0, 3.0]
     assert prediction.warnings == ("2 of 4 segments lack what the system needs and are left out",)
@@ -220,7 +220,7 @@ def test_segments_that_nobody_can_score_are_left_out_and_told(tmp_path: Path) ->
     ],
 )
 def test_nothing_that_the_system_needs(tmp_path: Path, name: str, model: SceneModel, message: str) -> None:
-    path = write_media(tmp_path / name, 2.0, picture=name == "silent.mp4", sound=name == "blind.wav")
+    path = write_media(tmp_path / name, 2.0, video=name == "silent.mp4", audio=name == "blind.wav")
     with pytest.raises(ModalityError) as caught:
         system(model).classify(path)
     assert str(caught.value) == f"{path}: {message}"
@@ -237,7 +237,7 @@ def test_a_photograph(tmp_path: Path) -> None:
 
 
 def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
-    path = Writer(tmp_path / "two.mkv").sound(sound_samples(2.0)).sound(sound_samples(2.0), default=False).save()
+    path = Writer(tmp_path / "two.mkv").audio(sound_samples(2.0)).audio(sound_samples(2.0), default=False).save()
     prediction = system(Eye(), Ear()).classify(path)
     assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no picture: model eye has no say")
 
@@ -368,7 +368,7 @@ def test_scores_alone(film: Path) -> None:
 
 
 def test_segments_that_show_the_same_image_are_scored_together(tmp_path: Path) -> None:
-    long = write_media(tmp_path / "long.mp4", MOST_SEGMENTS + 6.0, fps=2, gop=20, sound=False)
+    long = write_media(tmp_path / "long.mp4", MOST_SEGMENTS + 6.0, fps=2, gop=20, audio=False)
     eye = Eye()
     system(eye).classify(long, keyframes=True)
     assert eye.batches == [MOST_SEGMENTS, 6]
@@ -377,18 +377,18 @@ def test_segments_that_show_the_same_image_are_scored_together(tmp_path: Path) -
 def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no film")
-    sound = write_media(tmp_path / "sound.wav", 2.0)
-    silent = write_media(tmp_path / "v.mp4", 3.0, sound=False)
+    audio = write_media(tmp_path / "sound.wav", 2.0)
+    silent = write_media(tmp_path / "v.mp4", 3.0, audio=False)
     eye = Eye()
     told: list[tuple[int, float]] = []
-    sources = [Source(film), Source(broken), Source(sound), Source(silent, sound), *[Source(film)] * 3]
+    sources = [Source(film), Source(broken), Source(audio), Source(silent, audio), *[Source(film)] * 3]
     outcomes = list(system(eye).classify_all(sources, progress=lambda at, end: told.append((at, end))))
     assert eye.batches == [BATCH + 2, 3]  # 4 + 0 + 2 without a picture + 3 + 4 + 4 + 1, then 3
     assert told == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 1.0), (6, 4.0)]
     assert [type(outcome) for outcome in outcomes] == [Prediction, MediaError, ModalityError, *[Prediction] * 4]
     for source, outcome in zip(sources, outcomes, strict=True):
         if isinstance(outcome, Prediction):
-            alone = system(Eye()).classify(source.path, sound=source.sound)
+            alone = system(Eye()).classify(source.path, audio=source.audio)
             assert outcome.to_dict() == alone.to_dict()
         else:
             assert str(outcome).startswith(str(source.path))
@@ -415,8 +415,8 @@ def test_recordings_that_cannot_be_read_do_not_hold_the_others_up(tmp_path: Path
 
 def test_reading_ends_with_the_segment_when_nobody_wants_more(tmp_path: Path) -> None:
     """An interruption does not wait for a batch, which may be minutes of film."""
-    long = write_media(tmp_path / "long.mp4", 3.0 * BATCH, fps=2, sound=False)
-    reader = Reader([Source(long)], Sampling(frame_size=16))
+    long = write_media(tmp_path / "long.mp4", 3.0 * BATCH, fps=2, audio=False)
+    reader = SegmentReader([Source(long)], Sampling(frame_size=16))
     batches = iter(reader)
     assert len(next(batches)) == BATCH
     reader.stop()

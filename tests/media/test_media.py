@@ -13,7 +13,7 @@ import pytest
 
 from avscene.errors import MediaError
 from avscene.media import decode
-from avscene.media.decoded import Picture
+from avscene.media.decoded import DecodedFrame
 from avscene.media.segments import Recording, Sampling
 from tests.support import media_files as make
 
@@ -21,8 +21,8 @@ BOTH = Sampling(sample_rate=16000, frame_size=48)
 SHARED = Path(__file__).parents[3] / "shared"
 
 
-def read(path, sampling=BOTH, sound=None):
-    with Recording(path, sound) as recording:
+def read(path, sampling=BOTH, audio=None):
+    with Recording(path, audio) as recording:
         segments = list(recording.segments(sampling))
     return recording, segments
 
@@ -40,8 +40,8 @@ def test_each_second_has_its_own_picture_and_sound(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     if suffix == ".webm":
         times = [k / 25 for k in range(100)]
-        writer = make.Writer(path).picture([make.image(int(t)) for t in times], times, codec="libvpx")
-        writer.sound(make.sound_samples(4), codec="libopus").save()
+        writer = make.Writer(path).video([make.image(int(t)) for t in times], times, codec="libvpx")
+        writer.audio(make.sound_samples(4), codec="libopus").save()
     else:
         make.write_media(path, 4)
     recording, segments = read(path)
@@ -95,7 +95,7 @@ def test_only_what_is_asked_for_is_decoded(tmp_path):
 @pytest.mark.parametrize("asked", [BOTH, Sampling(sample_rate=16000), Sampling(frame_size=48)])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_late_sound_stays_late_whatever_is_asked_for(tmp_path, suffix, asked):
-    recording, segments = read(make.write_media(tmp_path / f"a{suffix}", 4, sound_start=1.8), asked)
+    recording, segments = read(make.write_media(tmp_path / f"a{suffix}", 4, audio_start=1.8), asked)
     assert recording.duration == pytest.approx(4, abs=0.08)
     if asked.sample_rate:
         assert [s.waveform is None for s in segments] == [True, False, False, False]
@@ -108,7 +108,7 @@ def test_late_sound_stays_late_whatever_is_asked_for(tmp_path, suffix, asked):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_a_late_picture_stays_late(tmp_path, suffix):
-    _, segments = read(make.write_media(tmp_path / f"a{suffix}", 4, picture_start=1.8))
+    _, segments = read(make.write_media(tmp_path / f"a{suffix}", 4, video_start=1.8))
     assert seen(segments) == [[], [1], [2], [3]]
     assert heard(segments) == [0, 1, 2, 3]
 
@@ -117,7 +117,7 @@ def test_a_clock_that_starts_at_hours_begins_at_zero(tmp_path):
     path = tmp_path / "a.ts"
     times = [k / 25 for k in range(75)]
     writer = make.Writer(path, options={"output_ts_offset": "20000"})
-    writer.picture([make.image(int(t)) for t in times], times).sound(make.sound_samples(3)).save()
+    writer.video([make.image(int(t)) for t in times], times).audio(make.sound_samples(3)).save()
     recording, segments = read(path)
     assert (seen(segments), heard(segments)) == ([[0], [1], [2]], [0, 1, 2])
     assert recording.duration == pytest.approx(3, abs=0.1)
@@ -126,16 +126,16 @@ def test_a_clock_that_starts_at_hours_begins_at_zero(tmp_path):
 def test_separate_sound_replaces_the_videos_own(tmp_path):
     video = make.Writer(tmp_path / "a.mp4")
     times = [k / 25 for k in range(100)]
-    video.picture([make.image(int(t)) for t in times], times).sound(np.zeros(64000, np.float32))
-    sound = make.write_media(tmp_path / "a.wav", 4)
-    recording, segments = read(video.save(), sound=sound)
+    video.video([make.image(int(t)) for t in times], times).audio(np.zeros(64000, np.float32))
+    audio = make.write_media(tmp_path / "a.wav", 4)
+    recording, segments = read(video.save(), audio=audio)
     assert (seen(segments), heard(segments)) == ([[0], [1], [2], [3]], [0, 1, 2, 3])
     assert recording.duration == pytest.approx(4)
-    silent = make.write_media(tmp_path / "b.mp4", 2, sound=False)
+    silent = make.write_media(tmp_path / "b.mp4", 2, audio=False)
     with pytest.raises(MediaError, match=r"b\.mp4: holds no sound"):
-        Recording(video.path, sound=silent)
+        Recording(video.path, audio=silent)
     with pytest.raises(MediaError, match=r"c\.wav: not found"):
-        Recording(video.path, sound=tmp_path / "c.wav")
+        Recording(video.path, audio=tmp_path / "c.wav")
 
 
 def test_ntsc_rates_do_not_drift(tmp_path):
@@ -147,14 +147,14 @@ def test_ntsc_rates_do_not_drift(tmp_path):
 
 def test_a_variable_rate_shows_the_frame_that_is_held(tmp_path):
     times = [0.0, 0.04, 0.2, 2.4, 2.44, 4.0]
-    writer = make.Writer(tmp_path / "a.mkv").picture([make.image(k) for k in range(6)], times)
-    _, segments = read(writer.sound(make.sound_samples(5)).save(), Sampling(hop=1, frame_size=48))
+    writer = make.Writer(tmp_path / "a.mkv").video([make.image(k) for k in range(6)], times)
+    _, segments = read(writer.audio(make.sound_samples(5)).save(), Sampling(hop=1, frame_size=48))
     assert seen(segments)[:4] == [[2], [2], [4], [4]]
     assert segments[1].frames[0].time == pytest.approx(0.2, abs=0.001)
 
 
 def test_several_frames_per_segment_are_evenly_spaced(tmp_path):
-    path = make.write_media(tmp_path / "a.mp4", 4, sound=False)
+    path = make.write_media(tmp_path / "a.mp4", 4, audio=False)
     _, segments = read(path, Sampling(hop=2, frame_size=48, frames_per_segment=4))
     assert seen(segments) == [[0, 0, 1, 1], [2, 2, 3, 3]]
     assert [f.time for f in segments[1].frames] == pytest.approx([2.25, 2.75, 3.25, 3.75], abs=0.04)
@@ -183,7 +183,7 @@ def test_frames_are_scaled_down_never_up(tmp_path, size, asked, got):
 @pytest.mark.parametrize(("turned", "corners"), [(0, "rgwb"), (90, "gwbr"), (-90, "brgw"), (180, "wbrg")])
 def test_a_phones_picture_is_turned_upright(tmp_path, turned, corners):
     times = [k / 25 for k in range(25)]
-    writer = make.Writer(tmp_path / "a.mp4").picture([make.corners()] * 25, times, turned=turned)
+    writer = make.Writer(tmp_path / "a.mp4").video([make.corners()] * 25, times, turned=turned)
     _, segments = read(writer.save())
     pixels = segments[0].frames[0].pixels
     assert pixels.shape == ((48, 64, 3) if turned in (0, 180) else (64, 48, 3))
@@ -212,7 +212,7 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path, orientation):
 
 
 def test_cover_art_is_no_picture(tmp_path):
-    path = make.Writer(tmp_path / "a.mp3").sound(make.sound_samples(2), codec="libmp3lame")
+    path = make.Writer(tmp_path / "a.mp3").audio(make.sound_samples(2), codec="libmp3lame")
     recording, segments = read(path.cover(make.image(3)).save())
     assert not recording.has_video
     assert all(not s.frames for s in segments)
@@ -220,8 +220,8 @@ def test_cover_art_is_no_picture(tmp_path):
 
 
 def test_of_two_sound_streams_the_default_is_taken_and_the_user_told(tmp_path):
-    writer = make.Writer(tmp_path / "a.mkv").sound(np.zeros(48000, np.float32), default=False)
-    recording, segments = read(writer.sound(make.sound_samples(3)).save())
+    writer = make.Writer(tmp_path / "a.mkv").audio(np.zeros(48000, np.float32), default=False)
+    recording, segments = read(writer.audio(make.sound_samples(3)).save())
     assert heard(segments)[:3] == [0, 1, 2]
     assert recording.warnings[0].startswith("2 audio streams: took #1")
 
@@ -243,7 +243,7 @@ def test_damaged_packets_are_left_out_and_counted(tmp_path):
     assert heard(segments) == list(range(8))
     assert sum(shown == [k] for k, shown in enumerate(seen(segments))) >= 6
     file = decode.MediaFile(path)
-    pictures = [p for p in file.pieces({"video": "all"}) if isinstance(p, Picture)]
+    pictures = [p for p in file.pieces({"video": "all"}) if isinstance(p, DecodedFrame)]
     file.close()
     assert len(pictures) >= 200 - 3 * hit  # a group of 5 goes with a damaged keyframe; one `except` leaves 5
 
@@ -267,7 +267,7 @@ def test_a_file_without_its_end_gives_what_is_there(tmp_path):
 def test_all_picture_before_all_sound_in_the_file(tmp_path):
     times = [k / 25 for k in range(150)]
     writer = make.Writer(tmp_path / "a.ts", by_time=False, options={"max_interleave_delta": "1"})
-    writer.picture([make.image(int(t)) for t in times], times).sound(make.sound_samples(6), codec="mp2")
+    writer.video([make.image(int(t)) for t in times], times).audio(make.sound_samples(6), codec="mp2")
     _, segments = read(writer.save())
     assert (seen(segments)[:6], heard(segments)[:6]) == ([[k] for k in range(6)], list(range(6)))
 
@@ -493,9 +493,9 @@ def write_minutes(path, minute, minutes):
                 frame = frames[(second * 10 + k) % len(frames)]
                 frame.pts, frame.time_base = second * 10 + k, Fraction(1, 10)
                 container.mux(video.encode(frame))
-            sound = av.AudioFrame.from_ndarray(tones[None], format="fltp", layout="mono")
-            sound.sample_rate, sound.time_base, sound.pts = 16000, Fraction(1, 16000), second * 16000
-            container.mux(audio.encode(sound))
+            audio = av.AudioFrame.from_ndarray(tones[None], format="fltp", layout="mono")
+            audio.sample_rate, audio.time_base, audio.pts = 16000, Fraction(1, 16000), second * 16000
+            container.mux(audio.encode(audio))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
 

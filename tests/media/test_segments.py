@@ -10,7 +10,7 @@ from avscene.media import assembly
 from avscene.media.assembly import Assembler, Sampling
 from avscene.media.audio import SoundTrack
 from avscene.media.clock import Clock
-from avscene.media.decoded import Ended, Passed, Picture, Sound
+from avscene.media.decoded import DecodedAudio, DecodedFrame, Ended, Passed
 from avscene.media.segments import interleave
 from avscene.media.video import FrameSampler
 
@@ -22,7 +22,7 @@ def pixel(value):
 def pictures(start, end, fps=10):
     """Images whose content is their number."""
     count = max(round((end - start) * fps), 1)
-    return [Picture(start + k / fps, min(start + (k + 1) / fps, end), k) for k in range(count)]
+    return [DecodedFrame(start + k / fps, min(start + (k + 1) / fps, end), k) for k in range(count)]
 
 
 def sounds(start, end, rate=8000, chunk=700):
@@ -30,7 +30,7 @@ def sounds(start, end, rate=8000, chunk=700):
     times = np.arange(round(start * rate), round(end * rate)) / rate
     values = (times / 100).astype(np.float32)
     return [
-        Sound(t[0], t[0] + len(t) / rate, rate, v)
+        DecodedAudio(t[0], t[0] + len(t) / rate, rate, v)
         for t, v in ((times[i : i + chunk], values[i : i + chunk]) for i in range(0, len(times), chunk))
     ]
 
@@ -51,8 +51,8 @@ hops = st.floats(0.1, 3, allow_nan=False)
 
 @settings(deadline=None, max_examples=100)
 @given(
-    sound=st.tuples(durations, durations),
-    picture=st.tuples(durations, durations),
+    audio=st.tuples(durations, durations),
+    video=st.tuples(durations, durations),
     have=st.sampled_from([("audio",), ("video",), ("audio", "video")]),
     hop=hops,
     rate=st.sampled_from([100, 999, 8000, 16000]),
@@ -60,12 +60,12 @@ hops = st.floats(0.1, 3, allow_nan=False)
     keyframes=st.booleans(),
     separate=st.booleans(),
 )
-def test_segments_tile_the_recording(sound, picture, have, hop, rate, per_segment, keyframes, separate):
+def test_segments_tile_the_recording(audio, video, have, hop, rate, per_segment, keyframes, separate):
     tracks = []
     if "audio" in have:
-        tracks.append([*sounds(*sorted(sound)), Ended("audio")])
+        tracks.append([*sounds(*sorted(audio)), Ended("audio")])
     if "video" in have:
-        tracks.append([*pictures(*sorted(picture)), Ended("video")])
+        tracks.append([*pictures(*sorted(video)), Ended("video")])
     if not any(len(track) > 1 for track in tracks):
         return
     if not separate:
@@ -87,7 +87,7 @@ def test_segments_tile_the_recording(sound, picture, have, hop, rate, per_segmen
         assert "audio" in have or s.waveform is None
         assert [f.time for f in s.frames] == sorted(f.time for f in s.frames)
     if separate or len(have) == 1:
-        assert any(s.has(m) for s in segments for m in have) or max(sound[0], picture[0]) > segments[-1].end - hop / 2
+        assert any(s.has(m) for s in segments for m in have) or max(audio[0], video[0]) > segments[-1].end - hop / 2
 
 
 @settings(deadline=None, max_examples=40)
@@ -148,7 +148,7 @@ def test_a_hole_in_the_sound_is_silence_and_an_overlap_is_dropped():
 
 
 def test_small_errors_of_the_timestamps_neither_cut_nor_tear_the_sound():
-    jittered = [Sound(s.time + 0.001 * (i % 3), s.end, s.rate, s.samples) for i, s in enumerate(sounds(0, 2))]
+    jittered = [DecodedAudio(s.time + 0.001 * (i % 3), s.end, s.rate, s.samples) for i, s in enumerate(sounds(0, 2))]
     segments, _ = assemble(Sampling(1, 8000), [*jittered, Ended("audio")], expected=["audio"])
     assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(np.arange(1, 16000) / 8e5, abs=1e-6)
 
@@ -176,7 +176,7 @@ def test_a_change_of_rate_keeps_the_place():
 
 
 def test_a_change_of_rate_with_a_small_error_of_the_timestamp_does_not_tear_the_sound():
-    shifted = [Sound(s.time + 0.03, s.end + 0.03, s.rate, s.samples) for s in sounds(1.5, 3, rate=8000)]
+    shifted = [DecodedAudio(s.time + 0.03, s.end + 0.03, s.rate, s.samples) for s in sounds(1.5, 3, rate=8000)]
     early = sounds(0, 1.5, rate=16000)
     segments, _ = assemble(Sampling(1, 8000), [*early, *shifted, Ended("audio")], expected=["audio"])
     whole = np.concatenate([s.waveform for s in segments])
@@ -185,9 +185,9 @@ def test_a_change_of_rate_with_a_small_error_of_the_timestamp_does_not_tear_the_
 
 def test_keyframes_do_not_make_a_recording_longer():
     pieces = [
-        Picture(0, 0.1, 0),
+        DecodedFrame(0, 0.1, 0),
         *(Passed(k / 10, k / 10 + 0.1, "video") for k in range(10)),
-        Picture(0.96, 1, 1),
+        DecodedFrame(0.96, 1, 1),
     ]
     sampling = Sampling(1.5, None, 8, keyframes_only=True)
     segments, _ = assemble(sampling, [*pieces, Ended("video")], expected=["video"])
@@ -199,7 +199,7 @@ def numbers(segments):
 
 
 def test_the_frame_shown_is_the_last_that_began():
-    shown = [Picture(0.0, 0.1, 0), Picture(0.5, 0.6, 1), Picture(0.6, 3.4, 2), Picture(3.4, 3.6, 3)]
+    shown = [DecodedFrame(0.0, 0.1, 0), DecodedFrame(0.5, 0.6, 1), DecodedFrame(0.6, 3.4, 2), DecodedFrame(3.4, 3.6, 3)]
     segments, _ = assemble(Sampling(1, None, 8), [*shown, Ended("video")], expected=["video"])
     assert numbers(segments) == [[1], [2], [2], [3]]
     segments, _ = assemble(Sampling(2, None, 8, 4), [*shown, Ended("video")], expected=["video"])
@@ -210,14 +210,16 @@ def test_a_target_without_a_frame_takes_the_nearest_of_its_segment_or_none():
     segments, _ = assemble(
         Sampling(1, 8000, 8),
         [*sounds(0, 6), Ended("audio")],
-        [Picture(1.9, 2.0, 7), Picture(2.0, 2.1, 8), Picture(4.1, 4.2, 9), Ended("video")],
+        [DecodedFrame(1.9, 2.0, 7), DecodedFrame(2.0, 2.1, 8), DecodedFrame(4.1, 4.2, 9), Ended("video")],
     )
     assert numbers(segments) == [[], [7], [8], [8], [9], []]
 
 
 def test_keyframes_serve_the_targets_nearest_to_them():
     passed = [Passed(k / 10, k / 10 + 0.1, "video") for k in range(100)]
-    track = sorted([*passed, Picture(0, 0.1, 0), Picture(4, 4.1, 4), Picture(8, 8.1, 8)], key=lambda p: p.time)
+    track = sorted(
+        [*passed, DecodedFrame(0, 0.1, 0), DecodedFrame(4, 4.1, 4), DecodedFrame(8, 8.1, 8)], key=lambda p: p.time
+    )
     sampling = Sampling(1, None, 8, keyframes_only=True)
     segments, assembler = assemble(sampling, [*track, Ended("video")], expected=["video"])
     assert numbers(segments) == [[0], [0], [4], [4], [4], [4], [8], [8], [8], [8]]
@@ -263,10 +265,10 @@ def test_all_sound_behind_all_picture():
 
 
 def test_two_files_are_read_side_by_side():
-    lead, times = 0.0, {Sound: 0.0, Picture: 0.0}
+    lead, times = 0.0, {DecodedAudio: 0.0, DecodedFrame: 0.0}
     for piece in interleave([iter(sounds(0, 60)), iter(pictures(0, 60))]):
         times[type(piece)] = piece.time
-        lead = max(lead, abs(times[Sound] - times[Picture]))
+        lead = max(lead, abs(times[DecodedAudio] - times[DecodedFrame]))
     assert lead < 0.3
 
 
@@ -284,7 +286,7 @@ def test_broken_clocks_are_bounded():
 def test_more_than_a_day_is_refused():
     assembler = Assembler(Sampling(1, None, 8), ["video"], pixel)
     with pytest.raises(MediaError, match="longer than 24 h"):
-        assembler.add(Picture(90000, 90001, 0))
+        assembler.add(DecodedFrame(90000, 90001, 0))
 
 
 @pytest.mark.parametrize("given_", [{"hop": 0}, {"hop": -1}, {"frame_size": -2}, {"hop": 1e-5, "sample_rate": 8000}])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from avscene.media import selection
 from avscene.media.decode import MediaFile
-from avscene.media.decoded import Picture
+from avscene.media.decoded import DecodedFrame
 from avscene.media.segments import Recording, Sampling
 
 FPS, SIZE = 20, (80, 48)
@@ -56,7 +56,7 @@ def shown_by_decoding_all(path: Path, sampling: Sampling = SAMPLING) -> tuple:
 
 def n_decoded(path: Path, sampling: Sampling = SAMPLING) -> int:
     pieces = MediaFile(path).pieces({"video": "all"}, sampling.asks_at)
-    return sum(isinstance(piece, Picture) for piece in pieces)
+    return sum(isinstance(piece, DecodedFrame) for piece in pieces)
 
 
 X264 = {"preset": "veryfast", "bf": 3}

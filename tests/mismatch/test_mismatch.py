@@ -20,7 +20,7 @@ from avscene.evaluation.detection import best_threshold, f1, roc_auc
 from avscene.fusion.ensemble import softmax
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.mismatch.detector import Decision, MismatchDetector, log_agreement, pooled
-from avscene.mismatch.pairs import Pair, PairedScores, pair_tables
+from avscene.mismatch.pairs import PairedScores, RecordingPair, pair_tables
 from avscene.mismatch.swaps import swapped
 from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import ScoreTable
@@ -69,7 +69,7 @@ def write_tables(directory: Path, seed: int, **options: object) -> tuple[Path, P
 def paired(audio: np.ndarray, video: np.ndarray) -> PairedScores:
     """One recording for each row."""
     labels = LabelSet(tuple("abcdefgh"[: audio.shape[1]]))
-    return PairedScores(labels, tuple(Pair(str(k), str(k)) for k in range(len(audio))), audio, video)
+    return PairedScores(labels, tuple(RecordingPair(str(k), str(k)) for k in range(len(audio))), audio, video)
 
 
 @pytest.fixture(scope="module")
@@ -431,7 +431,7 @@ def test_names_are_matched_without_folders_and_endings_where_they_tell_recording
     )
     both = pair_tables(wav, video)
     assert both.complete.all()
-    assert both.pairs[0] == Pair("audio/8-0.wav", "8-0.mp4")
+    assert both.pairs[0] == RecordingPair("audio/8-0.wav", "8-0.mp4")
     twins = ScoreTable(
         LABELS, ("a/1.wav", "b/1.wav"), audio.probabilities[:2], truth=("park", "tram"), groups=("one", "two")
     )
@@ -442,7 +442,12 @@ def test_names_are_matched_without_folders_and_endings_where_they_tell_recording
     elsewhere = ScoreTable(LABELS, ("c/1.wav", "c/2.wav"), audio.probabilities[:2])
     other = ScoreTable(LABELS, ("a/1.mp4", "b/1.mp4", "a/2.mp4"), video.probabilities[:3])
     assert pair_tables(elsewhere, other).pairs == (
-        *(Pair("", "a/1.mp4"), Pair("", "b/1.mp4"), Pair("c/2.wav", "a/2.mp4"), Pair("c/1.wav", "")),
+        *(
+            RecordingPair("", "a/1.mp4"),
+            RecordingPair("", "b/1.mp4"),
+            RecordingPair("c/2.wav", "a/2.mp4"),
+            RecordingPair("c/1.wav", ""),
+        ),
     )
 
 

@@ -23,12 +23,12 @@ from avscene.models.checkpoint import CARD, CONFIG, WEIGHTS, Config, load_checkp
 from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.device import Runtime
 from avscene.models.linear_heads import (
-    FrozenModel,
-    FrozenPicturePart,
-    FrozenSoundPart,
+    AudioEncoder,
+    AudioHeadPart,
     LinearHead,
-    PictureEncoder,
-    SoundEncoder,
+    LinearHeadModel,
+    VideoEncoder,
+    VideoHeadPart,
 )
 from avscene.tables.prediction_table import ScoreTable, read_table
 from avscene.training.card import model_card
@@ -62,8 +62,8 @@ def config(**changes: object) -> Config:
         "labels": LABELS.names,
         "hop": 1.0,
         "models": (
-            FrozenSoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
-            FrozenPicturePart(name="video", frames=FRAMES),
+            AudioHeadPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
+            VideoHeadPart(name="video", frames=FRAMES),
         ),
         "fusion": FUSION,
         "training": {"data": "meta.csv", "held_out": None, "recordings": 8, "heads": {"audio": {"ridge": 3e-05}}},
@@ -92,8 +92,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -> None:
     made = heads()
     models = (
-        FrozenModel("audio", LABELS, SoundEncoder(SOUND, CPU, MEL_IMAGE), made["audio"]),
-        FrozenModel("video", LABELS, PictureEncoder(FRAMES, CPU), made["video"]),
+        LinearHeadModel("audio", LABELS, AudioEncoder(SOUND, CPU, MEL_IMAGE), made["audio"]),
+        LinearHeadModel("video", LABELS, VideoEncoder(FRAMES, CPU), made["video"]),
     )
     before = System("fast", LABELS, models, FUSION).classify(film)
     loaded = pipeline.load(saved, device="cpu", precision="float32")
@@ -316,8 +316,8 @@ def test_heads_that_do_not_fit_are_refused(
 
 
 def test_a_checkpoint_of_another_encoder_is_refused(tmp_path: Path) -> None:
-    other = FrozenSoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE, encoder_sha256="0" * 64)
-    save(tmp_path / "system", models=(other, FrozenPicturePart(name="video", frames=FRAMES)))
+    other = AudioHeadPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE, encoder_sha256="0" * 64)
+    save(tmp_path / "system", models=(other, VideoHeadPart(name="video", frames=FRAMES)))
     with pytest.raises(CheckpointError, match="trained on another encoder"):
         load_checkpoint(tmp_path / "system", CPU)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from avscene.features import batch as batch_module
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec
 from avscene.models.cnn.backbones import HUB_BACKBONES
@@ -142,8 +142,10 @@ def test_a_segment_has_the_mean_of_its_frames_however_often_they_are_shown(shown
         calls.append(len(images))
         return images.double().mean((2, 3))
 
-    found = Batch(segments_of(shown)).seen(network, FRAMES, 3)
-    each = [Batch(segments_of([[index]])).seen(lambda i: i.double().mean((2, 3)), FRAMES, 3)[0] for index in range(4)]
+    found = SegmentBatch(segments_of(shown)).seen(network, FRAMES, 3)
+    each = [
+        SegmentBatch(segments_of([[index]])).seen(lambda i: i.double().mean((2, 3)), FRAMES, 3)[0] for index in range(4)
+    ]
     for row, indices in zip(found, shown, strict=True):
         expected = np.mean([each[index] for index in indices], axis=0) if indices else np.full(3, np.nan)
         np.testing.assert_allclose(row, expected, atol=1e-9)
@@ -151,12 +153,12 @@ def test_a_segment_has_the_mean_of_its_frames_however_often_they_are_shown(shown
 
 
 def test_sound_is_heard_where_there_is_some() -> None:
-    batch = Batch(segments_of([[], [], []], [True, False, True]))
+    batch = SegmentBatch(segments_of([[], [], []], [True, False, True]))
     found = batch.heard(lambda mels: mels.mean(2), MELS, 16, torch.device("cpu"))
     assert np.isnan(found).all(axis=1).tolist() == [False, True, False]
-    alone = Batch([batch[2]]).heard(lambda mels: mels.mean(2), MELS, 16, torch.device("cpu"))
+    alone = SegmentBatch([batch[2]]).heard(lambda mels: mels.mean(2), MELS, 16, torch.device("cpu"))
     np.testing.assert_allclose(found[2], alone[0], atol=1e-4)
-    assert np.isnan(Batch([batch[1]]).heard(lambda mels: mels, MELS, 16, torch.device("cpu"))).all()
+    assert np.isnan(SegmentBatch([batch[1]]).heard(lambda mels: mels, MELS, 16, torch.device("cpu"))).all()
 
 
 def test_models_with_the_same_front_end_share_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,9 +171,9 @@ def test_models_with_the_same_front_end_share_its_work(monkeypatch: pytest.Monke
             return original(*arguments)  # type: ignore[operator]
 
         monkeypatch.setattr(batch_module, name, counting)
-    batch = Batch.of(segments_of([[0, 1], [1]], [True, True]))
+    batch = SegmentBatch.of(segments_of([[0, 1], [1]], [True, True]))
     for _ in range(3):
-        again = Batch.of(batch)
+        again = SegmentBatch.of(batch)
         again.seen(lambda images: images.mean((2, 3)), FRAMES, 3)
         again.heard(lambda mels: mels.mean(2), MELS, 16, torch.device("cpu"))
     assert counts == {"frames_to_tensor": 1, "log_mel": 1}

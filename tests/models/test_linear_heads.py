@@ -8,7 +8,7 @@ from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.labels import LabelSet
 from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, FRAMES
 from avscene.models.device import Runtime
-from avscene.models.linear_heads import FrozenModel, LinearHead, PictureEncoder, SoundEncoder, mel_images
+from avscene.models.linear_heads import AudioEncoder, LinearHead, LinearHeadModel, VideoEncoder, mel_images
 from avscene.records import Frame, Segment
 from avscene.training.heads.frozen_encoders import MEL_IMAGE, SOUND
 
@@ -30,30 +30,30 @@ def image(seed: int) -> np.ndarray:
     return tiles.repeat(34, axis=0).repeat(34, axis=1)
 
 
-def segment(seed: int, *, frames: int = 1, sound: bool = True) -> Segment:
+def segment(seed: int, *, frames: int = 1, audio: bool = True) -> Segment:
     pictures = tuple(Frame(0.1 * k, image(100 * seed + k)) for k in range(frames))
-    return Segment(seed, seed + 1, pictures, waveform(seed) if sound else None)
+    return Segment(seed, seed + 1, pictures, waveform(seed) if audio else None)
 
 
 # Full segments, and such that lack the one, the other or both.
 SEGMENTS = [
     segment(0),
-    segment(1, sound=False),
+    segment(1, audio=False),
     segment(2, frames=0),
     segment(3, frames=3),
-    segment(4, frames=0, sound=False),
+    segment(4, frames=0, audio=False),
     segment(5, frames=2),
     segment(6),
 ]
 
 
 @pytest.fixture(scope="module")
-def encoders() -> dict[str, SoundEncoder | PictureEncoder]:
-    return {"audio": SoundEncoder(SOUND, CPU, MEL_IMAGE), "video": PictureEncoder(FRAMES, CPU)}
+def encoders() -> dict[str, AudioEncoder | VideoEncoder]:
+    return {"audio": AudioEncoder(SOUND, CPU, MEL_IMAGE), "video": VideoEncoder(FRAMES, CPU)}
 
 
 @pytest.fixture(scope="module")
-def models(encoders: dict[str, SoundEncoder | PictureEncoder]) -> dict[str, FrozenModel]:
+def models(encoders: dict[str, AudioEncoder | VideoEncoder]) -> dict[str, LinearHeadModel]:
     """Random heads, scaled so that the probabilities of these segments are neither flat nor certain."""
     random = np.random.default_rng(0)
     made = {}
@@ -63,22 +63,22 @@ def models(encoders: dict[str, SoundEncoder | PictureEncoder]) -> dict[str, Froz
         logits = embeddings @ weight
         scale = 1 / np.nanstd(logits, axis=0).mean()
         head = LinearHead(scale * weight, -scale * np.nanmean(logits, axis=0))
-        made[name] = FrozenModel(name, LABELS, encoder, head)
+        made[name] = LinearHeadModel(name, LABELS, encoder, head)
     return made
 
 
-def test_sizes_and_wants(encoders: dict[str, SoundEncoder | PictureEncoder]) -> None:
-    sound, picture = encoders["audio"], encoders["video"]
-    assert (sound.needs, sound.sample_rate, sound.frame_size) == ("audio", 44_100, None)
-    assert (picture.needs, picture.sample_rate, picture.frame_size) == ("video", None, 224)
-    assert sound.embedding_size == EMBEDDING_SIZE + 2 * SOUND.n_mels == 2432
-    assert picture.embedding_size == EMBEDDING_SIZE == 1984
+def test_sizes_and_wants(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
+    audio, video = encoders["audio"], encoders["video"]
+    assert (audio.needs, audio.sample_rate, audio.frame_size) == ("audio", 44_100, None)
+    assert (video.needs, video.sample_rate, video.frame_size) == ("video", None, 224)
+    assert audio.embedding_size == EMBEDDING_SIZE + 2 * SOUND.n_mels == 2432
+    assert video.embedding_size == EMBEDDING_SIZE == 1984
     for encoder in encoders.values():
         assert encoder.embed(SEGMENTS[:1]).shape == (1, encoder.embedding_size)
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_rows_without_the_modality_are_nan_and_no_other(models: dict[str, FrozenModel], modality: str) -> None:
+def test_rows_without_the_modality_are_nan_and_no_other(models: dict[str, LinearHeadModel], modality: str) -> None:
     model = models[modality]
     embeddings = model.encoder.embed(SEGMENTS)
     expected = [segment.has(modality) for segment in SEGMENTS]
@@ -88,12 +88,12 @@ def test_rows_without_the_modality_are_nan_and_no_other(models: dict[str, Frozen
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_a_batch_of_none_that_can_be_scored(models: dict[str, FrozenModel], modality: str) -> None:
+def test_a_batch_of_none_that_can_be_scored(models: dict[str, LinearHeadModel], modality: str) -> None:
     assert not models[modality].score([SEGMENTS[4]]).scored.any()
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_scores_do_not_depend_on_the_batch(models: dict[str, FrozenModel], modality: str) -> None:
+def test_scores_do_not_depend_on_the_batch(models: dict[str, LinearHeadModel], modality: str) -> None:
     model = models[modality]
     together = model.score(SEGMENTS).probabilities
     alone = np.concatenate([model.score([segment]).probabilities for segment in SEGMENTS])
@@ -104,7 +104,7 @@ def test_scores_do_not_depend_on_the_batch(models: dict[str, FrozenModel], modal
     assert np.ptp(scored, axis=0).max() > 0.2  # else this would prove nothing
 
 
-def test_a_picture_embedding_is_the_mean_over_frames(encoders: dict[str, SoundEncoder | PictureEncoder]) -> None:
+def test_a_picture_embedding_is_the_mean_over_frames(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
     frames = SEGMENTS[3].frames
     each = encoders["video"].embed([Segment(0, 1, (frame,), None) for frame in frames])
     both = encoders["video"].embed([Segment(0, 1, frames, None)])[0]
@@ -112,7 +112,7 @@ def test_a_picture_embedding_is_the_mean_over_frames(encoders: dict[str, SoundEn
 
 
 def test_a_sound_embedding_ends_with_mean_and_deviation_of_each_band(
-    encoders: dict[str, SoundEncoder | PictureEncoder],
+    encoders: dict[str, AudioEncoder | VideoEncoder],
 ) -> None:
     embedding = encoders["audio"].embed(SEGMENTS[:1])[0]
     mels = log_mel(torch.from_numpy(SEGMENTS[0].waveform)[None], SOUND)[0].numpy()
@@ -120,9 +120,9 @@ def test_a_sound_embedding_ends_with_mean_and_deviation_of_each_band(
     np.testing.assert_allclose(embedding[-SOUND.n_mels :], mels.std(axis=1, ddof=1), atol=1e-3)
 
 
-def test_silence_and_full_scale_can_be_embedded(encoders: dict[str, SoundEncoder | PictureEncoder]) -> None:
+def test_silence_and_full_scale_can_be_embedded(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
     extremes = [np.zeros(SOUND.sample_rate, np.float32), np.sign(waveform(1))]
-    embeddings = encoders["audio"].embed([Segment(0, 1, (), sound) for sound in extremes])
+    embeddings = encoders["audio"].embed([Segment(0, 1, (), audio) for audio in extremes])
     assert np.isfinite(embeddings).all()
 
 
@@ -137,11 +137,11 @@ def test_mel_images_have_low_frequencies_at_the_bottom_and_black_at_the_floor() 
     assert images[0, 0, -1].min() == 1
 
 
-def test_the_segments_are_not_changed(encoders: dict[str, SoundEncoder | PictureEncoder]) -> None:
-    sound, pixels = SEGMENTS[0].waveform.copy(), SEGMENTS[0].frames[0].pixels.copy()
+def test_the_segments_are_not_changed(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
+    audio, pixels = SEGMENTS[0].waveform.copy(), SEGMENTS[0].frames[0].pixels.copy()
     for encoder in encoders.values():
         encoder.embed(SEGMENTS[:1])
-    np.testing.assert_array_equal(SEGMENTS[0].waveform, sound)
+    np.testing.assert_array_equal(SEGMENTS[0].waveform, audio)
     np.testing.assert_array_equal(SEGMENTS[0].frames[0].pixels, pixels)
 
 

@@ -76,7 +76,7 @@ class Writer:
         self._container = av.open(str(path), "w", options=options or {})
         self._tracks: list[tuple[object, list[object]]] = []
 
-    def picture(
+    def video(
         self,
         images: Iterable[np.ndarray],
         times: Sequence[Fraction | float],
@@ -106,7 +106,7 @@ class Writer:
         self._tracks.append((stream, frames))
         return self
 
-    def sound(
+    def audio(
         self,
         samples: np.ndarray,
         *,
@@ -137,7 +137,7 @@ class Writer:
 
     def cover(self, pixels: np.ndarray) -> "Writer":
         """A picture that is cover art."""
-        self.picture([pixels], [0.0], codec="mjpeg")
+        self.video([pixels], [0.0], codec="mjpeg")
         self._tracks[-1][0].disposition = av.stream.Disposition.attached_pic  # type: ignore[attr-defined]
         return self
 
@@ -159,23 +159,23 @@ def write_media(
     path: Path,
     seconds: float = 3.0,
     *,
-    picture: bool = True,
-    sound: bool = True,
+    video: bool = True,
+    audio: bool = True,
     fps: Fraction | int = 25,
-    picture_start: float = 0.0,
-    sound_start: float = 0.0,
+    video_start: float = 0.0,
+    audio_start: float = 0.0,
     size: tuple[int, int] = SIZE,
     gop: int = 12,
 ) -> Path:
     """The usual test file: picture (not in a wav) and sound end at `seconds` and tell the time."""
     writer = Writer(path)
-    if picture and path.suffix not in (".wav", ".mp3"):
-        count = round((seconds - picture_start) * fps)
-        times = [picture_start + float(k / Fraction(fps)) for k in range(count)]
-        writer.picture([image(int(t + 1e-6), size) for t in times], times, fps=fps, gop=gop)
-    if sound:
+    if video and path.suffix not in (".wav", ".mp3"):
+        count = round((seconds - video_start) * fps)
+        times = [video_start + float(k / Fraction(fps)) for k in range(count)]
+        writer.video([image(int(t + 1e-6), size) for t in times], times, fps=fps, gop=gop)
+    if audio:
         codec = {".wav": "pcm_s16le", ".webm": "libopus"}.get(path.suffix, "aac")
-        writer.sound(sound_samples(seconds, start=sound_start), start=sound_start, codec=codec)
+        writer.audio(sound_samples(seconds, start=audio_start), start=audio_start, codec=codec)
     return writer.save()
 
 

@@ -32,12 +32,12 @@ def write_data(root: Path, *, silent: str = "", blind: str = "") -> Path:
             if name != blind:
                 patches = [np.array(colour) + random.normal(0, 25, (6, 8, 3)) for _ in range(SECONDS * _FPS)]
                 images = [np.clip(patch, 0, 255).astype(np.uint8).repeat(8, 0).repeat(8, 1) for patch in patches]
-                writer.picture(images, [k / _FPS for k in range(len(images))], fps=_FPS, gop=4)
+                writer.video(images, [k / _FPS for k in range(len(images))], fps=_FPS, gop=4)
             if name != silent:
                 times = np.arange(SECONDS * RATE) / RATE
                 tone = 0.3 * np.sin(2 * np.pi * hertz * random.uniform(0.95, 1.05) * times)
-                sound = (tone + 0.02 * random.standard_normal(len(times))).astype(np.float32)
-                writer.sound(sound, codec="pcm_s16le" if suffix == ".wav" else "aac")
+                audio = (tone + 0.02 * random.standard_normal(len(times))).astype(np.float32)
+                writer.audio(audio, codec="pcm_s16le" if suffix == ".wav" else "aac")
             writer.save()
             lines.append(f"{name}{suffix},{scene},{name},{take}")
     (root / "meta.csv").write_text("\n".join(lines) + "\n")

@@ -32,10 +32,10 @@ def media(directory: Path) -> dict[str, bytes]:
     """The wav and mp4 files, made in `directory`."""
     found: dict[str, bytes] = {}
     for name in NAMES:
-        sound, picture = directory / f"{name}.wav", directory / f"{name}.mp4"
-        write_media(sound, 1.0, picture=False)
-        write_media(picture, 1.0, fps=5, sound=False)
-        found |= {f"audio/{name}.wav": sound.read_bytes(), f"video/{name}.mp4": picture.read_bytes()}
+        audio, video = directory / f"{name}.wav", directory / f"{name}.mp4"
+        write_media(audio, 1.0, video=False)
+        write_media(video, 1.0, fps=5, audio=False)
+        found |= {f"audio/{name}.wav": audio.read_bytes(), f"video/{name}.mp4": video.read_bytes()}
     return found
 
 
@@ -46,17 +46,17 @@ def files(directory: Path) -> dict[str, bytes]:
 
 def archives(content: dict[str, bytes]) -> dict[str, tuple[Kind, bytes]]:
     """`content` as archives of each kind, by label; each kind in a folder of its own choice, as the published are."""
-    sound = {name: data for name, data in content.items() if name.startswith("audio/")}
-    picture = {name: data for name, data in content.items() if name.startswith("video/")}
-    text = {name: data for name, data in content.items() if name not in sound | picture}
-    first, second = dict(list(sound.items())[:2]), dict(list(sound.items())[2:])
+    audio = {name: data for name, data in content.items() if name.startswith("audio/")}
+    video = {name: data for name, data in content.items() if name.startswith("video/")}
+    text = {name: data for name, data in content.items() if name not in audio | video}
+    first, second = dict(list(audio.items())[:2]), dict(list(audio.items())[2:])
     return {
         "doc.zip": ("documentation", zipped({"README.md": b"Small scenes\n"})),
         "meta.zip": ("meta", zipped({f"{PREFIX}.meta/{name}": data for name, data in text.items()})),
-        "examples.zip": ("examples", zipped({"examples/one.mp4": next(iter(picture.values()))})),
+        "examples.zip": ("examples", zipped({"examples/one.mp4": next(iter(video.values()))})),
         "audio.1.zip": ("audio", zipped(first)),
         "audio.2.zip": ("audio", zipped(second)),
-        "video.1.zip": ("video", zipped({f"{PREFIX}/{name}": data for name, data in picture.items()})),
+        "video.1.zip": ("video", zipped({f"{PREFIX}/{name}": data for name, data in video.items()})),
     }
 
 

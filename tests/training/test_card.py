@@ -11,7 +11,7 @@ from avscene.models.clip.fusion_network import FusionNetworkPart
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.cnn.frame_cnn import FrameCnnPart
-from avscene.models.linear_heads import FrozenPicturePart
+from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 from avscene.training.card import model_card
 
@@ -48,7 +48,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
         ("head on OpenL3 embeddings of sound and frames", "CC BY 4.0", "Wang et al."),
     ),
     "frozen": (
-        FrozenPicturePart(name="video", frames=FRAMES),
+        VideoHeadPart(name="video", frames=FRAMES),
         ("a linear head on tf_efficientnet_lite0, which stays as it is, of frames", "ours; the seed has no such row"),
     ),
 }
@@ -67,7 +67,7 @@ def config(name: str, **changes: object) -> Config:
             "segments": {"train": 60, "validation": 20},
             "learning_rate": 0.0002,
             "history": [{"epoch": 1.0}],
-            "plan": {"epochs": 5, "sound": {"time_shift": 0.25}},
+            "plan": {"epochs": 5, "audio": {"time_shift": 0.25}},
         },
         "metrics": {"validation": {"log_loss": 0.25, "accuracy": 0.75, "n": 20}},
         "versions": {"avscene": "0.1.0"},

@@ -95,7 +95,7 @@ def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, 
     assert system.mismatch is not None
     table = read_table(made / "tables" / "E02.tsv")
     example = next(item for item in read_dataset(town).examples if item.columns["split"] == "test")
-    prediction = system.classify(example.path, sound=example.sound)
+    prediction = system.classify(example.path, audio=example.audio)
     assert prediction.mismatch is not None
     rows = [row for row, name in enumerate(table.filenames) if name == example.name]
     found = np.array([segment.probabilities for segment in prediction.segments])

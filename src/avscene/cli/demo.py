@@ -20,7 +20,7 @@ from avscene.models.device import Runtime
 from avscene.records import FloatArray, Prediction
 from avscene.reports.evaluation.page import ReportRow, Timeline, write_report
 from avscene.tables.prediction_table import ScoreTable, read_table
-from avscene.training.heads.frozen_encoders import FUSED, VALIDATION, train_fast
+from avscene.training.heads.frozen_encoders import FUSED, OUT_OF_FOLD, train_fast
 
 HOLDOUT = "split=test"
 FILM = ("park", "tram")  # scenes of the unseen recording, one after the other
@@ -56,7 +56,7 @@ def run_demo(output: Path, watch: Watch) -> Demo:
     train_fast(training, run, holdout=HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=watch("training"))
     system = load(run)
     tables = predict(system, test, watch("evaluating on held-out locations")).tables
-    fitted = {name: read_table(run / VALIDATION / f"{name}.tsv") for name in ("audio", "video", FUSED)}
+    fitted = {name: read_table(run / OUT_OF_FOLD / f"{name}.tsv") for name in ("audio", "video", FUSED)}
     fused = fused_tables(fitted, tables)
     rows = report_rows(tables, fused)
     film = output / "unseen.mp4"

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from avscene.cli.commands import data, judge, learn, use
-from avscene.cli.options import ManyFits, tell
+from avscene.cli.options import RepeatedFit, tell
 from avscene.errors import AvsceneError, WeightsError
 
 # Threads of torch that wait for each other by spinning take the processor from whatever else runs: on two busy cores a
@@ -48,7 +48,7 @@ COMMANDS = (
 DATA_COMMANDS = (data.toytown, data.download, data.verify)
 
 for command in COMMANDS:
-    app.command(cls=ManyFits if command is judge.fuse else None)(command)
+    app.command(cls=RepeatedFit if command is judge.fuse else None)(command)
 for data_command in DATA_COMMANDS:
     data_app.command()(data_command)
 

@@ -18,7 +18,7 @@ Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only weights that are on this machine.")]
 
 
-class ManyFits(TyperCommand):
+class RepeatedFit(TyperCommand):
     """A command whose `--fit A B C` means `--fit A --fit B --fit C`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -32,7 +32,7 @@ class Example:
     path: Path
     label: str
     group: str
-    sound: Path | None = None
+    audio: Path | None = None
     columns: dict[str, str] = field(default_factory=dict)
 
 
@@ -132,7 +132,7 @@ def check_scenes(data: DataSet, labels: LabelSet) -> None:
             )
 
 
-def grouped_folds(groups: Sequence[str], labels: Iterable[str], n_folds: int) -> list[int]:
+def assign_folds(groups: Sequence[str], labels: Iterable[str], n_folds: int) -> list[int]:
     """A fold in [0, n_folds) for each row: groups stay whole, and the groups of each scene are dealt round.
 
     A group belongs to the scene of its first row.

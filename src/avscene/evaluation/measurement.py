@@ -20,7 +20,7 @@ from avscene.evaluation.bootstrap import (
 from avscene.evaluation.metrics import Evaluation, accuracy, evaluate, log_loss, row_log_losses
 from avscene.tables.score_table import ScoreTable
 
-Pair = tuple[str, str]  # scene, city
+SceneCity = tuple[str, str]  # scene, city
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class UnseenPairs:
     A part that has no segment is None.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[SceneCity, ...]
     only: Figures | None
     without: Figures | None
 
@@ -70,7 +70,7 @@ class Measurement:
 
 
 def measure(
-    table: ScoreTable, *, cities: Mapping[str, str] | None = None, seen: AbstractSet[Pair] | None = None
+    table: ScoreTable, *, cities: Mapping[str, str] | None = None, seen: AbstractSet[SceneCity] | None = None
 ) -> Measurement:
     """Every figure of `table`, which has one row per segment, the truth, and groups if there are to be intervals.
 
@@ -100,7 +100,9 @@ def _recordings(table: ScoreTable) -> Evaluation | None:
         return None
 
 
-def _unseen(truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], seen: AbstractSet[Pair]) -> UnseenPairs:
+def _unseen(
+    truth: IntArray, table: ScoreTable, places: npt.NDArray[np.str_], seen: AbstractSet[SceneCity]
+) -> UnseenPairs:
     pairs = [(table.labels.names[scene], city) for scene, city in zip(truth, places.tolist(), strict=True)]
     new = {pair for pair in pairs if pair[1] and pair not in seen}
     chosen = np.array([pair in new for pair in pairs])

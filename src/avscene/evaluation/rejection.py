@@ -19,14 +19,14 @@ Groups = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class SelectiveThresholds:
     """The least probability of its answer from which on a segment, and a recording, is accepted."""
 
     segment: float
     recording: float
 
     @classmethod
-    def of(cls, table: ScoreTable, max_risk: float) -> "Acceptance":
+    def of(cls, table: ScoreTable, max_risk: float) -> "SelectiveThresholds":
         """Thresholds that keep the share of wrong answers among accepted ones, with confidence 1 - DELTA each.
 
         Raises:

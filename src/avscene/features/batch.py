@@ -15,7 +15,7 @@ from avscene.records import ByteArray, FloatArray, Segment
 Network = Callable[[Tensor], Tensor]  # images or log-mels (n, ...) -> rows of figures (n, n_figures)
 
 
-class Batch(Sequence[Segment]):
+class SegmentBatch(Sequence[Segment]):
     """Some segments. Models that share a front end share its work.
 
     An image that several segments show (of a slow camera, or a key frame) is looked at once.

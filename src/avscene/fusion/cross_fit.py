@@ -34,7 +34,7 @@ def cross_fit(
     """
     sums: dict[str, FloatArray] = {}
     for draw in range(DRAWS):
-        folds = deal(groups, truth, n_folds, draw)
+        folds = deal_folds(groups, truth, n_folds, draw)
         stages: dict[str, FloatArray] = {}
         for fold in range(n_folds):
             fitting, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -80,7 +80,7 @@ def apply_stages(
     return stages
 
 
-def deal(groups: Sequence[str], truth: IntArray, n_folds: int, draw: int) -> IntArray:
+def deal_folds(groups: Sequence[str], truth: IntArray, n_folds: int, draw: int) -> IntArray:
     """A fold (n,) for every row: groups stay whole, those of each scene are shuffled and dealt round.
 
     Raises:

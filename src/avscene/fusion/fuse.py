@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from avscene.cli.output.figures import Judgement, judge, plain
+from avscene.cli.output.figures import EvaluationResult, judge, plain
 from avscene.cli.output.files import Sink
 from avscene.errors import UsageError
 from avscene.fusion.ensemble import Confidence
@@ -99,7 +99,7 @@ def system_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def judged(aligned: Aligned, fused: Fused, tell: Callable[[str], None]) -> Judgement | None:
+def judged(aligned: Aligned, fused: Fused, tell: Callable[[str], None]) -> EvaluationResult | None:
     """Figures of all systems and of every stage of their fusion; None where the tables have no truth."""
     if next(iter(aligned.tables.values())).truth is None:
         tell("the tables have no true_label: fused, not judged")
@@ -107,7 +107,7 @@ def judged(aligned: Aligned, fused: Fused, tell: Callable[[str], None]) -> Judge
     return judge({**aligned.tables, **fused.stages}, None, tell)
 
 
-def write_weights(path: Path, fused: Fused, judgement: Judgement | None) -> None:
+def write_weights(path: Path, fused: Fused, judgement: EvaluationResult | None) -> None:
     """Write the weights as JSON, with what they were fitted on and the figures."""
     content = fused.saved.model_dump(mode="json") | {"fitted_on": fused.fitted_on}
     if judgement is not None:
@@ -116,7 +116,7 @@ def write_weights(path: Path, fused: Fused, judgement: Judgement | None) -> None
         sink.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_fusion_report(path: Path, fused: Fused, judgement: Judgement) -> None:
+def write_fusion_report(path: Path, fused: Fused, judgement: EvaluationResult) -> None:
     """Write one page about the systems and every stage of their fusion."""
     rows = [
         ReportRow(

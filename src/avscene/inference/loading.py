@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avscene.errors import CheckpointError, UsageError
-from avscene.evaluation.rejection import Acceptance
+from avscene.evaluation.rejection import SelectiveThresholds
 from avscene.fusion.tree import Fusion
 from avscene.inference.system import System
 from avscene.labels import LabelSet
@@ -50,7 +50,7 @@ def load(
         loaded = _load_checkpoint(Path(system), wanted, prompts, runtime)
         if max_risk is None:
             return loaded
-        return replace(loaded, acceptance=Acceptance.of(validation_table(Path(system)), max_risk))
+        return replace(loaded, acceptance=SelectiveThresholds.of(validation_table(Path(system)), max_risk))
     if str(system) not in registry.systems() and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
     if max_risk is not None:

@@ -57,7 +57,7 @@ def predict(system: System, data: DataSet, progress: Callable[[int, int], None] 
     check_scenes(data, system.labels)
     rows: dict[str, _Rows] = {FUSED: _Rows()}
     failures: list[str] = []
-    outcomes = system.classify_all([Source(example.path, example.sound) for example in data.examples])
+    outcomes = system.classify_all([Source(example.path, example.audio) for example in data.examples])
     for done, (example, outcome) in enumerate(zip(data.examples, outcomes, strict=True), start=1):
         if isinstance(outcome, AvsceneError):
             failures.append(str(outcome))

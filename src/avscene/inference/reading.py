@@ -24,11 +24,11 @@ class Source:
     """A media file and, if it is apart, the file that holds its sound."""
 
     path: str | Path
-    sound: str | Path | None = None
+    audio: str | Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RecordingInfo:
     """What is known of a recording once all of it was read."""
 
     duration: float
@@ -36,10 +36,12 @@ class Facts:
     warnings: tuple[str, ...]
 
 
-Piece = Segment | Facts | AvsceneError  # of a recording: its segments, and in the end what is known of it, or why not
+ReadItem = (
+    Segment | RecordingInfo | AvsceneError
+)  # of a recording: its segments, and in the end what is known of it, or why not
 
 
-class Reader:
+class SegmentReader:
     """The recordings of `sources` in batches of pieces, each with the position of its source.
 
     Batches have BATCH different sounds or images, whichever recordings those belong to, so that short ones are scored
@@ -52,8 +54,8 @@ class Reader:
         self._sampling = sampling
         self._stopped = threading.Event()
 
-    def __iter__(self) -> Iterator[list[tuple[int, Piece]]]:
-        batch: list[tuple[int, Piece]] = []
+    def __iter__(self) -> Iterator[list[tuple[int, ReadItem]]]:
+        batch: list[tuple[int, ReadItem]] = []
         for position, piece in self._pieces():
             batch.append((position, piece))
             if _full([piece for _, piece in batch]):
@@ -66,23 +68,23 @@ class Reader:
         """No more pieces after the one that is being read, in whichever thread that is."""
         self._stopped.set()
 
-    def _pieces(self) -> Iterator[tuple[int, Piece]]:
+    def _pieces(self) -> Iterator[tuple[int, ReadItem]]:
         for position, source in enumerate(self._sources):
             try:
-                with Recording(source.path, source.sound, self._decoder) as recording:
+                with Recording(source.path, source.audio, self._decoder) as recording:
                     for segment in recording.segments(self._sampling):
                         if self._stopped.is_set():
                             return
                         yield position, segment
                     modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
-                    facts = Facts(recording.duration, modalities, recording.warnings)
+                    facts = RecordingInfo(recording.duration, modalities, recording.warnings)
             except AvsceneError as error:
                 yield position, error
             else:
                 yield position, facts
 
 
-def _full(pieces: Sequence[Piece]) -> bool:
+def _full(pieces: Sequence[ReadItem]) -> bool:
     segments = [piece for piece in pieces if isinstance(piece, Segment)]
     n_sounds = sum(segment.waveform is not None for segment in segments)
     n_images = len({id(frame.pixels) for segment in segments for frame in segment.frames})

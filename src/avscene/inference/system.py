@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from avscene.errors import AvsceneError, ModalityError, UsageError
-from avscene.evaluation.rejection import Acceptance
-from avscene.features.batch import Batch
+from avscene.evaluation.rejection import SelectiveThresholds
+from avscene.features.batch import SegmentBatch
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
-from avscene.inference.reading import Facts, Reader, Source, ahead
+from avscene.inference.reading import RecordingInfo, SegmentReader, Source, ahead
 from avscene.labels import LabelSet
 from avscene.media.hardware import PROCESSOR, check_decoder
 from avscene.media.segments import Sampling
@@ -40,7 +40,7 @@ class System:
     fusion: Fusion
     hop: float = 1.0
     mismatch: MismatchDetector | None = None
-    acceptance: Acceptance | None = None
+    acceptance: SelectiveThresholds | None = None
 
     def __post_init__(self) -> None:
         names = sorted(model.name for model in self.models)
@@ -51,7 +51,7 @@ class System:
         self,
         path: str | Path,
         *,
-        sound: str | Path | None = None,
+        audio: str | Path | None = None,
         hop: float | None = None,
         keyframes: bool = False,
         decoder: str = PROCESSOR,
@@ -61,7 +61,7 @@ class System:
 
         Args:
             path: a media file.
-            sound: a separate file that holds its sound, if there is one.
+            audio: a separate file that holds its audio, if there is one.
             hop: length of a segment in seconds; by default that which the system was made for.
             keyframes: look at key frames only, which decodes many times faster and sees older frames.
             decoder: decodes pictures, where it can: cpu, or a device that PyAV was built for, such as cuda.
@@ -74,7 +74,7 @@ class System:
         """
         told = None if progress is None else lambda _, end: progress(end)
         (outcome,) = self.classify_all(
-            [Source(path, sound)], hop=hop, keyframes=keyframes, decoder=decoder, progress=told
+            [Source(path, audio)], hop=hop, keyframes=keyframes, decoder=decoder, progress=told
         )
         if isinstance(outcome, AvsceneError):
             raise outcome
@@ -99,7 +99,7 @@ class System:
             UsageError: the system cannot work with such segments, or there is no such decoder.
         """
         check_decoder(decoder)
-        reader = Reader(sources, self.sampling(self.hop if hop is None else hop, keyframes=keyframes), decoder)
+        reader = SegmentReader(sources, self.sampling(self.hop if hop is None else hop, keyframes=keyframes), decoder)
         scored: list[tuple[Segment, FloatArray]] = []  # of the recording whose end has not come yet
         with closing(ahead(reader, reader.stop)) as batches:
             for pieces in batches:
@@ -118,7 +118,7 @@ class System:
 
     def scores(self, segments: Sequence[Segment]) -> FloatArray:
         """What each model says (n_models, n_segments, n_scenes), NaN where it has no say."""
-        batch = Batch.of(segments)
+        batch = SegmentBatch.of(segments)
         return np.stack([model.score(batch).probabilities for model in self.models])
 
     def sampling(self, hop: float, *, keyframes: bool = False) -> Sampling:
@@ -147,7 +147,7 @@ class System:
         return self.fusion.apply(by_name, self.labels, times)
 
     def _outcome(
-        self, source: str, end: Facts | AvsceneError, scored: list[tuple[Segment, FloatArray]]
+        self, source: str, end: RecordingInfo | AvsceneError, scored: list[tuple[Segment, FloatArray]]
     ) -> Prediction | AvsceneError:
         if isinstance(end, AvsceneError):
             return end
@@ -156,7 +156,7 @@ class System:
         except AvsceneError as error:
             return error
 
-    def _prediction(self, source: str, facts: Facts, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
+    def _prediction(self, source: str, facts: RecordingInfo, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
         by_model = np.stack([scores for _, scores in scored], axis=1)
         starts = np.array([segment.start for segment, _ in scored])
         fused = self.fuse(by_model, Times([source] * len(scored), starts))
@@ -164,7 +164,7 @@ class System:
         if not known.any():
             raise ModalityError(self._refusal(source, facts.modalities))
         mismatches, mismatch = self._mismatches(by_model)
-        least = self.acceptance or Acceptance(0, 0)
+        least = self.acceptance or SelectiveThresholds(0, 0)
         segments = tuple(
             SegmentPrediction(
                 segment.start,

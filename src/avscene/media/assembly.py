@@ -7,7 +7,7 @@ from typing import Any
 
 from avscene.errors import MediaError
 from avscene.media.audio import SoundTrack, Waveforms
-from avscene.media.decoded import Ended, Picture, Piece, Sound
+from avscene.media.decoded import Decoded, DecodedAudio, DecodedFrame, Ended
 from avscene.media.video import SLACK, FrameSampler
 from avscene.records import ByteArray, Modality, Segment
 
@@ -85,7 +85,7 @@ class Assembler:
         self._next = 0  # segment
         self._late = False
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Decoded) -> None:
         """Take the next piece.
 
         Raises:
@@ -96,12 +96,12 @@ class Assembler:
             return
         if piece.end > MAX_DURATION:
             raise MediaError(f"is longer than {MAX_DURATION / 3600:.0f} h")
-        if isinstance(piece, Picture):
+        if isinstance(piece, DecodedFrame):
             self.decoded.add("video")
             self._note_late(piece.end <= (self._next - 1) * self._hop)
             self._picture_end = max(self._picture_end, piece.end)
             self._frames.add(piece.time, piece.image)
-        elif isinstance(piece, Sound):
+        elif isinstance(piece, DecodedAudio):
             self.decoded.add("audio")
             self._write(self._sound.add(piece.time, piece.rate, piece.samples))
         elif piece.modality == "video" and "video" in self._open:

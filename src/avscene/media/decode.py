@@ -14,7 +14,7 @@ from avscene.errors import MediaError
 from avscene.media.audio import mono
 from avscene.media.clock import Clock
 from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
-from avscene.media.decoded import Ended, Passed, Picture, Piece, Sound, Timed
+from avscene.media.decoded import Decoded, DecodedAudio, DecodedFrame, Ended, Passed, Timed
 from avscene.media.hardware import PROCESSOR, acceleration, is_of_device
 from avscene.media.selection import Asked, Decision, Packet, Selection
 from avscene.records import KIND, Modality
@@ -122,7 +122,7 @@ class StreamReader:
             samples, rate = mono(frame), int(frame.sample_rate)
             if rate <= 0 or not len(samples):
                 return None
-            return Sound(*self.clock.place(time, len(samples) / rate), rate, samples)
+            return DecodedAudio(*self.clock.place(time, len(samples) / rate), rate, samples)
         if self.pixel_format is None:
             self.pixel_format = frame.format.name
         if frame.interlaced_frame or frame.is_corrupt:  # half an image in a packet; damage that spreads
@@ -130,8 +130,8 @@ class StreamReader:
         length = (frame.duration or 0) * self._base or self._nominal()
         if self._reading == "keyframes" and time is not None:
             start = time + self.clock.shift
-            return Picture(start, start + length, frame)
-        return Picture(*self.clock.place(time, length), frame)
+            return DecodedFrame(start, start + length, frame)
+        return DecodedFrame(*self.clock.place(time, length), frame)
 
     def _nominal(self) -> float:
         """Seconds that one image lasts where neither it nor its neighbours say."""
@@ -177,7 +177,7 @@ class MediaFile:
             raise lacks(self._container, self.path)
         return streams
 
-    def pieces(self, reading: dict[Modality, Reading], asked: Asked | None = None) -> Iterator[Piece]:
+    def pieces(self, reading: dict[Modality, Reading], asked: Asked | None = None) -> Iterator[Decoded]:
         """Everything in the file, in its order, each stream as `reading` says. Once.
 
         `asked` tells of an image shown in `[begin, end)` seconds whether it is wanted; others may be left out.

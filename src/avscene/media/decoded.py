@@ -8,7 +8,7 @@ from avscene.records import Modality
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class DecodedFrame:
     """One image, shown in `[time, end)` seconds; unscaled, as the decoder gave it."""
 
     time: float
@@ -17,7 +17,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sound:
+class DecodedAudio:
     """Mono `samples` (n,) at `rate` Hz in `[time, end)` seconds."""
 
     time: float
@@ -42,5 +42,5 @@ class Ended:
     modality: Modality
 
 
-Timed = Picture | Sound | Passed
-Piece = Timed | Ended
+Timed = DecodedFrame | DecodedAudio | Passed
+Decoded = Timed | Ended

@@ -12,7 +12,7 @@ from avscene.errors import MediaError
 from avscene.media.assembly import Assembler, Sampling
 from avscene.media.container import reason
 from avscene.media.decode import MediaFile, Reading
-from avscene.media.decoded import Passed, Picture, Piece, Sound
+from avscene.media.decoded import Decoded, DecodedAudio, DecodedFrame, Passed
 from avscene.media.hardware import PROCESSOR
 from avscene.media.video import Renderer
 from avscene.records import KIND, ByteArray, Modality, Segment
@@ -32,7 +32,7 @@ class Recording:
         MediaError: a file cannot be opened, or holds nothing that can be decoded.
     """
 
-    def __init__(self, path: str | Path, sound: str | Path | None = None, decoder: str = PROCESSOR) -> None:
+    def __init__(self, path: str | Path, audio: str | Path | None = None, decoder: str = PROCESSOR) -> None:
         self.path = Path(path)
         self.duration = 0.0
         self._begun = False
@@ -41,16 +41,16 @@ class Recording:
         self._in_use = threading.Lock()
         self._decoded: dict[Modality, bool] = {}
         self._warnings: list[str] = []
-        self._files = [MediaFile(self.path, "audio" if sound is not None else None, decoder)]
-        if sound is not None:
+        self._files = [MediaFile(self.path, "audio" if audio is not None else None, decoder)]
+        if audio is not None:
             try:
-                self._files.append(self._sound_file(Path(sound)))
+                self._files.append(self._audio_file(Path(audio)))
             except BaseException:
                 self.close()
                 raise
 
     @staticmethod
-    def _sound_file(path: Path) -> MediaFile:
+    def _audio_file(path: Path) -> MediaFile:
         file = MediaFile(path, ignore="video")
         if not file.streams:
             file.close()
@@ -161,7 +161,7 @@ def _readings(sampling: Sampling) -> dict[Modality, Reading]:
     return readings
 
 
-def interleave(sources: list[Iterator[Piece]]) -> Iterator[Piece]:
+def interleave(sources: list[Iterator[Decoded]]) -> Iterator[Decoded]:
     """The pieces of several files, always from the file that is furthest behind in time."""
     times = dict.fromkeys(range(len(sources)), 0.0)
     while times:
@@ -170,6 +170,6 @@ def interleave(sources: list[Iterator[Piece]]) -> Iterator[Piece]:
         if piece is None:
             del times[source]
             continue
-        if isinstance(piece, Picture | Sound | Passed):
+        if isinstance(piece, DecodedFrame | DecodedAudio | Passed):
             times[source] = max(times[source], piece.time)
         yield piece

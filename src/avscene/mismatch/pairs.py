@@ -20,7 +20,7 @@ Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class RecordingPair:
     """The recording whose sound is heard and the one whose picture is seen, by name; "" is none.
 
     `mismatch` tells whether they do not belong together; None where that is not known.
@@ -48,13 +48,13 @@ class PairedScores:
     """
 
     labels: LabelSet
-    pairs: tuple[Pair, ...]
+    pairs: tuple[RecordingPair, ...]
     audio: FloatArray
     video: FloatArray
     starts: FloatArray | None = None
     truth: Rows | None = None
     groups: tuple[str, ...] | None = None
-    recordings: Mapping[Pair, Rows] = field(init=False)
+    recordings: Mapping[RecordingPair, Rows] = field(init=False)
 
     def __post_init__(self) -> None:
         shape = (len(self.pairs), len(self.labels))
@@ -68,7 +68,7 @@ class PairedScores:
         return np.asarray(~np.isnan(self.audio[:, 0]) & ~np.isnan(self.video[:, 0]))
 
 
-def pair_tables(audio: ScoreTable, video: ScoreTable, pairs: Sequence[Pair] | None = None) -> PairedScores:
+def pair_tables(audio: ScoreTable, video: ScoreTable, pairs: Sequence[RecordingPair] | None = None) -> PairedScores:
     """The rows of both tables side by side: those of each pair with equal starts; without `pairs` those of one name.
 
     Names are matched as written, then without folders, then without endings, as far as that means one recording. A row
@@ -128,7 +128,7 @@ class _Index:
         return next((next(iter(names)) for names in found if len(names) == 1), "")
 
 
-def _of_one_name(heard: _Index, seen: _Index) -> list[Pair]:
+def _of_one_name(heard: _Index, seen: _Index) -> list[RecordingPair]:
     """A pair for each recording of either table; two are one where each means the other."""
     meant = {name: heard.find(name) for name in seen.names}
     partners = {name: other if seen.find(other) == name else "" for name, other in meant.items()}
@@ -137,14 +137,16 @@ def _of_one_name(heard: _Index, seen: _Index) -> list[Pair]:
             f"{heard.source} and {seen.source}: have no recording in common; --pairs says what goes with what"
         )
     alone = set(heard.names) - set(partners.values())
-    return [Pair(partners[name], name) for name in seen.names] + [
-        Pair(name, "") for name in heard.names if name in alone
+    return [RecordingPair(partners[name], name) for name in seen.names] + [
+        RecordingPair(name, "") for name in heard.names if name in alone
     ]
 
 
-def _side_by_side(heard: _Index, seen: _Index, pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], Rows, Rows]:
+def _side_by_side(
+    heard: _Index, seen: _Index, pairs: Sequence[RecordingPair]
+) -> tuple[tuple[RecordingPair, ...], Rows, Rows]:
     """The pair of each row and its rows in the two tables."""
-    found: list[tuple[Pair, int, int]] = []
+    found: list[tuple[RecordingPair, int, int]] = []
     for pair in pairs:
         names = heard.find(pair.audio), seen.find(pair.video)
         for index, asked, name in zip((heard, seen), (pair.audio, pair.video), names, strict=True):
@@ -176,9 +178,9 @@ def _either(audio: object, video: object, left: Rows, right: Rows) -> npt.NDArra
     return np.where(right == _ABSENT, np.asarray(audio)[left], np.asarray(video)[right])
 
 
-def _grouped(pairs: Sequence[Pair], starts: FloatArray | None) -> dict[Pair, Rows]:
+def _grouped(pairs: Sequence[RecordingPair], starts: FloatArray | None) -> dict[RecordingPair, Rows]:
     """The rows of each pair, in order of first appearance and, within a pair, of time."""
-    found: dict[Pair, list[int]] = {pair: [] for pair in pairs}
+    found: dict[RecordingPair, list[int]] = {pair: [] for pair in pairs}
     for row in range(len(pairs)) if starts is None else np.argsort(starts, kind="stable").tolist():
         found[pairs[row]].append(row)
     return {pair: np.array(rows) for pair, rows in found.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from avscene.errors import DataError
-from avscene.mismatch.pairs import Pair, PairedScores, Rows
+from avscene.mismatch.pairs import PairedScores, RecordingPair, Rows
 
 SOUNDS = 5  # that each picture is given to fit on; more cost time and teach little
 SEED = 0
@@ -25,28 +25,28 @@ def swapped(paired: PairedScores, *, sounds: int = SOUNDS, seed: int = SEED) -> 
     scenes, groups = paired.truth[first], np.array(paired.groups)[first]
     names, members = list(rows), list(rows.values())
     random = np.random.default_rng(seed)
-    found: list[tuple[Pair, Rows, Rows]] = []
+    found: list[tuple[RecordingPair, Rows, Rows]] = []
     for picture, own in enumerate(members):
         others = np.flatnonzero((scenes != scenes[picture]) & (groups != groups[picture]))
-        for sound in random.choice(others, size=min(sounds, len(others)), replace=False):
-            pair = Pair(names[sound].audio, names[picture].video, mismatch=True)
-            found.append((pair, np.resize(members[sound], len(own)), own))
+        for audio in random.choice(others, size=min(sounds, len(others)), replace=False):
+            pair = RecordingPair(names[audio].audio, names[picture].video, mismatch=True)
+            found.append((pair, np.resize(members[audio], len(own)), own))
     if not found:
         raise DataError("no recording has sound and picture beside another one of another scene and another group")
     return _beside(paired, found)
 
 
-def _complete_rows(paired: PairedScores) -> dict[Pair, Rows]:
+def _complete_rows(paired: PairedScores) -> dict[RecordingPair, Rows]:
     """The rows of each recording that have both modalities, in order of its name."""
     complete = paired.complete
     rows = {pair: found[complete[found]] for pair, found in paired.recordings.items()}
     return {pair: rows[pair] for pair in sorted(rows, key=lambda pair: (pair.video, pair.audio)) if len(rows[pair])}
 
 
-def _beside(paired: PairedScores, found: list[tuple[Pair, Rows, Rows]]) -> PairedScores:
+def _beside(paired: PairedScores, found: list[tuple[RecordingPair, Rows, Rows]]) -> PairedScores:
     assert paired.truth is not None
     assert paired.groups is not None
-    heard = np.concatenate([sound for _, sound, _ in found])
+    heard = np.concatenate([audio for _, audio, _ in found])
     seen = np.concatenate([picture for _, _, picture in found])
     return PairedScores(
         paired.labels,

@@ -9,7 +9,7 @@ import numpy as np
 
 from avscene.errors import DataError
 from avscene.labels import LabelSet
-from avscene.mismatch.pairs import Pair
+from avscene.mismatch.pairs import RecordingPair
 from avscene.tables.delimited import read_delimited
 from avscene.tables.score_table import ScoreTable
 
@@ -30,7 +30,7 @@ ANSWERS = {"0": False, "1": True}
 _ANSWER_COLUMNS = ("mismatch", "label")
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def read_pairs(path: Path) -> list[RecordingPair]:
     """The pairs of a table with columns `audio`, `video` and perhaps `mismatch` (or `label`): 1 where they differ.
 
     Raises:
@@ -42,7 +42,7 @@ def read_pairs(path: Path) -> list[Pair]:
             f"{path}, line 1: no column {missing[0]}; a list of pairs has audio, video and perhaps mismatch"
         )
     answer = next((name for name in _ANSWER_COLUMNS if name in file.columns), None)
-    found: dict[tuple[str, str], Pair] = {}
+    found: dict[tuple[str, str], RecordingPair] = {}
     answers = ("",) * len(file) if answer is None else file.cells(answer)
     names = zip(file.texts("audio"), file.texts("video"), strict=True)
     for row, ((audio, video), told) in enumerate(zip(names, answers, strict=True)):
@@ -51,11 +51,11 @@ def read_pairs(path: Path) -> list[Pair]:
             raise file.fail(row, answer, f"{told!r} is neither 0 nor 1")
         if pair in found:
             raise file.fail(row, "video", f"{pair[0]!r} with {pair[1]!r} is there twice")
-        found[pair] = Pair(*pair, ANSWERS.get(told.strip()))
+        found[pair] = RecordingPair(*pair, ANSWERS.get(told.strip()))
     return list(found.values())
 
 
-def read_vadd(manipulated: Path, pristine: Path) -> list[Pair]:
+def read_vadd(manipulated: Path, pristine: Path) -> list[RecordingPair]:
     """The pairs of the two published lists of a variant: `vadd_10_manipulated.txt` and `vadd_10_swaps.txt`, or 3.
 
     Visual-audio discrepancy detection (Apostolidis et al.: Visual and Audio Scene Classification for Detecting
@@ -75,8 +75,8 @@ def read_vadd(manipulated: Path, pristine: Path) -> list[Pair]:
         (first, one), (second, other) = exchanged[line : line + 2]
         if one == other:
             raise DataError(f"{manipulated}, line {line + 1}: {first!r} and the next are both {one!r}: no discrepancy")
-        pairs += [Pair(second, first, mismatch=True), Pair(first, second, mismatch=True)]
-    return pairs + [Pair(name, name, mismatch=False) for name, _ in kept]
+        pairs += [RecordingPair(second, first, mismatch=True), RecordingPair(first, second, mismatch=True)]
+    return pairs + [RecordingPair(name, name, mismatch=False) for name, _ in kept]
 
 
 def three_classes(table: ScoreTable) -> ScoreTable:

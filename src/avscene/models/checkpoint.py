@@ -30,14 +30,14 @@ from avscene.models.clip.fusion_network import FusionNetworkPart
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
-from avscene.models.linear_heads import FrozenPicturePart, FrozenSoundPart
+from avscene.models.linear_heads import AudioHeadPart, VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 from avscene.tables.prediction_table import ScoreTable, write_table
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 Part = Annotated[
-    FrozenPicturePart | FrozenSoundPart | AudioCnnPart | FrameCnnPart | FusionNetworkPart | OpenL3HeadPart,
+    VideoHeadPart | AudioHeadPart | AudioCnnPart | FrameCnnPart | FusionNetworkPart | OpenL3HeadPart,
     Field(discriminator="kind"),
 ]
 

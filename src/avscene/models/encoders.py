@@ -31,10 +31,10 @@ def build_encoder(name: str, runtime: "Runtime") -> "SegmentEncoder":
         return ClipImageEncoder.load(_repo(name), runtime)
     if name in _EFFICIENTNET:
         from avscene.models.cnn.efficientnet_lite import FRAME_SPECS
-        from avscene.models.linear_heads import PictureEncoder
+        from avscene.models.linear_heads import VideoEncoder
 
         architecture = _EFFICIENTNET[name]
-        return PictureEncoder(FRAME_SPECS[architecture], runtime, architecture)
+        return VideoEncoder(FRAME_SPECS[architecture], runtime, architecture)
     from avscene.models.openl3.encoders import load_openl3_audio, load_openl3_image
 
     return load_openl3_audio(runtime) if name == "openl3-audio" else load_openl3_image(runtime)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avscene.errors import CheckpointError
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
@@ -50,7 +50,7 @@ class SegmentEncoder(Protocol):
         ...
 
 
-class PictureEncoder:
+class VideoEncoder:
     """EfficientNet-Lite on frames, averaged over the frames of a segment."""
 
     needs: Modality = "video"
@@ -74,10 +74,10 @@ class PictureEncoder:
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
-        return Batch.of(segments).seen(self._network, self.spec, self.embedding_size)
+        return SegmentBatch.of(segments).seen(self._network, self.spec, self.embedding_size)
 
 
-class SoundEncoder:
+class AudioEncoder:
     """EfficientNet-Lite0 on log-mels seen as images, beside the mean and deviation of every mel band.
 
     The network was trained on photographs; that its textures also tell sounds apart is the embedded default's finding.
@@ -108,7 +108,7 @@ class SoundEncoder:
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without sound."""
-        return Batch.of(segments).heard(self._encoded, self.spec, self.embedding_size, torch.device("cpu"))
+        return SegmentBatch.of(segments).heard(self._encoded, self.spec, self.embedding_size, torch.device("cpu"))
 
     def _encoded(self, mels: Tensor) -> Tensor:
         """(n, embedding_size)."""
@@ -149,7 +149,7 @@ class LinearHead:
         return np.asarray(unscaled / unscaled.sum(axis=1, keepdims=True))
 
 
-class FrozenModel:
+class LinearHeadModel:
     """A frozen encoder and its head under one name."""
 
     def __init__(self, name: str, labels: LabelSet, encoder: SegmentEncoder, head: LinearHead) -> None:
@@ -195,20 +195,22 @@ class _FrozenPart(BaseModel):
                 f"({self.encoder}, SHA-256 {self.encoder_sha256[:12]}...); train again"
             )
 
-    def _with_head(self, encoder: SegmentEncoder, labels: LabelSet, tensors: Mapping[str, Tensor]) -> FrozenModel:
+    def _with_head(self, encoder: SegmentEncoder, labels: LabelSet, tensors: Mapping[str, Tensor]) -> LinearHeadModel:
         expected = {"weight": (encoder.embedding_size, len(labels)), "bias": (len(labels),)}
         if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
             raise CheckpointError(f"the head of model {self.name!r} is missing or does not fit")
-        return FrozenModel(self.name, labels, encoder, LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy()))
+        return LinearHeadModel(
+            self.name, labels, encoder, LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
+        )
 
 
-class FrozenPicturePart(_FrozenPart):
+class VideoHeadPart(_FrozenPart):
     """A head on an encoder of frames."""
 
     kind: Literal["frozen-video"] = "frozen-video"
     frames: FrameSpec
 
-    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrozenModel:
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> LinearHeadModel:
         """The model.
 
         Raises:
@@ -216,10 +218,10 @@ class FrozenPicturePart(_FrozenPart):
             WeightsError: the encoder's weights are not installed.
         """
         self._check_encoder()
-        return self._with_head(PictureEncoder(self.frames, runtime, self.encoder), labels, tensors)
+        return self._with_head(VideoEncoder(self.frames, runtime, self.encoder), labels, tensors)
 
 
-class FrozenSoundPart(_FrozenPart):
+class AudioHeadPart(_FrozenPart):
     """A head on an encoder of log-mels, which are drawn at `image_size`: height and width in pixels."""
 
     kind: Literal["frozen-audio"] = "frozen-audio"
@@ -227,7 +229,7 @@ class FrozenSoundPart(_FrozenPart):
     log_mel: LogMelSpec
     image_size: tuple[int, int]
 
-    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrozenModel:
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> LinearHeadModel:
         """The model.
 
         Raises:
@@ -235,4 +237,4 @@ class FrozenSoundPart(_FrozenPart):
             WeightsError: the encoder's weights are not installed.
         """
         self._check_encoder()
-        return self._with_head(SoundEncoder(self.log_mel, runtime, self.image_size), labels, tensors)
+        return self._with_head(AudioEncoder(self.log_mel, runtime, self.image_size), labels, tensors)

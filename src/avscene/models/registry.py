@@ -57,7 +57,7 @@ class EnsembleRow(_Row):
     postprocess: Literal["power", "vector", "smooth"] | None = None
 
 
-class Published(_Row):
+class PaperResult(_Row):
     """What the seed reports: natural log loss, accuracy in per cent."""
 
     log_loss: float
@@ -74,7 +74,7 @@ class SystemRow(_Row):
     fusion_network: FusionNetworkRow | None = None
     openl3: Needs | None = None
     ensemble: EnsembleRow | None = None
-    published: Published | None = None
+    published: PaperResult | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

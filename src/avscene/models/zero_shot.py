@@ -32,11 +32,11 @@ def build(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime:
         )
     labels = TAU_SCENES if labels is None else labels
     if row.architecture == "conse":
-        from avscene.models.conse.zero_shot import EmbeddedZeroShot
+        from avscene.models.conse.zero_shot import ConseZeroShot
 
         if prompts:
             raise UsageError(f"system {name} takes no prompts; they are for CLIP systems")
-        return EmbeddedZeroShot(name, labels, runtime)
+        return ConseZeroShot(name, labels, runtime)
     from avscene.models.clip.zero_shot import ClipZeroShot
 
     return ClipZeroShot.load(

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from avscene.errors import DataError
-from avscene.evaluation.measurement import Pair
+from avscene.evaluation.measurement import SceneCity
 from avscene.tables.delimited import read_delimited
 from avscene.tables.names import tau_place
 
 NAMES = ("path", "filename", "aid", "filename_audio", "filename_video")
 
 
-def training_pairs(path: str | Path) -> frozenset[Pair]:
+def training_pairs(path: str | Path) -> frozenset[SceneCity]:
     """The scenes and cities of the recordings in a meta.csv or a prediction table, from names like TAU's.
 
     Rows with `test` in a column `split` are left out, as in training.

@@ -11,7 +11,7 @@ from avscene.models.checkpoint import Config, Part
 from avscene.models.clip.fusion_network import FusionNetworkPart
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.frame_cnn import FrameCnnPart
-from avscene.models.linear_heads import FrozenPicturePart
+from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 
 _CARD = """# {name}: scenes from sound and picture
@@ -121,7 +121,7 @@ def _described(part: Part) -> str:
     if isinstance(part, OpenL3HeadPart):
         kind = {"audio": "sound", "video": "frames", "both": "sound and frames"}[part.modality]
         return f"the official baseline's head on OpenL3 embeddings of {kind}"
-    kind = "frames" if isinstance(part, FrozenPicturePart) else "log-mels drawn as images"
+    kind = "frames" if isinstance(part, VideoHeadPart) else "log-mels drawn as images"
     return f"a linear head on {part.encoder}, which stays as it is, of {kind}"
 
 

@@ -87,7 +87,7 @@ def embed_dataset(
 def _read_all(data: DataSet, sampling: Sampling, failures: list[str]) -> Iterator[tuple[Example, Segment]]:
     for example in data.examples:
         try:
-            with Recording(example.path, example.sound) as recording:
+            with Recording(example.path, example.audio) as recording:
                 for segment in recording.segments(sampling):
                     yield example, segment
         except MediaError as error:

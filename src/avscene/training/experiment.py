@@ -36,7 +36,7 @@ from avscene.training.card import model_card
 from avscene.training.fine_tuning.finetune import REFITTED
 from avscene.training.fine_tuning.processes import Processes
 from avscene.training.mismatch import fit_mismatch
-from avscene.training.recipes import Bench, train_model
+from avscene.training.recipes import TrainingContext, train_model
 from avscene.training.rows import rows_key
 from avscene.training.scoring import score_rows
 from avscene.training.split import Split
@@ -45,10 +45,10 @@ Watch = Callable[[str], Callable[[int, int], None]]  # the name of a stage -> wh
 
 FORMAT = "avscene-workshop/1"
 KEY = "workshop.json"
-VALIDATION = "validation.tsv"  # in a checkpoint: what it said of the rows that it was chosen and fitted on
+VALIDATION_TABLE = "validation.tsv"  # in a checkpoint: what it said of the rows that it was chosen and fitted on
 
 
-class Workshop:
+class ExperimentRunner:
     """Makes systems of the table, by their names, from the rows of `store` that `split` gives each purpose.
 
     Raises:
@@ -159,7 +159,7 @@ class Workshop:
 
     def _train(self, name: str, directory: Path) -> None:
         state = self.directory / "training" / name
-        bench = Bench(self.store, self.split, self.labels, self.backbones, state, self._runtime, self._watch)
+        bench = TrainingContext(self.store, self.split, self.labels, self.backbones, state, self._runtime, self._watch)
         trained = train_model(name, bench)
         if not self._processes.is_first:
             return
@@ -174,7 +174,7 @@ class Workshop:
             metrics={"validation": evaluate(table).to_dict()},
         )
         tensors = {trained.part.name: trained.tensors}
-        save_checkpoint(directory, config, tensors, model_card(config), {VALIDATION: table})
+        save_checkpoint(directory, config, tensors, model_card(config), {VALIDATION_TABLE: table})
         shutil.rmtree(state, ignore_errors=True)
 
     def _assemble(self, name: str, directory: Path, members: Mapping[str, Path], scores: FloatArray) -> None:
@@ -187,7 +187,7 @@ class Workshop:
             training=self._provenance(),
             metrics={"validation": evaluate(table).to_dict()},
         )
-        save_ensemble(directory, config, members, model_card(config), {VALIDATION: table})
+        save_ensemble(directory, config, members, model_card(config), {VALIDATION_TABLE: table})
 
     def _mismatch(self, name: str) -> MismatchDetector | None:
         rows = self.split.validation

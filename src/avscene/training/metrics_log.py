@@ -14,7 +14,7 @@ METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 
 
-class Journal:
+class MetricsLog:
     """Lines of figures, each with its `step`, appended at once; a context manager.
 
     A training that goes on from step `step` takes back what was written after it, and a line that was cut off.

@@ -10,7 +10,7 @@ from avscene.fusion.ensemble import IntArray
 from avscene.fusion.rules import Scores
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector, by_modality
-from avscene.mismatch.pairs import Pair, PairedScores
+from avscene.mismatch.pairs import PairedScores, RecordingPair
 from avscene.records import FloatArray, Needs
 
 
@@ -35,7 +35,7 @@ def fit_mismatch(
     heard, seen = by_modality(scores, needs)
     if heard is None or seen is None:
         return None
-    pairs = tuple(Pair(example.name, example.name) for example in examples)
+    pairs = tuple(RecordingPair(example.name, example.name) for example in examples)
     groups = tuple(example.group for example in examples)
     paired = PairedScores(labels, pairs, heard, seen, starts, np.asarray(truth, dtype=np.intp), groups)
     try:

@@ -31,7 +31,7 @@ STAND_IN_SIZES = {"audio": (96, 96), "video": (96, 96)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bench:
+class TrainingContext:
     """What a training works on: rows of a store for each purpose, which networks, a place for unfinished work."""
 
     store: SegmentStore
@@ -43,7 +43,7 @@ class Bench:
     watch: Watch
 
 
-def train_model(name: str, bench: Bench) -> TrainedModel:
+def train_model(name: str, bench: TrainingContext) -> TrainedModel:
     """Train system `name`, which is of one model.
 
     Raises:
@@ -65,7 +65,7 @@ def train_model(name: str, bench: Bench) -> TrainedModel:
     raise UsageError(f"system {name} is not trained")
 
 
-def _network(name: str, row: SystemRow, network: NetworkRow, bench: Bench) -> TrainedModel:
+def _network(name: str, row: SystemRow, network: NetworkRow, bench: TrainingContext) -> TrainedModel:
     assert row.needs != "both"
     settings = dict(network.plan)
     if bench.backbones == "embedded":
@@ -83,12 +83,12 @@ def _network(name: str, row: SystemRow, network: NetworkRow, bench: Bench) -> Tr
     )
 
 
-def _rows(bench: Bench) -> tuple[IntArray, IntArray, IntArray, LabelSet]:
+def _rows(bench: TrainingContext) -> tuple[IntArray, IntArray, IntArray, LabelSet]:
     """What every training in memory takes: scene of each row, rows to train and to validate on, the scenes."""
     return bench.store.truth(bench.labels.names), bench.split.train, bench.split.validation, bench.labels
 
 
-def _embedded(encoders: tuple[str, ...], bench: Bench) -> tuple[dict[str, FloatArray], dict[str, str]]:
+def _embedded(encoders: tuple[str, ...], bench: TrainingContext) -> tuple[dict[str, FloatArray], dict[str, str]]:
     """Embeddings (n, size) of every row of the store and the key, by encoder; what is missing in the store is added.
 
     In float32 on every machine: a key does not tell of precision.

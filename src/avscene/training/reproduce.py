@@ -13,7 +13,7 @@ from avscene.models.checkpoint import read_config
 from avscene.models.registry import SystemRow, find, leaves, systems
 from avscene.reports.reproduction.reproduction import Absent, Published, Reproduction, ReproductionRow
 from avscene.tables.prediction_table import write_table
-from avscene.training.experiment import Workshop
+from avscene.training.experiment import ExperimentRunner
 
 PUBLISHED_SEGMENTS = 36_450  # of a second each, in fold 1's test part
 
@@ -27,7 +27,7 @@ def table_systems() -> tuple[str, ...]:
     )
 
 
-def reproduce(workshop: Workshop, names: Sequence[str], told: Callable[[str], None]) -> Reproduction:
+def reproduce(workshop: ExperimentRunner, names: Sequence[str], told: Callable[[str], None]) -> Reproduction:
     """Make and measure each system, and leave its table of the test rows under `tables/`.
 
     A system whose weights are absent is a row that says so; `told` hears of each row when it is done.
@@ -50,7 +50,7 @@ def reproduce(workshop: Workshop, names: Sequence[str], told: Callable[[str], No
     )
 
 
-def _row(workshop: Workshop, name: str) -> ReproductionRow:
+def _row(workshop: ExperimentRunner, name: str) -> ReproductionRow:
     row = find(name)
     measured, absent, history = None, None, []
     try:
@@ -79,7 +79,7 @@ def _published(row: SystemRow) -> Published | None:
     return None if row.published is None else Published.of_percent(row.published.log_loss, row.published.accuracy)
 
 
-def _measured(workshop: Workshop, name: str) -> Measurement:
+def _measured(workshop: ExperimentRunner, name: str) -> Measurement:
     table = workshop.table(name, workshop.split.test)
     write_table(workshop.directory / "tables" / f"{name}.tsv", table)
     cities = {example.name: example.columns.get("city", "") for example in workshop.store.examples}
@@ -90,7 +90,7 @@ def _measured(workshop: Workshop, name: str) -> Measurement:
     return measure(table, cities=cities if located else None, seen=seen if located else None)
 
 
-def _fitted_on(workshop: Workshop, row: SystemRow) -> str:
+def _fitted_on(workshop: ExperimentRunner, row: SystemRow) -> str:
     validation = f"{_extent(workshop, workshop.split.validation)} held out of the training part"
     if row.zero_shot is not None:
         return "nothing: it is not trained"
@@ -99,7 +99,7 @@ def _fitted_on(workshop: Workshop, row: SystemRow) -> str:
     return f"{_extent(workshop, workshop.split.train)}; best epoch chosen on {validation}"
 
 
-def _extent(workshop: Workshop, rows: IntArray) -> str:
+def _extent(workshop: ExperimentRunner, rows: IntArray) -> str:
     groups = {workshop.store.examples[row].group for row in rows}
     return f"{len(rows):,} segments of {len(groups):,} groups"
 
@@ -125,7 +125,7 @@ def _reconstructed(name: str) -> Mapping[str, None]:
     return found
 
 
-def _is_published(workshop: Workshop) -> bool:
+def _is_published(workshop: ExperimentRunner) -> bool:
     """Whether the test rows are those of the published figures, as far as counts can tell."""
     test = workshop.split.test
     return len(test) == PUBLISHED_SEGMENTS and workshop.labels == TAU_SCENES and workshop.store.spec.hop == 1

@@ -14,7 +14,7 @@ from avscene.inference import check_hop
 from avscene.models.checkpoint import check_free, read_config
 from avscene.models.device import Runtime
 from avscene.models.registry import find, systems
-from avscene.training.experiment import Watch, Workshop
+from avscene.training.experiment import ExperimentRunner, Watch
 
 HOLDOUT = "split=test"  # where a data set says so and nobody says otherwise
 
@@ -81,7 +81,7 @@ def train_system(
     work = output.with_name(f"{output.name}.work")
     store, failures = open_data(data, work, hop, watch)
     held = holdout_of(store, holdout)
-    workshop = Workshop(work, store, held, backbones="seed", runtime=runtime, watch=watch)
+    workshop = ExperimentRunner(work, store, held, backbones="seed", runtime=runtime, watch=watch)
     told(
         f"training on {len(workshop.split.train)} segments, choosing and fitting on {len(workshop.split.validation)}, "
         f"{len(store.labels)} scenes; held out: {held or 'nothing'}"

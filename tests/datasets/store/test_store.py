@@ -50,9 +50,9 @@ def write_recording(root: Path, name: str, seconds: float = 3.0) -> Path:
         return write_photograph(path, image(1))
     if path.stem == "short":
         images = [image(int(k / 5)) for k in range(15)]
-        return Writer(path).picture(images, [k / 5 for k in range(15)], fps=5).sound(sound_samples(1.0)).save()
+        return Writer(path).video(images, [k / 5 for k in range(15)], fps=5).audio(sound_samples(1.0)).save()
     seconds = 2.7 if path.stem == "uneven" else seconds
-    return write_media(path, seconds, fps=10, sound=path.stem != "silent")
+    return write_media(path, seconds, fps=10, audio=path.stem != "silent")
 
 
 def write_table(root: Path, rows: Sequence[tuple[str, str, str, str]] = RECORDINGS) -> Path:
@@ -139,7 +139,7 @@ class Stand:
 def test_rows_are_the_segments_of_the_recordings(prepared: Prepared) -> None:
     store, row = prepared.store, 0
     for example in store.data.examples:
-        with Recording(example.path, example.sound) as recording:
+        with Recording(example.path, example.audio) as recording:
             expected = list(recording.segments(SPEC.sampling()))
         found = store.segments(range(row, row + len(expected)), every_frame=True)
         row += len(expected)
@@ -441,7 +441,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scene = ("bus", "park", "tram")[place % 3]
         names = (f"audio/{scene}-lyon-{place}-1.wav", f"video/{scene}-lyon-{place}-1.mp4")
         write_media(root / names[0], 2.0)
-        write_media(root / names[1], 2.0, sound=False, fps=5)
+        write_media(root / names[1], 2.0, audio=False, fps=5)
         lines.append("\t".join([*names, scene]))
     (root / "meta.csv").write_text("\n".join(lines))
     return root

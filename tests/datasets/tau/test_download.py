@@ -83,9 +83,9 @@ def test_a_data_set_is_fetched_and_read(host: ArchiveServer, tmp_path: Path) -> 
     assert [example.name for example in data.examples] == [f"video/{name}.mp4" for name in small_tau.NAMES]
     assert data.values("split") == ("test", "train")
     for example in data.examples:
-        assert example.sound is not None
+        assert example.audio is not None
         assert example.path.read_bytes() == content[example.name]
-        assert example.sound.read_bytes() == content[f"audio/{example.sound.name}"]
+        assert example.audio.read_bytes() == content[f"audio/{example.audio.name}"]
     before = len(host.requests)
     assert fetch(published, root) == []
     assert len(host.requests) == before == len(published.archives)

@@ -52,10 +52,10 @@ def test_all_is_found_wherever_it_lies(tmp_path: Path, layout: str) -> None:
         {"city": "paris", "split": "test"},
     ]
     for example in data.examples:
-        assert example.sound is not None
+        assert example.audio is not None
         assert example.path.is_file()
-        assert example.sound.is_file()
-        assert example.sound.stem == example.path.stem
+        assert example.audio.is_file()
+        assert example.audio.stem == example.path.stem
 
 
 def test_archives_that_were_unpacked_one_by_one(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_sound_and_picture_are_joined_by_the_columns_not_by_their_names(tmp_path
     meta = content["meta.csv"].decode().replace("video/bus-lyon-7-2.mp4", "video/other.mp4")
     root = write(tmp_path, content | {"meta.csv": meta.encode()})
     example = read_dataset(root).examples[1]
-    assert example.sound is not None
-    assert (example.path.name, example.sound.name) == ("other.mp4", "bus-lyon-7-2.wav")
+    assert example.audio is not None
+    assert (example.path.name, example.audio.name) == ("other.mp4", "bus-lyon-7-2.wav")
 
 
 def test_a_variant_at_the_end_of_a_name_says_nothing(tmp_path: Path) -> None:

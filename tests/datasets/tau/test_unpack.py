@@ -41,7 +41,7 @@ def found(root: Path) -> dict[str, bytes]:
 def test_an_honest_archive_is_unpacked(tmp_path: Path) -> None:
     archive, root = place(tmp_path, zipped(FILES))
     told: list[tuple[int, ...]] = []
-    members = unpack(archive, root, lambda *told_of: told.append(told_of))
+    members = unpack(archive, root, lambda *translate_errors: told.append(translate_errors))
     assert found(root) == FILES
     assert {name: size for name, (size, _) in members.items()} == {name: len(data) for name, data in FILES.items()}
     total = sum(map(len, FILES.values()))

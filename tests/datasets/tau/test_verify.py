@@ -182,10 +182,10 @@ def test_what_came_another_way_is_opened(small: Collection, content: dict[str, b
     found = verify(root, quiet)
     assert found.is_whole
     assert (found.archives, found.files) == ((), 8)
-    sound = root / "audio" / f"{small_tau.TRAIN[0]}.wav"
-    sound.write_bytes(sound.read_bytes()[:-1000])
-    picture = root / "video" / f"{small_tau.TRAIN[1]}.mp4"
-    picture.write_bytes(picture.read_bytes()[:400])
+    audio = root / "audio" / f"{small_tau.TRAIN[0]}.wav"
+    audio.write_bytes(audio.read_bytes()[:-1000])
+    video = root / "video" / f"{small_tau.TRAIN[1]}.mp4"
+    video.write_bytes(video.read_bytes()[:400])
     (root / "video" / f"{small_tau.TEST[0]}.mp4").write_bytes(b"")
     (root / "audio" / f"{small_tau.TEST[1]}.wav").unlink()
     (root / "audio" / f"{small_tau.TRAIN[1]}.wav").write_bytes(b"no sound at all")

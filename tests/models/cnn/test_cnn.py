@@ -193,7 +193,7 @@ def audio_tensors() -> dict[str, Tensor]:
     return tensors | {"mean": torch.linspace(-60, -30, 32), "deviation": torch.linspace(0.1, 12, 32)}
 
 
-def sound(seed: int) -> np.ndarray:
+def audio(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 0.1, 16_000).astype(np.float32)
 
 
@@ -202,11 +202,11 @@ def frame(seed: int) -> Frame:
 
 
 SEGMENTS = [
-    Segment(0, 1, (frame(0),), sound(0)),
+    Segment(0, 1, (frame(0),), audio(0)),
     Segment(1, 2, (frame(1), frame(2), frame(3)), None),
-    Segment(2, 3, (), sound(1)),
+    Segment(2, 3, (), audio(1)),
     Segment(3, 4, (), None),
-    Segment(4, 5, (frame(4),), 0 * sound(1)),
+    Segment(4, 5, (frame(4),), 0 * audio(1)),
 ]
 FRAMES = frame_spec(LITE0, 64)
 AUDIO = AudioCnnPart(name="A", backbone=LITE0, log_mel=SMALL_MEL, image_size=(48, 64))
@@ -222,8 +222,8 @@ def test_an_audio_cnn_is_its_steps_one_by_one() -> None:
     network.load_state_dict(trained_tensors())
     mels = log_mel(torch.from_numpy(SEGMENTS[2].waveform)[None], SMALL_MEL)[0]
     standard = (mels - audio_tensors()["mean"][:, None]) / audio_tensors()["deviation"].clamp_min(1)[:, None]
-    picture = functional.interpolate(standard[None, None], (48, 64), mode="bilinear", align_corners=False)
-    expected = network(picture.repeat(1, 3, 1, 1)).softmax(1)[0].detach().numpy()
+    video = functional.interpolate(standard[None, None], (48, 64), mode="bilinear", align_corners=False)
+    expected = network(video.repeat(1, 3, 1, 1)).softmax(1)[0].detach().numpy()
     np.testing.assert_allclose(scores.probabilities[2], expected, atol=1e-5)
     assert np.ptp(scores.probabilities[scores.scored], axis=0).max() > 0.01  # else this would prove nothing
 

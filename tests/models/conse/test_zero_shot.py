@@ -21,7 +21,7 @@ from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, FRAMES, LITE0, 
 from avscene.models.conse import sentence
 from avscene.models.conse import zero_shot as embedded
 from avscene.models.conse.sentence import load_sentence_encoder
-from avscene.models.conse.zero_shot import EmbeddedZeroShot, class_embeddings
+from avscene.models.conse.zero_shot import ConseZeroShot, class_embeddings
 from avscene.models.device import Runtime
 from avscene.models.weights import packaged, presence
 from avscene.models.weights.packaged import EFFICIENTNET_LITE0, SENTENCE_ENCODER, PackagedWeights
@@ -41,8 +41,8 @@ def segment(*images: np.ndarray) -> Segment:
 
 
 @pytest.fixture(scope="module")
-def system() -> EmbeddedZeroShot:
-    return EmbeddedZeroShot("embedded", LABELS, CPU)
+def system() -> ConseZeroShot:
+    return ConseZeroShot("embedded", LABELS, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -163,13 +163,13 @@ def test_the_shipped_class_embeddings_are_those_of_the_tool() -> None:
 # The system
 
 
-def test_scenes_of_photographs(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+def test_scenes_of_photographs(system: ConseZeroShot, palace_and_flower: list[Segment]) -> None:
     scores = system.score(palace_and_flower).probabilities
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
     assert [LABELS.names[index] for index in scores.argmax(axis=1)] == ["temple", "flower garden"]
 
 
-def test_segments_without_frames_are_not_scored(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+def test_segments_without_frames_are_not_scored(system: ConseZeroShot, palace_and_flower: list[Segment]) -> None:
     heard = Segment(0, 1, (), np.zeros(16_000, np.float32))
     scores = system.score([heard, palace_and_flower[1], heard])
     assert scores.scored.tolist() == [False, True, False]
@@ -177,22 +177,22 @@ def test_segments_without_frames_are_not_scored(system: EmbeddedZeroShot, palace
     assert not system.score([heard]).scored.any()
 
 
-def test_frames_of_a_segment_are_averaged(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+def test_frames_of_a_segment_are_averaged(system: ConseZeroShot, palace_and_flower: list[Segment]) -> None:
     both = segment(photograph("china"), photograph("flower"))
     alone = system.score(palace_and_flower).probabilities
     np.testing.assert_allclose(system.score([both]).probabilities[0], alone.mean(axis=0), atol=1e-5)
 
 
-def test_permuting_labels_permutes_columns(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+def test_permuting_labels_permutes_columns(system: ConseZeroShot, palace_and_flower: list[Segment]) -> None:
     order = [2, 0, 3, 1]
-    moved = EmbeddedZeroShot("embedded", LabelSet(tuple(LABELS.names[index] for index in order)), CPU)
+    moved = ConseZeroShot("embedded", LabelSet(tuple(LABELS.names[index] for index in order)), CPU)
     expected = system.score(palace_and_flower).probabilities[:, order]
     np.testing.assert_allclose(moved.score(palace_and_flower).probabilities, expected, atol=1e-5)
 
 
-def test_underscores_read_as_spaces(system: EmbeddedZeroShot, palace_and_flower: list[Segment]) -> None:
+def test_underscores_read_as_spaces(system: ConseZeroShot, palace_and_flower: list[Segment]) -> None:
     labels = LabelSet(tuple(name.replace(" ", "_") for name in LABELS))
-    scores = EmbeddedZeroShot("embedded", labels, CPU).score(palace_and_flower).probabilities
+    scores = ConseZeroShot("embedded", labels, CPU).score(palace_and_flower).probabilities
     np.testing.assert_allclose(scores, system.score(palace_and_flower).probabilities, atol=1e-5)
 
 
@@ -207,4 +207,4 @@ def test_the_registry_builds_it_for_the_ten_scenes_and_takes_no_prompts() -> Non
 def test_missing_class_embeddings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "CLASS_EMBEDDINGS", "gone.safetensors")
     with pytest.raises(WeightsError, match=r"gone\.safetensors is missing; reinstall"):
-        EmbeddedZeroShot("embedded", LABELS, CPU)
+        ConseZeroShot("embedded", LABELS, CPU)

@@ -29,7 +29,7 @@ from avscene.models.device import Runtime
 from avscene.training.fine_tuning import augment, batches
 from avscene.training.fine_tuning import readers as reading
 from avscene.training.fine_tuning.batch_norms import estimate_statistics
-from avscene.training.fine_tuning.batches import Batch, PlainBatches, training_batches
+from avscene.training.fine_tuning.batches import PlainBatches, TrainingBatch, training_batches
 from avscene.training.fine_tuning.finetune import finetune
 from avscene.training.fine_tuning.gradients import GradientSum
 from avscene.training.fine_tuning.networks import (
@@ -41,10 +41,10 @@ from avscene.training.fine_tuning.networks import (
 )
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.processes import Processes
-from avscene.training.fine_tuning.readers import FrameReader, SoundReader, band_statistics
+from avscene.training.fine_tuning.readers import AudioReader, FrameReader, band_statistics
 from avscene.training.fine_tuning.schedule import Draw, MicroBatch, Schedule, random_for
 from avscene.training.fine_tuning.state import STATE, write_state
-from avscene.training.metrics_log import METRICS, Journal
+from avscene.training.metrics_log import METRICS, MetricsLog
 from avscene.training.result import TrainedModel
 from avscene.training.rows import stretches, usable_rows
 from tests.support.finetune_process import train
@@ -54,8 +54,8 @@ CPU = Runtime.choose("cpu", "float32")
 ALONE = Processes(0, 1, torch.device("cpu"))
 PLAIN: dict[str, Any] = {
     "mixup": 0.0,
-    "sound": {"random_crop": False, "time_shift": 0.0, "frequency_masks": 0, "time_masks": 0},
-    "picture": {"random_frame": False, "crop_scale": (1.0, 1.0), "flip": 0.0, "rand_augment": 0},
+    "audio": {"random_crop": False, "time_shift": 0.0, "frequency_masks": 0, "time_masks": 0},
+    "frames": {"random_frame": False, "crop_scale": (1.0, 1.0), "flip": 0.0, "rand_augment": 0},
 }
 KINDS = ("audio", "video")
 
@@ -227,12 +227,12 @@ def test_a_full_disk_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_journal_takes_back_what_was_not_saved(tmp_path: Path) -> None:
-    with Journal(tmp_path, 0) as journal:
+    with MetricsLog(tmp_path, 0) as journal:
         for step in (1, 2, 3):
             journal.write({"step": step, "step_loss": step / 2})
     with (tmp_path / METRICS).open("a") as file:
         file.write('{"step": 4, "st')
-    with Journal(tmp_path, 2) as journal:
+    with MetricsLog(tmp_path, 2) as journal:
         journal.write({"step": 3, "step_loss": 9.0})
     lines = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
     assert lines == [{"step": 1, "step_loss": 0.5}, {"step": 2, "step_loss": 1.0}, {"step": 3, "step_loss": 9.0}]
@@ -240,7 +240,7 @@ def test_a_journal_takes_back_what_was_not_saved(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_journal_on_a_full_disk_says_so(tmp_path: Path) -> None:
-    with Journal(tmp_path, 0) as journal:
+    with MetricsLog(tmp_path, 0) as journal:
         journal._file = Path("/dev/full").open("a")  # noqa: SIM115
         with pytest.raises(CheckpointError, match=f"{METRICS}: cannot be written .*No space left.*run again"):
             journal.write({"step": 1, "step_loss": 1.0})
@@ -450,11 +450,11 @@ def test_sound_and_frames_are_mixed_alike() -> None:
 # --- reading ---
 
 
-def readers(store: SegmentStore, **changes: Any) -> dict[str, SoundReader | FrameReader]:
+def readers(store: SegmentStore, **changes: Any) -> dict[str, AudioReader | FrameReader]:
     rows, _ = sides(store)
     level = torch.full((LOG_MEL.n_mels,), -40.0)
     return {
-        "audio": SoundReader(store, rows, plan("audio", **changes), level),
+        "audio": AudioReader(store, rows, plan("audio", **changes), level),
         "video": FrameReader(store, plan("video", **changes), frames_of(plan("video"))),
     }
 
@@ -513,8 +513,8 @@ def test_crops_reach_into_neighbours_of_the_same_recording_alone(store: SegmentS
 
 
 def test_every_frame_of_a_second_is_seen(store: SegmentStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    unvaried = {**PLAIN["picture"], "random_frame": True}
-    reader = readers(store, **{**PLAIN, "picture": unvaried})["video"]
+    unvaried = {**PLAIN["frames"], "random_frame": True}
+    reader = readers(store, **{**PLAIN, "frames": unvaried})["video"]
     seen: list[bytes] = []
     monkeypatch.setattr(reading, "from_jpeg", lambda jpeg: seen.append(jpeg) or from_jpeg(jpeg))
     for epoch in range(30):
@@ -553,7 +553,7 @@ def test_processes_that_read_ahead_change_nothing(store: SegmentStore, monkeypat
     reader, truth = readers(store)["audio"], store.truth(store.labels.names)
     micros = [micro for step in Schedule(plan("audio", epochs=1), sides(store)[0]).steps(0) for micro in step]
 
-    def read() -> list[Batch]:
+    def read() -> list[TrainingBatch]:
         return list(training_batches(reader, truth, micros))
 
     alone, plain = read(), list(PlainBatches(reader, [[0, 1], [2]]))
@@ -629,7 +629,7 @@ def test_absent_weights_stop_the_training(store: SegmentStore, tmp_path: Path) -
         ({"learning_rate": float("nan")}, "finite"),
         ({"epochs": 0}, "greater than or equal to 1"),
         ({"ema_decay": 1.0}, "less than 1"),
-        ({"picture": {"rand_augment": 31}}, "less than or equal to 30"),
+        ({"frames": {"rand_augment": 31}}, "less than or equal to 30"),
         ({"lerning_rate": 1}, "Extra inputs"),
     ],
 )

@@ -18,9 +18,9 @@ from avscene.models.cnn.block_network import BlockNetwork, create_block_network
 from avscene.models.cnn.efficientnet_lite import EfficientNetLite, imagenet_state
 from avscene.models.device import Runtime
 from avscene.records import Modality
-from avscene.training.experiment import Workshop
+from avscene.training.experiment import ExperimentRunner
 from avscene.training.fine_tuning.finetune import AGAIN, REFITTED
-from avscene.training.fine_tuning.linear_probe import fit_probe, go_half_way, plain_features
+from avscene.training.fine_tuning.linear_probe import fit_probe, interpolate_weights, plain_features
 from avscene.training.fine_tuning.loop import SHARPEST
 from avscene.training.fine_tuning.networks import initial_network, reader_for
 from avscene.training.fine_tuning.state import STATE
@@ -127,7 +127,7 @@ def test_half_way_is_the_mean_of_both_ends() -> None:
     with torch.no_grad():
         for parameter in ended.parameters():
             parameter.add_(2.0)
-    go_half_way(between, start, ended)
+    interpolate_weights(between, start, ended)
     for name, parameter in between.named_parameters():
         torch.testing.assert_close(parameter.detach(), start[name] + 1.0)
 
@@ -139,7 +139,7 @@ def test_scores_that_are_lost_are_not_made_by_the_network_that_knows_the_answers
         return plan("video", name=name, probe=True, epochs=1)
 
     monkeypatch.setattr("avscene.training.recipes.NetworkPlan", small)
-    shop = Workshop(tmp_path, store, None, backbones="seed", runtime=CPU, watch=lambda _: lambda *_: None)
+    shop = ExperimentRunner(tmp_path, store, None, backbones="seed", runtime=CPU, watch=lambda _: lambda *_: None)
     validation = shop.split.validation
     before = shop.scores("full-video")[validation]
     assert np.isfinite(before).all()

@@ -18,7 +18,7 @@ from avscene.evaluation.metrics import evaluate
 from avscene.fusion.ensemble import log_pool
 from avscene.models.device import Runtime
 from avscene.tables.prediction_table import read_table
-from avscene.training.heads.frozen_encoders import Run, train_fast
+from avscene.training.heads.frozen_encoders import FastResult, train_fast
 from tests.support.media_files import RATE, Writer, write_photograph
 
 CPU = Runtime.choose("cpu", "float32")
@@ -42,19 +42,19 @@ def scene_sound(scene: str, random: np.random.Generator, seconds: float = SECOND
     return (tone + 0.02 * random.standard_normal(len(times))).astype(np.float32)
 
 
-def write_scene(path: Path, scene: str, seed: int, *, picture: bool = True, sound: bool = True) -> Path:
+def write_scene(path: Path, scene: str, seed: int, *, video: bool = True, audio: bool = True) -> Path:
     """A recording of a scene; a photograph if `path` is a png."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     if path.suffix == ".png":
         return write_photograph(path, scene_image(scene, random))
     writer = Writer(path)
-    if picture:
+    if video:
         count = SECONDS * FPS
         images = [scene_image(scene, random) for _ in range(count)]
-        writer.picture(images, [k / FPS for k in range(count)], fps=FPS, gop=4)
-    if sound:
-        writer.sound(scene_sound(scene, random), codec="pcm_s16le" if path.suffix == ".wav" else "aac")
+        writer.video(images, [k / FPS for k in range(count)], fps=FPS, gop=4)
+    if audio:
+        writer.audio(scene_sound(scene, random), codec="pcm_s16le" if path.suffix == ".wav" else "aac")
     return writer.save()
 
 
@@ -70,7 +70,7 @@ def write_data(root: Path, scenes: Sequence[str] = tuple(SCENES), takes: int = T
     return root
 
 
-def train_on(root: Path, output: Path, hop: float = 1.0) -> Run:
+def train_on(root: Path, output: Path, hop: float = 1.0) -> FastResult:
     return train_fast(read_dataset(root), output, holdout=None, hop=hop, runtime=CPU)
 
 
@@ -80,11 +80,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> FastResult:
     return train_on(data, tmp_path_factory.mktemp("runs") / "system")
 
 
-def test_scenes_that_differ_are_learnt(run: Run) -> None:
+def test_scenes_that_differ_are_learnt(run: FastResult) -> None:
     assert run.failures == ()
     assert list(run.metrics) == ["audio", "video", "fused"]
     for figures in run.metrics.values():
@@ -94,14 +94,14 @@ def test_scenes_that_differ_are_learnt(run: Run) -> None:
     assert run.metrics["fused"]["log_loss"] <= min(run.metrics[name]["log_loss"] for name in ("audio", "video")) + 0.01
 
 
-def test_files_of_a_run(run: Run) -> None:
+def test_files_of_a_run(run: FastResult) -> None:
     found = sorted(path.relative_to(run.directory).as_posix() for path in run.directory.rglob("*") if path.is_file())
     tables = ["out_of_fold/audio.tsv", "out_of_fold/fused.tsv", "out_of_fold/video.tsv"]
     assert found == ["README.md", "config.json", "model.safetensors", *tables]
     assert [path.name for path in run.directory.parent.iterdir()] == ["system"]
 
 
-def test_the_configuration_tells_of_the_training(run: Run) -> None:
+def test_the_configuration_tells_of_the_training(run: FastResult) -> None:
     content = json.loads((run.directory / "config.json").read_text())
     told = content["training"]
     assert content["labels"] == list(SCENES)
@@ -118,7 +118,7 @@ def test_the_configuration_tells_of_the_training(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["audio", "video", "fused"])
-def test_metrics_are_those_of_the_out_of_fold_tables(run: Run, data: Path, name: str) -> None:
+def test_metrics_are_those_of_the_out_of_fold_tables(run: FastResult, data: Path, name: str) -> None:
     table = read_table(run.directory / "out_of_fold" / f"{name}.tsv")
     assert set(table.filenames) == {example.name for example in read_dataset(data).examples}
     assert len(table) == 24
@@ -129,14 +129,14 @@ def test_metrics_are_those_of_the_out_of_fold_tables(run: Run, data: Path, name:
     assert again == pytest.approx(told, rel=1e-6, abs=1e-9)
 
 
-def test_the_fused_table_is_the_pool_of_the_others(run: Run) -> None:
+def test_the_fused_table_is_the_pool_of_the_others(run: FastResult) -> None:
     tables = {name: read_table(run.directory / "out_of_fold" / f"{name}.tsv") for name in ("audio", "video", "fused")}
     exponents = json.loads((run.directory / "config.json").read_text())["fusion"]["rule"]["exponents"]
     pooled = log_pool(np.stack([tables[name].probabilities for name in exponents]), np.array(list(exponents.values())))
     np.testing.assert_allclose(tables["fused"].probabilities, pooled, atol=1e-6)
 
 
-def test_what_was_trained_classifies_what_it_has_not_heard(run: Run, tmp_path: Path) -> None:
+def test_what_was_trained_classifies_what_it_has_not_heard(run: FastResult, tmp_path: Path) -> None:
     system = pipeline.load(run.directory, device="cpu", precision="float32")
     for scene in SCENES:
         prediction = system.classify(write_scene(tmp_path / f"{scene}.mp4", scene, seed=99))
@@ -145,7 +145,7 @@ def test_what_was_trained_classifies_what_it_has_not_heard(run: Run, tmp_path: P
         assert [set(segment.by_model) for segment in prediction.segments] == [{"audio", "video"}] * SECONDS
 
 
-def test_training_twice_gives_the_same_system(run: Run, data: Path, tmp_path: Path) -> None:
+def test_training_twice_gives_the_same_system(run: FastResult, data: Path, tmp_path: Path) -> None:
     again = train_on(data, tmp_path / "again")
     first, second = (load_file(made.directory / "model.safetensors") for made in (run, again))
     assert (
@@ -184,7 +184,7 @@ def test_progress_counts_recordings(data: Path, tmp_path: Path) -> None:
 
 
 def lacking(root: Path, **kinds: dict[str, bool]) -> Path:
-    """A folder per class: two recordings of each scene and kind, such as silent={"sound": False}."""
+    """A folder per class: two recordings of each scene and kind, such as silent={"audio": False}."""
     for scene in SCENES:
         for kind, lacks in kinds.items():
             for take in range(2):
@@ -193,7 +193,7 @@ def lacking(root: Path, **kinds: dict[str, bool]) -> Path:
 
 
 def test_silent_films_train_a_system_of_pictures(tmp_path: Path) -> None:
-    run = train_on(lacking(tmp_path / "data", silent={"sound": False}), tmp_path / "system")
+    run = train_on(lacking(tmp_path / "data", silent={"audio": False}), tmp_path / "system")
     assert list(run.metrics) == ["video", "fused"]
     system = pipeline.load(run.directory, device="cpu", precision="float32")
     assert [model.name for model in system.models] == ["video"]
@@ -204,7 +204,7 @@ def test_sound_and_picture_that_never_meet_are_both_learnt(tmp_path: Path) -> No
     root = tmp_path / "data"
     for scene in SCENES:
         for take in range(3):
-            write_scene(root / scene / f"{take}.wav", scene, take, picture=False)
+            write_scene(root / scene / f"{take}.wav", scene, take, video=False)
             write_scene(root / scene / f"{take}.png", scene, take)
     run = train_on(root, tmp_path / "system")
     assert {name: figures["n"] for name, figures in run.metrics.items()} == {"audio": 18, "video": 9, "fused": 27}
@@ -216,7 +216,7 @@ def test_sound_and_picture_that_never_meet_are_both_learnt(tmp_path: Path) -> No
 
 def test_a_lone_recording_with_sound_teaches_no_sound(tmp_path: Path) -> None:
     """A model of sound needs two places of every scene to be judged on; one recording in nine tells nothing."""
-    root = lacking(tmp_path / "data", silent={"sound": False})
+    root = lacking(tmp_path / "data", silent={"audio": False})
     write_scene(root / "cave" / "loud.mp4", "cave", seed=3)
     run = train_on(root, tmp_path / "system")
     assert list(run.metrics) == ["video", "fused"]
@@ -224,7 +224,7 @@ def test_a_lone_recording_with_sound_teaches_no_sound(tmp_path: Path) -> None:
 
 def test_sound_of_one_scene_only_teaches_no_sound(tmp_path: Path) -> None:
     """Else everything that sounds would be that scene, with certainty."""
-    root = lacking(tmp_path / "data", silent={"sound": False})
+    root = lacking(tmp_path / "data", silent={"audio": False})
     for take in range(3):
         write_scene(root / "cave" / f"loud-{take}.mp4", "cave", seed=take)
     run = train_on(root, tmp_path / "system")
@@ -232,7 +232,7 @@ def test_sound_of_one_scene_only_teaches_no_sound(tmp_path: Path) -> None:
 
 
 def test_a_scene_with_one_group_is_told(tmp_path: Path) -> None:
-    root = lacking(tmp_path / "data", silent={"sound": False})
+    root = lacking(tmp_path / "data", silent={"audio": False})
     (root / "meadow" / "silent-1.mp4").unlink()
     with pytest.raises(DataError, match=r"scene 'meadow' has 1 readable group\(s\)"):
         train_on(root, tmp_path / "system")

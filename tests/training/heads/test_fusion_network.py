@@ -25,7 +25,7 @@ from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.records import Frame, Segment
 from avscene.training.heads.fusion_network import FusionPlan, fresh_network, train_fusion_network
-from avscene.training.heads.in_memory import Schedule, Table, run_epoch
+from avscene.training.heads.in_memory import HeadSettings, Table, run_epoch
 from avscene.training.result import TrainedModel
 from tests.support.hub_server import HubServer
 from tests.support.small_clip import save_small_clip
@@ -62,7 +62,7 @@ def separable(
 def train(
     embeddings: dict[str, np.ndarray], truth: np.ndarray, rows=(TRAIN, VALID), **schedule: object
 ) -> TrainedModel:
-    plan = FusionPlan("C04", {name: f"key of {name}" for name in embeddings}, Schedule(**{"epochs": 6} | schedule))
+    plan = FusionPlan("C04", {name: f"key of {name}" for name in embeddings}, HeadSettings(**{"epochs": 6} | schedule))
     return train_fusion_network(embeddings, truth, *rows, LABELS, plan, CPU)
 
 
@@ -237,7 +237,7 @@ def test_an_epoch_is_the_same_whatever_was_drawn_before(problem: tuple[dict[str,
         with torch.random.fork_rng([]):
             torch.rand(drawn_before)
             optimiser = torch.optim.AdamW(network.parameters())
-            return run_epoch(network, optimiser, table, Schedule(), epoch)
+            return run_epoch(network, optimiser, table, HeadSettings(), epoch)
 
     assert loss_of(3, 0) == loss_of(3, 7) != loss_of(4, 0)
 
@@ -301,13 +301,13 @@ def test_any_number_of_rows_from_two_on_can_be_trained_on(
 
 
 def test_batches_are_smaller_where_data_are_few() -> None:
-    sizes = [Schedule().batch_of(n_rows) for n_rows in (10, 2048, 6400, 65_536, 86_460)]
+    sizes = [HeadSettings().batch_of(n_rows) for n_rows in (10, 2048, 6400, 65_536, 86_460)]
     assert sizes == [32, 32, 100, 1024, 1024]
 
 
 def test_progress_counts_epochs(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
     calls: list[tuple[int, int]] = []
-    plan = FusionPlan("C04", dict.fromkeys(problem[0], "key"), Schedule(epochs=3))
+    plan = FusionPlan("C04", dict.fromkeys(problem[0], "key"), HeadSettings(epochs=3))
     train_fusion_network(*problem, TRAIN, VALID, LABELS, plan, CPU, lambda *call: calls.append(call))
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
@@ -363,8 +363,8 @@ def on_clips(server: HubServer) -> tuple[TrainedModel, list[np.ndarray]]:
     encoders = {name: build_encoder(name, CPU) for name in ENCODERS}
     pictures = segments(60)
     embeddings = {name: encoder.embed(pictures) for name, encoder in encoders.items()}
-    truth = np.array([int(np.argmax(picture.frames[0].pixels.mean((0, 1)))) for picture in pictures])
-    plan = FusionPlan("C04", {name: encoder.key for name, encoder in encoders.items()}, Schedule(epochs=3))
+    truth = np.array([int(np.argmax(video.frames[0].pixels.mean((0, 1)))) for video in pictures])
+    plan = FusionPlan("C04", {name: encoder.key for name, encoder in encoders.items()}, HeadSettings(epochs=3))
     rows = (np.arange(40), np.arange(40, 60))
     return train_fusion_network(embeddings, truth, *rows, LABELS, plan, CPU), list(embeddings.values())
 
@@ -405,8 +405,8 @@ def test_encoders_of_sound_and_of_the_picture_go_together(server: HubServer) -> 
     network = fresh_network((2, 32), len(LABELS), seed=0)
     both = ClipFusion("mixed", LABELS, encoders, network, CPU)
     assert (both.needs, both.sample_rate, both.frame_size) == ("both", 48_000, 32)
-    frames, sound = segments(1)[0].frames, np.full(48_000, 0.5, np.float32)
-    pieces = [Segment(0, 1, frames, sound), Segment(1, 2, (), sound), Segment(2, 3, frames, None)]
+    frames, audio = segments(1)[0].frames, np.full(48_000, 0.5, np.float32)
+    pieces = [Segment(0, 1, frames, audio), Segment(1, 2, (), audio), Segment(2, 3, frames, None)]
     assert both.score(pieces).scored.tolist() == [True, False, False]
     alone = ClipFusion("ear", LABELS, {"ear": Ear()}, fresh_network((2,), len(LABELS), seed=0), CPU)
     assert (alone.needs, alone.sample_rate, alone.frame_size) == ("audio", 48_000, None)

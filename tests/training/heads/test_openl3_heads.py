@@ -19,7 +19,7 @@ from avscene.models.device import Runtime
 from avscene.models.openl3 import heads as openl3
 from avscene.models.openl3.heads import ENCODERS, OpenL3Branch, OpenL3Fusion, OpenL3HeadModel, OpenL3HeadPart
 from avscene.records import Frame, Modality, Needs, Segment
-from avscene.training.heads.in_memory import Schedule
+from avscene.training.heads.in_memory import HeadSettings
 from avscene.training.heads.openl3_heads import BASELINE, OpenL3Plan, train_openl3_head
 from avscene.training.result import TrainedModel
 from tests.support.media_files import write_media
@@ -31,7 +31,7 @@ SIZE = 512
 ROWS = 160
 TRAIN, VALID = np.arange(0, 96), np.arange(96, ROWS)
 TRUTH = np.arange(ROWS) % 4
-QUICK = Schedule(epochs=4, batch_size=32, learning_rate=1e-3, weight_decay=1e-4, optimiser="adam")
+QUICK = HeadSettings(epochs=4, batch_size=32, learning_rate=1e-3, weight_decay=1e-4, optimiser="adam")
 
 
 def embeddings() -> dict[str, np.ndarray]:
@@ -159,11 +159,11 @@ def test_the_same_seed_gives_the_same_head(both: TrainedModel) -> None:
     again = trained("both")
     assert torch.equal(state, torch.random.get_rng_state())
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in both.tensors.items())
-    other = trained("both", plan=OpenL3Plan("B", "both", KEYS, Schedule(**_fields(QUICK) | {"seed": 1}), 6))
+    other = trained("both", plan=OpenL3Plan("B", "both", KEYS, HeadSettings(**_fields(QUICK) | {"seed": 1}), 6))
     assert not torch.equal(other.tensors["joint.1.weight"], both.tensors["joint.1.weight"])
 
 
-def _fields(schedule: Schedule) -> dict[str, object]:
+def _fields(schedule: HeadSettings) -> dict[str, object]:
     return {name: getattr(schedule, name) for name in schedule.__slots__}
 
 
@@ -225,8 +225,8 @@ def test_a_recording_that_lacks_one_is_refused_in_a_line(both: TrainedModel, tmp
 def test_one_modality_asks_for_nothing_else() -> None:
     built = model(trained("audio"))
     assert (built.needs, built.sample_rate, built.frame_size) == ("audio", 48_000, None)
-    picture = Segment(0, 1, (Frame(0, np.zeros((4, 4, 3), np.uint8)),), None)
-    assert not built.score([picture]).scored.any()
+    video = Segment(0, 1, (Frame(0, np.zeros((4, 4, 3), np.uint8)),), None)
+    assert not built.score([video]).scored.any()
     assert not built.score([]).scored.any()
 
 

@@ -107,7 +107,7 @@ def reproduce(
     from avscene.models.registry import Backbones, find
     from avscene.reports.reproduction.reproduction import write_reproduction
     from avscene.training import reproduce as table
-    from avscene.training.experiment import Workshop
+    from avscene.training.experiment import ExperimentRunner
     from avscene.training.train import holdout_of, open_data
 
     chosen: Backbones = one_of("--backbones", backbones, get_args(Backbones))
@@ -120,7 +120,7 @@ def reproduce(
         held = holdout_of(store, holdout)
         if held is None:
             raise UsageError(f"{data}: has no test part; name one with --holdout COLUMN=VALUE")
-        workshop = Workshop(output, store, held, backbones=chosen, runtime=runtime, watch=watch)
+        workshop = ExperimentRunner(output, store, held, backbones=chosen, runtime=runtime, watch=watch)
         made = table.reproduce(workshop, names, tell)
     for path in write_reproduction(output, made) if workshop.writes else ():
         print(f"{path}: written")

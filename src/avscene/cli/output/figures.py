@@ -40,7 +40,7 @@ OVERALL = (
 
 
 @dataclass(frozen=True)
-class Judgement:
+class EvaluationResult:
     """Tables by name with what was measured of each, and how they compare on the rows that all of them have.
 
     `comparison` is None where there is nothing to compare; `same_rows` tells that no table has rows which others lack.
@@ -52,7 +52,7 @@ class Judgement:
     same_rows: bool = False
 
 
-def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Callable[[str], None]) -> Judgement:
+def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Callable[[str], None]) -> EvaluationResult:
     """Measure each table and compare them; `tell` hears what is left out of the comparison, or why there is none.
 
     `trained_on` is a list of what the systems were trained on, as `training_pairs` reads it.
@@ -63,19 +63,19 @@ def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Calla
     seen = None if trained_on is None else training_pairs(trained_on)
     measured = {name: measure(table, seen=seen) for name, table in tables.items()}
     if len(tables) == 1:
-        return Judgement(tables, measured, None)
+        return EvaluationResult(tables, measured, None)
     try:
         aligned = align(tables)
         comparison = compare(aligned.tables)
     except DataError as error:
         tell(f"not compared: {error}")
-        return Judgement(tables, measured, None)
+        return EvaluationResult(tables, measured, None)
     for line in aligned.left_out:
         tell(f"compared on {comparison.n} rows; {line}")
-    return Judgement(tables, measured, comparison, same_rows=not aligned.left_out)
+    return EvaluationResult(tables, measured, comparison, same_rows=not aligned.left_out)
 
 
-def rendered(judgement: Judgement) -> str:
+def rendered(judgement: EvaluationResult) -> str:
     """All figures as text: of each table overall, by scene and by city, then how the tables compare."""
     blocks = []
     for name, found in judgement.measured.items():
@@ -125,13 +125,13 @@ def systems_table() -> str:
     return table + "\n  DIRECTORY  a checkpoint of your own: avscene train fast --data DATA --output DIRECTORY"
 
 
-def write_json(path: Path, judgement: Judgement) -> None:
+def write_json(path: Path, judgement: EvaluationResult) -> None:
     """Write all figures as JSON, by table."""
     with Sink(path) as sink:
         sink.write(json.dumps(plain(judgement), indent=2, allow_nan=False) + "\n")
 
 
-def plain(judgement: Judgement) -> dict[str, Any]:
+def plain(judgement: EvaluationResult) -> dict[str, Any]:
     """All figures as plain values, by table."""
     return {
         name: to_dict(judgement.tables[name], found, judgement.comparison, name)
@@ -139,7 +139,7 @@ def plain(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def write_report_of(path: Path, judgement: Judgement) -> None:
+def write_report_of(path: Path, judgement: EvaluationResult) -> None:
     """Write a page of plots for tables whose origin is not known here."""
     rows = [
         ReportRow(

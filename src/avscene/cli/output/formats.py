@@ -20,7 +20,7 @@ _LEAST_CUE = 1.0  # seconds a photograph's cue is shown
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Span:
     """Neighbouring segments of one scene; `score` is the mean probability of that scene.
 
     `scene` is None where none was sure enough; `score` then is the mean of the largest probabilities.
@@ -37,13 +37,13 @@ class Stretch:
         return self.scene or UNKNOWN
 
 
-def stretches(prediction: Prediction) -> list[Stretch]:
+def stretches(prediction: Prediction) -> list[Span]:
     """The timeline of a recording: its segments, neighbours of the same scene joined."""
     joined = []
     for scene, run in groupby(prediction.segments, key=lambda segment: scene_of(prediction, segment)):
         segments = list(run)
         score = sum(float(segment.probabilities.max()) for segment in segments) / len(segments)
-        joined.append(Stretch(segments[0].start, segments[-1].end, scene, score))
+        joined.append(Span(segments[0].start, segments[-1].end, scene, score))
     return joined
 
 

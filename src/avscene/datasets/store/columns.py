@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import EMBEDDING, KEY, SegmentStore
-from avscene.datasets.store.table import UNFINISHED, open_table, tidy, told_of, writing
+from avscene.datasets.store.table import UNFINISHED, open_table, tidy, translate_errors, writing
 from avscene.errors import DataError
 from avscene.records import FloatArray
 
@@ -48,7 +48,7 @@ def write_column(store: SegmentStore, name: str, key: str, values: FloatArray) -
         raise DataError(f"{store.directory}: was changed meanwhile; run the same command again")
     column = pa.field(EMBEDDING + name, pa.list_(pa.float32(), values.shape[1]), metadata={KEY: key.encode()})
     schema = pa.schema([column])
-    with told_of(store.directory, "written"):
+    with translate_errors(store.directory, "written"):
         if column.name in table.schema.names:
             table.drop_columns([column.name])
         table.add_columns(pa.RecordBatchReader.from_batches(schema, _batches(store.in_table_order(values), schema)))
@@ -94,20 +94,20 @@ class UnfinishedColumn:
             DataError: the file cannot be written.
         """
         rows = len(self)
-        with told_of(self._path, "written"):
+        with translate_errors(self._path, "written"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = self._path.open("ab", buffering=0)
         with file:
             file.truncate(rows * self._row_bytes)  # of a row that was being written there may be a part
             for batch in batches:
-                with told_of(self._path, "written"):
+                with translate_errors(self._path, "written"):
                     file.write(np.ascontiguousarray(batch, np.float32).tobytes())
                 rows += len(batch)
                 done(rows)
 
     def values(self) -> FloatArray:
         """All rows (n, size)."""
-        with told_of(self._path, "read"):
+        with translate_errors(self._path, "read"):
             return np.fromfile(self._path, np.float32).reshape(-1, self._size)
 
     def delete(self) -> None:

@@ -57,11 +57,11 @@ class StoreSpec(BaseModel):
 class StoredRecording(BaseModel):
     """An `Example` as `store.json` holds it; `path` and `sound` are where it was when it was decoded."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     name: str
     path: str
-    sound: str | None
+    audio: str | None = Field(validation_alias="sound", serialization_alias="sound")  # the name of the field in stores of every version
     label: str
     group: str
     columns: dict[str, str]
@@ -69,11 +69,11 @@ class StoredRecording(BaseModel):
     @classmethod
     def of(cls, example: Example) -> "StoredRecording":
         """The record of an example."""
-        sound = None if example.sound is None else _place(example.sound)
+        audio = None if example.audio is None else _place(example.audio)
         return cls(
             name=example.name,
             path=_place(example.path),
-            sound=sound,
+            audio=audio,
             label=example.label,
             group=example.group,
             columns=example.columns,
@@ -81,8 +81,8 @@ class StoredRecording(BaseModel):
 
     def example(self) -> Example:
         """The example of the record."""
-        sound = None if self.sound is None else Path(self.sound)
-        return Example(self.name, Path(self.path), self.label, self.group, sound, self.columns)
+        audio = None if self.audio is None else Path(self.audio)
+        return Example(self.name, Path(self.path), self.label, self.group, audio, self.columns)
 
 
 def _place(path: Path) -> str:
@@ -118,7 +118,7 @@ class Manifest(BaseModel):
         Raises:
             DataError: it cannot be written.
         """
-        write_text(directory / MANIFEST, self.model_dump_json(indent=1) + "\n")
+        write_text(directory / MANIFEST, self.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
 class _Header(BaseModel):

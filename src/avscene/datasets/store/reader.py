@@ -15,7 +15,7 @@ import pyarrow as pa
 from avscene.datasets.dataset import DataSet, Example
 from avscene.datasets.store.manifest import Manifest, StoreSpec, read_manifest
 from avscene.datasets.store.rows import PCM, from_jpeg, from_pcm
-from avscene.datasets.store.table import open_table, told_of
+from avscene.datasets.store.table import open_table, translate_errors
 from avscene.errors import DataError
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, Frame, Modality, Segment
@@ -89,7 +89,7 @@ class SegmentStore:
         path = Path(directory)
         manifest = read_manifest(path)
         table = open_table(path)
-        with told_of(path, "read"):
+        with translate_errors(path, "read"):
             store = cls(path, manifest, table)
         if not len(store):
             raise DataError(f"{path}: holds no segments yet; finish it: avscene prepare DATA --output {path}")
@@ -153,7 +153,7 @@ class SegmentStore:
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"{self.directory}: has rows 0 to {len(self) - 1}")
         columns = ["padded", *(column for modality in modalities for column in COLUMNS[modality])]
-        with told_of(self.directory, "read"):
+        with translate_errors(self.directory, "read"):
             table = self._dataset().take(self._physical[wanted].tolist(), columns=columns)
         return [
             StoredSegment(
@@ -176,7 +176,7 @@ class SegmentStore:
             DataError: the store cannot be read. IndexError: there is no such row.
         """
         found = self.raw(rows, modalities)
-        with told_of(self.directory, "read"):
+        with translate_errors(self.directory, "read"):
             return [segment.decoded(every_frame=every_frame) for segment in found]
 
     @property
@@ -219,7 +219,7 @@ class SegmentStore:
             DataError: there are none.
         """
         self.embedding_key(encoder)
-        with told_of(self.directory, "read"):
+        with translate_errors(self.directory, "read"):
             table = self._dataset().to_table(columns=[EMBEDDING + encoder])
             column = table.column(0).combine_chunks()
         size = column.type.list_size

@@ -50,7 +50,7 @@ def spool(
     """
     rows, silent, blind = 0, 0, 0
     with (
-        Recording(example.path, example.sound) as recording,
+        Recording(example.path, example.audio) as recording,
         pa.OSFile(str(path), "wb") as file,
         pa.ipc.new_stream(file, SCHEMA) as writer,
     ):

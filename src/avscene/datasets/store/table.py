@@ -27,7 +27,7 @@ def open_table(directory: Path, version: int | None = None) -> lance.LanceDatase
     Raises:
         DataError: it cannot be read.
     """
-    with told_of(directory, "read"):
+    with translate_errors(directory, "read"):
         return lance.dataset(directory / SEGMENTS, version=version)
 
 
@@ -39,7 +39,7 @@ def open_or_create_table(directory: Path) -> lance.LanceDataset:
     """
     path = directory / SEGMENTS
     if not any(path.glob("_versions/*.manifest")):  # no version was ever committed
-        with told_of(directory, "written"):
+        with translate_errors(directory, "written"):
             shutil.rmtree(path, ignore_errors=True)
             lance.write_dataset(SCHEMA.empty_table(), path, mode="create", data_storage_version=LANCE_FORMAT)
     return open_table(directory)
@@ -71,7 +71,7 @@ def writing(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told_of(directory: Path, doing: str) -> Iterator[None]:
+def translate_errors(directory: Path, doing: str) -> Iterator[None]:
     """Failures of Arrow and Lance inside become one line about `directory`, which cannot be `doing` ("read").
 
     Raises:

@@ -19,7 +19,7 @@ from avscene.datasets.store.columns import add_embeddings
 from avscene.datasets.store.manifest import Manifest, StoreSpec, is_store, read_manifest
 from avscene.datasets.store.reader import SegmentStore, StoredSegment
 from avscene.datasets.store.rows import SCHEMA, spool, spooled
-from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, told_of, writing
+from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, translate_errors, writing
 from avscene.errors import DataError, MediaError
 from avscene.models.weights.checksum import sha256_of
 
@@ -175,7 +175,7 @@ class _Run:
     def tidy(self) -> None:
         """Delete what is no longer needed, if anything was written."""
         if self._table.version != self._first_version:
-            with told_of(self._root, "written"):
+            with translate_errors(self._root, "written"):
                 tidy(self._table)
 
     def _describe(self, *, complete: bool) -> None:
@@ -191,7 +191,7 @@ class _Run:
 
     def _empty_desk(self) -> None:
         shutil.rmtree(self._desk, ignore_errors=True)
-        with told_of(self._root, "written"):
+        with translate_errors(self._root, "written"):
             self._desk.mkdir(parents=True)
 
     def _in_order(self, pool: ThreadPoolExecutor, examples: tuple[Example, ...]) -> Iterator[_Decoded | None]:
@@ -206,7 +206,7 @@ class _Run:
 
     def _result(self, future: Future[_Decoded | None]) -> _Decoded | None:
         try:
-            with told_of(self._root, "written"):
+            with translate_errors(self._root, "written"):
                 decoded = future.result()
         except MediaError as error:
             self.failures.append(str(error))
@@ -237,7 +237,7 @@ class _Run:
         if not readable:
             return
         rows = (batch for recording in readable for batch in spooled(recording.path))
-        with told_of(self._root, "written"):
+        with translate_errors(self._root, "written"):
             reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
             self._table = lance.write_dataset(reader, self._table, mode="append")
             for recording in readable:
@@ -248,7 +248,7 @@ class _Run:
     def _delete(self, names: set[str]) -> None:
         if not names:
             return
-        with told_of(self._root, "written"):
+        with translate_errors(self._root, "written"):
             self._table.delete(pc.field("recording").isin(sorted(names)))
         for name in names:
             del self._known[name]
@@ -262,7 +262,7 @@ def _contents(table: lance.LanceDataset) -> dict[str, str]:
 
 def _content(example: Example) -> str:
     """SHA-256 of a recording's file, and of its sound file where there is one."""
-    paths = [path for path in (example.path, example.sound) if path is not None]
+    paths = [path for path in (example.path, example.audio) if path is not None]
     digests = []
     for path in paths:
         try:

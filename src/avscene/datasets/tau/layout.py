@@ -101,13 +101,13 @@ def read_tau(meta: Path, root: Path | None = None) -> DataSet:
     splits = _splits(_setup_folder(meta, root))
     examples = []
     for line, row in rows:
-        sound, picture = (row[column] for column in MEDIA_COLUMNS)
+        audio, picture = (row[column] for column in MEDIA_COLUMNS)
         columns = _name_columns(meta, line, row, published=published)
         group = columns.pop("location")
-        if sound in splits:
-            columns["split"] = splits[sound]
+        if audio in splits:
+            columns["split"] = splits[audio]
         examples.append(
-            Example(picture, found[picture], row["scene_label"], group, sound=found[sound], columns=columns)
+            Example(picture, found[picture], row["scene_label"], group, audio=found[audio], columns=columns)
         )
     data = DataSet(meta, tuple(examples))
     if {"train", "test"} <= set(data.values("split")):

@@ -15,7 +15,7 @@ from avscene.datasets.toytown.picture import (
     HORIZON,
     PANORAMA,
     WIDTH,
-    Recipe,
+    VideoRecipe,
     box,
     disc,
     muted,
@@ -64,7 +64,7 @@ def _windscreen(amount: float, random: Generator) -> FloatArray:
     return inside
 
 
-def _interior(recipe: Recipe, random: Generator) -> FloatArray | None:
+def _interior(recipe: VideoRecipe, random: Generator) -> FloatArray | None:
     if recipe.get("carriage", 0) > 0:
         return _carriage(random)
     if recipe.get("windscreen", 0) > 0:
@@ -160,7 +160,7 @@ class _Camera:
         return np.roll(np.clip(image, 0, 255, out=image).astype(np.uint8), shift, axis=(0, 1))
 
 
-def render_picture(recipe: Recipe, seconds: int, place: Generator, take: Generator) -> Iterator[ByteArray]:
+def render_picture(recipe: VideoRecipe, seconds: int, place: Generator, take: Generator) -> Iterator[ByteArray]:
     """The frames of one recording, `seconds` x `FPS` of (`HEIGHT`, `WIDTH`, 3) uint8.
 
     Args:

@@ -14,11 +14,11 @@ from avscene.records import FloatArray
 HEIGHT, WIDTH = 144, 176  # pixels of a frame
 PANORAMA = 2 * WIDTH  # pixels: the camera turns within it, a vehicle passes along it
 HORIZON = 64  # row
-Recipe = Mapping[str, float]
-Painter = Callable[[FloatArray, Recipe, Generator], None]  # paints on a canvas (h, w, 3) in [0, 1]
+VideoRecipe = Mapping[str, float]
+Painter = Callable[[FloatArray, VideoRecipe, Generator], None]  # paints on a canvas (h, w, 3) in [0, 1]
 
 # Amount of each part; a part that is not named is absent. Rows stand in the pairs that look alike.
-PICTURES: dict[str, Recipe] = {
+PICTURES: dict[str, VideoRecipe] = {
     "tram": {"daylight": 0.9, "sky": 0.9, "buildings": 0.8, "carriage": 1, "people": 0.3, "speed": 0.5},
     "metro": {"daylight": 0.1, "sky": 0.0, "buildings": 0.1, "carriage": 1, "people": 0.3, "speed": 0.9},
     "airport": {"daylight": 0.9, "lamps": 0.3, "glazing": 1, "signs": 0.7, "people": 0.5, "rails": 0.0},
@@ -77,7 +77,7 @@ def slots(count: int, random: Generator) -> Iterator[tuple[float, float, Generat
         yield (index + own.uniform(-0.2, 0.2)) * PANORAMA / count, float(rank), own
 
 
-def _backdrop(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _backdrop(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """Open sky, a ceiling, or what lies between, as bright as the day."""
     day, sky = recipe.get("daylight", 0), recipe.get("sky", 0)
     fade = np.linspace(0, 1, HORIZON)[:, None, None]
@@ -96,7 +96,7 @@ def _backdrop(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
             )
 
 
-def _lamps(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _lamps(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """Rows of ceiling lamps that converge towards the horizon."""
     width = random.uniform(14, 30)
     for row, scale in ((10, 1.0), (28, 0.65), (41, 0.4)):
@@ -105,7 +105,7 @@ def _lamps(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
                 box(canvas, left, row, width * scale, 1 + 5 * scale, np.array([1.0, 0.97, 0.85]))
 
 
-def _buildings(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _buildings(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """Facades with rows of windows."""
     day = 0.2 + 0.8 * recipe.get("daylight", 0)
     for left, rank, own in slots(8, random):
@@ -118,7 +118,7 @@ def _buildings(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
                     box(canvas, x, y, 5, 7, glass * day)
 
 
-def _glazing(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _glazing(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """The tall panes of a terminal, an aircraft behind some."""
     pane = PANORAMA / 10
     for left, rank, own in slots(10, random):
@@ -129,7 +129,7 @@ def _glazing(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
                 box(canvas, left + 1, HORIZON - 20, 5, 11, np.array([0.8, 0.2, 0.2]))
 
 
-def _ground(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _ground(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """Paving in perspective, grass or a road with lanes."""
     day = 0.4 + 0.6 * recipe.get("daylight", 0)
     rows = np.arange(1, HEIGHT - HORIZON + 1)[:, None]
@@ -145,7 +145,7 @@ def _ground(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
     canvas[HORIZON:] = day * (asphalt * road + (1 - asphalt) * np.where(green, lawn, paving))
 
 
-def _trees(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _trees(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """Trunks and crowns of many leaves."""
     day, hue = 0.3 + 0.7 * recipe.get("daylight", 0), random.uniform(0.7, 1.3)
     for left, rank, own in slots(11, random):
@@ -164,7 +164,7 @@ def _trees(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
                 disc(canvas, x, y, 7 * size, 6 * size, leaf)
 
 
-def _shops(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _shops(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """Lit shop windows below coloured signs."""
     for left, rank, own in slots(7, random):
         sign, lit = own.random(3), own.uniform(0.75, 1)
@@ -176,7 +176,7 @@ def _shops(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
                 box(canvas, left + x, own.uniform(55, 64), 6, 14, own.random(3))
 
 
-def _rails(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _rails(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """A platform's edge and the dark trench of the track; a train may stand in it."""
     amount = recipe.get("rails", 0)
     edge = int(HORIZON + 10 + random.uniform(0, 14))
@@ -191,7 +191,7 @@ def _rails(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
             box(canvas, left, 0, 9, edge + 12, pillar)
 
 
-def _signs(canvas: FloatArray, recipe: Recipe, random: Generator) -> None:
+def _signs(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
     """Hanging boards with lines of text."""
     colour = np.array([[0.95, 0.8, 0.1], [0.1, 0.2, 0.5], [0.08, 0.08, 0.1]])[random.integers(3)]
     for left, rank, own in slots(6, random):
@@ -215,7 +215,7 @@ PAINTERS: tuple[Painter, ...] = (
 )
 
 
-def paint_panorama(recipe: Recipe, place: Generator) -> FloatArray:
+def paint_panorama(recipe: VideoRecipe, place: Generator) -> FloatArray:
     """(`HEIGHT`, `PANORAMA`, 3) in [0, 1]: what is around the camera; `place` fixes layout and materials."""
     canvas = np.zeros((HEIGHT, PANORAMA, 3), dtype=np.float32)
     for paint, own in zip(PAINTERS, place.spawn(len(PAINTERS)), strict=True):

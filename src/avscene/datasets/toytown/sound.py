@@ -25,11 +25,11 @@ from avscene.datasets.toytown.synth import (
 from avscene.records import FloatArray
 
 SILENT = -34.0  # dB: an ingredient at or below it is left out
-Recipe = Mapping[str, float]
+AudioRecipe = Mapping[str, float]
 Ingredient = Callable[[int, Generator, Generator], FloatArray]  # (n samples, place, take) -> (n,)
 
 # Levels in dB of each ingredient, and of the room's echo. Rows stand in the pairs that sound alike.
-SOUNDS: dict[str, Recipe] = {
+SOUNDS: dict[str, AudioRecipe] = {
     "bus": {"engine": 0, "hum": -16, "rail": -30, "beeps": -9, "babble": -20},
     "tram": {"engine": -20, "hum": -8, "rail": -3, "beeps": -9, "babble": -20},
     "metro": {"tunnel": 0, "hum": -8, "rail": -12, "babble": -24, "echo": -14},
@@ -206,7 +206,9 @@ def _recorded(wave: FloatArray, place: Generator) -> FloatArray:
     return loud
 
 
-def render_sound(recipe: Recipe, duration: int, place: Generator, take: Generator, spread: float = 1.5) -> FloatArray:
+def render_sound(
+    recipe: AudioRecipe, duration: int, place: Generator, take: Generator, spread: float = 1.5
+) -> FloatArray:
     """The sound of one recording, (duration x `SAMPLE_RATE`,) float32 in [-1, 1].
 
     Args:

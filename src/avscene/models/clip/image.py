@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.models.clip.zero_shot import frame_spec, read_clip
 from avscene.models.device import Runtime
@@ -51,7 +51,7 @@ class ClipImageEncoder:
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Float32 embeddings (n_segments, embedding_size) of length 1; NaN rows for segments without frames."""
-        means = Batch.of(segments).seen(self._embed_images, self.spec, self.embedding_size)
+        means = SegmentBatch.of(segments).seen(self._embed_images, self.spec, self.embedding_size)
         lengths: FloatArray = np.linalg.norm(means, axis=1, keepdims=True)
         return means / lengths
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from avscene.errors import UsageError, WeightsError
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
@@ -83,7 +83,9 @@ class ClipZeroShot:
 
         A segment without frames gets a row of NaN.
         """
-        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, self.spec, len(self.labels)))
+        return SceneScores(
+            self.labels, SegmentBatch.of(segments).seen(self._probabilities, self.spec, len(self.labels))
+        )
 
     @torch.inference_mode()
     def _probabilities(self, images: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avscene.errors import CheckpointError
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
 from avscene.models.cnn.backbones import blank_backbone
@@ -95,7 +95,7 @@ class AudioCnn:
     @torch.inference_mode()
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes); NaN rows for segments without sound."""
-        batch, n_scenes = Batch.of(segments), len(self.labels)
+        batch, n_scenes = SegmentBatch.of(segments), len(self.labels)
         return SceneScores(self.labels, batch.heard(self._probabilities, self.spec, n_scenes, self._device))
 
     def _probabilities(self, mels: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from avscene.errors import CheckpointError
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.labels import LabelSet
 from avscene.models.cnn.backbones import blank_backbone
@@ -37,7 +37,9 @@ class FrameCnn:
 
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes): the mean over a segment's frames; NaN rows where there is none."""
-        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, self.spec, len(self.labels)))
+        return SceneScores(
+            self.labels, SegmentBatch.of(segments).seen(self._probabilities, self.spec, len(self.labels))
+        )
 
     def _probabilities(self, images: Tensor) -> Tensor:
         """(n_images, n_scenes)."""

@@ -12,7 +12,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from avscene.errors import WeightsError
-from avscene.features.batch import Batch
+from avscene.features.batch import SegmentBatch
 from avscene.labels import LabelSet
 from avscene.models.cnn.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
 from avscene.models.conse.sentence import load_sentence_encoder
@@ -27,7 +27,7 @@ SHARPNESS = 2.0
 CLASS_EMBEDDINGS = "imagenet_classes.safetensors"
 
 
-class EmbeddedZeroShot:
+class ConseZeroShot:
     """Scene probabilities as a convex combination of what ImageNet's classes mean.
 
     Ours: the similarities of a scene name to the 1000 class names are standardised per scene before they are combined.
@@ -46,7 +46,7 @@ class EmbeddedZeroShot:
 
     def score(self, segments: Sequence[Segment]) -> SceneScores:
         """Probabilities (n_segments, n_scenes); NaN rows for segments without frames."""
-        return SceneScores(self.labels, Batch.of(segments).seen(self._probabilities, FRAMES, len(self.labels)))
+        return SceneScores(self.labels, SegmentBatch.of(segments).seen(self._probabilities, FRAMES, len(self.labels)))
 
     @torch.inference_mode()
     def _probabilities(self, images: Tensor) -> Tensor:

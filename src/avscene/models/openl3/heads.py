@@ -75,13 +75,13 @@ class OpenL3Fusion(nn.Module):
         # No ReLU between the two, as in the baseline.
         self.joint = nn.Sequential(nn.Linear(2 * MIDDLE, MIDDLE), nn.Linear(MIDDLE, n_scenes))
 
-    def middle(self, sound: Tensor, picture: Tensor) -> Tensor:
+    def middle(self, audio: Tensor, picture: Tensor) -> Tensor:
         """(n, 256) what the trunks say, side by side."""
-        return torch.cat([trunk(values) for trunk, values in zip(self.trunks, (sound, picture), strict=True)], dim=1)
+        return torch.cat([trunk(values) for trunk, values in zip(self.trunks, (audio, picture), strict=True)], dim=1)
 
-    def forward(self, sound: Tensor, picture: Tensor) -> Tensor:
+    def forward(self, audio: Tensor, picture: Tensor) -> Tensor:
         """Logits (n, n_scenes)."""
-        logits: Tensor = self.joint(self.middle(sound, picture))
+        logits: Tensor = self.joint(self.middle(audio, picture))
         return logits
 
 

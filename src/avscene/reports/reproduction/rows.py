@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from avscene.evaluation.measurement import Measurement, Pair
+from avscene.evaluation.measurement import Measurement, SceneCity
 
 Backbones = Literal["seed", "embedded"]
 Epoch = Mapping[str, float]  # `epoch`, `valid_log_loss`, a training loss, and whatever else training recorded
@@ -202,7 +202,7 @@ class Reproduction:
         return tuple(sorted({city for _, figures in self.measured for city in figures.by_city}))
 
     @property
-    def unseen_pairs(self) -> tuple[Pair, ...]:
+    def unseen_pairs(self) -> tuple[SceneCity, ...]:
         """Every pair of scene and city that some row was tested on and training had not."""
         unseen = [figures.unseen for _, figures in self.measured if figures.unseen]
         return tuple(sorted({pair for found in unseen for pair in found.pairs}))

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from avscene.errors import AvsceneError
 from avscene.fusion.ensemble import IntArray
-from avscene.training.fine_tuning.readers import Reader
+from avscene.training.fine_tuning.readers import InputReader
 from avscene.training.fine_tuning.schedule import MicroBatch
 
 MOST_WORKERS = 8
@@ -18,27 +18,27 @@ VALIDATION_BATCH = 32
 VALIDATION_WORKERS = 2
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """`inputs` (n, ...) of a network and the `truth` (n,), positions of scenes."""
 
     inputs: Tensor
     truth: Tensor
 
 
-class _Varied(Dataset["Batch | AvsceneError"]):
-    def __init__(self, reader: Reader, truth: IntArray) -> None:
+class _Varied(Dataset["TrainingBatch | AvsceneError"]):
+    def __init__(self, reader: InputReader, truth: IntArray) -> None:
         self._reader = reader
         self._truth = truth
 
-    def __getitem__(self, micro: MicroBatch) -> Batch | AvsceneError:
+    def __getitem__(self, micro: MicroBatch) -> TrainingBatch | AvsceneError:
         try:
-            return Batch(self._reader.varied(micro), torch.from_numpy(self._truth[list(micro.rows)]))
+            return TrainingBatch(self._reader.varied(micro), torch.from_numpy(self._truth[list(micro.rows)]))
         except AvsceneError as error:  # as a value: torch would wrap it in the traceback of its worker
             return error
 
 
 class _Plain(Dataset["Tensor | AvsceneError"]):
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: InputReader) -> None:
         self._reader = reader
 
     def __getitem__(self, rows: Sequence[int]) -> Tensor | AvsceneError:
@@ -48,7 +48,9 @@ class _Plain(Dataset["Tensor | AvsceneError"]):
             return error
 
 
-def training_batches(reader: Reader, truth: IntArray, micro_batches: Iterable[MicroBatch]) -> Iterator[Batch]:
+def training_batches(
+    reader: InputReader, truth: IntArray, micro_batches: Iterable[MicroBatch]
+) -> Iterator[TrainingBatch]:
     """The batch of each micro-batch, in order; `truth` (n_rows,) is that of the whole store.
 
     Raises:
@@ -66,7 +68,7 @@ class PlainBatches:
     Iterating raises an AvsceneError where a row cannot be read.
     """
 
-    def __init__(self, reader: Reader, parts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, reader: InputReader, parts: Sequence[Sequence[int]]) -> None:
         self._loader = _loader(_Plain(reader), parts, min(worker_count(), VALIDATION_WORKERS))
 
     def __iter__(self) -> Iterator[Tensor]:

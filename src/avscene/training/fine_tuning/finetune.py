@@ -26,7 +26,7 @@ from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.processes import Processes
 from avscene.training.fine_tuning.schedule import Schedule
 from avscene.training.fine_tuning.state import STATE, Position, TrainingState, write_state
-from avscene.training.metrics_log import Journal
+from avscene.training.metrics_log import MetricsLog
 from avscene.training.result import TrainedModel
 from avscene.training.rows import training_digest, usable_rows
 
@@ -142,7 +142,7 @@ def _resume(state: TrainingState, path: Path, digest: str, processes: Processes)
 def _run(training: Training, directory: Path, digest: str, progress: Progress | None) -> None:
     """All steps that are left; the first process tells of them and saves the state."""
     state, schedule, first = training.state, training.schedule, training.processes.is_first
-    with Journal(directory, state.position.step) if first else nullcontext() as journal:
+    with MetricsLog(directory, state.position.step) if first else nullcontext() as journal:
         saved = time.monotonic()
         for figures in training.steps():
             ends_epoch = state.position.step % schedule.steps_per_epoch == 0

@@ -16,7 +16,7 @@ from avscene.models.device import Runtime
 from avscene.models.linear_heads import LinearHead
 from avscene.records import FloatArray
 from avscene.training.fine_tuning.batches import VALIDATION_BATCH, PlainBatches
-from avscene.training.fine_tuning.readers import Reader
+from avscene.training.fine_tuning.readers import InputReader
 from avscene.training.heads.linear_heads import RIDGES, feature_scale, ridge_path
 
 
@@ -44,14 +44,14 @@ def fit_probe(
 
 
 @torch.no_grad()
-def plain_features(network: Any, reader: Reader, rows: Sequence[int], runtime: Runtime) -> FloatArray:
+def plain_features(network: Any, reader: InputReader, rows: Sequence[int], runtime: Runtime) -> FloatArray:
     """What the network's classifier is given of `rows` as they are (n, n_features)."""
     batches = PlainBatches(reader, list(batched(rows, VALIDATION_BATCH)))
     return np.concatenate([network.features(batch.to(runtime.device)).double().cpu().numpy() for batch in batches])
 
 
 @torch.no_grad()
-def go_half_way(network: nn.Module, start: Mapping[str, Tensor], end: nn.Module) -> None:
+def interpolate_weights(network: nn.Module, start: Mapping[str, Tensor], end: nn.Module) -> None:
     """Give `network` the mean of the weights `start` and those of `end`, which was trained from there.
 
     Wortsman et al. 2022, "Robust Fine-Tuning of Zero-Shot Models" (WiSE-FT): on the line between them there are

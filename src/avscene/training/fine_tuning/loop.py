@@ -20,9 +20,9 @@ from avscene.models.device import Runtime
 from avscene.records import FloatArray
 from avscene.training.fine_tuning import augment
 from avscene.training.fine_tuning.batch_norms import estimate_statistics
-from avscene.training.fine_tuning.batches import VALIDATION_BATCH, Batch, PlainBatches, training_batches
+from avscene.training.fine_tuning.batches import VALIDATION_BATCH, PlainBatches, TrainingBatch, training_batches
 from avscene.training.fine_tuning.gradients import GradientSum
-from avscene.training.fine_tuning.linear_probe import go_half_way
+from avscene.training.fine_tuning.linear_probe import interpolate_weights
 from avscene.training.fine_tuning.networks import classifier_names, part_of, reader_for, training_precision
 from avscene.training.fine_tuning.processes import Processes
 from avscene.training.fine_tuning.schedule import Draw, MicroBatch, Schedule, random_for
@@ -119,7 +119,7 @@ class Training:
 
     def last_weights(self, exponent: float) -> dict[str, Tensor]:
         """Those that would be kept now, the classifier's sharpened by `exponent`."""
-        go_half_way(self._judged, self.state.start, self.state.averaged.module)
+        interpolate_weights(self._judged, self.state.start, self.state.averaged.module)
         return _at_rest(self._sharpened(exponent))
 
     def _sharpened(self, exponent: float) -> dict[str, Tensor]:
@@ -129,7 +129,7 @@ class Training:
             for name, tensor in self._judged.state_dict().items()
         }
 
-    def _step(self, step: tuple[MicroBatch, ...], batches: Iterator[Batch]) -> dict[str, float]:
+    def _step(self, step: tuple[MicroBatch, ...], batches: Iterator[TrainingBatch]) -> dict[str, float]:
         state, position = self.state, self.state.position
         for micro in self.processes.share_of(step):
             self._learn(micro, next(batches))
@@ -148,7 +148,7 @@ class Training:
         position.epoch_rows += n_rows
         return {"step": position.step, "step_loss": loss, "learning_rate": rate}
 
-    def _learn(self, micro: MicroBatch, batch: Batch) -> None:
+    def _learn(self, micro: MicroBatch, batch: TrainingBatch) -> None:
         """One micro-batch, forwards and backwards."""
         device, seed = self._runtime.device, (self._plan.seed, micro.epoch, micro.step, micro.index)
         inputs = batch.inputs.to(device, non_blocking=True)
@@ -170,7 +170,7 @@ class Training:
         inputs = (plain.to(self._runtime.device) for plain in self._plain)
         with self._autocast():
             if self._plan.probe:
-                go_half_way(self._judged, self.state.start, self.state.averaged.module)
+                interpolate_weights(self._judged, self.state.start, self.state.averaged.module)
             else:
                 estimate_statistics(self._judged, islice(inputs, len(self._settling)), self.processes)
             for rows, batch in zip(self._validation, inputs, strict=True):

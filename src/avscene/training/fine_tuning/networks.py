@@ -18,7 +18,7 @@ from avscene.models.device import Runtime
 from avscene.models.inference import is_depthwise
 from avscene.training.fine_tuning.batch_norms import freeze_statistics
 from avscene.training.fine_tuning.plan import NetworkPlan
-from avscene.training.fine_tuning.readers import FrameReader, Reader, SoundReader, band_statistics
+from avscene.training.fine_tuning.readers import AudioReader, FrameReader, InputReader, band_statistics
 
 
 def initial_network(
@@ -86,10 +86,10 @@ def training_precision(network: nn.Module, runtime: Runtime) -> torch.dtype:
     return torch.float32 if runtime.device.type == "cpu" and is_depthwise(network) else runtime.dtype
 
 
-def reader_for(plan: NetworkPlan, network: nn.Module, store: SegmentStore, train_rows: Sequence[int]) -> Reader:
+def reader_for(plan: NetworkPlan, network: nn.Module, store: SegmentStore, train_rows: Sequence[int]) -> InputReader:
     """What reads the network's inputs from the store."""
     if isinstance(network, LogMelNetwork):
-        return SoundReader(store, train_rows, plan, network.mean.cpu())
+        return AudioReader(store, train_rows, plan, network.mean.cpu())
     return FrameReader(store, plan, frames_of(plan))
 
 

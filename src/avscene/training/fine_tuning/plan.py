@@ -20,7 +20,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class SoundAugmentation(_Settings):
+class AudioAugmentation(_Settings):
     """How a second of sound is varied.
 
     `random_crop` takes it from anywhere within a segment's length of where the segment lies, as far as the recording's
@@ -38,7 +38,7 @@ class SoundAugmentation(_Settings):
     time_mask: Amount = 24
 
 
-class PictureAugmentation(_Settings):
+class FrameAugmentation(_Settings):
     """How a frame is varied.
 
     `random_frame` takes any of the segment's frames instead of the middle one. A crop of `crop_scale` (least and
@@ -90,8 +90,8 @@ class NetworkPlan(_Settings):
     warm_up: NotNegative = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     mixup: NotNegative = 0.3
-    sound: SoundAugmentation = SoundAugmentation()
-    picture: PictureAugmentation = PictureAugmentation()
+    audio: AudioAugmentation = AudioAugmentation()
+    frames: FrameAugmentation = FrameAugmentation()
     probe: bool = False
     seed: Amount = 0
 

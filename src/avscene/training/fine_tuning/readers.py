@@ -26,7 +26,7 @@ STATISTICS_ROWS = 4096  # of the training rows: enough for the mean and deviatio
 _CHUNK = 64  # rows read at a time
 
 
-class Reader(Protocol):
+class InputReader(Protocol):
     """Rows of the store to a network's inputs."""
 
     def varied(self, micro: MicroBatch) -> Tensor:
@@ -38,7 +38,7 @@ class Reader(Protocol):
         ...
 
 
-class SoundReader:
+class AudioReader:
     """Log-mels (n, n_mels, n_times) in dB. `level` (n_mels,) is what SpecAugment puts in place of what it hides.
 
     A random crop reaches from a row into the one before or after it, if that belongs to the same recording and to
@@ -49,7 +49,7 @@ class SoundReader:
         self._store = store
         self._plan = plan
         self._level = level
-        self._stretches = stretches(store, train_rows) if plan.sound.random_crop else {}
+        self._stretches = stretches(store, train_rows) if plan.audio.random_crop else {}
 
     def varied(self, micro: MicroBatch) -> Tensor:
         """Log-mels of random seconds around the micro-batch's rows, shifted and masked."""
@@ -60,8 +60,8 @@ class SoundReader:
         cuts = []
         for row, stretch, random in zip(micro.rows, taken, randoms, strict=True):
             cut = augment.crop(np.concatenate([read[part] for part in stretch]), len(read[row]), random)
-            cut = augment.time_shift(cut, self._plan.sound.time_shift, random)
-            cuts.append(augment.gain(cut, self._plan.sound.gain, random) if self._plan.sound.gain else cut)
+            cut = augment.time_shift(cut, self._plan.audio.time_shift, random)
+            cuts.append(augment.gain(cut, self._plan.audio.gain, random) if self._plan.audio.gain else cut)
         mels = log_mel(waveforms_to_tensor(cuts), self._plan.log_mel)
         return torch.stack([self._masked(mel, random) for mel, random in zip(mels, randoms, strict=True)])
 
@@ -74,11 +74,11 @@ class SoundReader:
         return choices[int(random.integers(len(choices)))]
 
     def _masked(self, mel: Tensor, random: np.random.Generator) -> Tensor:
-        sound = self._plan.sound
-        for _ in range(sound.frequency_masks):
-            mel = augment.hide(mel, 0, sound.frequency_mask, self._level, random)
-        for _ in range(sound.time_masks):
-            mel = augment.hide(mel, 1, sound.time_mask, self._level, random)
+        audio = self._plan.audio
+        for _ in range(audio.frequency_masks):
+            mel = augment.hide(mel, 0, audio.frequency_mask, self._level, random)
+        for _ in range(audio.time_masks):
+            mel = augment.hide(mel, 1, audio.time_mask, self._level, random)
         return mel
 
 
@@ -97,7 +97,7 @@ class FrameReader:
         for row, segment in zip(micro.rows, stored, strict=True):
             random = random_for(Draw.ROW, self._plan.seed, micro.epoch, row)
             middle, count = len(segment.frames) // 2, len(segment.frames)
-            chosen = int(random.integers(count)) if self._plan.picture.random_frame else middle
+            chosen = int(random.integers(count)) if self._plan.frames.random_frame else middle
             images.append(self._varied(segment.frames[chosen], random))
         pixels = torch.stack(images).float().div_(255)
         normalised: Tensor = transforms.normalize(pixels, list(self._spec.mean), list(self._spec.std), inplace=True)
@@ -109,11 +109,11 @@ class FrameReader:
         return frames_to_tensor([segment.frames[0].pixels for segment in segments], self._spec)
 
     def _varied(self, jpeg: bytes, random: np.random.Generator) -> Tensor:
-        picture = self._plan.picture
+        augmentation = self._plan.frames
         image = torch.from_numpy(from_jpeg(jpeg)).permute(2, 0, 1)
-        image = augment.resized_crop(image, self._spec.size, picture.crop_scale, self._spec.interpolation, random)
-        image = augment.flip(image, picture.flip, random)
-        return augment.rand_augment(image, picture.rand_augment, random) if picture.rand_augment else image
+        image = augment.resized_crop(image, self._spec.size, augmentation.crop_scale, self._spec.interpolation, random)
+        image = augment.flip(image, augmentation.flip, random)
+        return augment.rand_augment(image, augmentation.rand_augment, random) if augmentation.rand_augment else image
 
 
 def waveforms(store: SegmentStore, rows: Sequence[int]) -> list[FloatArray]:

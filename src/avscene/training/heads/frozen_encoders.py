@@ -23,11 +23,11 @@ from avscene.models import checkpoint
 from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.device import Runtime
 from avscene.models.linear_heads import (
-    FrozenPicturePart,
-    FrozenSoundPart,
-    PictureEncoder,
+    AudioEncoder,
+    AudioHeadPart,
     SegmentEncoder,
-    SoundEncoder,
+    VideoEncoder,
+    VideoHeadPart,
 )
 from avscene.records import FloatArray, Needs
 from avscene.tables.prediction_table import ScoreTable
@@ -40,13 +40,13 @@ SOUND = LogMelSpec(sample_rate=44_100, n_fft=2048, hop_length=441, n_mels=224, f
 # Half as wide as the images that the network was trained on: half the time, and nothing lost (out of fold, on real
 # recordings).
 MEL_IMAGE = (224, 112)
-VALIDATION = "out_of_fold"  # directory of a checkpoint with one table for each model and one for the pool
+OUT_OF_FOLD = "out_of_fold"  # directory of a checkpoint with one table for each model and one for the pool
 FUSED = "fused"
 NEEDS: dict[str, Needs] = {"audio": "audio", "video": "video"}
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class FastResult:
     """What training left: the checkpoint, its out-of-fold metrics by table name, what could not be read; `notes`."""
 
     directory: Path
@@ -63,7 +63,7 @@ def train_fast(
     hop: float,
     runtime: Runtime,
     progress: Progress | None = None,
-) -> Run:
+) -> FastResult:
     """Train recipe `fast` on `data` and write the checkpoint `output`.
 
     Every weight is fitted on groups that it is not judged on: heads are cross-fitted by group, and their out-of-fold
@@ -78,8 +78,8 @@ def train_fast(
     checkpoint.check_free(output)
     labels = data.labels
     encoders: dict[str, SegmentEncoder] = {
-        "audio": SoundEncoder(SOUND, runtime, MEL_IMAGE),
-        "video": PictureEncoder(FRAMES, runtime),
+        "audio": AudioEncoder(SOUND, runtime, MEL_IMAGE),
+        "video": VideoEncoder(FRAMES, runtime),
     }
     sampling = Sampling(hop=hop, sample_rate=SOUND.sample_rate, frame_size=FRAMES.resize)
     rows = embed_dataset(data, encoders, sampling, progress)
@@ -94,9 +94,9 @@ def train_fast(
     mismatch = fit_mismatch(labels, out_of_fold, NEEDS, rows.examples, rows.starts, truth)
     config = _config(labels, hop, heads, fusion, mismatch, _provenance(data, rows, holdout), metrics)
     tensors = {name: fitted.head.tensors() for name, fitted in heads.items()}
-    kept = {f"{VALIDATION}/{name}.tsv": table for name, table in tables.items()}
+    kept = {f"{OUT_OF_FOLD}/{name}.tsv": table for name, table in tables.items()}
     checkpoint.save_checkpoint(output, config, tensors, model_card(config), kept)
-    return Run(output, metrics, rows.failures, notes)
+    return FastResult(output, metrics, rows.failures, notes)
 
 
 def _trainable(data: DataSet, rows: Embeddings, labels: LabelSet) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
@@ -152,8 +152,8 @@ def _config(
     metrics: dict[str, Any],
 ) -> checkpoint.Config:
     parts: dict[str, checkpoint.Part] = {
-        "audio": FrozenSoundPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
-        "video": FrozenPicturePart(name="video", frames=FRAMES),
+        "audio": AudioHeadPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
+        "video": VideoHeadPart(name="video", frames=FRAMES),
     }
     fitted = {name: {"ridge": head.ridge, "temperature": head.temperature} for name, head in heads.items()}
     return checkpoint.Config(

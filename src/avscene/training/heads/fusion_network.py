@@ -13,7 +13,7 @@ from avscene.labels import LabelSet
 from avscene.models.clip.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.device import Runtime
 from avscene.records import FloatArray
-from avscene.training.heads.in_memory import Progress, Schedule, Table, train_in_memory
+from avscene.training.heads.in_memory import HeadSettings, Progress, Table, train_in_memory
 from avscene.training.result import TrainedModel
 
 
@@ -23,7 +23,7 @@ class FusionPlan:
 
     name: str
     encoder_keys: Mapping[str, str]
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: HeadSettings = field(default_factory=HeadSettings)
 
 
 def train_fusion_network(

@@ -20,7 +20,7 @@ EVALUATION_BATCH = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class HeadSettings:
     """AdamW under a cosine that falls from `learning_rate` to 0 over all steps, or Adam at `learning_rate` throughout.
 
     Adam's `weight_decay` is part of the gradient. `batch_size` rows make a step; fewer where an epoch would have less
@@ -54,7 +54,7 @@ class Table:
 
 
 def train_in_memory(
-    network: nn.Module, table: Table, schedule: Schedule, progress: Progress | None = None
+    network: nn.Module, table: Table, schedule: HeadSettings, progress: Progress | None = None
 ) -> list[dict[str, float]]:
     """Train `network`, whose forward takes the inputs of `table` and gives logits, and leave it at its best epoch.
 
@@ -92,7 +92,7 @@ def train_in_memory(
 
 
 def run_epoch(
-    network: nn.Module, optimiser: torch.optim.Optimizer, table: Table, schedule: Schedule, epoch: int
+    network: nn.Module, optimiser: torch.optim.Optimizer, table: Table, schedule: HeadSettings, epoch: int
 ) -> float:
     """One pass over the training rows in an order of their own; the mean log loss on the way.
 
@@ -135,7 +135,7 @@ def _check(table: Table) -> None:
 
 
 @torch.no_grad()
-def _start_statistics(network: nn.Module, table: Table, schedule: Schedule, batch_size: int) -> None:
+def _start_statistics(network: nn.Module, table: Table, schedule: HeadSettings, batch_size: int) -> None:
     """Set the running statistics of batch norms to those of one batch.
 
     Left at 0 and 1 they would still weigh in after hundreds of steps: embeddings of length 1 have variances of 1e-4.
@@ -152,7 +152,7 @@ def _start_statistics(network: nn.Module, table: Table, schedule: Schedule, batc
         norm.momentum = momentum
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, schedule: Schedule, done: float) -> None:
+def _set_rate(optimiser: torch.optim.Optimizer, schedule: HeadSettings, done: float) -> None:
     """The learning rate when the share `done` of all steps is done."""
     share = 1.0 if schedule.optimiser == "adam" else 0.5 * (1 + math.cos(math.pi * done))
     for group in optimiser.param_groups:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from avscene.datasets.dataset import grouped_folds
+from avscene.datasets.dataset import assign_folds
 from avscene.evaluation.metrics import log_loss
 from avscene.fusion.ensemble import IntArray
 from avscene.fusion.postprocess import fit_power
@@ -39,7 +39,7 @@ def fit_head(embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_s
     The ridge is chosen and the temperature fitted on out-of-fold probabilities, folds drawn by group.
     """
     present = ~np.isnan(embeddings[:, 0])
-    folds = np.array(grouped_folds(groups, [str(scene) for scene in truth], N_FOLDS))
+    folds = np.array(assign_folds(groups, [str(scene) for scene in truth], N_FOLDS))
     candidates = np.full((len(RIDGES), len(truth), n_scenes), np.nan)
     for fold in range(N_FOLDS):
         train, test = present & (folds != fold), present & (folds == fold)

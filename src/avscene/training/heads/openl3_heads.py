@@ -14,11 +14,11 @@ from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.models.openl3.heads import ENCODERS, OpenL3Branch, OpenL3Fusion, OpenL3HeadPart, OpenL3Trunk
 from avscene.records import FloatArray, Needs
-from avscene.training.heads.in_memory import Progress, Schedule, Table, train_in_memory
+from avscene.training.heads.in_memory import HeadSettings, Progress, Table, train_in_memory
 from avscene.training.result import TrainedModel
 
 # The baseline's. Its embeddings overlapped by nine tenths, so one of its epochs had ten times the rows of ours.
-BASELINE = Schedule(epochs=200, batch_size=64, learning_rate=1e-4, weight_decay=1e-4, optimiser="adam")
+BASELINE = HeadSettings(epochs=200, batch_size=64, learning_rate=1e-4, weight_decay=1e-4, optimiser="adam")
 _LEAST_DEVIATION = 1e-6  # of a channel: one that never moves is not blown up
 
 
@@ -32,7 +32,7 @@ class OpenL3Plan:
     name: str
     modality: Needs
     encoder_keys: Mapping[str, str]
-    schedule: Schedule = field(default_factory=lambda: BASELINE)
+    schedule: HeadSettings = field(default_factory=lambda: BASELINE)
     fusion_epochs: int = 100
 
 
@@ -132,7 +132,7 @@ def _train_branch(
     embeddings: FloatArray,
     rows: _Rows,
     n_scenes: int,
-    schedule: Schedule,
+    schedule: HeadSettings,
     runtime: Runtime,
     progress: Progress | None,
 ) -> tuple[OpenL3Branch, list[dict[str, float]]]:
@@ -157,7 +157,7 @@ def _train_fusion(
     rows: _Rows,
     branches: Sequence[OpenL3Branch],
     n_scenes: int,
-    schedule: Schedule,
+    schedule: HeadSettings,
     runtime: Runtime,
     progress: Progress | None,
 ) -> tuple[OpenL3Fusion, list[dict[str, float]]]:
