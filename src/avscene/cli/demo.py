@@ -1,6 +1,6 @@
 """Every stage in one go on toytown: build, train, evaluate on held-out locations, report, classify."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from avscene.inference import load
 from avscene.inference.predict import predict
 from avscene.media.segments import Recording, Sampling
 from avscene.models.device import Runtime
+from avscene.progress import StageProgress
 from avscene.records import FloatArray, Prediction
 from avscene.reports.evaluation.page import ReportRow, Timeline, write_report
 from avscene.tables.prediction_table import ScoreTable, read_table
@@ -29,8 +30,6 @@ THUMBNAIL = 120  # shorter side of the report's frames, pixels
 NOTHING, CROSS_FITTED = "nothing", "out-of-fold training locations"
 MEASURED = "held-out locations"
 
-Watch = Callable[[str], Callable[[int, int], None]]  # the name of a stage -> what is told (done, total)
-
 
 @dataclass(frozen=True)
 class Demo:
@@ -42,7 +41,7 @@ class Demo:
     system: Path
 
 
-def run_demo(output: Path, watch: Watch) -> Demo:
+def run_demo(output: Path, watch: StageProgress) -> Demo:
     """Run every stage under `output`, which keeps all that is made.
 
     Raises:

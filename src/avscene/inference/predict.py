@@ -1,6 +1,5 @@
 """A system over a labelled data set: prediction tables."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from avscene.datasets.dataset import DataSet, Example, check_scenes
 from avscene.errors import AvsceneError, MediaError
 from avscene.inference import Source, System
+from avscene.progress import Progress
 from avscene.records import FloatArray, Needs, Prediction
 from avscene.tables.prediction_table import ScoreTable, write_table
 from avscene.training.heads.frozen_encoders import FUSED
@@ -47,7 +47,7 @@ class Predicted:
     failures: tuple[str, ...]
 
 
-def predict(system: System, data: DataSet, progress: Callable[[int, int], None] | None = None) -> Predicted:
+def predict(system: System, data: DataSet, progress: Progress | None = None) -> Predicted:
     """Classify every recording of `data`; a row per segment.
 
     Raises:

@@ -1,6 +1,6 @@
 """A data set or a segment store to embeddings: every recording decoded once, every segment encoded once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,9 +16,9 @@ from avscene.errors import DataError, MediaError
 from avscene.inference import BATCH, ahead, batched
 from avscene.media.segments import Recording, Sampling
 from avscene.models.linear_heads import SegmentEncoder
+from avscene.progress import Progress
 from avscene.records import FloatArray, Segment
 
-Progress = Callable[[int, int], None]  # recordings done, recordings in all
 State = Literal["absent", "outdated", "partial", "current"]  # of a column of a store
 
 

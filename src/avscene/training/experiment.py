@@ -30,6 +30,7 @@ from avscene.models.checkpoint import Config, load_checkpoint, read_config, save
 from avscene.models.device import Runtime
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
 from avscene.models.registry import Backbones, find, leaves
+from avscene.progress import StageProgress
 from avscene.records import FloatArray
 from avscene.tables.prediction_table import ScoreTable
 from avscene.training.card import model_card
@@ -40,8 +41,6 @@ from avscene.training.recipes import TrainingContext, train_model
 from avscene.training.rows import rows_key
 from avscene.training.scoring import score_rows
 from avscene.training.split import Split
-
-Watch = Callable[[str], Callable[[int, int], None]]  # the name of a stage -> what is told (done, total)
 
 FORMAT = "avscene-workshop/1"
 KEY = "workshop.json"
@@ -63,7 +62,7 @@ class ExperimentRunner:
         *,
         backbones: Backbones,
         runtime: Runtime,
-        watch: Watch,
+        watch: StageProgress,
     ) -> None:
         self.directory = directory
         self.store = store

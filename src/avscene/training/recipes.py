@@ -1,6 +1,5 @@
 """A name of the table to the training of its model: which function, which network, which settings."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.models.openl3.heads import ENCODERS
 from avscene.models.registry import Backbones, NetworkRow, SystemRow, find
+from avscene.progress import StageProgress
 from avscene.records import FloatArray
 from avscene.training.embed import embed_store
 from avscene.training.fine_tuning.finetune import finetune
@@ -22,8 +22,6 @@ from avscene.training.heads.fusion_network import FusionPlan, train_fusion_netwo
 from avscene.training.heads.openl3_heads import OpenL3Plan, train_openl3_head
 from avscene.training.result import TrainedModel
 from avscene.training.split import Split
-
-Watch = Callable[[str], Callable[[int, int], None]]  # the name of a stage -> what is told (done, total)
 
 # Stand-ins are for seeing all of it work, within minutes on two processor cores.
 STAND_IN_PLAN = {"epochs": 5, "batch": 32, "micro_batch": 32, "learning_rate": 5e-4, "ema_decay": 0.98}
@@ -40,7 +38,7 @@ class TrainingContext:
     backbones: Backbones
     state: Path
     runtime: Runtime
-    watch: Watch
+    watch: StageProgress
 
 
 def train_model(name: str, bench: TrainingContext) -> TrainedModel:

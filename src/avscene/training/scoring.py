@@ -1,7 +1,5 @@
 """A model over rows of a store."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from avscene.datasets.store.columns import column_key
@@ -11,9 +9,8 @@ from avscene.inference import BATCH, ahead, batched
 from avscene.models import SceneModel
 from avscene.models.clip.fusion_network import ClipFusion
 from avscene.models.openl3.heads import OpenL3HeadModel
+from avscene.progress import Progress
 from avscene.records import FloatArray
-
-Progress = Callable[[int, int], None]  # rows done, rows in all
 
 
 def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress: Progress | None = None) -> FloatArray:

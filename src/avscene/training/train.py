@@ -14,7 +14,8 @@ from avscene.inference import check_hop
 from avscene.models.checkpoint import check_free, read_config
 from avscene.models.device import Runtime
 from avscene.models.registry import find, systems
-from avscene.training.experiment import ExperimentRunner, Watch
+from avscene.progress import StageProgress
+from avscene.training.experiment import ExperimentRunner
 
 HOLDOUT = "split=test"  # where a data set says so and nobody says otherwise
 
@@ -28,7 +29,7 @@ class Trained:
     failures: tuple[str, ...]
 
 
-def open_data(path: Path, output: Path, hop: float, watch: Watch) -> tuple[SegmentStore, tuple[str, ...]]:
+def open_data(path: Path, output: Path, hop: float, watch: StageProgress) -> tuple[SegmentStore, tuple[str, ...]]:
     """The segment store at `path`, or one made under `output` of the data set there, and what is missing in it.
 
     Raises:
@@ -61,7 +62,7 @@ def train_system(
     holdout: str | None,
     hop: float,
     runtime: Runtime,
-    watch: Watch,
+    watch: StageProgress,
     told: Callable[[str], None],
 ) -> Trained:
     """Train system `name` and all that it is made of, and write its checkpoint to `output`.

@@ -61,7 +61,9 @@ class StoredRecording(BaseModel):
 
     name: str
     path: str
-    audio: str | None = Field(validation_alias="sound", serialization_alias="sound")  # the name of the field in stores of every version
+    audio: str | None = Field(
+        validation_alias="sound", serialization_alias="sound"
+    )  # the name of the field in stores of every version
     label: str
     group: str
     columns: dict[str, str]

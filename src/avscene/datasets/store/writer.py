@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from avscene.datasets.store.rows import SCHEMA, spool, spooled
 from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, translate_errors, writing
 from avscene.errors import DataError, MediaError
 from avscene.models.weights.checksum import sha256_of
+from avscene.progress import Progress
 
 __all__ = ["Prepared", "SegmentStore", "StoreSpec", "StoredSegment", "add_embeddings", "is_store", "prepare"]
 
@@ -30,8 +31,6 @@ ROWS_PER_COMMIT = 1024
 WORKERS = min(os.cpu_count() or 1, 8)  # recordings decoded at a time; the decoder has threads of its own
 AHEAD = 4 * WORKERS  # recordings that may wait, on disk, for one that takes long
 DECODED = "recordings"  # directory in UNFINISHED of recordings that are not committed yet
-
-Progress = Callable[[int, int], None]  # recordings done, recordings in all
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from avscene.datasets.toytown.synth import SAMPLE_RATE
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
 from avscene.media.encode import write_mp4, write_wav
+from avscene.progress import Progress
 from avscene.records import FloatArray
 
 # The two sets of pairs join into one ring through all ten scenes: every scene has one neighbour by sound and
@@ -216,7 +217,7 @@ def _claim(directory: Path, settings: _Settings) -> None:
     _write_text(marker, text)
 
 
-def _run_all(tasks: list[Callable[[], None]], progress: Callable[[int, int], None] | None) -> None:
+def _run_all(tasks: list[Callable[[], None]], progress: Progress | None) -> None:
     """Run `tasks` on all cores. The first error, or Ctrl-C, ends it after the tasks that are under way.
 
     Threads do: numpy and the encoder release the interpreter, and a caller needs no `if __name__` guard.
@@ -239,7 +240,7 @@ def build_toytown(
     recordings_per_location: int = 4,
     seconds: int = 5,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write the data set. What is there already is kept: a part-built one resumes, a full one stays.
 

@@ -6,7 +6,7 @@ Several processes (processes.py) come to the same weights as one, to rounding (g
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from avscene.errors import UsageError
 from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
+from avscene.progress import Progress
 from avscene.training.fine_tuning.linear_probe import fit_probe, plain_features
 from avscene.training.fine_tuning.loop import Training
 from avscene.training.fine_tuning.networks import averaged_network, initial_network, optimiser_for, reader_for
@@ -30,7 +31,6 @@ from avscene.training.metrics_log import MetricsLog
 from avscene.training.result import TrainedModel
 from avscene.training.rows import training_digest, usable_rows
 
-Progress = Callable[[int, int], None]  # steps done, steps in all
 SAVE_SECONDS = 120.0  # between two states within an epoch: what a kill costs at most
 REFITTED = "refitted_on"  # in the figures of a network that has learnt from the validation rows too: rows in all
 AGAIN = "again"  # directory of the state of a training on all rows, within that of the first one

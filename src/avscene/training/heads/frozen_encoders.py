@@ -29,10 +29,11 @@ from avscene.models.linear_heads import (
     VideoEncoder,
     VideoHeadPart,
 )
+from avscene.progress import Progress
 from avscene.records import FloatArray, Needs
 from avscene.tables.prediction_table import ScoreTable
 from avscene.training.card import model_card
-from avscene.training.embed import Embeddings, Progress, embed_dataset
+from avscene.training.embed import Embeddings, embed_dataset
 from avscene.training.heads.linear_heads import FittedHead, fit_head
 from avscene.training.mismatch import fit_mismatch
 

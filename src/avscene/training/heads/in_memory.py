@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avscene.errors import DataError
+from avscene.progress import Progress
 
-Progress = Callable[[int, int], None]  # epochs done, epochs in all
 LEAST_BATCH = 32
 LEAST_STEPS = 64  # in an epoch, where LEAST_BATCH allows them
 EVALUATION_BATCH = 8192
