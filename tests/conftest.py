@@ -1,4 +1,4 @@
-"""What every test runs under: no network but loopback, and caches of its own."""
+"""Fix the conditions of every test: loopback only, empty caches, a clean environment, hypothesis without a time limit."""
 
 import errno
 import ipaddress
@@ -8,17 +8,32 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-# Nothing listens on the discard port: what asks the hub here is refused at once, in other processes too.
+# Nothing listens on the discard port, so a request to the hub is refused at once, in child processes too.
 NO_HUB = "http://127.0.0.1:9"
+# Variables that change what the code under test does or prints: hub settings, proxies, terminal colors and width,
+# and the launcher of distributed training.
+CLEARED_PREFIXES = ("HF_", "HUGGINGFACE_")
+CLEARED = {
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+    *("GITHUB_ACTIONS", "COLUMNS", "LINES", "TERMINAL_WIDTH"),
+    *("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),
+}
+
+# A busy machine must not fail a test: examples have no time limit.
+settings.register_profile("avscene", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("avscene")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the environment before any test module is imported: huggingface_hub reads it once."""
+    """Set the environment before any test module is imported, because huggingface_hub reads it once."""
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    for name in [name for name in os.environ if name.startswith(("HF_", "HUGGINGFACE_"))]:
-        patch.delenv(name)
+    for name in list(os.environ):
+        if name.upper() in CLEARED or name.startswith(CLEARED_PREFIXES):
+            patch.delenv(name)
     patch.setenv("HF_ENDPOINT", NO_HUB)
     patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     patch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "PASSIVE"))  # as the command line has it
@@ -37,7 +52,7 @@ def _temporary_directory(config: pytest.Config) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def only_loopback() -> Iterator[None]:
-    """Other hosts are out of reach, as on a machine without a network."""
+    """Refuse connections to other hosts, as on a machine without a network."""
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def checked_connect(self: socket.socket, address: Any) -> None:
@@ -50,7 +65,7 @@ def only_loopback() -> Iterator[None]:
 
     def checked_getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
         if not _is_loopback(host):
-            raise socket.gaierror(socket.EAI_NONAME, f"tests look up no names: {host}")
+            raise socket.gaierror(socket.EAI_NONAME, f"tests resolve no host names: {host}")
         return getaddrinfo(host, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -62,7 +77,7 @@ def only_loopback() -> Iterator[None]:
 
 def _refuse(family: int, address: Any) -> None:
     if family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
-        raise OSError(errno.ENETUNREACH, f"tests reach no network: {address[0]}")
+        raise OSError(errno.ENETUNREACH, f"tests have no network: {address[0]}")
 
 
 def _is_loopback(host: Any) -> bool:
