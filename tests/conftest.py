@@ -1,4 +1,4 @@
-"""Fix the conditions of every test: loopback only, empty caches, a clean environment, hypothesis without a time limit."""
+"""Fix the conditions of every test: loopback only, empty caches, a clean environment, examples without a time limit."""
 
 import errno
 import ipaddress
