@@ -3,18 +3,23 @@
 Nothing heavy is imported before a command runs: `avscene --help` answers at once.
 """
 
+import logging
 import os
 import sys
+from typing import Any
 
 import typer
 
 from avscene.cli.commands import data, judge, learn, use
-from avscene.cli.options import RepeatedFit, tell
+from avscene.cli.messages import messages_on_stderr
+from avscene.cli.options import RepeatedFit
 from avscene.errors import AvsceneError, WeightsError
 
 # Threads of torch that wait for each other by spinning take the processor from whatever else runs: on two busy cores a
 # training step took eight times as long. Read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 USAGE = 2
@@ -55,33 +60,40 @@ for data_command in DATA_COMMANDS:
 
 def main() -> None:
     """Run the command line and leave with its exit code; errors are one line on standard error."""
+    with messages_on_stderr():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
+    code: Any
     try:
         code = app(prog_name="avscene", standalone_mode=False)
     except AvsceneError as error:
-        tell(str(error))
+        logger.error(str(error))
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except ModuleNotFoundError as error:
-        tell(f"package {error.name} is not installed; run: avscene doctor")
+        logger.error(f"package {error.name} is not installed; run: avscene doctor")
         code = MISSING
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has left; there is nobody to tell
+        sys.stderr.close()  # the reader has left; nobody reads messages either
         code = 1
     except Exception as error:  # noqa: BLE001  # the last door: no traceback ever reaches a user
         code = _unexpected(error)
     if code == INTERRUPTED:
-        tell("interrupted; what was finished is kept")
-    sys.exit(code if isinstance(code, int) else 0)
+        logger.error("interrupted; what was finished is kept")
+    return code if isinstance(code, int) else 0
 
 
 def _unexpected(error: Exception) -> int:
     told = getattr(error, "format_message", None)  # typer's own: an option or argument that cannot be parsed
     if told is None:
-        tell(f"internal error, please report it: {type(error).__name__}: {error}")
+        logger.error(f"internal error, please report it: {type(error).__name__}: {error}")
         return 1
     if type(error).__name__ == "NoArgsIsHelpError":
         print(told(), file=sys.stderr)
     else:
-        tell(f"{told()}; see avscene --help")
+        logger.error(f"{told()}; see avscene --help")
     return USAGE

@@ -1,6 +1,6 @@
 """Options that several commands share, and how they are checked."""
 
-import sys
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
@@ -52,6 +52,4 @@ def one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
 
 def tell(line: str) -> None:
     """One line on standard error."""
-    from avscene.cli.output.files import printable
-
-    print(f"avscene: {printable(line)}", file=sys.stderr)
+    logging.getLogger("avscene").info(line)

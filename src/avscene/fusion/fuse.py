@@ -1,8 +1,9 @@
 """Prediction tables in files to fused ones, with the figures of everything that had a part in them."""
 
 import json
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from avscene.tables.alignment import Aligned, align
 from avscene.tables.prediction_table import ScoreTable, read_table
 
 FUSED = "fused"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,15 @@ class Wanted:
     folds: int | None = None
 
 
-def fuse_files(paths: Sequence[Path], wanted: Wanted, tell: Callable[[str], None]) -> tuple[Aligned, Fused]:
-    """Read, align and fuse tables; `tell` hears of rows that are left out.
+def fuse_files(paths: Sequence[Path], wanted: Wanted) -> tuple[Aligned, Fused]:
+    """Read, align and fuse tables; log which rows are left out.
 
     Raises:
         DataError: a table is malformed, or they do not go together.
         UsageError: weights are to be fitted and nothing says on what.
     """
     names = system_names(paths)
-    aligned = _aligned(dict(zip(names, paths, strict=True)), tell)
+    aligned = _aligned(dict(zip(names, paths, strict=True)))
     layout = layout_of(aligned.tables, wanted)
     if wanted.fit:
         if len(wanted.fit) != len(paths):
@@ -48,20 +50,20 @@ def fuse_files(paths: Sequence[Path], wanted: Wanted, tell: Callable[[str], None
                 f"--fit: {len(wanted.fit)} table(s) for {len(paths)} systems; after all others, give one of each in "
                 "the same order"
             )
-        return aligned, fuse_fitted(aligned, _aligned(dict(zip(names, wanted.fit, strict=True)), tell), layout)
+        return aligned, fuse_fitted(aligned, _aligned(dict(zip(names, wanted.fit, strict=True))), layout)
     if wanted.folds is not None:
-        _tell_of_groups(aligned, tell)
+        _warn_without_groups(aligned)
         return aligned, fuse_cross_fitted(aligned, layout, wanted.folds)
     return aligned, fuse_plain(aligned, layout)
 
 
-def fuse_by_weights(paths: Sequence[Path], weights: Path, tell: Callable[[str], None]) -> tuple[Aligned, Fused]:
+def fuse_by_weights(paths: Sequence[Path], weights: Path) -> tuple[Aligned, Fused]:
     """The same by weights that an earlier fusion kept.
 
     Raises:
         DataError: a table or the weights are malformed, or they do not go together.
     """
-    aligned = _aligned(dict(zip(system_names(paths), paths, strict=True)), tell)
+    aligned = _aligned(dict(zip(system_names(paths), paths, strict=True)))
     return aligned, fuse_saved(aligned, read_fusion(weights))
 
 
@@ -99,12 +101,12 @@ def system_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def judged(aligned: Aligned, fused: Fused, tell: Callable[[str], None]) -> EvaluationResult | None:
+def judged(aligned: Aligned, fused: Fused) -> EvaluationResult | None:
     """Figures of all systems and of every stage of their fusion; None where the tables have no truth."""
     if next(iter(aligned.tables.values())).truth is None:
-        tell("the tables have no true_label: fused, not judged")
+        logger.info("the tables have no true_label: fused, not judged")
         return None
-    return judge({**aligned.tables, **fused.stages}, None, tell)
+    return judge({**aligned.tables, **fused.stages}, None)
 
 
 def write_weights(path: Path, fused: Fused, judgement: EvaluationResult | None) -> None:
@@ -136,13 +138,15 @@ def write_fusion_report(path: Path, fused: Fused, judgement: EvaluationResult) -
     write_report(path, title="Fusion", summary=summary, rows=rows, comparison=judgement.comparison)
 
 
-def _aligned(paths: Mapping[str, Path], tell: Callable[[str], None]) -> Aligned:
+def _aligned(paths: Mapping[str, Path]) -> Aligned:
     aligned = align({str(path): read_table(path) for path in paths.values()})
     for line in aligned.left_out:
-        tell(line)
+        logger.info(line)
     return replace(aligned, tables=dict(zip(paths, aligned.tables.values(), strict=True)))
 
 
-def _tell_of_groups(aligned: Aligned, tell: Callable[[str], None]) -> None:
+def _warn_without_groups(aligned: Aligned) -> None:
     if next(iter(aligned.tables.values())).groups is None:
-        tell("the tables say no group: every recording counts as one, and recordings of one place flatter each other")
+        logger.info(
+            "the tables say no group: every recording counts as one, and recordings of one place flatter each other"
+        )

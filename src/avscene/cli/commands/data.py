@@ -1,11 +1,14 @@
 """Commands that make, fetch, check and prepare data sets: data toytown, download, verify; prepare, embed."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from avscene.cli.options import Device, Offline, tell
+from avscene.cli.options import Device, Offline
+
+logger = logging.getLogger(__name__)
 
 
 def toytown(
@@ -48,7 +51,7 @@ def download(
     """Fetch a published data set and unpack it; run again, it goes on where it stopped."""
     from avscene.cli import fetching
 
-    tell(fetching.licence(dataset))
+    logger.info(fetching.licence(dataset))
     fetching.fetch(dataset, subset, output or Path(dataset), source=source, discard=discard_archives)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avscene.cli.options import one_of, tell
+from avscene.cli.options import one_of
 from avscene.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def evaluate(
     for path in tables:
         table = read_table(path)
         read[str(path)] = table if truth is None else with_truth(table, truth)
-    judgement = figures.judge(read, trained_on, tell)
+    judgement = figures.judge(read, trained_on)
     with Sink(None) as sink:
         sink.write(figures.rendered(judgement) + "\n")
     if json is not None:
@@ -77,11 +77,11 @@ def fuse(
     if weights is not None:
         if rule is not None or postprocess != "none":
             raise UsageError("--weights brings its own rule and steps; leave --rule and --postprocess out")
-        aligned, fused = fusing.fuse_by_weights(tables, weights, tell)
+        aligned, fused = fusing.fuse_by_weights(tables, weights)
     else:
         wanted = _wanted(rule or "log-pool", confidence, postprocess, fit or [], cross_fit)
-        aligned, fused = fusing.fuse_files(tables, wanted, tell)
-    judgement = fusing.judged(aligned, fused, tell)
+        aligned, fused = fusing.fuse_files(tables, wanted)
+    judgement = fusing.judged(aligned, fused)
     if judgement is None and report is not None:
         raise UsageError("--report needs the truth: a column true_label, or names like TAU's")
     write_table(output, fused.table)

@@ -1,12 +1,13 @@
 """Commands that train systems and run them over data sets: train, reproduce, predict."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from avscene.cli.options import Data, Device, Offline, Precision, System, one_of, tell
+from avscene.cli.options import Data, Device, Offline, Precision, System, one_of
 from avscene.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ Holdout = Annotated[
     str | None,
     typer.Option(metavar="COLUMN=VALUE", help="Recordings to leave out. [default: split=test where there is one]"),
 ]
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -42,7 +45,7 @@ def train(
 
     with stages() as watch:
         trained = train_system(
-            recipe, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, watch=watch, told=tell
+            recipe, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, watch=watch, told=logger.info
         )
     _tell_of_failures(trained.failures)
     for part, figures in trained.metrics.items():
@@ -61,12 +64,14 @@ def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtim
     if holdout is None and "test" in dataset.values("split"):
         holdout = "split=test"
     part = dataset if holdout is None else dataset.hold_out(holdout)[0]
-    tell(f"training on {len(part.examples)} recordings, {len(part.labels)} scenes; held out: {holdout or 'nothing'}")
+    logger.info(
+        f"training on {len(part.examples)} recordings, {len(part.labels)} scenes; held out: {holdout or 'nothing'}"
+    )
     with stages() as watch:
         run = train_fast(part, output, holdout=holdout, hop=hop, runtime=runtime, progress=watch("training"))
     _tell_of_failures(run.failures)
     for note in run.notes:
-        tell(note)
+        logger.info(note)
     for name, figures in run.metrics.items():
         _print_figures(name, figures, "out of fold")
     _leave(run.directory, run.failures)
@@ -74,7 +79,7 @@ def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtim
 
 def _tell_of_failures(failures: Sequence[str]) -> None:
     for failure in failures:
-        tell(f"left out: {failure}")
+        logger.info(f"left out: {failure}")
 
 
 def _print_figures(name: str, figures: Mapping[str, Any], measured_on: str) -> None:
@@ -121,7 +126,7 @@ def reproduce(
         if held is None:
             raise UsageError(f"{data}: has no test part; name one with --holdout COLUMN=VALUE")
         workshop = ExperimentRunner(output, store, held, backbones=chosen, runtime=runtime, watch=watch)
-        made = table.reproduce(workshop, names, tell)
+        made = table.reproduce(workshop, names, logger.info)
     for path in write_reproduction(output, made) if workshop.writes else ():
         print(f"{path}: written")
     _tell_of_failures(failures)
@@ -162,7 +167,7 @@ def predict(
     with stages() as watch:
         predicted = predict_all(loaded, dataset, watch("predicting"))
     for failure in predicted.failures:
-        tell(failure)
+        logger.info(failure)
     for path in write_tables(predicted, output, by_model=by_model):
         print(f"{path}: written")
     raise typer.Exit(3 if predicted.failures else 0)

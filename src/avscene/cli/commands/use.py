@@ -1,13 +1,16 @@
 """Commands that use what is there: classify, systems, doctor, demo."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from avscene.cli.options import Device, Offline, Precision, one_of, tell
+from avscene.cli.options import Device, Offline, Precision, one_of
 from avscene.errors import WeightsError
+
+logger = logging.getLogger(__name__)
 
 
 def classify(
@@ -77,7 +80,7 @@ def classify(
     if system is None:
         system, told = default_system.choose(offline=offline)
         for line in told:
-            tell(line)
+            logger.info(line)
     from avscene.inference import load
 
     loaded = load(

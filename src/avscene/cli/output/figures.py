@@ -1,7 +1,8 @@
 """Figures as text tables, JSON and reports."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from avscene.tables.alignment import align
 from avscene.tables.prediction_table import ScoreTable
 from avscene.tables.training_pairs import training_pairs
 
+logger = logging.getLogger(__name__)
+
 OVERALL = (
     ("log loss", "log_loss"),
     ("log loss, class mean", "log_loss_class_mean"),
@@ -52,8 +55,8 @@ class EvaluationResult:
     same_rows: bool = False
 
 
-def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Callable[[str], None]) -> EvaluationResult:
-    """Measure each table and compare them; `tell` hears what is left out of the comparison, or why there is none.
+def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None) -> EvaluationResult:
+    """Measure each table and compare them; log what is left out of the comparison, or why there is none.
 
     `trained_on` is a list of what the systems were trained on, as `training_pairs` reads it.
 
@@ -68,10 +71,10 @@ def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None, tell: Calla
         aligned = align(tables)
         comparison = compare(aligned.tables)
     except DataError as error:
-        tell(f"not compared: {error}")
+        logger.info(f"not compared: {error}")
         return EvaluationResult(tables, measured, None)
     for line in aligned.left_out:
-        tell(f"compared on {comparison.n} rows; {line}")
+        logger.info(f"compared on {comparison.n} rows; {line}")
     return EvaluationResult(tables, measured, comparison, same_rows=not aligned.left_out)
 
 
