@@ -221,7 +221,7 @@ def test_a_row_has_no_part_in_the_weights_that_fuse_it(three: list[Path]) -> Non
     truth = next(iter(aligned.tables.values())).truth_index
     folds = deal_folds(before.groups, before.truth_index, 5, 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("avscene.fusion.cross_fit.deal", lambda *_: folds)
+        patch.setattr("avscene.fusion.cross_fit.deal_folds", lambda *_: folds)
         was = cross_fit(layout(*scores), scores, before.truth_index, before.groups, SCENES, 5)["log-pool"]
         now = cross_fit(layout(*scores), scores, truth, before.groups, SCENES, 5)["log-pool"]
     own = folds == folds[groups == "place-0"][0]
