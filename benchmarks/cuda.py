@@ -16,7 +16,7 @@ import torch
 import avscene
 from avscene.errors import UsageError
 from avscene.inference import BATCH, System
-from avscene.media.hardware import PROCESSOR, check_decoder
+from avscene.media.hardware import CPU, check_decoder
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from benchmarks.clips import cached
@@ -38,7 +38,7 @@ def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
     yield from networks(Runtime.choose(device), rounds, quick=quick)
     yield late_fusion(device, rounds, 2048 if quick else N_ROWS)
     path = cached(4, 640, 360) if quick else cached(SECONDS)
-    yield from decoding(path, (PROCESSOR, device), rounds)
+    yield from decoding(path, (CPU, device), rounds)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
         zero_shot = avscene.load("C03", device=device, offline=True)
         _, e02 = load_random(Path(directory) / "E02", segments(path, SAMPLING), device=device, quick=quick)

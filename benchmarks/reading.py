@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avscene.media.hardware import PROCESSOR
+from avscene.media.hardware import CPU
 from avscene.media.segments import Recording, Sampling
 from avscene.records import Segment
 
@@ -10,6 +10,6 @@ SIDE = 256  # pixels of the shorter side
 PICTURE = Sampling(frame_size=SIDE)
 
 
-def segments(path: Path, sampling: Sampling, decoder: str = PROCESSOR) -> list[Segment]:
+def segments(path: Path, sampling: Sampling, decoder: str = CPU) -> list[Segment]:
     with Recording(path, decoder=decoder) as recording:
         return list(recording.segments(sampling))

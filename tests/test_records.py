@@ -18,7 +18,7 @@ from avscene.errors import (
     WeightsError,
 )
 from avscene.labels import LabelSet
-from avscene.records import Failure, Frame, Mismatch, Prediction, SceneScores, Segment, SegmentPrediction
+from avscene.records import Failure, Frame, Mismatch, Prediction, SceneProbabilities, Segment, SegmentPrediction
 
 LABELS = LabelSet(("park", "tram", "bus"))
 POSITIVE = arrays(np.float64, st.tuples(st.integers(0, 6), st.just(3)), elements=st.floats(1e-6, 1.0))
@@ -33,18 +33,18 @@ def test_rows_that_sum_to_one_are_scores_and_columns_go_by_name(values: np.ndarr
     rows = normalised(values)
     missing = np.array(data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))), dtype=bool)
     rows[missing] = np.nan
-    scores = SceneScores(LABELS, rows)
+    scores = SceneProbabilities(LABELS, rows)
     np.testing.assert_array_equal(scores.scored, ~missing)
     for index, name in enumerate(LABELS):
         np.testing.assert_array_equal(scores.column(name), rows[:, index])
-    turned = SceneScores(LabelSet(LABELS.names[::-1]), rows[:, ::-1])
+    turned = SceneProbabilities(LabelSet(LABELS.names[::-1]), rows[:, ::-1])
     np.testing.assert_array_equal(turned.column("park"), scores.column("park"))
 
 
 @given(POSITIVE.filter(len), st.floats(0.001, 10).filter(lambda f: abs(f - 1) > 0.001))
 def test_rows_that_do_not_sum_to_one_are_refused(values: np.ndarray, factor: float) -> None:
     with pytest.raises(ValueError, match="sum to 1"):
-        SceneScores(LABELS, normalised(values) * factor)
+        SceneProbabilities(LABELS, normalised(values) * factor)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_rows_that_do_not_sum_to_one_are_refused(values: np.ndarray, factor: flo
 )
 def test_other_rows_are_refused(rows: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SceneScores(LABELS, np.array(rows))
+        SceneProbabilities(LABELS, np.array(rows))
 
 
 def test_a_column_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="not one of park, tram, bus"):
-        SceneScores(LABELS, np.array([[1.0, 0, 0]])).column("pub")
+        SceneProbabilities(LABELS, np.array([[1.0, 0, 0]])).column("pub")
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 0), (2, 1), (float("nan"), 1)])

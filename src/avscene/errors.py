@@ -49,7 +49,7 @@ class WeightsError(AvsceneError):
     exit_code = 4
 
 
-def first_fault(error: "ValidationError") -> str:
+def first_validation_error(error: "ValidationError") -> str:
     """Where a file does not hold what it should, and what is wrong there, in a few words."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"

@@ -12,7 +12,7 @@ from avscene.labels import LabelSet
 
 Modality = Literal["audio", "video"]
 Needs = Modality | Literal["both"]  # of a model: one, or the two of them together
-KIND: dict[Needs, str] = {"audio": "sound", "video": "picture", "both": "sound and picture"}  # as a person says it
+MODALITY_NAMES: dict[Needs, str] = {"audio": "audio", "video": "video", "both": "audio and video"}  # as messages say it
 FloatArray = npt.NDArray[np.floating[Any]]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -53,7 +53,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SceneScores:
+class SceneProbabilities:
     """Probabilities (n_segments, n_scenes) in the order of `labels`.
 
     A row of NaN says "not scored": the segment lacked what the model needs. Every other row sums to 1.

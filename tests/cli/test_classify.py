@@ -282,12 +282,12 @@ def test_a_trained_system_says_what_was_missing(command: Command, classify: Comm
     assert len(both) == 2
     assert whole["warnings"] == []
     (warning,) = silent["warnings"]
-    assert warning.startswith("no sound: model ")
+    assert warning.startswith("no audio: model ")
     assert photograph["warnings"] == [warning]
     (warning,) = audio["warnings"]
-    assert warning.startswith("no picture: model ")
+    assert warning.startswith("no video: model ")
     assert set(silent["segments"][0]["by_model"]) | set(audio["segments"][0]["by_model"]) == both
-    assert "note: no sound: model" in classify(paths[1], system="mine").out
+    assert "note: no audio: model" in classify(paths[1], system="mine").out
 
     for arguments, reason in (
         (["--labels", "a,b"], "answers in its own labels (park, tram); leave --labels out"),
@@ -309,7 +309,7 @@ def test_sound_alone_is_refused_with_the_reason(classify: Command, media: Path) 
     path = media / "sound.wav"
     found = classify(path, "--format", "json")
     assert found.code == 1
-    message = f"{path}: has sound only; system embedded needs a picture"
+    message = f"{path}: has audio only; system embedded needs video"
     assert found.told == [message]
     assert json.loads(found.out) == {
         "schema": "avscene/1",

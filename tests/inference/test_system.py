@@ -22,7 +22,7 @@ from avscene.inference.reading import MOST_ENDS, MOST_SEGMENTS, SegmentReader
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.segments import Recording, Sampling
 from avscene.models import SceneModel
-from avscene.records import Modality, Prediction, SceneScores, Segment
+from avscene.records import Modality, Prediction, SceneProbabilities, Segment
 from tests.support.media_files import (
     RATE,
     Writer,
@@ -56,11 +56,11 @@ class Eye:
         self.seen: list[Segment] = []
         self.batches: list[int] = []
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         self.batches.append(len(segments))
         self.seen += segments
         rows = [answer(second_shown(s.frames[0].pixels)) if s.frames else np.full(8, np.nan) for s in segments]
-        return SceneScores(SECONDS, np.array(rows))
+        return SceneProbabilities(SECONDS, np.array(rows))
 
 
 class Ear:
@@ -75,13 +75,13 @@ class Ear:
         self.sample_rate: int | None = rate
         self.heard: list[Segment] = []
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         self.heard += segments
         rows = [
             np.full(8, np.nan) if s.waveform is None else answer(second_heard(s.waveform, self.sample_rate or 0))
             for s in segments
         ]
-        return SceneScores(SECONDS, np.array(rows))
+        return SceneProbabilities(SECONDS, np.array(rows))
 
 
 def system(*models: SceneModel, exponents: Sequence[float] | None = None, hop: float = 1.0) -> System:
@@ -184,14 +184,14 @@ def test_sound_that_begins_late(tmp_path: Path) -> None:
     assert seconds(prediction) == [f"second {k}" for k in range(4)]
     np.testing.assert_allclose(prediction.segments[0].probabilities, answer(0), atol=1e-9)  # the eye alone, as it is
     assert prediction.segments[2].probabilities.max() > SURE  # two agree
-    assert prediction.warnings == ("no sound in 2 of 4 segments: model ear has no say there",)
+    assert prediction.warnings == ("no audio in 2 of 4 segments: model ear has no say there",)
 
 
 @pytest.mark.parametrize(
     ("name", "has", "alone", "warning"),
     [
-        ("silent.mp4", {"audio": False, "video": True}, "eye", "no sound: model ear has no say"),
-        ("blind.wav", {"audio": True, "video": False}, "ear", "no picture: model eye has no say"),
+        ("silent.mp4", {"audio": False, "video": True}, "eye", "no audio: model ear has no say"),
+        ("blind.wav", {"audio": True, "video": False}, "ear", "no video: model eye has no say"),
     ],
 )
 def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool], alone: str, warning: str) -> None:
@@ -215,8 +215,8 @@ def test_segments_that_nobody_can_score_are_left_out_and_told(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "model", "message"),
     [
-        ("silent.mp4", Ear(), "has picture only; system both needs sound"),
-        ("blind.wav", Eye(), "has sound only; system both needs a picture"),
+        ("silent.mp4", Ear(), "has video only; system both needs audio"),
+        ("blind.wav", Eye(), "has audio only; system both needs video"),
     ],
 )
 def test_nothing_that_the_system_needs(tmp_path: Path, name: str, model: SceneModel, message: str) -> None:
@@ -233,13 +233,13 @@ def test_a_photograph(tmp_path: Path) -> None:
     assert [(s.start, s.end) for s in prediction.segments] == [(0, 0)]
     assert prediction.scene == "second 5"
     assert prediction.modalities == {"audio": False, "video": True}
-    assert prediction.warnings == ("no sound: model ear has no say",)
+    assert prediction.warnings == ("no audio: model ear has no say",)
 
 
 def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
     path = Writer(tmp_path / "two.mkv").audio(sound_samples(2.0)).audio(sound_samples(2.0), default=False).save()
     prediction = system(Eye(), Ear()).classify(path)
-    assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no picture: model eye has no say")
+    assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no video: model eye has no say")
 
 
 def test_models_that_want_sound_at_different_rates_are_refused(film: Path) -> None:
@@ -339,7 +339,7 @@ def test_ahead_ends_its_thread_when_the_consumer_leaves() -> None:
 
 def test_a_model_that_raises_leaves_no_thread_and_no_open_file(film: Path) -> None:
     class Broken(Eye):
-        def score(self, segments: Sequence[Segment]) -> SceneScores:
+        def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
             raise UsageError(f"cannot score {len(segments)}")
 
     before = threading.active_count()

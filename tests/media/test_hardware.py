@@ -7,7 +7,7 @@ import pytest
 
 import avscene
 from avscene.errors import MediaError, UsageError
-from avscene.media.hardware import PROCESSOR, check_decoder
+from avscene.media.hardware import CPU, check_decoder
 from avscene.media.segments import Recording, Sampling
 from tests.support.command_line import run
 from tests.support.media_files import write_media
@@ -65,7 +65,7 @@ def test_a_device_that_went_away_is_not_taken_for_a_fault_of_the_file(film: Path
 
 
 def test_a_picture_that_the_device_does_not_decode_is_decoded_by_the_processor_and_that_is_said(film: Path) -> None:
-    plain, nothing = images(film, PROCESSOR)
+    plain, nothing = images(film, CPU)
     given, warnings = images(film, "drm")  # no decoder of H.264 is there for it, so no device is opened
     assert nothing == ()
     assert warnings == ("drm does not decode such a picture; the processor did",)
@@ -74,7 +74,7 @@ def test_a_picture_that_the_device_does_not_decode_is_decoded_by_the_processor_a
 
 @present
 def test_a_device_shows_what_the_processor_shows(film: Path) -> None:
-    plain, _ = images(film, PROCESSOR)
+    plain, _ = images(film, CPU)
     given, warnings = images(film, "cuda")
     assert warnings == ()
     assert len(given) == len(plain) == 3

@@ -132,7 +132,7 @@ def test_separate_sound_replaces_the_videos_own(tmp_path):
     assert (seen(segments), heard(segments)) == ([[0], [1], [2], [3]], [0, 1, 2, 3])
     assert recording.duration == pytest.approx(4)
     silent = make.write_media(tmp_path / "b.mp4", 2, audio=False)
-    with pytest.raises(MediaError, match=r"b\.mp4: holds no sound"):
+    with pytest.raises(MediaError, match=r"b\.mp4: has no audio"):
         Recording(video.path, audio=silent)
     with pytest.raises(MediaError, match=r"c\.wav: not found"):
         Recording(video.path, audio=tmp_path / "c.wav")
@@ -372,8 +372,8 @@ def test_all_damaged_is_an_error_and_half_damaged_a_warning(tmp_path):
     recording, segments = read(path)
     assert heard(segments) == [0, 1]
     assert (recording.has_audio, recording.has_video) == (True, False)
-    assert any("picture cannot be decoded" in w for w in recording.warnings)
-    with pytest.raises(MediaError, match=r"a\.mp4: its picture cannot be decoded: .. damaged packets"):
+    assert any("video cannot be decoded" in w for w in recording.warnings)
+    with pytest.raises(MediaError, match=r"a\.mp4: its video cannot be decoded: .. damaged packets"):
         read(path, Sampling(frame_size=48))
 
 

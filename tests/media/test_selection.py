@@ -50,12 +50,12 @@ def shown(path: Path, sampling: Sampling = SAMPLING) -> tuple:
 
 def shown_by_decoding_all(path: Path, sampling: Sampling = SAMPLING) -> tuple:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Sampling, "asks_at", lambda *_: True)
+        patch.setattr(Sampling, "has_target", lambda *_: True)
         return shown(path, sampling)
 
 
 def n_decoded(path: Path, sampling: Sampling = SAMPLING) -> int:
-    pieces = MediaFile(path).pieces({"video": "all"}, sampling.asks_at)
+    pieces = MediaFile(path).pieces({"video": "all"}, sampling.has_target)
     return sum(isinstance(piece, DecodedFrame) for piece in pieces)
 
 
@@ -150,4 +150,4 @@ def test_a_sampling_asks_where_a_target_lies(hop: float, per_segment: int, begin
     sampling = Sampling(hop=hop, frames_per_segment=per_segment)
     step = hop / per_segment
     targets = (np.arange(int(111 / step) + 2) + 0.5) * step
-    assert sampling.asks_at(begin, begin + length) == bool(((targets >= begin) & (targets < begin + length)).any())
+    assert sampling.has_target(begin, begin + length) == bool(((targets >= begin) & (targets < begin + length)).any())

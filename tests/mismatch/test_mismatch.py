@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
-from avscene.datasets.toytown.town import build_toytown
+from avscene.datasets.toytown.build import build_toytown
 from avscene.errors import DataError
 from avscene.evaluation.detection import best_threshold, f1, roc_auc
 from avscene.fusion.ensemble import softmax

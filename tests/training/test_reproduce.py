@@ -16,7 +16,7 @@ import avscene
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.store.writer import SegmentStore, StoreSpec, prepare
-from avscene.datasets.toytown.town import build_toytown
+from avscene.datasets.toytown.build import build_toytown
 from avscene.errors import DataError
 from avscene.models.registry import find, leaves, systems
 from avscene.tables.prediction_table import read_table

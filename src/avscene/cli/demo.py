@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.toytown.town import build_toytown, write_film
+from avscene.datasets.toytown.build import build_toytown, write_recording
 from avscene.errors import UsageError
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.measurement import measure
@@ -59,7 +59,7 @@ def run_demo(output: Path, watch: StageProgress) -> Demo:
     fused = fused_tables(fitted, tables)
     rows = report_rows(tables, fused)
     film = output / "unseen.mp4"
-    write_film(film, FILM, seconds=FILM_SECONDS)
+    write_recording(film, FILM, seconds=FILM_SECONDS)
     prediction = system.classify(film)
     best = min((row for row in rows if row.name in fused), key=lambda row: row.measured.segments.log_loss).name
     shown = {"audio": tables["audio"], "video": tables["video"], best: fused[best]}

@@ -73,16 +73,16 @@ def _guarded(check: Callable[[], Finding]) -> Finding:
 
 
 def _decoders() -> Finding:
-    from avscene.media.container import EVERYDAY_DECODERS, decoders_missing
+    from avscene.media.container import COMMON_DECODERS, missing_decoders
 
-    missing = decoders_missing()
+    missing = missing_decoders()
     if missing:
         return Finding(
             "decoders",
             f"PyAV lacks {', '.join(missing)}",
             "pip install --force-reinstall --only-binary av av",
         )
-    return Finding("decoders", ", ".join(EVERYDAY_DECODERS))
+    return Finding("decoders", ", ".join(COMMON_DECODERS))
 
 
 def _embedded_weights() -> Finding:

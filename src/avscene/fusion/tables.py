@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from avscene.errors import DataError, UsageError, first_fault
+from avscene.errors import DataError, UsageError, first_validation_error
 from avscene.fusion.cross_fit import apply_stages, cross_fit, fit_on
 from avscene.fusion.ensemble import IntArray
 from avscene.fusion.rules import Mean, Product, Samplewise
@@ -134,7 +134,9 @@ def read_fusion(path: str | Path) -> SavedFusion:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     except ValidationError as error:
-        raise DataError(f"{path}: {first_fault(error)}; it is not what `avscene fuse --json` writes") from error
+        raise DataError(
+            f"{path}: {first_validation_error(error)}; it is not what `avscene fuse --json` writes"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from avscene.cli.output.formats import Format, Outcome
 from avscene.cli.progress import progress_bar
 from avscene.errors import AvsceneError, UsageError
 from avscene.inference import Source, System
-from avscene.media.hardware import PROCESSOR
+from avscene.media.hardware import CPU
 from avscene.records import Failure, Prediction
 
 ALL_GOOD, ALL_FAILED, SOME_FAILED = 0, 1, 3
@@ -70,7 +70,7 @@ def classify_all(
     *,
     hop: float | None,
     keyframes: bool,
-    decoder: str = PROCESSOR,
+    decoder: str = CPU,
 ) -> int:
     """Classify every input and write each result at once; the exit code tells whether all, some or none failed."""
     paths = [item for item in inputs if isinstance(item, str)]

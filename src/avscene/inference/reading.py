@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from avscene.errors import AvsceneError
-from avscene.media.hardware import PROCESSOR
+from avscene.media.hardware import CPU
 from avscene.media.segments import Recording, Sampling
 from avscene.records import Modality, Segment
 
@@ -48,7 +48,7 @@ class SegmentReader:
     together too. `decoder` decodes the pictures.
     """
 
-    def __init__(self, sources: Sequence[Source], sampling: Sampling, decoder: str = PROCESSOR) -> None:
+    def __init__(self, sources: Sequence[Source], sampling: Sampling, decoder: str = CPU) -> None:
         self._sources = sources
         self._decoder = decoder
         self._sampling = sampling

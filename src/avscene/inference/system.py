@@ -17,11 +17,11 @@ from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
 from avscene.inference.reading import RecordingInfo, SegmentReader, Source, ahead
 from avscene.labels import LabelSet
-from avscene.media.hardware import PROCESSOR, check_decoder
+from avscene.media.hardware import CPU, check_decoder
 from avscene.media.segments import Sampling
 from avscene.mismatch.detector import MismatchDetector, by_modality
 from avscene.models import SceneModel
-from avscene.records import KIND, FloatArray, Mismatch, Modality, Prediction, Segment, SegmentPrediction
+from avscene.records import MODALITY_NAMES, FloatArray, Mismatch, Modality, Prediction, Segment, SegmentPrediction
 
 LEAST_HOP = 0.02  # seconds: below the length of a frame, where one segment looks like the next
 
@@ -54,7 +54,7 @@ class System:
         audio: str | Path | None = None,
         hop: float | None = None,
         keyframes: bool = False,
-        decoder: str = PROCESSOR,
+        decoder: str = CPU,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Classify one recording.
@@ -86,7 +86,7 @@ class System:
         *,
         hop: float | None = None,
         keyframes: bool = False,
-        decoder: str = PROCESSOR,
+        decoder: str = CPU,
         progress: Callable[[int, float], None] | None = None,
     ) -> Generator[Prediction | AvsceneError, None, None]:
         """Classify recordings: an outcome for each, in their order, the prediction or why there is none.
@@ -199,15 +199,15 @@ class System:
         return self.mismatch.judge(heard, seen)
 
     def _refusal(self, source: str, modalities: dict[Modality, bool]) -> str:
-        needed = " or ".join(sorted({KIND[model.needs] for model in self.models}))
-        has = " and ".join(KIND[modality] for modality, present in modalities.items() if present) or "neither"
-        return f"{source}: has {has} only; system {self.name} needs a {needed}".replace("a sound", "sound")
+        needed = " or ".join(sorted({MODALITY_NAMES[model.needs] for model in self.models}))
+        has = " and ".join(modality for modality, present in modalities.items() if present) or "neither"
+        return f"{source}: has {has} only; system {self.name} needs {needed}"
 
     def _missing(self, by_model: FloatArray, known: np.ndarray) -> Iterator[str]:
         """What a reader of the prediction should know of models and segments that are missing in it."""
         for model, scores in zip(self.models, by_model, strict=True):
             silent = np.isnan(scores[:, 0]) & known
-            lack = "no sound or no picture" if model.needs == "both" else f"no {KIND[model.needs]}"
+            lack = "no audio or no video" if model.needs == "both" else f"no {MODALITY_NAMES[model.needs]}"
             if silent.all():
                 yield f"{lack}: model {model.name} has no say"
             elif silent.any():

@@ -52,7 +52,7 @@ class Sampling:
         wanted: dict[Modality, int | None] = {"audio": self.sample_rate, "video": self.frame_size}
         return frozenset(modality for modality, asked in wanted.items() if asked is not None)
 
-    def asks_at(self, begin: float, end: float) -> bool:
+    def has_target(self, begin: float, end: float) -> bool:
         """Whether a frame's time lies in `[begin, end)` seconds."""
         between = self.hop / self.frames_per_segment
         return (max(ceil(begin / between - 0.5), 0) + 0.5) * between < end

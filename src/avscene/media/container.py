@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from avscene.errors import MediaError
-from avscene.records import KIND, Modality
+from avscene.records import Modality
 
 # Only these demuxers may look at a file. Absent on purpose are those that follow what a file names (hls,
 # dash, concat, sdp, image2 and its patterns, imf ...), those that open devices or run scripts (lavfi, avs,
@@ -28,12 +28,12 @@ MAX_PIXELS = 2**27  # of one image, 0.4 GB as RGB: more than any camera's, less 
 HEAD = 2**20  # bytes read to explain why a file cannot be opened
 
 # Decoders that everyday files need; a PyAV built without one cannot read them.
-EVERYDAY_DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg", "png", "aac", "mp3", "opus", "flac", "pcm_s16le")
+COMMON_DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg", "png", "aac", "mp3", "opus", "flac", "pcm_s16le")
 
 
-def decoders_missing() -> list[str]:
-    """Those of EVERYDAY_DECODERS that this PyAV lacks."""
-    return [name for name in EVERYDAY_DECODERS if name not in av.codecs_available]
+def missing_decoders() -> list[str]:
+    """Those of COMMON_DECODERS that this PyAV lacks."""
+    return [name for name in COMMON_DECODERS if name not in av.codecs_available]
 
 
 def open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
@@ -167,10 +167,10 @@ def lacks(container: InputContainer, path: Path) -> MediaError:
     """The error that says what a file without a usable stream holds instead."""
     held = [stream for stream in (*container.streams.audio, *container.streams.video) if not _decodable(stream)]
     if held:
-        kinds = " and ".join(sorted({KIND[s.type] for s in held if s.type in ("audio", "video")}))
+        kinds = " and ".join(sorted({s.type for s in held if s.type in ("audio", "video")}))
         return MediaError(f"{path}: its {kinds} cannot be decoded: {_unknown_codec(path, container)}")
     names = ", ".join(_described(stream) for stream in container.streams) or "none"
-    return MediaError(f"{path}: holds no sound and no picture (streams: {names})")
+    return MediaError(f"{path}: has no audio and no video (streams: {names})")
 
 
 def is_encrypted(stream: Stream) -> bool:

@@ -15,9 +15,9 @@ from avscene.media.audio import mono
 from avscene.media.clock import Clock
 from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
 from avscene.media.decoded import Decoded, DecodedAudio, DecodedFrame, Ended, Passed, Timed
-from avscene.media.hardware import PROCESSOR, acceleration, is_of_device
+from avscene.media.hardware import CPU, acceleration, is_of_device
 from avscene.media.selection import Asked, Decision, Packet, Selection
-from avscene.records import KIND, Modality
+from avscene.records import Modality
 
 # What lies up to this long (seconds) before time 0 is a sound encoder's lead-in, and is cut off.
 LEAD_IN = 0.2
@@ -148,7 +148,7 @@ class MediaFile:
         MediaError: it cannot be opened, or holds neither sound nor picture that there is a decoder for.
     """
 
-    def __init__(self, path: Path, ignore: Modality | None = None, decoder: str = PROCESSOR) -> None:
+    def __init__(self, path: Path, ignore: Modality | None = None, decoder: str = CPU) -> None:
         self.path = path
         self.warnings: list[str] = []
         self.photograph = False
@@ -245,7 +245,7 @@ class MediaFile:
             self.warnings.append("timestamps jump; the jumps were closed")
         video = next((r for r in self._readers if r.modality == "video"), None)
         pixel_format = None if video is None else video.pixel_format
-        if self._decoder != PROCESSOR and pixel_format is not None and not is_of_device(pixel_format):
+        if self._decoder != CPU and pixel_format is not None and not is_of_device(pixel_format):
             self.warnings.append(f"{self._decoder} does not decode such a picture; the processor did")
         if len(self._readers) == 1 and video is not None and video.decoded == 1:
             still = self._container.duration is None or self._container.format.name.endswith("_pipe")
@@ -253,7 +253,7 @@ class MediaFile:
 
     def unreadable(self, modalities: list[Modality]) -> MediaError:
         """The error to raise when nothing of these modalities could be decoded."""
-        kinds = " and ".join(KIND[modality] for modality in modalities)
+        kinds = " and ".join(modalities)
         damaged = sum(reader.damaged for reader in self._readers)
         encrypted = any(is_encrypted(stream) for stream in self.streams.values())
         cause = "it is encrypted" if encrypted else f"{damaged} damaged packets" if damaged else "it holds no data"

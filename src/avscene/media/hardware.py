@@ -6,31 +6,31 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from avscene.errors import UsageError
 from avscene.media.container import reason
 
-PROCESSOR = "cpu"
+CPU = "cpu"
 _EVERYWHERE = "h264"  # what every device with a decoder decodes
 
 
 def check_decoder(decoder: str) -> None:
-    """Make sure that `decoder` can be used: PROCESSOR, or a device by ffmpeg's name, such as cuda.
+    """Make sure that `decoder` can be used: CPU, or a device by ffmpeg's name, such as cuda.
 
     Raises:
         UsageError: PyAV was not built for such a device, or there is none here.
     """
-    if decoder == PROCESSOR:
+    if decoder == CPU:
         return
     if decoder not in (known := _devices()):
-        raise UsageError(f"decoder {decoder!r} is not one of {', '.join([PROCESSOR, *known])}")
+        raise UsageError(f"decoder {decoder!r} is not one of {', '.join([CPU, *known])}")
     try:
         HWAccel(decoder).create(av.Codec(_EVERYWHERE, "r"))
     except (av.FFmpegError, OSError) as error:
         raise UsageError(
-            f"decoder {decoder}: no such device can be opened here ({reason(error)}); use --decoder {PROCESSOR}"
+            f"decoder {decoder}: no such device can be opened here ({reason(error)}); use --decoder {CPU}"
         ) from None
 
 
 def acceleration(decoder: str) -> HWAccel | None:
     """What PyAV opens a file with; a stream that the device does not decode goes to the processor."""
-    return None if decoder == PROCESSOR else HWAccel(decoder, allow_software_fallback=True)
+    return None if decoder == CPU else HWAccel(decoder, allow_software_fallback=True)
 
 
 def is_of_device(pixel_format: str) -> bool:

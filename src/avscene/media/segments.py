@@ -13,9 +13,9 @@ from avscene.media.assembly import Assembler, Sampling
 from avscene.media.container import reason
 from avscene.media.decode import MediaFile, Reading
 from avscene.media.decoded import Decoded, DecodedAudio, DecodedFrame, Passed
-from avscene.media.hardware import PROCESSOR
+from avscene.media.hardware import CPU
 from avscene.media.video import Renderer
-from avscene.records import KIND, ByteArray, Modality, Segment
+from avscene.records import ByteArray, Modality, Segment
 
 __all__ = ["Recording", "Sampling"]
 
@@ -32,7 +32,7 @@ class Recording:
         MediaError: a file cannot be opened, or holds nothing that can be decoded.
     """
 
-    def __init__(self, path: str | Path, audio: str | Path | None = None, decoder: str = PROCESSOR) -> None:
+    def __init__(self, path: str | Path, audio: str | Path | None = None, decoder: str = CPU) -> None:
         self.path = Path(path)
         self.duration = 0.0
         self._begun = False
@@ -54,7 +54,7 @@ class Recording:
         file = MediaFile(path, ignore="video")
         if not file.streams:
             file.close()
-            raise MediaError(f"{path}: holds no sound")
+            raise MediaError(f"{path}: has no audio")
         return file
 
     def __enter__(self) -> "Recording":
@@ -117,7 +117,7 @@ class Recording:
         assembler = Assembler(sampling, self._streams(), self._renderer(sampling))
         self._warnings = assembler.warnings
         try:
-            for piece in interleave([file.pieces(_readings(sampling), sampling.asks_at) for file in self._files]):
+            for piece in interleave([file.pieces(_readings(sampling), sampling.has_target) for file in self._files]):
                 assembler.add(piece)
                 yield from assembler.ready()
             self._check(assembler, sampling)
@@ -138,7 +138,7 @@ class Recording:
         if asked and failed == asked:
             file = next(file for file in self._files if set(file.streams) & set(failed))
             raise file.unreadable(failed)
-        self._warnings += [f"the {KIND[modality]} cannot be decoded" for modality in failed]
+        self._warnings += [f"the {modality} cannot be decoded" for modality in failed]
 
     def _renderer(self, sampling: Sampling) -> Callable[[Any], ByteArray | None]:
         renderer = Renderer(sampling.frame_size or 1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from avscene.labels import LabelSet
-from avscene.records import Needs, SceneScores, Segment
+from avscene.records import Needs, SceneProbabilities, Segment
 
 
 class SceneModel(Protocol):
@@ -39,6 +39,6 @@ class SceneModel(Protocol):
         """Shorter side of the frames wanted in pixels, if any."""
         ...
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes); a row of NaN where a segment lacks the needed modality."""
         ...

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from avscene.errors import CheckpointError, UsageError, first_fault
+from avscene.errors import CheckpointError, UsageError, first_validation_error
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector
@@ -248,7 +248,7 @@ def read_config(directory: Path) -> Config:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise CheckpointError(
-            f"{path}: {first_fault(error)}; the checkpoint is damaged or of another version"
+            f"{path}: {first_validation_error(error)}; the checkpoint is damaged or of another version"
         ) from error
     if config.config_sha256 != _digest(content):
         raise CheckpointError(f"{path}: was changed after it was written (SHA-256); train again or restore it")

@@ -17,7 +17,7 @@ from avscene.labels import LabelSet
 from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
 from avscene.models.device import Runtime
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
-from avscene.records import FloatArray, Modality, SceneScores, Segment
+from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 
 
 class SegmentEncoder(Protocol):
@@ -173,9 +173,9 @@ class LinearHeadModel:
         """Shorter side of the frames wanted in pixels, if any."""
         return self.encoder.frame_size
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes); NaN rows for segments that lack the modality."""
-        return SceneScores(self.labels, self.head.probabilities(self.encoder.embed(segments)))
+        return SceneProbabilities(self.labels, self.head.probabilities(self.encoder.embed(segments)))
 
 
 class _FrozenPart(BaseModel):

@@ -19,7 +19,7 @@ import numpy as np
 from avscene.errors import DataError, UsageError
 from avscene.files import write_text
 from avscene.labels import LabelSet
-from avscene.records import KIND, FloatArray, Needs
+from avscene.records import MODALITY_NAMES, FloatArray, Needs
 from avscene.tables.delimited import Delimited, read_delimited
 from avscene.tables.names import Place, spellings, tau_place
 from avscene.tables.rounding import EXACT, rescaled, rounding_step, sum_error
@@ -120,9 +120,9 @@ def _modality(file: Delimited) -> Needs | None:
     if "modality" not in file.columns:
         return None
     cells = file.texts("modality")
-    found = next((known for known in KIND if known == cells[0].strip()), None)
+    found = next((known for known in MODALITY_NAMES if known == cells[0].strip()), None)
     if found is None:
-        raise file.fail(0, "modality", f"{cells[0]!r} is not one of {', '.join(KIND)}")
+        raise file.fail(0, "modality", f"{cells[0]!r} is not one of {', '.join(MODALITY_NAMES)}")
     if len(set(cells)) > 1:
         row = next(row for row, cell in enumerate(cells) if cell != cells[0])
         raise file.fail(row, "modality", f"{cells[row]!r} where other rows have {cells[0]!r}; a table is of one system")

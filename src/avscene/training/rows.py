@@ -8,7 +8,7 @@ from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import DataError
 from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
-from avscene.records import KIND, Modality
+from avscene.records import Modality
 from avscene.training.fine_tuning.plan import NetworkPlan
 
 _CHUNK = 64  # rows read at a time
@@ -34,9 +34,7 @@ def usable_rows(
     learnt, judged = (_rows_with(store, [int(row) for row in rows], plan.input) for rows in (train, valid))
     for rows, least, purpose in ((learnt, _LEAST_TRAINING, "train on"), (judged, 1, "validate on")):
         if len(rows) < least:
-            raise DataError(
-                f"{where}: {len(rows)} segments with {KIND[plan.input]} to {purpose}; {least} are the least"
-            )
+            raise DataError(f"{where}: {len(rows)} segments with {plan.input} to {purpose}; {least} are the least")
     return learnt, judged
 
 

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from avscene.datasets.toytown import town as toytown
-from avscene.datasets.toytown.town import CITIES, PICTURE_ALIKE, SOUND_ALIKE, build_toytown
+from avscene.datasets.toytown import build as toytown
+from avscene.datasets.toytown.build import CITIES, PICTURE_ALIKE, SOUND_ALIKE, build_toytown
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
 from avscene.media.encode import write_mp4, write_wav
@@ -202,7 +202,7 @@ def test_an_error_in_one_recording_ends_the_build(tmp_path: Path, monkeypatch: p
         time.sleep(0.005)  # time enough for the first error to stop the rest
         raise DataError("disk full")
 
-    monkeypatch.setattr(toytown, "_write_recording", fail)
+    monkeypatch.setattr(toytown, "_write_media", fail)
     with pytest.raises(DataError, match="disk full"):
         build_toytown(tmp_path / "new", locations_per_scene=50, seconds=1)
     assert len(written) < 2000  # of 10 x 50 x 4: what was waiting is not begun

@@ -589,10 +589,10 @@ def test_rows_without_the_input_are_left_out(tmp_path: Path) -> None:
     assert seen == train_rows
     assert {names[row] for row in valid_rows} - {names[row] for row in judged} == {"meadow-4.wav"}
     silent = [row for row in train_rows if names[row] == "cave-1.mp4"]
-    with pytest.raises(DataError, match="0 segments with sound to train on; 2 are the least"):
+    with pytest.raises(DataError, match="0 segments with audio to train on; 2 are the least"):
         usable_rows(store, silent, valid_rows, plan("audio"))
     blind = [row for row in valid_rows if names[row] == "meadow-4.wav"]
-    with pytest.raises(DataError, match="0 segments with picture to validate on; 1 are the least"):
+    with pytest.raises(DataError, match="0 segments with video to validate on; 1 are the least"):
         usable_rows(store, train_rows, blind, plan("video"))
 
 

@@ -217,7 +217,7 @@ def test_a_model_of_both_scores_segments_that_have_both(both: TrainedModel, enco
 @pytest.mark.usefixtures("encoders")
 def test_a_recording_that_lacks_one_is_refused_in_a_line(both: TrainedModel, tmp_path: Path) -> None:
     path = write_media(tmp_path / "sound.wav", 1.0)
-    with pytest.raises(ModalityError, match="has sound only; system B needs sound and picture"):
+    with pytest.raises(ModalityError, match="has audio only; system B needs audio and video"):
         System("B", LABELS, (model(both),), Fusion.of("B")).classify(path)
 
 

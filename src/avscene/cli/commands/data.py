@@ -20,7 +20,7 @@ def toytown(
 ) -> None:
     """Make a synthetic data set of the ten TAU scenes, in TAU's layout."""
     from avscene.cli.progress import stages
-    from avscene.datasets.toytown.town import build_toytown
+    from avscene.datasets.toytown.build import build_toytown
 
     with stages() as watch:
         build_toytown(

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from avscene.datasets.dataset import DataSet, Example
-from avscene.errors import DataError, first_fault
+from avscene.errors import DataError, first_validation_error
 from avscene.files import write_text
 from avscene.media.assembly import Sampling
 
@@ -157,4 +157,4 @@ def read_manifest(directory: Path) -> Manifest:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValidationError as error:
-        raise DataError(f"{path}: is damaged ({first_fault(error)}); {again}") from error
+        raise DataError(f"{path}: is damaged ({first_validation_error(error)}); {again}") from error

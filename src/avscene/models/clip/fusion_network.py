@@ -19,7 +19,7 @@ from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.models.linear_heads import SegmentEncoder
 from avscene.models.weights.strict import faults, fill
-from avscene.records import FloatArray, Needs, SceneScores, Segment
+from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
 # Table 1: widths of a branch's two layers and of the layer that fuses the branches.
 HIDDEN, BRANCH, FUSED = 512, 256, 128
@@ -100,12 +100,12 @@ class ClipFusion:
         """Shorter side of the frames wanted in pixels, if any: the largest that an encoder asks for."""
         return max((encoder.frame_size for encoder in self._encoders if encoder.frame_size is not None), default=None)
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes); NaN rows for segments that an encoder cannot embed."""
         return self.score_embeddings([encoder.embed(segments) for encoder in self._encoders])
 
     @torch.inference_mode()
-    def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneScores:
+    def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneProbabilities:
         """Probabilities (n, n_scenes) of the encoders' embeddings, an array (n, size) for each of `encoders` in order.
 
         Rows that are NaN in any of them are NaN.
@@ -118,7 +118,7 @@ class ClipFusion:
             wanted = ", ".join(f"{name} ({size})" for name, size in zip(self.encoders, sizes, strict=True))
             found = ", ".join(str(array.shape[1]) for array in arrays)
             raise CheckpointError(f"model {self.name!r} takes embeddings of {wanted}; got sizes {found}")
-        return SceneScores(self.labels, fusion_probabilities(self._network, arrays, self._runtime))
+        return SceneProbabilities(self.labels, fusion_probabilities(self._network, arrays, self._runtime))
 
 
 @torch.inference_mode()

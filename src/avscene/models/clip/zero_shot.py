@@ -26,7 +26,7 @@ from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.weights import hub
 from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
-from avscene.records import Modality, SceneScores, Segment
+from avscene.records import Modality, SceneProbabilities, Segment
 
 LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100 and ended there
 N_TOKENS = 49408  # the vocabulary of CLIP's tokenizer, which open_clip carries
@@ -78,12 +78,12 @@ class ClipZeroShot:
         """Shorter side in pixels to which frames are scaled."""
         return self.spec.resize
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes): the mean over a segment's frames of softmax(100 x cosine).
 
         A segment without frames gets a row of NaN.
         """
-        return SceneScores(
+        return SceneProbabilities(
             self.labels, SegmentBatch.of(segments).seen(self._probabilities, self.spec, len(self.labels))
         )
 

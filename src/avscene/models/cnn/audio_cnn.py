@@ -18,7 +18,7 @@ from avscene.models.cnn.block_network import BlockNetwork, blank_block_network
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.weights.strict import faults, fill
-from avscene.records import FloatArray, Modality, SceneScores, Segment
+from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 
 # 128 bands by 188 steps of 5.3 ms for a second: the only exact 1-s front end of this data set that is public
 # (denfed/wave-spec-fusion).
@@ -93,10 +93,10 @@ class AudioCnn:
         return self.spec.sample_rate
 
     @torch.inference_mode()
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes); NaN rows for segments without sound."""
         batch, n_scenes = SegmentBatch.of(segments), len(self.labels)
-        return SceneScores(self.labels, batch.heard(self._probabilities, self.spec, n_scenes, self._device))
+        return SceneProbabilities(self.labels, batch.heard(self._probabilities, self.spec, n_scenes, self._device))
 
     def _probabilities(self, mels: Tensor) -> Tensor:
         """(n, n_scenes)."""

@@ -15,7 +15,7 @@ from avscene.models.cnn.block_network import blank_block_network
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.weights.strict import faults, fill
-from avscene.records import Modality, SceneScores, Segment
+from avscene.records import Modality, SceneProbabilities, Segment
 
 
 class FrameCnn:
@@ -35,9 +35,9 @@ class FrameCnn:
         """Shorter side in pixels that the front end asks of the decoder."""
         return self.spec.resize
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes): the mean over a segment's frames; NaN rows where there is none."""
-        return SceneScores(
+        return SceneProbabilities(
             self.labels, SegmentBatch.of(segments).seen(self._probabilities, self.spec, len(self.labels))
         )
 

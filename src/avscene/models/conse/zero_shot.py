@@ -17,7 +17,7 @@ from avscene.labels import LabelSet
 from avscene.models.cnn.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
 from avscene.models.conse.sentence import load_sentence_encoder
 from avscene.models.device import Runtime
-from avscene.records import Modality, SceneScores, Segment
+from avscene.records import Modality, SceneProbabilities, Segment
 
 PROMPT = "a photo of a {}"
 TOP_CLASSES = 10  # of 1000, as in the paper
@@ -44,9 +44,11 @@ class ConseZeroShot:
         self._network = imagenet_classifier(LITE0, runtime)
         self._similarities = _similarities(labels)  # (1000, n_scenes)
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes); NaN rows for segments without frames."""
-        return SceneScores(self.labels, SegmentBatch.of(segments).seen(self._probabilities, FRAMES, len(self.labels)))
+        return SceneProbabilities(
+            self.labels, SegmentBatch.of(segments).seen(self._probabilities, FRAMES, len(self.labels))
+        )
 
     @torch.inference_mode()
     def _probabilities(self, images: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from avscene.models.device import Runtime
 from avscene.models.linear_heads import SegmentEncoder
 from avscene.models.openl3.encoders import load_openl3_audio, load_openl3_image
 from avscene.models.weights.strict import faults, fill
-from avscene.records import FloatArray, Needs, SceneScores, Segment
+from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
 EMBEDDING_SIZE, HIDDEN, MIDDLE, LAST = 512, 512, 128, 64
 DROPOUT = 0.2
@@ -124,12 +124,12 @@ class OpenL3HeadModel:
         """Shorter side of the frames wanted in pixels, if any."""
         return next((encoder.frame_size for encoder in self._loaded if encoder.needs == "video"), None)
 
-    def score(self, segments: Sequence[Segment]) -> SceneScores:
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes); NaN rows for segments that lack a modality that is needed."""
         return self.score_embeddings([encoder.embed(segments) for encoder in self._loaded])
 
     @torch.inference_mode()
-    def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneScores:
+    def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneProbabilities:
         """The same from embeddings, an array (n, size) of each of `encoders`."""
         present = ~np.any([np.isnan(array).any(axis=1) for array in arrays], axis=0)
         scores = np.full((len(present), len(self.labels)), np.nan)
@@ -137,7 +137,7 @@ class OpenL3HeadModel:
             inputs = [torch.from_numpy(array[present]).float().to(self._runtime.device) for array in arrays]
             logits: Tensor = self._network(*inputs)
             scores[present] = logits.double().softmax(dim=1).cpu().numpy()
-        return SceneScores(self.labels, scores)
+        return SceneProbabilities(self.labels, scores)
 
 
 class OpenL3HeadPart(BaseModel):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from avscene.datasets.toytown.picture import (
+from avscene.datasets.toytown.panorama import (
     HEIGHT,
     HORIZON,
     PANORAMA,

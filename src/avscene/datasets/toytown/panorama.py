@@ -1,7 +1,7 @@
 """A recipe of amounts to a panorama: the views of toytown, painted back to front.
 
 A recipe maps parts of a view to amounts in [0, 1]. Two scenes that look alike have recipes over the same
-parts, and a blend of their recipes is a scene between them. `toytown_film` takes the panorama and films it.
+parts, and a blend of their recipes is a scene between them. the module `video` films the panorama.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from avscene.datasets.toytown.film import FPS, render_picture
-from avscene.datasets.toytown.picture import PICTURES
-from avscene.datasets.toytown.sound import SILENT, SOUNDS, render_sound
+from avscene.datasets.toytown.audio import SILENT, SOUNDS, render_sound
+from avscene.datasets.toytown.panorama import PICTURES
 from avscene.datasets.toytown.synth import SAMPLE_RATE
+from avscene.datasets.toytown.video import FPS, render_picture
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
 from avscene.media.encode import write_mp4, write_wav
@@ -150,7 +150,7 @@ def _blend(
     }
 
 
-def _write_recording(directory: Path, recording: _Recording, settings: _Settings) -> None:
+def _write_media(directory: Path, recording: _Recording, settings: _Settings) -> None:
     """Render and write the files of `recording` that are not there."""
     scene, seed = recording.scene, settings.seed
     audio, video = directory / recording.audio, directory / recording.video
@@ -261,14 +261,14 @@ def build_toytown(
     settings.check()
     root, plan = Path(directory), _plan(settings)
     _claim(root, settings)
-    _run_all([partial(_write_recording, root, recording, settings) for recording in plan], progress)
+    _run_all([partial(_write_media, root, recording, settings) for recording in plan], progress)
     texts = _tables(plan) | {"README.md": README.format(settings=json.dumps(asdict(settings)))}
     for name, text in texts.items():
         if not (root / name).exists():
             _write_text(root / name, text)
 
 
-def write_film(path: str | Path, scenes: Iterable[str], *, seconds: int, seed: int = 0) -> None:
+def write_recording(path: str | Path, scenes: Iterable[str], *, seconds: int, seed: int = 0) -> None:
     """Write one mp4 with sound that goes through `scenes`, `seconds` each, at places that no data set of the seed has.
 
     Raises:
