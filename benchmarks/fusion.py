@@ -22,13 +22,13 @@ from scipy import optimize
 from avscene.evaluation.bootstrap import group_intervals
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.cross_fit import DRAWS, deal_folds
-from avscene.fusion.ensemble import IntArray, group_weights, mean, shares, softmax
+from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, deal_folds
+from avscene.fusion.ensemble import group_weights, mean, shares, softmax
 from avscene.fusion.postprocess import fit_power
 from avscene.fusion.tables import fuse_cross_fitted
 from avscene.fusion.tree import Layout
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.tables.alignment import Aligned, align
 from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import ScoreTable
@@ -117,13 +117,13 @@ def out_of_fold(fit: Fit, aligned: Aligned, n_folds: int) -> FloatArray:
     logs = np.log(np.stack([table.floored for table in tables]))
     groups, truth = np.array(tables[0].groups), tables[0].truth_index
     total = np.zeros(logs.shape[1:])
-    for draw in range(DRAWS):
+    for draw in range(CROSS_FIT_REPEATS):
         folds = deal_folds(tuple(groups), truth, n_folds, draw)
         for fold in range(n_folds):
             on, off = folds != fold, folds == fold
             share = shares(group_weights(tuple(groups[on])), int(on.sum()))
             total[off] += fit(logs[:, on], truth[on], share)(logs[:, off])
-    return total / DRAWS
+    return total / CROSS_FIT_REPEATS
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,8 @@ def main() -> None:
     first = next(iter(aligned.tables.values()))
     called = f"python benchmarks/fusion.py {' '.join(path.name for path in options.tables)} --folds {options.folds}"
     extent = (
-        f"{len(first):,} rows of {len(set(first.groups or ())):,} groups; {options.folds} folds, dealt {DRAWS} times"
+        f"{len(first):,} rows of {len(set(first.groups or ())):,} groups; {options.folds} folds, "
+        f"dealt {CROSS_FIT_REPEATS} times"
     )
     machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     text = f"""# Fusion rules on real predictions

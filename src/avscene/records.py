@@ -14,6 +14,8 @@ Modality = Literal["audio", "video"]
 Needs = Modality | Literal["both"]  # of a model: one, or the two of them together
 MODALITY_NAMES: dict[Needs, str] = {"audio": "audio", "video": "video", "both": "audio and video"}  # as messages say it
 FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+BoolArray = npt.NDArray[np.bool_]
 ByteArray = npt.NDArray[np.uint8]
 
 SCHEMA = "avscene/1"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avscene.evaluation.bootstrap import FIGURES
+from avscene.evaluation.bootstrap import METRICS
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.measurement import measure
 from avscene.labels import LabelSet
@@ -22,7 +22,7 @@ LABELS = LabelSet(("bus", "park", "tram"))
 CITIES = ("lyon", "paris")
 KEYS = {
     *("n", "groups", "per_class", "resampling", "no_intervals_because", "intervals", "class_intervals", "by_city"),
-    *("unseen_pairs", "recordings", "confusion", "reliability", "risk_coverage", "compared", *FIGURES),
+    *("unseen_pairs", "recordings", "confusion", "reliability", "risk_coverage", "compared", *METRICS),
 }
 
 
@@ -87,7 +87,7 @@ def test_what_is_printed_has_its_intervals(command):
     assert (run.code, run.told) == (0, [])
     found = measure(read_table("a.tsv"))
     assert "a.tsv: 72 rows in 12 groups" in run.out
-    for name in FIGURES:
+    for name in METRICS:
         interval = found.intervals[name]
         assert f"{getattr(found.segments, name):.4f}  {interval.low:.4f} to {interval.high:.4f}" in run.out
     for figures in found.by_city.values():

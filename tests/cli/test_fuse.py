@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from avscene.errors import DataError
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.cross_fit import DRAWS, cross_fit, deal_folds
+from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, cross_fit, deal_folds
 from avscene.fusion.tables import fuse_cross_fitted, fuse_fitted, fuse_plain, fuse_saved
 from avscene.fusion.tree import Layout
 from avscene.labels import LabelSet
@@ -320,7 +320,7 @@ def test_kept_weights_fuse_other_recordings() -> None:
 def test_the_pool_of_three_real_systems_beats_each_of_them() -> None:
     tables = {name: read_table(PREDICTIONS / f"tau_{name}.tsv") for name in ("early", "late", "mix")}
     fused = pooled(tables)
-    assert DRAWS == 5
+    assert CROSS_FIT_REPEATS == 5
     assert loss(fused) <= 0.484
     assert accuracy(fused.truth_index, fused.probabilities) >= 0.829
     assert loss(fused) < min(loss(table) for table in tables.values())

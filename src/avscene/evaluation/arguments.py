@@ -1,14 +1,9 @@
 """Truth and probabilities in; the same, checked, out: what every figure of merit asks of them."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.tables.rounding import WIDEST
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in another order differ in the last bits
 

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.arguments import IntArray
 from avscene.evaluation.metrics import BINS, row_brier_scores, row_log_losses
 from avscene.evaluation.risk import descending_levels
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
 
-DRAWS = 1000
+RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
 BLOCK = 100  # draws at a time, so that memory does not grow with their number
-FIGURES = (  # as in `Evaluation`
+METRICS = (  # as in `Evaluation`
     "log_loss",
     "log_loss_class_mean",
     "accuracy",
@@ -26,7 +25,7 @@ FIGURES = (  # as in `Evaluation`
     "expected_calibration_error",
     "risk_coverage_area",
 )
-CLASS_FIGURES = ("precision", "recall", "f1", "log_loss")  # as in `Evaluation.per_class`
+CLASS_METRICS = ("precision", "recall", "f1", "log_loss")  # as in `Evaluation.per_class`
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class Interval:
     high: float
 
 
-def group_intervals(table: ScoreTable, *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Interval]:
-    """The intervals of FIGURES, by their names; none where the table has fewer than two groups.
+def group_intervals(table: ScoreTable, *, draws: int = RESAMPLES, seed: int = SEED) -> dict[str, Interval]:
+    """The intervals of METRICS, by their names; none where the table has fewer than two groups.
 
     Seconds of one place resemble each other, so whole groups are drawn, as many as there are, with replacement (the
     cluster bootstrap; percentile intervals after Efron & Tibshirani 1993, chapter 13). Tables of the same groups get
@@ -48,7 +47,7 @@ def group_intervals(table: ScoreTable, *, draws: int = DRAWS, seed: int = SEED) 
         DataError: the table has no truth.
     """
     truth = table.truth_index
-    count, place = group_places(table.groups)
+    count, place = group_indices(table.groups)
     if count < 2:
         return {}
     rows, losses, hits, _ = _class_sums(table, count, place)
@@ -62,11 +61,11 @@ def group_intervals(table: ScoreTable, *, draws: int = DRAWS, seed: int = SEED) 
         for sums in (times @ losses, times @ hits):
             means += [sums.sum(axis=1) / whole, np.nanmean(_ratio(sums, counts), axis=1)]
         found.append(np.column_stack([*means[1:], means[0], np.array([sure.figures(row) for row in times])]))
-    return dict(zip(FIGURES, percentiles(np.concatenate(found)), strict=True))
+    return dict(zip(METRICS, percentiles(np.concatenate(found)), strict=True))
 
 
 def class_intervals(table: ScoreTable) -> dict[str, dict[str, Interval]]:
-    """By scene, the intervals of CLASS_FIGURES, by the same draws as `group_intervals`.
+    """By scene, the intervals of CLASS_METRICS, by the same draws as `group_intervals`.
 
     A figure that is measured on rows of fewer than two groups has none: drawing one group again changes nothing.
 
@@ -74,12 +73,12 @@ def class_intervals(table: ScoreTable) -> dict[str, dict[str, Interval]]:
         DataError: the table has no truth.
     """
     found: dict[str, dict[str, Interval]] = {scene: {} for scene in table.labels}
-    count, place = group_places(table.groups)
+    count, place = group_indices(table.groups)
     if count < 2:
         return found
     rows, losses, hits, answers = _class_sums(table, count, place)
     parts = ((hits, answers), (hits, rows), (2 * hits, rows + answers), (losses, rows))
-    for figure, (above, below) in zip(CLASS_FIGURES, parts, strict=True):
+    for figure, (above, below) in zip(CLASS_METRICS, parts, strict=True):
         drawn = [_ratio(times @ above, times @ below) for times in group_draws(count)]
         known = np.flatnonzero((below > 0).sum(axis=0) >= 2)
         intervals = percentiles(np.concatenate(drawn)[:, known])
@@ -93,7 +92,7 @@ def mean_intervals(sums: FloatArray, rows: FloatArray) -> list[Interval]:
     return percentiles(np.concatenate([times @ sums / (times @ rows)[:, None] for times in group_draws(len(rows))]))
 
 
-def group_places(groups: Sequence[str] | None) -> tuple[int, IntArray]:
+def group_indices(groups: Sequence[str] | None) -> tuple[int, IntArray]:
     """How many groups there are, and the number of each row's group (n,); nothing where there are none."""
     if groups is None:
         return 0, np.zeros(0, np.intp)
@@ -102,12 +101,12 @@ def group_places(groups: Sequence[str] | None) -> tuple[int, IntArray]:
 
 
 def group_sums(place: IntArray, values: npt.NDArray[Any]) -> FloatArray:
-    """`values` (n, k), each column summed over the rows of every group (groups, k); `place` (n,) as `group_places`."""
+    """`values` (n, k), each column summed over the rows of every group (groups, k); `place` (n,) as `group_indices`."""
     sums: FloatArray = np.column_stack([np.bincount(place, weights=column) for column in values.T])
     return sums
 
 
-def group_draws(groups: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[FloatArray]:
+def group_draws(groups: int, draws: int = RESAMPLES, seed: int = SEED) -> Iterator[FloatArray]:
     """How many times each group is in every draw, (at most BLOCK, groups) at a time."""
     random = np.random.default_rng(seed)
     for start in range(0, draws, BLOCK):

@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from avscene.errors import DataError
-from avscene.evaluation.arguments import IntArray
-from avscene.evaluation.bootstrap import SEED, Interval, group_places, group_sums, mean_intervals
+from avscene.evaluation.bootstrap import SEED, Interval, group_indices, group_sums, mean_intervals
 from avscene.evaluation.metrics import row_log_losses
-from avscene.records import FloatArray
+from avscene.records import BoolArray, FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
-
-Flags = npt.NDArray[np.bool_]
 
 FLIPS = 9_999  # with the observed one, 10,000 assignments of systems to groups
 FLIPS_AT_A_TIME = 100  # so that memory does not grow with their number
@@ -122,7 +118,7 @@ def compare(tables: Mapping[str, ScoreTable]) -> Comparison:
     answers = np.column_stack([table.probabilities.argmax(axis=1) for table in tables.values()])
     right = answers == truth[:, None]
     places = list(combinations(range(len(names)), 2))
-    groups = group_places(first.groups)
+    groups = group_indices(first.groups)
     changes = zip(*(_differences(values, places, *groups) for values in (losses, right)), strict=True)
     some = right.any(axis=1)
     return Comparison(
@@ -161,7 +157,7 @@ def _equal_starts(first: ScoreTable, second: ScoreTable) -> bool:
 
 
 def _pair(
-    names: tuple[str, str], change: tuple[Difference, Difference], right: Flags, answers: IntArray
+    names: tuple[str, str], change: tuple[Difference, Difference], right: BoolArray, answers: IntArray
 ) -> PairOfSystems:
     """`right` and `answers` (n, 2) are those of the two; `change` is their difference in log loss and in accuracy."""
     one, other = right.T
@@ -177,7 +173,7 @@ def _pair(
 
 
 def _differences(
-    values: FloatArray | Flags, places: list[tuple[int, int]], groups: int, place: IntArray
+    values: FloatArray | BoolArray, places: list[tuple[int, int]], groups: int, place: IntArray
 ) -> list[Difference]:
     """Of the means of the columns `values` (n, systems), for every pair of columns."""
     first, second = np.array(places).T
@@ -192,7 +188,7 @@ def _differences(
     return [Difference(*line) for line in zip(found, intervals, p.tolist(), strict=True)]
 
 
-def _interval(values: Flags, groups: int, place: IntArray) -> Interval | None:
+def _interval(values: BoolArray, groups: int, place: IntArray) -> Interval | None:
     """Of the mean of `values` (n,)."""
     if groups < 2:
         return None

@@ -4,12 +4,9 @@ Conventions: `truth` (n,) is true where the answer is yes; `scores` (n,) are hig
 """
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-from avscene.records import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
+from avscene.records import BoolArray, FloatArray
 
 
 def roc_auc(truth: BoolArray, scores: FloatArray) -> float:

@@ -8,23 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from avscene.errors import DataError
-from avscene.evaluation.arguments import IntArray
 from avscene.evaluation.bootstrap import (
     Interval,
     class_intervals,
+    group_indices,
     group_intervals,
-    group_places,
     group_sums,
     mean_intervals,
 )
 from avscene.evaluation.metrics import Evaluation, accuracy, evaluate, log_loss, row_log_losses
+from avscene.records import IntArray
+from avscene.tables.names import SceneCity
 from avscene.tables.score_table import ScoreTable
-
-SceneCity = tuple[str, str]  # scene, city
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class SubsetMetrics:
     """Log loss and accuracy of `n` segments; their `intervals` by name, none where there are not two groups."""
 
     n: int
@@ -41,13 +40,13 @@ class UnseenPairs:
     """
 
     pairs: tuple[SceneCity, ...]
-    only: Figures | None
-    without: Figures | None
+    only: SubsetMetrics | None
+    without: SubsetMetrics | None
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Figures of one table: per segment, per recording, by city; `groups` is how many.
+    """SubsetMetrics of one table: per segment, per recording, by city; `groups` is how many.
 
     `intervals` are those of `segments` by figure, `class_intervals` by scene and figure. `recordings` is None where
     rows of one file differ in truth or group, and `unseen` where it is not known which pairs training had.
@@ -57,7 +56,7 @@ class Measurement:
     intervals: Mapping[str, Interval]
     class_intervals: Mapping[str, Mapping[str, Interval]]
     recordings: Evaluation | None
-    by_city: Mapping[str, Figures]
+    by_city: Mapping[str, SubsetMetrics]
     unseen: UnseenPairs | None
     groups: int
 
@@ -113,15 +112,15 @@ def _unseen(
     )
 
 
-def _figures(truth: IntArray, table: ScoreTable, chosen: npt.NDArray[np.bool_]) -> Figures:
+def _figures(truth: IntArray, table: ScoreTable, chosen: npt.NDArray[np.bool_]) -> SubsetMetrics:
     known, probabilities = truth[chosen], table.probabilities[chosen]
-    groups, place = group_places(None if table.groups is None else np.array(table.groups)[chosen].tolist())
+    groups, place = group_indices(None if table.groups is None else np.array(table.groups)[chosen].tolist())
     intervals: list[Interval] = []
     if groups > 1:
         hits = probabilities.argmax(axis=1) == known
         sums = group_sums(place, np.column_stack([row_log_losses(known, probabilities), hits]))
         intervals = mean_intervals(sums, np.bincount(place).astype(float))
-    return Figures(
+    return SubsetMetrics(
         len(known),
         log_loss(known, probabilities),
         accuracy(known, probabilities),

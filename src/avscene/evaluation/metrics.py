@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.arguments import TIE_DECIMALS, IntArray, validate
+from avscene.evaluation.arguments import TIE_DECIMALS, validate
 from avscene.evaluation.risk import risk_coverage
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
 
 EPSILON = 1e-15

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avscene.evaluation.arguments import TIE_DECIMALS, IntArray, validate
-from avscene.records import FloatArray
+from avscene.evaluation.arguments import TIE_DECIMALS, validate
+from avscene.records import FloatArray, IntArray
 
 ROUNDING = 1e-9  # of a coverage, which is a ratio of counts
 

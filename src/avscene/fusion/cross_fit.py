@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from avscene.errors import DataError
-from avscene.fusion.ensemble import IntArray, normalised
+from avscene.fusion.ensemble import normalised
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 
-DRAWS = 5  # of folds: with one, where the groups happen to fall moves a log loss by more than rules differ
+CROSS_FIT_REPEATS = 5  # of folds: with one, where the groups happen to fall moves a log loss by more than rules differ
 
 
 def cross_fit(
@@ -26,14 +26,14 @@ def cross_fit(
     """Fuse every row by weights that its group had no part in: the stages' probabilities (n, n_scenes), by their names.
 
     The groups are dealt into `n_folds` folds, the layout is fitted on all folds but one and applied to that one; the
-    mean over DRAWS such deals is taken. What is drawn depends on the names of the groups alone, not on the order of the
-    rows. `scores` are (n, n_scenes) by model, `truth` (n,) are scene indices, `groups` (n,) names.
+    mean over CROSS_FIT_REPEATS such deals is taken. What is drawn depends on the names of the groups alone, not on the
+    order of the rows. `scores` are (n, n_scenes) by model, `truth` (n,) are scene indices, `groups` (n,) names.
 
     Raises:
         DataError: there are fewer groups than folds, or the rows are of one scene.
     """
     sums: dict[str, FloatArray] = {}
-    for draw in range(DRAWS):
+    for draw in range(CROSS_FIT_REPEATS):
         folds = deal_folds(groups, truth, n_folds, draw)
         stages: dict[str, FloatArray] = {}
         for fold in range(n_folds):

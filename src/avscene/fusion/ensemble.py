@@ -10,12 +10,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy import optimize
 
-from avscene.records import FloatArray, Needs
-
-IntArray = npt.NDArray[np.integer]
+from avscene.records import FloatArray, IntArray, Needs
 
 # Log-probabilities are taken of values no smaller than this, so that one model's zero cannot veto all the others.
 FLOOR = 1e-6

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import optimize
 
-from avscene.fusion.ensemble import FLOOR, IntArray, normalised, shares, softmax
-from avscene.records import FloatArray
+from avscene.fusion.ensemble import FLOOR, normalised, shares, softmax
+from avscene.records import FloatArray, IntArray
 
 RIDGE = 0.01  # pull of `vector` towards the identity, per unit of squared distance, against a mean log loss
 _TIME_ROUNDING = 1e-6  # seconds: starts are sums of hops and differ in the last digits

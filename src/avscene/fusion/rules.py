@@ -11,11 +11,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from avscene.fusion import ensemble
-from avscene.fusion.ensemble import Confidence, IntArray
+from avscene.fusion.ensemble import Confidence
 from avscene.labels import LabelSet
-from avscene.records import FloatArray, Needs
+from avscene.records import FloatArray, IntArray, Needs
 
-Scores = Mapping[str, FloatArray]
+ScoresByModel = Mapping[str, FloatArray]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -28,7 +28,7 @@ class Mean(_Rule):
 
     kind: Literal["mean"] = "mean"
 
-    def pool(self, scores: Scores, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
+    def pool(self, scores: ScoresByModel, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
         """(n, n_scenes)."""
         return ensemble.mean(_stacked(scores))
 
@@ -38,7 +38,7 @@ class Product(_Rule):
 
     kind: Literal["product"] = "product"
 
-    def pool(self, scores: Scores, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
+    def pool(self, scores: ScoresByModel, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
         """(n, n_scenes)."""
         return ensemble.product(_stacked(scores))
 
@@ -48,7 +48,7 @@ class Samplewise(_Rule):
 
     kind: Literal["samplewise"] = "samplewise"
 
-    def pool(self, scores: Scores, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
+    def pool(self, scores: ScoresByModel, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
         """(n, n_scenes)."""
         return ensemble.samplewise(_stacked(scores))
 
@@ -61,13 +61,13 @@ class Classwise(_Rule):
     weights: dict[str, dict[str, Weight]]
 
     @classmethod
-    def fit(cls, scores: Scores, truth: IntArray, labels: LabelSet, confidence: Confidence) -> "Classwise":
+    def fit(cls, scores: ScoresByModel, truth: IntArray, labels: LabelSet, confidence: Confidence) -> "Classwise":
         """The confidences of the members on these rows."""
         fitted = ensemble.fit_classwise(_stacked(scores), truth, confidence)
         weights = {name: named(labels, row) for name, row in zip(scores, fitted, strict=True)}
         return cls(confidence=confidence, weights=weights)
 
-    def pool(self, scores: Scores, labels: LabelSet) -> FloatArray:
+    def pool(self, scores: ScoresByModel, labels: LabelSet) -> FloatArray:
         """(n, n_scenes)."""
         weights = np.array([ordered(labels, self.weights[name]) for name in scores])
         return ensemble.classwise(_stacked(scores), weights)
@@ -80,13 +80,15 @@ class LogPool(_Rule):
     exponents: dict[str, Weight]
 
     @classmethod
-    def fit(cls, scores: Scores, truth: IntArray, weights: FloatArray | None, needs: Mapping[str, Needs]) -> "LogPool":
+    def fit(
+        cls, scores: ScoresByModel, truth: IntArray, weights: FloatArray | None, needs: Mapping[str, Needs]
+    ) -> "LogPool":
         """The exponents that fit these rows, which count by their `weights` (n,), and what each member `needs`."""
         looks_at = [needs.get(name, "both") for name in scores]
         fitted = ensemble.fit_log_pool(_stacked(scores), truth, weights, looks_at)
         return cls(exponents=dict(zip(scores, map(float, fitted), strict=True)))
 
-    def pool(self, scores: Scores, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
+    def pool(self, scores: ScoresByModel, labels: LabelSet) -> FloatArray:  # noqa: ARG002  # as every rule
         """(n, n_scenes)."""
         return ensemble.log_pool(_stacked(scores), np.array([self.exponents[name] for name in scores]))
 
@@ -104,5 +106,5 @@ def ordered(labels: LabelSet, values: Mapping[str, float]) -> FloatArray:
     return np.array([values[scene] for scene in labels])
 
 
-def _stacked(scores: Scores) -> FloatArray:
+def _stacked(scores: ScoresByModel) -> FloatArray:
     return np.stack(list(scores.values()))

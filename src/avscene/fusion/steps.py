@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from avscene.errors import UsageError
 from avscene.fusion import postprocess
-from avscene.fusion.ensemble import IntArray
 from avscene.fusion.rules import named, ordered
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 
 SMOOTHING = 3.0  # seconds: a row and its neighbours, where rows are a second each
 

@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avscene.errors import DataError, UsageError, first_validation_error
 from avscene.fusion.cross_fit import apply_stages, cross_fit, fit_on
-from avscene.fusion.ensemble import IntArray
 from avscene.fusion.rules import Mean, Product, Samplewise
 from avscene.fusion.steps import Smooth, Times
 from avscene.fusion.tree import Fusion, Layout
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.tables.alignment import Aligned
 from avscene.tables.score_table import ScoreTable
 

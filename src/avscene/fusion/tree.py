@@ -13,11 +13,11 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from avscene.errors import DataError
-from avscene.fusion.ensemble import Confidence, IntArray, group_weights
-from avscene.fusion.rules import Classwise, LogPool, Mean, Product, Rule, Samplewise, Scores
+from avscene.fusion.ensemble import Confidence, group_weights
+from avscene.fusion.rules import Classwise, LogPool, Mean, Product, Rule, Samplewise, ScoresByModel
 from avscene.fusion.steps import Smooth, Step, StepKind, Times, Vector, fit_step
 from avscene.labels import LabelSet
-from avscene.records import FloatArray, Needs
+from avscene.records import FloatArray, IntArray, Needs
 
 RuleKind = Literal["mean", "product", "samplewise", "classwise", "log-pool"]
 # Of models and of systems; directories are called by them.
@@ -84,7 +84,7 @@ class Fusion(_Node):
         """The names of all models, each once, in order of first appearance."""
         return tuple(dict.fromkeys(self._leaves()))
 
-    def apply(self, scores: Scores, labels: LabelSet, times: Times | None = None) -> FloatArray:
+    def apply(self, scores: ScoresByModel, labels: LabelSet, times: Times | None = None) -> FloatArray:
         """One score (n, n_scenes) from the probabilities (n, n_scenes) of every model, by its name.
 
         A row of NaN says that a model did not score it; such a model is dropped from the row and the others
@@ -121,11 +121,11 @@ class Fusion(_Node):
         nested = all(member.fits(labels) for member in self.members if isinstance(member, Fusion))
         return nested and all(set(table) == set(labels) for table in tables)
 
-    def _pooled(self, scores: Scores, labels: LabelSet, times: Times | None) -> FloatArray:
+    def _pooled(self, scores: ScoresByModel, labels: LabelSet, times: Times | None) -> FloatArray:
         by_member = _by_member(self.members, scores, labels, times)
         return next(iter(by_member.values())) if self.rule is None else self.rule.pool(by_member, labels)
 
-    def complete(self, scores: Scores) -> npt.NDArray[np.bool_]:
+    def complete(self, scores: ScoresByModel) -> npt.NDArray[np.bool_]:
         """(n,) whether every model scored the row."""
         return np.asarray(~np.isnan([scores[name][:, 0] for name in self.models]).any(axis=0))
 
@@ -136,7 +136,7 @@ class Fusion(_Node):
 
 def fit_fusion(
     layout: Layout,
-    scores: Scores,
+    scores: ScoresByModel,
     truth: IntArray,
     labels: LabelSet,
     times: Times | None = None,
@@ -177,7 +177,9 @@ def fit_fusion(
     return fusion
 
 
-def _fit_rule(layout: Layout, by_member: Scores, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> Rule:
+def _fit_rule(
+    layout: Layout, by_member: ScoresByModel, truth: IntArray, labels: LabelSet, weights: FloatArray | None
+) -> Rule:
     match layout.rule:
         case "classwise":
             return Classwise.fit(by_member, truth, labels, layout.confidence)
@@ -192,7 +194,7 @@ def _fit_rule(layout: Layout, by_member: Scores, truth: IntArray, labels: LabelS
 
 
 def _by_member(
-    members: tuple[str | Fusion, ...], scores: Scores, labels: LabelSet, times: Times | None
+    members: tuple[str | Fusion, ...], scores: ScoresByModel, labels: LabelSet, times: Times | None
 ) -> dict[str, FloatArray]:
     return {
         _name(member): scores[member] if isinstance(member, str) else member.apply(scores, labels, times)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avscene.errors import CheckpointError, UsageError
-from avscene.evaluation.rejection import SelectiveThresholds
+from avscene.evaluation.selective import SelectiveThresholds
 from avscene.fusion.tree import Fusion
 from avscene.inference.system import System
 from avscene.labels import LabelSet

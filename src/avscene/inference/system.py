@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from avscene.errors import AvsceneError, ModalityError, UsageError
-from avscene.evaluation.rejection import SelectiveThresholds
+from avscene.evaluation.selective import SelectiveThresholds
 from avscene.features.batch import SegmentBatch
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion

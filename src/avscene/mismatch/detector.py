@@ -8,12 +8,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from scipy import optimize, special
 
-from avscene.evaluation.detection import BoolArray, best_threshold
+from avscene.evaluation.detection import best_threshold
 from avscene.fusion.ensemble import FLOOR, mean, softmax
-from avscene.fusion.rules import Scores
+from avscene.fusion.rules import ScoresByModel
 from avscene.mismatch.pairs import PairedScores
 from avscene.mismatch.swaps import SEED, swapped
-from avscene.records import FloatArray, Mismatch, Modality, Needs
+from avscene.records import BoolArray, FloatArray, Mismatch, Modality, Needs
 
 RIDGE = 0.01  # pull of exponents and slope towards 1, per unit of squared distance, against a mean log loss
 MOST = 20.0  # of exponents and slope
@@ -31,7 +31,7 @@ def log_agreement(audio: FloatArray, video: FloatArray) -> FloatArray:
     return _log_agreement(_logs(audio), _logs(video))
 
 
-def by_modality(scores: Scores, needs: Mapping[str, Needs]) -> tuple[FloatArray | None, FloatArray | None]:
+def by_modality(scores: ScoresByModel, needs: Mapping[str, Needs]) -> tuple[FloatArray | None, FloatArray | None]:
     """The mean (n, n_scenes) of the models that need sound alone, and of those that need the picture alone.
 
     None where there is no such model; a row of NaN where none of them scored.

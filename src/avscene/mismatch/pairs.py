@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avscene.errors import DataError
-from avscene.evaluation.detection import BoolArray
 from avscene.labels import LabelSet
-from avscene.records import FloatArray
+from avscene.records import BoolArray, FloatArray
 from avscene.tables.names import spellings
 from avscene.tables.score_table import ScoreTable
 

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 
-from avscene.evaluation.bootstrap import CLASS_FIGURES, Interval
+from avscene.evaluation.bootstrap import CLASS_METRICS, Interval
 from avscene.evaluation.comparison import Comparison, Difference, PairOfSystems
-from avscene.evaluation.measurement import Figures, Measurement, UnseenPairs
+from avscene.evaluation.measurement import Measurement, SubsetMetrics, UnseenPairs
 from avscene.reports.text_table import MINUS, NOTHING, TextTable, count, number, text_table
 
 MOST_PAIRS = 12  # named in a sentence
@@ -27,7 +27,7 @@ def scene_table(found: Measurement) -> TextTable:
         "Scene": lambda scene: scene,
         "n": lambda scene: count(found.segments.per_class[scene]["n"]),
     }
-    columns |= {HEADINGS[figure]: column(figure) for figure in CLASS_FIGURES}
+    columns |= {HEADINGS[figure]: column(figure) for figure in CLASS_METRICS}
     return text_table("scenes", "Figures per scene", "", columns, found.segments.per_class)
 
 
@@ -49,8 +49,8 @@ def unseen_table(unseen: UnseenPairs | None) -> TextTable:
     return _parts_table("unseen", "Scenes in cities that training had, and had not", says, "Pairs", known)
 
 
-def _parts_table(anchor: str, heading: str, says: str, what: str, parts: Mapping[str, Figures]) -> TextTable:
-    columns: dict[str, Callable[[tuple[str, Figures]], str]] = {
+def _parts_table(anchor: str, heading: str, says: str, what: str, parts: Mapping[str, SubsetMetrics]) -> TextTable:
+    columns: dict[str, Callable[[tuple[str, SubsetMetrics]], str]] = {
         what: lambda item: item[0],
         "n": lambda item: count(item[1].n),
         "Log loss": lambda item: with_interval(item[1].log_loss, item[1].intervals.get("log_loss")),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from avscene.evaluation.bootstrap import CLASS_FIGURES, DRAWS, FIGURES, LEVEL, SEED, Interval
+from avscene.evaluation.bootstrap import CLASS_METRICS, LEVEL, METRICS, RESAMPLES, SEED, Interval
 from avscene.evaluation.comparison import Comparison, PairOfSystems
 from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.metrics import confusion, reliability
@@ -21,11 +21,11 @@ def to_dict(table: ScoreTable, found: Measurement, comparison: Comparison | None
     """
     return found.segments.to_dict() | {
         "groups": found.groups,
-        "resampling": {"level": LEVEL, "draws": DRAWS, "seed": SEED, "resampled": "groups"},
+        "resampling": {"level": LEVEL, "draws": RESAMPLES, "seed": SEED, "resampled": "groups"},
         "no_intervals_because": found.why_no_intervals or None,
-        "intervals": {figure: _interval(found.intervals.get(figure)) for figure in FIGURES},
+        "intervals": {figure: _interval(found.intervals.get(figure)) for figure in METRICS},
         "class_intervals": {
-            scene: {figure: _interval(known.get(figure)) for figure in CLASS_FIGURES}
+            scene: {figure: _interval(known.get(figure)) for figure in CLASS_METRICS}
             for scene, known in found.class_intervals.items()
         },
         "by_city": {city: asdict(figures) for city, figures in found.by_city.items()},

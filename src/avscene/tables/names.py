@@ -7,6 +7,9 @@ from typing import NamedTuple
 PLACE = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
 
 
+SceneCity = tuple[str, str]  # scene, city
+
+
 class Place(NamedTuple):
     """Where a recording was made, as its name tells."""
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from avscene.errors import DataError
-from avscene.evaluation.measurement import SceneCity
 from avscene.tables.delimited import read_delimited
-from avscene.tables.names import tau_place
+from avscene.tables.names import SceneCity, tau_place
 
 NAMES = ("path", "filename", "aid", "filename_audio", "filename_video")
 

@@ -21,7 +21,6 @@ from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import DataError
 from avscene.evaluation.metrics import evaluate
 from avscene.files import write_bytes, write_text
-from avscene.fusion.ensemble import IntArray
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.mismatch.detector import MismatchDetector
@@ -31,7 +30,7 @@ from avscene.models.device import Runtime
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
 from avscene.models.registry import Backbones, find, leaves
 from avscene.progress import StageProgress
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.tables.prediction_table import ScoreTable
 from avscene.training.card import model_card
 from avscene.training.fine_tuning.finetune import REFITTED

@@ -6,17 +6,16 @@ import numpy as np
 
 from avscene.datasets.dataset import Example
 from avscene.errors import DataError
-from avscene.fusion.ensemble import IntArray
-from avscene.fusion.rules import Scores
+from avscene.fusion.rules import ScoresByModel
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector, by_modality
 from avscene.mismatch.pairs import PairedScores, RecordingPair
-from avscene.records import FloatArray, Needs
+from avscene.records import FloatArray, IntArray, Needs
 
 
 def fit_mismatch(
     labels: LabelSet,
-    scores: Scores,
+    scores: ScoresByModel,
     needs: Mapping[str, Needs],
     examples: Sequence[Example],
     starts: FloatArray,

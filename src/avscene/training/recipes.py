@@ -7,14 +7,13 @@ import torch
 
 from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import UsageError
-from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.models.openl3.heads import ENCODERS
 from avscene.models.registry import Backbones, NetworkRow, SystemRow, find
 from avscene.progress import StageProgress
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.training.embed import embed_store
 from avscene.training.fine_tuning.finetune import finetune
 from avscene.training.fine_tuning.plan import NetworkPlan

@@ -7,10 +7,10 @@ import numpy as np
 
 from avscene.errors import WeightsError
 from avscene.evaluation.measurement import Measurement, measure
-from avscene.fusion.ensemble import IntArray
 from avscene.labels import TAU_SCENES
 from avscene.models.checkpoint import read_config
 from avscene.models.registry import SystemRow, find, leaves, systems
+from avscene.records import IntArray
 from avscene.reports.reproduction.reproduction import Absent, Published, Reproduction, ReproductionRow
 from avscene.tables.prediction_table import write_table
 from avscene.training.experiment import ExperimentRunner

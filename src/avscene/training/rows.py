@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import DataError
-from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
-from avscene.records import Modality
+from avscene.records import IntArray, Modality
 from avscene.training.fine_tuning.plan import NetworkPlan
 
 _CHUNK = 64  # rows read at a time

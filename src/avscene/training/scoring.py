@@ -4,13 +4,12 @@ import numpy as np
 
 from avscene.datasets.store.columns import column_key
 from avscene.datasets.store.writer import SegmentStore
-from avscene.fusion.ensemble import IntArray
 from avscene.inference import BATCH, ahead, batched
 from avscene.models import SceneModel
 from avscene.models.clip.fusion_network import ClipFusion
 from avscene.models.openl3.heads import OpenL3HeadModel
 from avscene.progress import Progress
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 
 
 def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress: Progress | None = None) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from avscene.datasets.dataset import Example
 from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import DataError
-from avscene.fusion.ensemble import IntArray
+from avscene.records import IntArray
 
 VALIDATION_SHARE = 5  # the first of every so many groups of a scene validates
 

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from sklearn import metrics as oracle
 
 from avscene.errors import DataError
-from avscene.evaluation.bootstrap import CLASS_FIGURES, FIGURES, class_intervals, group_intervals
+from avscene.evaluation.bootstrap import CLASS_METRICS, METRICS, class_intervals, group_intervals
 from avscene.evaluation.metrics import expected_calibration_error
 from avscene.evaluation.risk import risk_coverage
 from avscene.labels import LabelSet
@@ -150,7 +150,7 @@ def test_intervals_are_those_of_tables_put_together_from_drawn_groups():
             figures.append((whole[0], np.mean(by_class), whole[1], np.mean(hits), brier, *sureness))
     expected = np.quantile(figures, [0.025, 0.975], axis=0).T
     found = group_intervals(table, draws=draws, seed=7)
-    assert tuple(found) == FIGURES
+    assert tuple(found) == METRICS
     np.testing.assert_allclose([(interval.low, interval.high) for interval in found.values()], expected)
 
 
@@ -164,7 +164,7 @@ def test_intervals_of_scenes_and_cities_are_those_of_tables_put_together_from_dr
         recall.append((answer[parks] == 0).mean() if len(parks) else np.nan)
         precision.append((truth[answers] == 0).mean() if len(answers) else np.nan)
     found = class_intervals(table)["park"]
-    assert tuple(found) == CLASS_FIGURES
+    assert tuple(found) == CLASS_METRICS
     for name, drawn in (("recall", recall), ("precision", precision)):
         assert [found[name].low, found[name].high] == pytest.approx(np.nanquantile(drawn, [0.025, 0.975]))
     measured = measure(table)
@@ -197,7 +197,7 @@ def test_any_groups_of_any_rows_are_measured(rows):
     groups, truth, _ = zip(*rows, strict=True)
     names = tuple(f"park-{'lyon' if group == 'a' else 'paris'}-1-{at}" for at, group in enumerate(groups))
     found = measure(ScoreTable(LABELS, names, p, groups=groups, truth=truth), seen={("park", "lyon")})
-    assert set(found.intervals) == (set(FIGURES) if len(set(groups)) > 1 else set())
+    assert set(found.intervals) == (set(METRICS) if len(set(groups)) > 1 else set())
     assert found.by_city.get("lyon", found.by_city.get("paris")).n
     every = [*found.intervals.values(), *(i for known in found.class_intervals.values() for i in known.values())]
     assert all(interval.low <= interval.high for interval in every), "none is NaN"
@@ -223,7 +223,7 @@ def test_intervals_do_not_depend_on_the_run_nor_on_the_order_of_rows():
     )
     first, again, other = (group_intervals(made) for made in (table, table, shuffled))
     assert first == again
-    for name in FIGURES:
+    for name in METRICS:
         assert (first[name].low, first[name].high) == pytest.approx((other[name].low, other[name].high))
 
 

@@ -138,7 +138,7 @@ def mismatch(
 ) -> None:
     """Tell whether the sound of each recording belongs to its picture."""
     from avscene.cli import mismatch as detection
-    from avscene.mismatch.figures import figures, rendered
+    from avscene.mismatch.metrics import figures, rendered
     from avscene.mismatch.pairs import pair_tables
     from avscene.mismatch.vadd import read_pairs, read_vadd
 

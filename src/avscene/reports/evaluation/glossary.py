@@ -3,7 +3,7 @@
 import math
 from collections.abc import Set as AbstractSet
 
-from avscene.evaluation.bootstrap import DRAWS, LEVEL
+from avscene.evaluation.bootstrap import LEVEL, RESAMPLES
 
 MEANINGS = (
     (
@@ -34,9 +34,9 @@ MEANINGS = (
     ),
     (
         "Interval",
-        f"The {LEVEL:.0%} interval from {DRAWS:,} draws of whole groups (places, sessions) with replacement: how far "
-        "the figure would move with other places, not with another training. With few groups it is too narrow. Where "
-        "the groups are not known there is none.",
+        f"The {LEVEL:.0%} interval from {RESAMPLES:,} draws of whole groups (places, sessions) with replacement: how "
+        "far the figure would move with other places, not with another training. With few groups it is too narrow. "
+        "Where the groups are not known there is none.",
     ),
     (
         "p",

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from avscene.evaluation.bootstrap import DRAWS, FIGURES, LEVEL, SEED, Interval
+from avscene.evaluation.bootstrap import LEVEL, METRICS, RESAMPLES, SEED, Interval
 from avscene.evaluation.measurement import Measurement, measure
 from avscene.evaluation.metrics import Evaluation
 from avscene.files import write_text
@@ -65,7 +65,7 @@ def to_dict(reproduction: Reproduction) -> dict[str, Any]:
         "date": reproduction.date,
         "versions": dict(reproduction.versions),
         "units": {"log_loss": "natural logarithm", "accuracy": "share of 1"},
-        "intervals": {"level": LEVEL, "draws": DRAWS, "seed": SEED, "resampled": "groups"},
+        "intervals": {"level": LEVEL, "draws": RESAMPLES, "seed": SEED, "resampled": "groups"},
         "rows": [_row(row, reproduction.difference(row)) for row in reproduction.rows],
     }
     found: dict[str, Any] = _plain(content)
@@ -95,7 +95,7 @@ def _measured(figures: Measurement) -> dict[str, Any]:
         "groups": figures.groups,
         "segments": {
             **_overall(figures.segments),
-            "intervals": {name: _interval(figures.intervals.get(name)) for name in FIGURES},
+            "intervals": {name: _interval(figures.intervals.get(name)) for name in METRICS},
         },
         "recordings": figures.recordings and _overall(figures.recordings),
         "per_class": figures.segments.to_dict()["per_class"],
@@ -109,7 +109,7 @@ def _interval(found: Interval | None) -> dict[str, float] | None:
 
 
 def _overall(evaluation: Evaluation) -> dict[str, float]:
-    return {"n": evaluation.n} | {name: getattr(evaluation, name) for name in FIGURES}
+    return {"n": evaluation.n} | {name: getattr(evaluation, name) for name in METRICS}
 
 
 def _plain(value: Any) -> Any:

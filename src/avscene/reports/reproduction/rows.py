@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from avscene.evaluation.measurement import Measurement, SceneCity
+from avscene.evaluation.measurement import Measurement
+from avscene.tables.names import SceneCity
 
 Backbones = Literal["seed", "embedded"]
 Epoch = Mapping[str, float]  # `epoch`, `valid_log_loss`, a training loss, and whatever else training recorded

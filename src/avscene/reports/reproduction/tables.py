@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable
 
-from avscene.evaluation.bootstrap import DRAWS, LEVEL
-from avscene.evaluation.measurement import Figures, Measurement
+from avscene.evaluation.bootstrap import LEVEL, RESAMPLES
+from avscene.evaluation.measurement import Measurement, SubsetMetrics
 from avscene.evaluation.metrics import Evaluation
 from avscene.reports.reproduction.rows import Absent, Epoch, Reproduction, ReproductionRow
 from avscene.reports.text_table import MINUS, NOTHING, TextTable, count, number, percent, text_table
@@ -26,9 +26,9 @@ MEANINGS = (
     ("Class mean", "The figure of each true scene, then averaged: every scene counts alike."),
     (
         "In brackets",
-        f"The {LEVEL:.0%} interval from {DRAWS:,} draws of whole groups (places) with replacement: how far the figure "
-        "would move with other places, not with another training. With few places it is too narrow, and where no "
-        "answer was wrong that of the accuracy has no width.",
+        f"The {LEVEL:.0%} interval from {RESAMPLES:,} draws of whole groups (places) with replacement: how far the "
+        "figure would move with other places, not with another training. With few places it is too narrow, and where "
+        "no answer was wrong that of the accuracy has no width.",
     ),
     (
         "Calibration error",
@@ -129,7 +129,7 @@ def _by_scene(reproduction: Reproduction, anchor: str, heading: str, figure: str
     return text_table(anchor, heading, f"Per segment. {_where(reproduction)}", columns, reproduction.measured)
 
 
-def _by_city(reproduction: Reproduction, anchor: str, heading: str, shown: Callable[[Figures], str]) -> TextTable:
+def _by_city(reproduction: Reproduction, anchor: str, heading: str, shown: Callable[[SubsetMetrics], str]) -> TextTable:
     def column(city: str) -> Callable[[Measured], str]:
         return lambda item: shown(item[1].by_city[city]) if city in item[1].by_city else NOTHING
 
@@ -203,7 +203,7 @@ def _found(row: ReproductionRow, figure: str, shown: Shown) -> str:
     return text if interval is None else f"{text} ({shown(interval.low)} to {shown(interval.high)})"
 
 
-def _part(figures: Figures | Evaluation | None, figure: str, shown: Shown) -> str:
+def _part(figures: SubsetMetrics | Evaluation | None, figure: str, shown: Shown) -> str:
     return NOTHING if figures is None else shown(getattr(figures, figure))
 
 

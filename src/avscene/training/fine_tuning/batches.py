@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from avscene.errors import AvsceneError
-from avscene.fusion.ensemble import IntArray
+from avscene.records import IntArray
 from avscene.training.fine_tuning.readers import InputReader
 from avscene.training.fine_tuning.schedule import MicroBatch
 

@@ -16,10 +16,10 @@ from torch import nn
 
 from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import UsageError
-from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.progress import Progress
+from avscene.records import IntArray
 from avscene.training.fine_tuning.linear_probe import fit_probe, plain_features
 from avscene.training.fine_tuning.loop import Training
 from avscene.training.fine_tuning.networks import averaged_network, initial_network, optimiser_for, reader_for

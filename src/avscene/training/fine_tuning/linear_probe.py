@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from avscene.evaluation.metrics import log_loss
-from avscene.fusion.ensemble import IntArray
 from avscene.inference import batched
 from avscene.models.cnn.audio_cnn import LogMelNetwork
 from avscene.models.cnn.block_network import BlockNetwork
 from avscene.models.device import Runtime
 from avscene.models.linear_heads import LinearHead
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.training.fine_tuning.batches import VALIDATION_BATCH, PlainBatches
 from avscene.training.fine_tuning.readers import InputReader
 from avscene.training.heads.linear_heads import RIDGES, feature_scale, ridge_path

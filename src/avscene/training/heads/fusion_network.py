@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from avscene.errors import DataError
-from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.clip.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.device import Runtime
 from avscene.progress import Progress
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 from avscene.training.heads.in_memory import HeadSettings, Table, train_in_memory
 from avscene.training.result import TrainedModel
 

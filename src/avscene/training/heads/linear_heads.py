@@ -9,10 +9,9 @@ from torch.nn import functional
 
 from avscene.datasets.dataset import assign_folds
 from avscene.evaluation.metrics import log_loss
-from avscene.fusion.ensemble import IntArray
 from avscene.fusion.postprocess import fit_power
 from avscene.models.linear_heads import LinearHead
-from avscene.records import FloatArray
+from avscene.records import FloatArray, IntArray
 
 N_FOLDS = 4
 # Ridge on the weights of standardised embeddings scaled to unit norm; the best by out-of-fold log loss is taken.

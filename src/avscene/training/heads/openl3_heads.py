@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from avscene.errors import DataError
-from avscene.fusion.ensemble import IntArray
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.models.openl3.heads import ENCODERS, OpenL3Branch, OpenL3Fusion, OpenL3HeadPart, OpenL3Trunk
 from avscene.progress import Progress
-from avscene.records import FloatArray, Needs
+from avscene.records import FloatArray, IntArray, Needs
 from avscene.training.heads.in_memory import HeadSettings, Table, train_in_memory
 from avscene.training.result import TrainedModel
 

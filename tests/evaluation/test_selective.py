@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import avscene
 from avscene.errors import CheckpointError, UsageError
-from avscene.evaluation.rejection import COVERAGES, DELTA, SelectiveThresholds, thresholds
+from avscene.evaluation.selective import COVERAGES, DELTA, SelectiveThresholds, thresholds
 from avscene.labels import LabelSet
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable

@@ -8,8 +8,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from avscene.errors import UsageError
-from avscene.evaluation.detection import BoolArray
-from avscene.records import FloatArray
+from avscene.records import BoolArray, FloatArray
 from avscene.tables.score_table import ScoreTable
 
 DELTA = 0.05  # probability, over what the table was drawn from, that a threshold does not keep the risk
