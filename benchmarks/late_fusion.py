@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from avscene.models.clip.fusion_network import BRANCH, DROPOUT, FUSED, HIDDEN, FusionNetwork
+from avscene.models.fusion_network import BRANCH, DROPOUT, FUSED, HIDDEN, FusionNetwork
 from avscene.training.heads.fusion_network import fresh_network
 from avscene.training.heads.in_memory import HeadSettings, Table, evaluate, run_epoch, train_in_memory
 from benchmarks.harness import Row, compared, in_turn, main

@@ -17,8 +17,8 @@ from torchvision import transforms
 from avscene.features.frames import FrameSpec
 from avscene.fusion.tree import Fusion
 from avscene.labels import TAU_SCENES
-from avscene.models.clip.fusion_network import FusionNetwork
 from avscene.models.cnn.audio_cnn import LOG_MEL
+from avscene.models.fusion_network import FusionNetwork
 from avscene.records import FloatArray
 from benchmarks.plain_log_mel import log_mel
 from benchmarks.plain_reading import middle_frames, waveform

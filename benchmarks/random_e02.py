@@ -14,12 +14,12 @@ from avscene.fusion.tree import Fusion, fit_fusion
 from avscene.inference import System
 from avscene.labels import TAU_SCENES
 from avscene.models.checkpoint import Config, Part, save_checkpoint
-from avscene.models.clip.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
 from avscene.models.cnn.backbones import frame_spec
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
+from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.registry import find, leaves
 from avscene.records import Segment
 from avscene.training.experiment import layout_of

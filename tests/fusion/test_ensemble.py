@@ -19,13 +19,13 @@ from avscene.labels import LabelSet
 from avscene.media.segments import Recording
 from avscene.models import ensemble_checkpoint
 from avscene.models.checkpoint import CARD, CONFIG, WEIGHTS, Config, Part, load_checkpoint, save_checkpoint
-from avscene.models.clip.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.backbones import blank_backbone
 from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
+from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.linear_heads import VideoEncoder, VideoHeadPart
 from avscene.tables.prediction_table import ScoreTable, read_table
 from avscene.training.card import model_card

@@ -7,10 +7,10 @@ from avscene.fusion.rules import Classwise, LogPool, Mean
 from avscene.fusion.steps import Smooth, Vector
 from avscene.fusion.tree import Fusion
 from avscene.models.checkpoint import Config, Part
-from avscene.models.clip.fusion_network import FusionNetworkPart
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.cnn.frame_cnn import FrameCnnPart
+from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 from avscene.training.card import model_card

@@ -1,44 +1,70 @@
-"""Tensors to scores: what every model is to the rest of the house."""
+"""Turn segments into embeddings (encoders) or scene probabilities (models)."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from avscene.labels import LabelSet
-from avscene.records import Needs, SceneProbabilities, Segment
+from avscene.records import FloatArray, Modality, Needs, SceneProbabilities, Segment
 
 
 class SceneModel(Protocol):
-    """Segments in, probabilities out.
-
-    `needs` names the modality, or both, without which a segment cannot be scored. `sample_rate` in Hz (None: no sound
-    wanted) and `frame_size`, the shorter side in pixels (None: no picture wanted), tell the decoder what to hand over.
-    """
+    """A classifier that maps segments to scene probabilities."""
 
     @property
     def name(self) -> str:
-        """What the model is called in predictions."""
+        """Name of the model in predictions."""
         ...
 
     @property
     def labels(self) -> LabelSet:
-        """The scenes it answers in."""
+        """Scenes, in the order of the probabilities."""
         ...
 
     @property
     def needs(self) -> Needs:
-        """The modality it looks at or listens to, or both."""
+        """Modality that a segment must have to be scored, or both."""
         ...
 
     @property
     def sample_rate(self) -> int | None:
-        """Hz of the waveforms wanted, if any."""
+        """Sample rate in Hz of the waveforms to decode; None if the model uses no audio."""
         ...
 
     @property
     def frame_size(self) -> int | None:
-        """Shorter side of the frames wanted in pixels, if any."""
+        """Shorter side in pixels of the frames to decode; None if the model uses no video."""
         ...
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes); a row of NaN where a segment lacks the needed modality."""
+        """Return probabilities (n_segments, n_scenes); a row is NaN if the segment lacks the needed modality."""
+        ...
+
+
+class SegmentEncoder(Protocol):
+    """A frozen network that maps segments to embeddings."""
+
+    needs: Modality
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Sample rate in Hz of the waveforms to decode; None if the encoder uses no audio."""
+        ...
+
+    @property
+    def frame_size(self) -> int | None:
+        """Shorter side in pixels of the frames to decode; None if the encoder uses no video."""
+        ...
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Weights and preprocessing in one line; encoders with different keys give different embeddings."""
+        ...
+
+    def embed(self, segments: Sequence[Segment]) -> FloatArray:
+        """Return embeddings (n_segments, embedding_size); a row is NaN if the segment lacks the modality."""
         ...

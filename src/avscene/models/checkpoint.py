@@ -26,10 +26,10 @@ from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector
 from avscene.models import SceneModel
-from avscene.models.clip.fusion_network import FusionNetworkPart
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
+from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import AudioHeadPart, VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 from avscene.tables.prediction_table import ScoreTable, write_table

@@ -8,8 +8,8 @@ from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import Modality
 
 if TYPE_CHECKING:
+    from avscene.models import SegmentEncoder
     from avscene.models.device import Runtime
-    from avscene.models.linear_heads import SegmentEncoder
 
 # The zero-shot system whose image tower each encoder is, and with it where the weights come from.
 _CLIP = {"clip-rn101": "C01", "clip-rn50x4": "C02", "clip-vit-b-32": "C03"}
@@ -35,9 +35,9 @@ def build_encoder(name: str, runtime: "Runtime") -> "SegmentEncoder":
 
         architecture = _EFFICIENTNET[name]
         return VideoEncoder(FRAME_SPECS[architecture], runtime, architecture)
-    from avscene.models.openl3.encoders import load_openl3_audio, load_openl3_image
+    from avscene.models.openl3.encoders import load_openl3_encoder
 
-    return load_openl3_audio(runtime) if name == "openl3-audio" else load_openl3_image(runtime)
+    return load_openl3_encoder(name, runtime)
 
 
 def encoder_presence(name: str) -> tuple[bool, str]:

@@ -1,7 +1,7 @@
 """Frozen encoders with a small trained head: what recipe `fast` trains and its checkpoints hold."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,40 +14,11 @@ from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
+from avscene.models import SegmentEncoder
 from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
 from avscene.models.device import Runtime
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
-
-
-class SegmentEncoder(Protocol):
-    """Segments in, embeddings out; `needs`, `sample_rate` and `frame_size` as in a SceneModel."""
-
-    needs: Modality
-
-    @property
-    def sample_rate(self) -> int | None:
-        """Hz of the waveforms wanted, if any."""
-        ...
-
-    @property
-    def frame_size(self) -> int | None:
-        """Shorter side of the frames wanted in pixels, if any."""
-        ...
-
-    @property
-    def embedding_size(self) -> int:
-        """Length of an embedding."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """Weights and front end in a line: another key, other embeddings."""
-        ...
-
-    def embed(self, segments: Sequence[Segment]) -> FloatArray:
-        """Embeddings (n_segments, embedding_size); NaN rows for segments that lack the modality."""
-        ...
 
 
 class VideoEncoder:

@@ -8,9 +8,9 @@ import timm
 from avscene.fusion.rules import Classwise, LogPool
 from avscene.fusion.tree import Fusion
 from avscene.models.checkpoint import Config, Part
-from avscene.models.clip.fusion_network import FusionNetworkPart
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.frame_cnn import FrameCnnPart
+from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 

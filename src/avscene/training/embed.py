@@ -15,7 +15,7 @@ from avscene.datasets.store.writer import SegmentStore, StoreSpec
 from avscene.errors import DataError, MediaError
 from avscene.inference import BATCH, ahead, batched
 from avscene.media.segments import Recording, Sampling
-from avscene.models.linear_heads import SegmentEncoder
+from avscene.models import SegmentEncoder
 from avscene.progress import Progress
 from avscene.records import FloatArray, Segment
 

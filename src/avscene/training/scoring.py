@@ -6,7 +6,7 @@ from avscene.datasets.store.columns import column_key
 from avscene.datasets.store.writer import SegmentStore
 from avscene.inference import BATCH, ahead, batched
 from avscene.models import SceneModel
-from avscene.models.clip.fusion_network import ClipFusion
+from avscene.models.fusion_network import FusionNetworkModel
 from avscene.models.openl3.heads import OpenL3HeadModel
 from avscene.progress import Progress
 from avscene.records import FloatArray, IntArray
@@ -14,7 +14,7 @@ from avscene.records import FloatArray, IntArray
 
 def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress: Progress | None = None) -> FloatArray:
     """Probabilities (n_rows, n_scenes), NaN where the model did not score; stored embeddings are not computed again."""
-    if isinstance(model, ClipFusion | OpenL3HeadModel) and _holds_embeddings(store, model):
+    if isinstance(model, FusionNetworkModel | OpenL3HeadModel) and _holds_embeddings(store, model):
         return model.score_embeddings([store.embeddings(name)[rows] for name in model.encoders]).probabilities
     parts: list[FloatArray] = [np.empty((0, len(model.labels)))]
     done = 0
@@ -26,7 +26,7 @@ def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress:
     return np.concatenate(parts)
 
 
-def _holds_embeddings(store: SegmentStore, model: ClipFusion | OpenL3HeadModel) -> bool:
+def _holds_embeddings(store: SegmentStore, model: FusionNetworkModel | OpenL3HeadModel) -> bool:
     """Whether the store has the embeddings of the model's very encoders."""
     return all(
         name in store.encoders and store.embedding_key(name) == column_key(key, store.spec)

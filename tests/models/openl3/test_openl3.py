@@ -23,8 +23,7 @@ from avscene.models.openl3 import weights as openl3_weights
 from avscene.models.openl3.encoders import (
     OpenL3AudioEncoder,
     OpenL3ImageEncoder,
-    load_openl3_audio,
-    load_openl3_image,
+    load_openl3_encoder,
 )
 from avscene.models.openl3.frontend import N_MELS, crops, log_mels, mel_filters, one_second_windows
 from avscene.models.openl3.keras import read_keras, unpack
@@ -278,7 +277,7 @@ def segment(waveform: np.ndarray | None = None, *frames: np.ndarray, length: flo
 
 
 def test_sound_is_embedded_with_what_was_fetched(server: FileServer, audio: Weights) -> None:
-    encoder = load_openl3_audio(RUNTIME)
+    encoder = load_openl3_encoder("openl3-audio", RUNTIME)
     assert server.requests == [AUDIO.file]
     waveform = sounds()["noise"]
     found = encoder.embed([segment(waveform), segment(None), segment(waveform[:24_000])])
@@ -300,7 +299,7 @@ def test_longer_segments_are_the_mean_of_their_seconds(audio: Weights) -> None:
 
 
 def test_the_frame_in_the_middle_is_embedded(server: FileServer, image: Weights) -> None:
-    encoder = load_openl3_image(RUNTIME)
+    encoder = load_openl3_encoder("openl3-image", RUNTIME)
     assert server.requests == [IMAGE.file]
     frames = np.random.default_rng(1).integers(0, 256, (3, 256, 300, 3), dtype=np.uint8)
     found = encoder.embed([segment(None, *frames), segment(None), segment(None, frames[1])])
@@ -331,7 +330,7 @@ def test_a_file_that_was_put_there_needs_no_network(server: FileServer) -> None:
     AUDIO.placed.parent.mkdir(parents=True)
     AUDIO.placed.write_bytes(server.files[AUDIO.file])
     assert presence("audio") == (True, "cached")
-    load_openl3_audio(OFFLINE)
+    load_openl3_encoder("openl3-audio", OFFLINE)
     assert server.requests == []
     assert json.loads(AUDIO.lock.read_text())["source"] == str(AUDIO.placed)
 
@@ -339,7 +338,7 @@ def test_a_file_that_was_put_there_needs_no_network(server: FileServer) -> None:
 @pytest.mark.usefixtures("server")
 def test_offline_says_what_to_do() -> None:
     with pytest.raises(WeightsError, match=r"openl3_audio_mel256_env-v0_4_0\.h5\.gz is not in .* run once without"):
-        load_openl3_audio(OFFLINE)
+        load_openl3_encoder("openl3-audio", OFFLINE)
     assert not is_here(AUDIO)
 
 
@@ -418,7 +417,7 @@ def test_a_conversion_by_another_version() -> None:
     lock["converted_sha256"] = hashlib.sha256(AUDIO.converted.read_bytes()).hexdigest()
     AUDIO.lock.write_text(json.dumps(lock))
     with pytest.raises(WeightsError, match="was made by another version"):
-        load_openl3_audio(OFFLINE)
+        load_openl3_encoder("openl3-audio", OFFLINE)
 
 
 # Files that are not what they should be.

@@ -19,10 +19,10 @@ from avscene.errors import CheckpointError, DataError, WeightsError
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.labels import LabelSet
 from avscene.models.checkpoint import Part
-from avscene.models.clip.fusion_network import ClipFusion, FusionNetwork, FusionNetworkPart
-from avscene.models.cnn.dropout import FastDropout
 from avscene.models.device import Runtime
+from avscene.models.dropout import FastDropout
 from avscene.models.encoders import build_encoder
+from avscene.models.fusion_network import FusionNetwork, FusionNetworkModel, FusionNetworkPart
 from avscene.records import Frame, Segment
 from avscene.training.heads.fusion_network import FusionPlan, fresh_network, train_fusion_network
 from avscene.training.heads.in_memory import HeadSettings, Table, run_epoch
@@ -70,7 +70,7 @@ def scores(trained: TrainedModel, arrays: list[np.ndarray]) -> np.ndarray:
     """Probabilities by the trained network, with no encoder to be had."""
     network = trained.part.network(LABELS, trained.tensors)
     return (
-        ClipFusion("C04", LABELS, dict.fromkeys(trained.part.encoders), network, CPU)
+        FusionNetworkModel("C04", LABELS, dict.fromkeys(trained.part.encoders), network, CPU)
         .score_embeddings(arrays)
         .probabilities
     )
@@ -403,12 +403,12 @@ class Ear:
 def test_encoders_of_sound_and_of_the_picture_go_together(server: HubServer) -> None:
     encoders = {"ear": Ear(), "clip-vit-b-32": build_encoder("clip-vit-b-32", CPU)}
     network = fresh_network((2, 32), len(LABELS), seed=0)
-    both = ClipFusion("mixed", LABELS, encoders, network, CPU)
+    both = FusionNetworkModel("mixed", LABELS, encoders, network, CPU)
     assert (both.needs, both.sample_rate, both.frame_size) == ("both", 48_000, 32)
     frames, audio = segments(1)[0].frames, np.full(48_000, 0.5, np.float32)
     pieces = [Segment(0, 1, frames, audio), Segment(1, 2, (), audio), Segment(2, 3, frames, None)]
     assert both.score(pieces).scored.tolist() == [True, False, False]
-    alone = ClipFusion("ear", LABELS, {"ear": Ear()}, fresh_network((2,), len(LABELS), seed=0), CPU)
+    alone = FusionNetworkModel("ear", LABELS, {"ear": Ear()}, fresh_network((2,), len(LABELS), seed=0), CPU)
     assert (alone.needs, alone.sample_rate, alone.frame_size) == ("audio", 48_000, None)
     assert alone.score(pieces).scored.tolist() == [True, True, False]
 

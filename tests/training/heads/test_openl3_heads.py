@@ -16,7 +16,7 @@ from avscene.fusion.tree import Fusion
 from avscene.inference import System
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
-from avscene.models.openl3 import heads as openl3
+from avscene.models.openl3 import encoders as openl3_encoders
 from avscene.models.openl3.heads import ENCODERS, OpenL3Branch, OpenL3Fusion, OpenL3HeadModel, OpenL3HeadPart
 from avscene.records import Frame, Modality, Needs, Segment
 from avscene.training.heads.in_memory import HeadSettings
@@ -74,8 +74,7 @@ def encoders(monkeypatch: pytest.MonkeyPatch) -> dict[str, StandIn]:
         "openl3-audio": StandIn("audio", "audio key", rows["openl3-audio"]),
         "openl3-image": StandIn("video", "image key", rows["openl3-image"]),
     }
-    loaders = {name: lambda _, encoder=encoder: encoder for name, encoder in stand_ins.items()}
-    monkeypatch.setattr(openl3, "_LOADERS", loaders)
+    monkeypatch.setattr(openl3_encoders, "load_openl3_encoder", lambda name, _: stand_ins[name])
     return stand_ins
 
 

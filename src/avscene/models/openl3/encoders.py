@@ -80,24 +80,15 @@ class OpenL3ImageEncoder:
         return embeddings
 
 
-def load_openl3_audio(runtime: Runtime) -> OpenL3AudioEncoder:
-    """OpenL3's audio network: environmental videos, 256 mel bands, 512 numbers.
+def load_openl3_encoder(name: str, runtime: Runtime) -> OpenL3AudioEncoder | OpenL3ImageEncoder:
+    """Load the encoder `openl3-audio` or `openl3-image` (environmental videos, 256 mel bands, 512 values).
 
     Raises:
         WeightsError: the weights are absent and cannot be fetched, or are not what they should be.
     """
-    network, sha256 = _load(AUDIO, runtime)
-    return OpenL3AudioEncoder(network, sha256, runtime)
-
-
-def load_openl3_image(runtime: Runtime) -> OpenL3ImageEncoder:
-    """OpenL3's image network: environmental videos, 512 numbers.
-
-    Raises:
-        WeightsError: the weights are absent and cannot be fetched, or are not what they should be.
-    """
-    network, sha256 = _load(IMAGE, runtime)
-    return OpenL3ImageEncoder(network, sha256, runtime)
+    if name == "openl3-audio":
+        return OpenL3AudioEncoder(*_load(AUDIO, runtime), runtime)
+    return OpenL3ImageEncoder(*_load(IMAGE, runtime), runtime)
 
 
 def _load(weights: PublishedWeights, runtime: Runtime) -> tuple[OpenL3Network, str]:

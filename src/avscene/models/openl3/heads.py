@@ -4,7 +4,7 @@ Wang et al., "A Curated Dataset of Urban Scenes for Audio-Visual Scene Analysis"
 512-128-64 units; the fusion network joins the 128 numbers in the middle of two branches that were trained before.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from avscene.errors import CheckpointError
 from avscene.labels import LabelSet
+from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
-from avscene.models.linear_heads import SegmentEncoder
-from avscene.models.openl3.encoders import load_openl3_audio, load_openl3_image
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
@@ -26,10 +25,6 @@ ENCODERS: dict[Needs, tuple[str, ...]] = {
     "audio": ("openl3-audio",),
     "video": ("openl3-image",),
     "both": ("openl3-audio", "openl3-image"),
-}
-_LOADERS: dict[str, Callable[[Runtime], SegmentEncoder]] = {
-    "openl3-audio": load_openl3_audio,
-    "openl3-image": load_openl3_image,
 }
 
 
@@ -163,7 +158,9 @@ class OpenL3HeadPart(BaseModel):
             CheckpointError: it was trained on other weights of OpenL3, or its tensors do not fit.
             WeightsError: OpenL3's weights are absent.
         """
-        encoders = [_LOADERS[name](runtime) for name in ENCODERS[self.modality]]
+        from avscene.models.openl3.encoders import load_openl3_encoder  # imports httpx
+
+        encoders = [load_openl3_encoder(name, runtime) for name in ENCODERS[self.modality]]
         for key, encoder in zip(self.encoder_keys, encoders, strict=True):
             if key != encoder.key:
                 raise CheckpointError(

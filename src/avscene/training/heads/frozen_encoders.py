@@ -19,13 +19,12 @@ from avscene.inference import check_hop
 from avscene.labels import LabelSet
 from avscene.media.segments import Sampling
 from avscene.mismatch.detector import MismatchDetector
-from avscene.models import checkpoint
+from avscene.models import SegmentEncoder, checkpoint
 from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.device import Runtime
 from avscene.models.linear_heads import (
     AudioEncoder,
     AudioHeadPart,
-    SegmentEncoder,
     VideoEncoder,
     VideoHeadPart,
 )

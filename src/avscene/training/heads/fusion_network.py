@@ -9,8 +9,8 @@ from torch import Tensor
 
 from avscene.errors import DataError
 from avscene.labels import LabelSet
-from avscene.models.clip.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.device import Runtime
+from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.progress import Progress
 from avscene.records import FloatArray, IntArray
 from avscene.training.heads.in_memory import HeadSettings, Table, train_in_memory

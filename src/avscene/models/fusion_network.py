@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from avscene.errors import CheckpointError
 from avscene.labels import LabelSet
-from avscene.models.cnn.dropout import FastDropout
+from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
-from avscene.models.encoders import build_encoder
-from avscene.models.linear_heads import SegmentEncoder
+from avscene.models.dropout import FastDropout
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
@@ -61,7 +60,7 @@ class FusionNetwork(nn.Module):
         return logits
 
 
-class ClipFusion:
+class FusionNetworkModel:
     """A late fusion network on its frozen encoders as a scene model; a segment is scored if all of them embed it."""
 
     def __init__(
@@ -168,13 +167,15 @@ class FusionNetworkPart(BaseModel):
         fill(network, tensors)
         return network.eval()
 
-    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> ClipFusion:
+    def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FusionNetworkModel:
         """The model with its encoders.
 
         Raises:
             CheckpointError: the tensors are not exactly those of the network, or an encoder is not the one of training.
             WeightsError: the weights of an encoder are absent.
         """
+        from avscene.models.encoders import build_encoder
+
         network = self.network(labels, tensors)
         encoders = {}
         for name, size, key in zip(self.encoders, self.sizes, self.encoder_keys, strict=True):
@@ -184,4 +185,4 @@ class FusionNetworkPart(BaseModel):
                     f"model {self.name!r} was trained on another {name} "
                     f"({size} values of {key!r}, not {encoder.embedding_size} of {encoder.key!r}); train again"
                 )
-        return ClipFusion(self.name, labels, encoders, network, runtime)
+        return FusionNetworkModel(self.name, labels, encoders, network, runtime)
