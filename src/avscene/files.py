@@ -1,26 +1,34 @@
-"""Text files, whole or not at all: bounded text in, finished documents out."""
+"""Read bounded text files, and write files and directories so that each appears complete or not at all."""
 
 import codecs
+import errno
+import hashlib
 import os
-from contextlib import suppress
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from avscene.errors import DataError
 
-# Bytes: a million segments of ten scenes in full precision, thirty times TAU's test part. To read a table takes about
-# five times its size in memory.
+# Bytes: a million segments of ten scenes in full precision, thirty times the test part of TAU. Reading a table takes
+# about five times its size in memory.
 LIMIT = 256 * 2**20
 BINARY_MARKS = ("\0", "\x1a", "\x1b")  # control characters that no table of text holds
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)  # of some network file systems
+_KEPT = 50  # characters of a name in its temporary name, which a file system may limit to 255 bytes
 
 
 def read_text(path: Path) -> str:
-    """The text of a file of at most `LIMIT` bytes: UTF-8 with or without a byte order mark, or UTF-16 with one.
+    """Read a text file of at most `LIMIT` bytes: UTF-8 with or without a byte order mark, or UTF-16 with one.
 
-    Other encodings look alike, so that reading one as another would change names in silence: they are refused.
+    Other encodings cannot be told apart reliably, and guessing wrongly would change names, so they are refused.
 
     Raises:
-        DataError: the file is missing, unreadable, too large (told before it is read) or not text.
+        DataError: the file is missing, unreadable, too large (checked before it is read) or not text.
     """
     content = _read_bytes(path)
     encoding, name = ("utf-16", "UTF-16") if content.startswith(UTF_16_MARKS) else ("utf-8-sig", "UTF-8")
@@ -41,7 +49,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            content = b"" if size > LIMIT else file.read(LIMIT + 1)  # a pipe does not tell its size
+            content = b"" if size > LIMIT else file.read(LIMIT + 1)  # the size of a pipe is not known
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     if max(size, len(content)) > LIMIT:
@@ -50,10 +58,10 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 `text` beside `path` and rename it there, so that no reader meets half a file.
+    """Write `text` as UTF-8; the file is replaced as a whole, and its folder is made if need be.
 
     Raises:
-        DataError: the file cannot be written, or `text` holds what UTF-8 cannot (a lone surrogate).
+        DataError: the file cannot be written, or `text` cannot be encoded (a lone surrogate).
     """
     try:
         content = text.encode()
@@ -63,19 +71,114 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write `content` beside `path` and rename it there, so that no reader meets half a file.
+    """Write `content`; the file is replaced as a whole, and its folder is made if need be.
 
     Raises:
         DataError: the file cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
+        with replace_when_complete(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def replace_when_complete(path: Path, *, one_writer: bool = False) -> Iterator[Path]:
+    """Yield a temporary file beside `path`, which replaces `path` when the block succeeds and is removed on any error.
+
+    A killed process leaves its temporary file behind. With `one_writer` that file has a fixed name, so that the next
+    run overwrites it: for large files, and only where no two processes write `path` at the same time.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.part") if one_writer else create_beside(path)
+    try:
+        yield partial
+        partial.replace(path)
     finally:
-        with suppress(OSError):  # it has been renamed, or was never made
-            part.unlink()
+        with suppress(OSError):  # it was renamed, or never made
+            partial.unlink()
+
+
+def create_beside(path: Path) -> Path:
+    """Create an empty file with an unused hidden name in the folder of `path`.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    partial = path.with_name(f".{path.name[:_KEPT]}.{secrets.token_hex(4)}.part")
+    partial.touch(exist_ok=False)  # unlike tempfile's files, it gets the usual permissions
+    return partial
+
+
+@contextmanager
+def new_directory(directory: Path) -> Iterator[Path]:
+    """Yield a temporary directory beside `directory`, which takes that name when the block succeeds.
+
+    It is removed on any error. The folder above is made if need be.
+
+    Raises:
+        OSError: it cannot be written, or `directory` already exists and is not empty.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{directory.name[:_KEPT]}.", dir=directory.parent))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        partial.replace(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def rename_durably(partial: Path, path: Path) -> None:
+    """Rename a complete file to `path` once its content has reached the disk, so that it survives a power failure."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+@contextmanager
+def lock(path: Path, *, required: bool = True) -> Iterator[None]:
+    """Hold the lock file `path`, which is made if need be; the lock ends with the process, however that ends.
+
+    Args:
+        path: The lock file.
+        required: If False, go on without a lock where the file system has none.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: the file cannot be made, or the file system has no locks and one is `required`.
+    """
+    from filelock import FileLock, Timeout  # takes a while to import
+
+    held = FileLock(path, timeout=0)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(path)) from error
+    except OSError as error:
+        if required or error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_directory() -> Path:
+    """Return the directory for what can be made again: `$XDG_CACHE_HOME/avscene`, by default `~/.cache/avscene`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avscene"

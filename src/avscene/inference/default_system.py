@@ -1,8 +1,7 @@
 """Which system answers where none is named, said every time and never changed in silence."""
 
-import os
-from pathlib import Path
-
+from avscene.errors import DataError
+from avscene.files import cache_directory, write_text
 from avscene.models import registry
 from avscene.models.weights import presence
 
@@ -27,11 +26,6 @@ def choose(*, offline: bool) -> tuple[str, list[str]]:
     return name, told
 
 
-def cache_directory() -> Path:
-    """Where avscene keeps what can be made again: `$XDG_CACHE_HOME/avscene`, by default `~/.cache/avscene`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avscene"
-
-
 def _remembered() -> str | None:
     try:
         return (cache_directory() / "default_system").read_text(encoding="utf-8").strip() or None
@@ -41,7 +35,6 @@ def _remembered() -> str | None:
 
 def _remember(name: str) -> None:
     try:
-        cache_directory().mkdir(parents=True, exist_ok=True)
-        (cache_directory() / "default_system").write_text(name + "\n", encoding="utf-8")
-    except OSError:
+        write_text(cache_directory() / "default_system", name + "\n")
+    except DataError:
         return  # a read-only home: the choice is still said on every run

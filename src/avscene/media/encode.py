@@ -1,6 +1,5 @@
 """Arrays to media files: PCM wav and mp4, written under a temporary name and renamed when complete."""
 
-import os
 import platform
 import wave
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from avscene.errors import DataError
+from avscene.files import replace_when_complete
 from avscene.records import ByteArray, FloatArray
 
 VIDEO_ENCODERS = ("libx264", "libopenh264", "mpeg4")  # best first; the last is in every build of ffmpeg
@@ -29,15 +29,12 @@ PCM_BITS = (16, 24)
 
 @contextmanager
 def _renamed_when_done(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` on success and vanishes on any error."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """As `files.replace_when_complete`, with errors of the encoder and the disk as a DataError."""
     try:
-        yield partial
-        partial.replace(path)
+        with replace_when_complete(path) as partial:
+            yield partial
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _channels_last(path: Path, waveform: FloatArray) -> FloatArray:

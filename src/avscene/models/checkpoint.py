@@ -8,8 +8,6 @@ An ensemble has further checkpoints, its members, as directories in it, and the 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from avscene.errors import CheckpointError, UsageError, first_validation_error
+from avscene.files import new_directory
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector
@@ -130,29 +129,23 @@ def save_checkpoint(
     """
     flat = {f"{model}.{name}": value for model, named in tensors.items() for name, value in named.items()}
     weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in flat.items()})
-    with new_directory(directory) as partial:
+    with new_checkpoint(directory) as partial:
         write_files(partial, config, weights, card)
         for name, table in (tables or {}).items():
             write_table(partial / name, table)
 
 
 @contextmanager
-def new_directory(directory: Path) -> Iterator[Path]:
-    """A directory beside `directory` to fill, which takes its place at the end, or is removed on any error.
+def new_checkpoint(directory: Path) -> Iterator[Path]:
+    """Yield a directory to fill, which becomes `directory` at the end, or is removed on any error.
 
     Raises:
         CheckpointError: the directory is there already, or cannot be written.
     """
     try:
         check_free(directory)
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-        try:
+        with new_directory(directory) as partial:
             yield partial
-            partial.chmod(0o755)
-            partial.replace(directory)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise CheckpointError(f"{directory}: cannot be written ({error.strerror})") from error
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from safetensors.torch import save
 
 from avscene.errors import CheckpointError
+from avscene.files import sha256_of
 from avscene.models.checkpoint import (
     CARD,
     CONFIG,
     WEIGHTS,
     Config,
-    new_directory,
+    new_checkpoint,
     read_config,
     read_member,
     write_files,
 )
-from avscene.models.weights.checksum import sha256_of
 from avscene.tables.prediction_table import ScoreTable, write_table
 
 
@@ -52,7 +52,7 @@ def save_ensemble(
     """
     for name, source in members.items():
         read_member(source, config, name)
-    with new_directory(directory) as partial:
+    with new_checkpoint(directory) as partial:
         write_files(partial, config, save({}), card)
         for name, source in members.items():
             _link_checkpoint(source, partial / name)

@@ -3,13 +3,13 @@
 import contextlib
 import io
 import sys
-import tempfile
 import unicodedata
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from avscene.errors import UsageError
+from avscene.files import create_beside
 
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, separators of lines and paragraphs
 
@@ -44,17 +44,8 @@ class Sink:
             return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
         self._path = path = path.resolve()  # a link stays one
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed in __exit__
-            "w",
-            encoding="utf-8",
-            errors="surrogateescape",
-            newline="",
-            prefix=f".{path.name}.",
-            dir=path.parent,
-            delete=False,
-        )
-        self._partial = Path(file.name)
-        return file
+        self._partial = create_beside(path)
+        return self._partial.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
     def __enter__(self) -> "Sink":
         return self

@@ -2,17 +2,17 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import lance
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
 from avscene.datasets.store.rows import SCHEMA
 from avscene.errors import DataError
+from avscene.files import lock
 
 LOCK = ".lock"
 SEGMENTS = "segments.lance"  # a row for each segment: what was decoded
@@ -57,17 +57,14 @@ def writing(directory: Path) -> Iterator[None]:
     Raises:
         DataError: another process has it.
     """
-    lock = FileLock(directory / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise DataError(f"{directory}: another avscene is writing to it; wait until it is done") from None
-    except OSError as error:
-        raise DataError(f"{directory}: cannot be written ({error.strerror or error})") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock(directory / LOCK))
+        except BlockingIOError:
+            raise DataError(f"{directory}: another avscene is writing to it; wait until it is done") from None
+        except OSError as error:
+            raise DataError(f"{directory}: cannot be written ({error.strerror or error})") from error
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

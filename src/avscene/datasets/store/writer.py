@@ -21,7 +21,7 @@ from avscene.datasets.store.reader import SegmentStore, StoredSegment
 from avscene.datasets.store.rows import SCHEMA, spool, spooled
 from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, translate_errors, writing
 from avscene.errors import DataError, MediaError
-from avscene.models.weights.checksum import sha256_of
+from avscene.files import sha256_of
 from avscene.progress import Progress
 
 __all__ = ["Prepared", "SegmentStore", "StoreSpec", "StoredSegment", "add_embeddings", "is_store", "prepare"]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avscene.errors import DataError, UsageError
-from avscene.files import write_text
+from avscene.files import lock, write_text
 
 Kind = Literal["documentation", "meta", "examples", "audio", "video"]
 Progress = Callable[[str, int, int], None]  # what is being done; bytes done, bytes in all
@@ -166,26 +166,13 @@ def claimed(directory: Path) -> Iterator[None]:
     Raises:
         DataError: another process does, or the directory cannot be made.
     """
-    lock = directory / SHELF / ".lock"
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
-    except OSError as error:
-        raise DataError(f"{directory}: cannot be written ({error.strerror})") from error
-    with file:
-        if not _lock(file.fileno()):
-            raise DataError(f"{directory}: another process is fetching into it; wait for it or end it")
+    path = directory / SHELF / ".lock"
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock(path, required=False))
+        except BlockingIOError:
+            raise DataError(f"{directory}: another process is fetching into it; wait for it or end it") from None
+        except OSError as error:
+            raise DataError(f"{directory}: cannot be written ({error.strerror})") from error
         yield
-
-
-def _lock(number: int) -> bool:
-    """Lock an open file until it is closed; false if another process has it."""
-    try:
-        import fcntl
-
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ModuleNotFoundError, OSError):  # Windows; some network file systems: there users must see to it themselves
-        return True
-    return True

@@ -1,6 +1,5 @@
 """A published data set -> a directory: what is missing is fetched, compared with its checksum, and unpacked."""
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from avscene.datasets.tau import archives, transfer
 from avscene.datasets.tau.archives import SHELF, Archive, Collection, Progress, Record, readable, size_of
 from avscene.datasets.tau.unpack import unpack
 from avscene.errors import DataError, UsageError
+from avscene.files import rename_durably
 
 # Bytes unpacked for each byte packed, at most: 24-bit sound shrinks to 0.86, pictures not at all.
 GROWTH = {"documentation": 20.0, "meta": 20.0, "examples": 1.1, "audio": 1.2, "video": 1.02}
@@ -122,7 +122,7 @@ def _fetch(client: httpx.Client, url: httpx.URL, archive: Archive, directory: Pa
     for last in (False, True):  # a part that was begun long ago, or elsewhere, may not fit: then once from the start
         transfer.complete(client, url, archive, part, progress)
         if _is_published(part, archive, progress):
-            _settle(part, path)
+            rename_durably(part, path)
             return
         part.unlink()
         if last:
@@ -136,9 +136,3 @@ def _is_published(path: Path, archive: Archive, progress: Progress) -> bool:
     if size_of(path) != archive.bytes:
         return False
     return archives.md5_of(path, f"{archive.label}: comparing its MD5", progress) == archive.md5
-
-
-def _settle(part: Path, path: Path) -> None:
-    with part.open("rb") as file:
-        os.fsync(file.fileno())  # its name says that it is whole: also after the power fails
-    part.replace(path)

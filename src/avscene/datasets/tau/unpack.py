@@ -7,11 +7,11 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from avscene.datasets.tau.archives import BLOCK, SHELF, readable
 from avscene.errors import DataError
+from avscene.files import replace_when_complete
 
 MAX_MEMBERS = 1_000_000
 MAX_GROWTH = 3  # unpacked bytes per packed byte: sound and pictures hardly shrink
@@ -93,15 +93,10 @@ def _check_space(archive: Path, directory: Path, total: int) -> None:
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """Unpack one member; `zipfile` gives no more bytes than its size says and compares the CRC at their end."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    try:
+    with replace_when_complete(target, one_writer=True) as part:
         written = 0
         with opened.open(member) as packed, part.open("wb") as file:
             while block := packed.read(BLOCK):
                 written += file.write(block)
         if written != member.file_size:
             raise zipfile.BadZipFile(f"{member.filename} has {written} bytes, not {member.file_size}")
-        part.replace(target)
-    finally:
-        with suppress(OSError):  # it has been renamed, or was never made
-            part.unlink()

@@ -22,6 +22,7 @@ from avscene.datasets.toytown.panorama import PICTURES
 from avscene.datasets.toytown.synth import SAMPLE_RATE
 from avscene.datasets.toytown.video import FPS, render_picture
 from avscene.errors import DataError
+from avscene.files import write_text
 from avscene.labels import TAU_SCENES
 from avscene.media.encode import write_mp4, write_wav
 from avscene.progress import Progress
@@ -197,12 +198,6 @@ Settings: {settings}
 """
 
 
-def _write_text(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
-    unfinished.replace(path)
-
-
 def _claim(directory: Path, settings: _Settings) -> None:
     """Make `directory` with its marker, or see that it is a toytown of these settings."""
     marker, text = directory / MARKER, json.dumps(asdict(settings))
@@ -214,7 +209,7 @@ def _claim(directory: Path, settings: _Settings) -> None:
         raise DataError(f"{directory} is not a toytown and not empty; choose another directory")
     for folder in ("audio", "video", "evaluation_setup"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    _write_text(marker, text)
+    write_text(marker, text)
 
 
 def _run_all(tasks: list[Callable[[], None]], progress: Progress | None) -> None:
@@ -265,7 +260,7 @@ def build_toytown(
     texts = _tables(plan) | {"README.md": README.format(settings=json.dumps(asdict(settings)))}
     for name, text in texts.items():
         if not (root / name).exists():
-            _write_text(root / name, text)
+            write_text(root / name, text)
 
 
 def write_recording(path: str | Path, scenes: Iterable[str], *, seconds: int, seed: int = 0) -> None:

@@ -9,11 +9,11 @@ from torch.nn.functional import normalize
 
 from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
+from avscene.files import sha256_of
 from avscene.models.clip.zero_shot import frame_spec, read_clip
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.weights import hub
-from avscene.models.weights.checksum import sha256_of
 from avscene.records import FloatArray, Modality, Segment
 
 

@@ -6,8 +6,6 @@ file: from then on nothing else passes for it, and every head that is trained on
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from avscene.errors import WeightsError
+from avscene.files import cache_directory, replace_when_complete
 from avscene.records import FloatArray, Needs
 
 BASE_URL = "https://github.com/marl/openl3/raw/models"  # CC BY 4.0, Cramer et al.
@@ -76,7 +75,7 @@ NEEDED: dict[Needs, tuple[PublishedWeights, ...]] = {"audio": (AUDIO,), "video":
 
 def directory() -> Path:
     """Where the weights are kept: `openl3` under `$XDG_CACHE_HOME/avscene`, by default `~/.cache/avscene`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avscene" / "openl3"
+    return cache_directory() / "openl3"
 
 
 def presence(needs: Needs) -> tuple[bool, str]:
@@ -199,13 +198,8 @@ def _write(path: Path, content: bytes) -> None:
     """Write a file that appears complete or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(partial).replace(path)
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        with replace_when_complete(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be written ({error.strerror}); set XDG_CACHE_HOME to another place"

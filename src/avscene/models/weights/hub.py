@@ -5,7 +5,6 @@ Environment variables are huggingface_hub's own, read when it is first imported:
 """
 
 import errno
-import hashlib
 import os
 import re
 import threading
@@ -29,6 +28,7 @@ from huggingface_hub.errors import (
 )
 
 from avscene.errors import WeightsError
+from avscene.files import sha256_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -184,8 +184,7 @@ def _verify(repo_id: str, path: Path) -> None:
     blob = path.parent / path.readlink()  # one step only: a blob may itself link to a store shared by repos
     if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
         return
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != blob.name:
         raise WeightsError(
             f"{repo_id}: {path.name} is damaged: its SHA-256 is {found[:12]}..., not {blob.name[:12]}...; "

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from avscene.errors import WeightsError
-from avscene.models.weights.checksum import sha256_of
+from avscene.files import sha256_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Tensors are stored by safetensors; what is no tensor is JSON, stored among them 
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from avscene.errors import CheckpointError
+from avscene.files import replace_when_complete
 from avscene.models.weights.strict import faults
 
 STATE = "state.safetensors"
@@ -107,14 +107,11 @@ def write_state(path: Path, content: bytes) -> None:
     Raises:
         CheckpointError: it cannot be written; the file that was there stays.
     """
-    part = path.with_suffix(".part")  # one name for all: a killed run leaves no more than one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
+        with replace_when_complete(path, one_writer=True) as partial:
+            partial.write_bytes(content)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path}: cannot be written ({error.strerror or error}); what was saved before stays: "
             "make room and run again"
