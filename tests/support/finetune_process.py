@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.models.device import Runtime
 from avscene.training.fine_tuning import finetune as loop
 from avscene.training.result import TrainedModel

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store.writer import SegmentStore, StoreSpec, prepare
+from avscene.datasets.store.manifest import StoreSpec
+from avscene.datasets.store.reader import SegmentStore
+from avscene.datasets.store.writer import prepare
 from avscene.features.logmel import LogMelSpec
 from avscene.training.fine_tuning.plan import NetworkPlan
 from tests.support.media_files import RATE, Writer

@@ -15,7 +15,9 @@ import pytest
 import avscene
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store.writer import SegmentStore, StoreSpec, prepare
+from avscene.datasets.store.manifest import StoreSpec
+from avscene.datasets.store.reader import SegmentStore
+from avscene.datasets.store.writer import prepare
 from avscene.datasets.toytown.build import build_toytown
 from avscene.errors import DataError
 from avscene.models.registry import find, leaves, systems

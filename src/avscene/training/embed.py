@@ -10,8 +10,9 @@ import soxr
 
 from avscene.datasets.dataset import DataSet, Example
 from avscene.datasets.store.columns import UnfinishedColumn, column_key, write_column
-from avscene.datasets.store.table import writing
-from avscene.datasets.store.writer import SegmentStore, StoreSpec
+from avscene.datasets.store.manifest import StoreSpec
+from avscene.datasets.store.reader import SegmentStore
+from avscene.datasets.store.table import write_lock
 from avscene.errors import DataError, MediaError
 from avscene.inference import BATCH, ahead, batched
 from avscene.media.segments import Recording, Sampling
@@ -109,7 +110,7 @@ def embed_store(
         DataError: the store's sound has too low a rate for the encoder, or it cannot be read or written.
     """
     check_rate(store, name, encoder)
-    with writing(store.directory):
+    with write_lock(store.directory):
         store = SegmentStore.open(store.directory)
         if embeddings_state(store, name, encoder) == "current":
             return store

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
 from avscene.evaluation.metrics import evaluate
 from avscene.files import write_bytes, write_text

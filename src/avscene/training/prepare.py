@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from avscene.cli.options import tell
 from avscene.cli.progress import stages
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store.writer import SegmentStore, StoreSpec, prepare
+from avscene.datasets.store.manifest import StoreSpec
+from avscene.datasets.store.reader import SegmentStore
+from avscene.datasets.store.writer import prepare
 from avscene.errors import UsageError
 from avscene.inference import check_hop
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import UsageError
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
 from avscene.labels import LabelSet
 from avscene.records import IntArray, Modality

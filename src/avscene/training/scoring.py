@@ -3,7 +3,7 @@
 import numpy as np
 
 from avscene.datasets.store.columns import column_key
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.inference import BATCH, ahead, batched
 from avscene.models import SceneModel
 from avscene.models.fusion_network import FusionNetworkModel

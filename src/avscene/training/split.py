@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avscene.datasets.dataset import Example
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
 from avscene.records import IntArray
 

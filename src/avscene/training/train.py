@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store.writer import SegmentStore, StoreSpec, is_store, prepare
+from avscene.datasets.store.manifest import StoreSpec, is_store
+from avscene.datasets.store.reader import SegmentStore
+from avscene.datasets.store.writer import prepare
 from avscene.errors import UsageError
 from avscene.inference import check_hop
 from avscene.models.checkpoint import check_free, read_config

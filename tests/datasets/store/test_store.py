@@ -21,9 +21,12 @@ from hypothesis.extra import numpy as arrays
 
 from avscene.datasets.dataset import DataSet, Example
 from avscene.datasets.layout import read_dataset
+from avscene.datasets.store.columns import add_embeddings
+from avscene.datasets.store.manifest import StoreSpec, is_store
+from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.rows import from_pcm, to_pcm
-from avscene.datasets.store.table import writing
-from avscene.datasets.store.writer import Prepared, SegmentStore, StoreSpec, add_embeddings, is_store, prepare
+from avscene.datasets.store.table import write_lock
+from avscene.datasets.store.writer import Prepared, prepare
 from avscene.errors import DataError, MediaError
 from avscene.media.segments import Recording
 from avscene.records import FloatArray, Modality, Segment
@@ -393,7 +396,7 @@ def test_an_interruption_before_the_first_word(media: Path, tmp_path: Path) -> N
 
 
 def test_one_writer_at_a_time(store: SegmentStore, media: Path) -> None:
-    with writing(store.directory):
+    with write_lock(store.directory):
         with pytest.raises(DataError, match="another avscene is writing to it"):
             prepare(read_dataset(media), store.directory, SPEC)
         with pytest.raises(DataError, match="another avscene is writing to it"):
@@ -415,14 +418,15 @@ def python(script: str, *arguments: object) -> subprocess.Popen[str]:
 PREPARE = """
 import sys
 from pathlib import Path
-from avscene.datasets.store import writer as store
 from avscene.datasets.layout import read_dataset
+from avscene.datasets.store import writer
+from avscene.datasets.store.manifest import StoreSpec
 from avscene.errors import AvsceneError
 
-store.ROWS_PER_COMMIT, store.AHEAD = 4, 2
-spec = store.StoreSpec(sample_rate=8000, frame_size=32)
+writer.ROWS_PER_COMMIT, writer.AHEAD = 4, 2
+spec = StoreSpec(sample_rate=8000, frame_size=32)
 try:
-    store.prepare(read_dataset(sys.argv[1]), Path(sys.argv[2]), spec, lambda done, total: print(done, flush=True))
+    writer.prepare(read_dataset(sys.argv[1]), Path(sys.argv[2]), spec, lambda done, total: print(done, flush=True))
 except AvsceneError as error:
     sys.exit(str(error))
 """
@@ -658,7 +662,7 @@ def _interrupt(*_: object) -> None:
 
 EMBED = """
 import sys, time
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.training import embed
 from tests.datasets.store.test_store import Stand
 

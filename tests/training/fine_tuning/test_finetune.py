@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
 
+from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.rows import from_jpeg
-from avscene.datasets.store.writer import SegmentStore
 from avscene.errors import CheckpointError, DataError, UsageError, WeightsError
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.models.device import Runtime

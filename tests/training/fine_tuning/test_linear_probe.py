@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
 from avscene.evaluation.metrics import log_loss
 from avscene.fusion.postprocess import fit_power

@@ -56,7 +56,8 @@ def train(
 def _train_fast(data: str, output: Path, holdout: str | None, hop: float, runtime: "Runtime") -> NoReturn:
     from avscene.cli.progress import stages
     from avscene.datasets.layout import read_dataset
-    from avscene.datasets.store.writer import SegmentStore, is_store
+    from avscene.datasets.store.manifest import is_store
+    from avscene.datasets.store.reader import SegmentStore
     from avscene.training.heads.frozen_encoders import train_fast
 
     # A store has no embeddings of these front ends; it tells where its recordings are.

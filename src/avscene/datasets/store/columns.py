@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import EMBEDDING, KEY, SegmentStore
-from avscene.datasets.store.table import UNFINISHED, open_table, tidy, translate_errors, writing
+from avscene.datasets.store.table import UNFINISHED, open_table, tidy, translate_errors, write_lock
 from avscene.errors import DataError
 from avscene.records import FloatArray
 
@@ -34,7 +34,7 @@ def add_embeddings(store: SegmentStore, name: str, key: str, size: int, batches:
         DataError: another process writes to the store, it was changed since it was opened, or cannot be written.
         ValueError: the shape is not (n, size).
     """
-    with writing(store.directory):
+    with write_lock(store.directory):
         return write_column(store, name, key, np.concatenate([np.empty((0, size), np.float32), *batches]))
 
 

@@ -51,7 +51,7 @@ def tidy(table: lance.LanceDataset) -> None:
 
 
 @contextmanager
-def writing(directory: Path) -> Iterator[None]:
+def write_lock(directory: Path) -> Iterator[None]:
     """The right to write to the store in `directory`; it ends with the process, however that ends.
 
     Raises:

@@ -15,16 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from avscene.datasets.dataset import DataSet, Example
-from avscene.datasets.store.columns import add_embeddings
 from avscene.datasets.store.manifest import Manifest, StoreSpec, is_store, read_manifest
-from avscene.datasets.store.reader import SegmentStore, StoredSegment
+from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.rows import SCHEMA, spool, spooled
-from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, translate_errors, writing
+from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, translate_errors, write_lock
 from avscene.errors import DataError, MediaError
 from avscene.files import sha256_of
 from avscene.progress import Progress
-
-__all__ = ["Prepared", "SegmentStore", "StoreSpec", "StoredSegment", "add_embeddings", "is_store", "prepare"]
 
 # An interruption loses the recordings since the last commit: about a minute of work; each commit makes a file.
 ROWS_PER_COMMIT = 1024
@@ -76,7 +73,7 @@ def prepare(
     manifest = Manifest.of(data, spec)
     _check_names(data)
     _claim(root, manifest)
-    with writing(root):
+    with write_lock(root):
         before = read_manifest(root)
         _check_spec(root, before.spec, spec)
         run = _Run(root, before, manifest.model_copy(update={"made_by": before.made_by}))
@@ -109,7 +106,7 @@ def _claim(root: Path, manifest: Manifest) -> None:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{root}: cannot be written ({error.strerror or error})") from error
-    with writing(root):
+    with write_lock(root):
         if not is_store(root):
             manifest.model_copy(update={"complete": False}).write(root)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import UsageError
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.fusion.postprocess import fit_power, power

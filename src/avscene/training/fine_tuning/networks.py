@@ -6,7 +6,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from avscene.datasets.store.writer import SegmentStore
+from avscene.datasets.store.reader import SegmentStore
 from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet

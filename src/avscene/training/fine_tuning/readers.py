@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
+from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.rows import from_jpeg, from_pcm
-from avscene.datasets.store.writer import SegmentStore
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.models.cnn.audio_cnn import waveforms_to_tensor
