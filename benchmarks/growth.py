@@ -1,6 +1,6 @@
 """How time and memory grow with the length of a film and with the number of recordings: `python -m benchmarks.growth`.
 
-What is timed is `avscene classify --system embedded` without its start, which is told apart: imports, weights and a
+What is timed is `avscene classify --system conse` without its start, which is told apart: imports, weights and a
 first minute of film. Time should be proportional, so the exponent of a power of the length or number is 1.
 """
 
@@ -53,7 +53,7 @@ def child(*paths: str) -> None:
     from avscene.cli.inputs import expand
     from avscene.inference.classify import Destination, classify_all
 
-    system = avscene.load("embedded")
+    system = avscene.load("conse")
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
             to = Destination("jsonl", Path(folder) / "predictions.jsonl")

@@ -20,7 +20,7 @@ from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
-from avscene.models.registry import find, leaves
+from avscene.models.registry import FusionNetworkSystem, NetworkSystem, find, leaves
 from avscene.records import Segment
 from avscene.training.experiment import layout_of
 from benchmarks.random_weights import backbone
@@ -63,9 +63,9 @@ def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:
     (standardised,) = LogMelNetwork(nn.Linear(1, 1), **bands, image_size=None).inputs(mels)
     architectures, backbones = {}, {}
     for name in (*HEARD, *SEEN):
-        row = find(name).network
-        assert row is not None
-        architectures[name] = row.of("embedded" if quick else "seed")
+        row = find(name)
+        assert isinstance(row, NetworkSystem)
+        architectures[name] = row.backbone_for("small" if quick else "paper")
         images = standardised if name in HEARD else batch.images(frame_spec(architectures[name]))
         backbones[name] = backbone(architectures[name], images, len(TAU_SCENES))
     return Networks(architectures, bands, backbones, *_late())
@@ -73,8 +73,8 @@ def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:
 
 def _late() -> tuple[Mapping[str, str], FusionNetwork]:
     """Encoders' keys and the network on their embeddings."""
-    row = find(C04).fusion_network
-    assert row is not None
+    row = find(C04)
+    assert isinstance(row, FusionNetworkSystem)
     encoders = {name: build_encoder(name, CPU) for name in row.encoders}
     torch.manual_seed(0)
     network = FusionNetwork([encoder.embedding_size for encoder in encoders.values()], len(TAU_SCENES))

@@ -106,7 +106,7 @@ def test_speed_changes_no_answer(
 
 
 def test_the_embedded_default_without_training(tmp_path: Path) -> None:
-    assert call("predict", "--system", "embedded", "--data", DATA, "--output", tmp_path / "scores.tsv") == 0
+    assert call("predict", "--system", "conse", "--data", DATA, "--output", tmp_path / "scores.tsv") == 0
     table = read_table(tmp_path / "scores.tsv").by_recording()
     assert len(table) == RECORDINGS
     assert np.unique(table.truth).size == 10

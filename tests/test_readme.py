@@ -91,7 +91,7 @@ def test_systems_table_is_that_of_the_registry() -> None:
 
     text = README.read_text(encoding="utf-8")
     for name, row in registry.systems().items():
-        published = f"{row.published.log_loss:.3f} / {row.published.accuracy:.1f} % |" if row.published else "| |"
+        published = f"{row.paper.log_loss:.3f} / {row.paper.accuracy:.1f} % |" if row.paper else "| |"
         assert re.search(rf"^\| `{re.escape(name)}` \| .* {re.escape(published)}$", text, re.MULTILINE), name
 
 

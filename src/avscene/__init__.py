@@ -1,7 +1,7 @@
 """Tell where a video was recorded from what it shows and how it sounds.
 
 >>> import avscene
->>> avscene.load("embedded", labels=["kitchen", "street", "forest"]).classify("video.mp4").scene
+>>> avscene.load("conse", labels=["kitchen", "street", "forest"]).classify("video.mp4").scene
 """
 
 from importlib import import_module

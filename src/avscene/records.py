@@ -13,6 +13,8 @@ from avscene.labels import LabelSet
 Modality = Literal["audio", "video"]
 Needs = Modality | Literal["both"]  # of a model: one, or the two of them together
 MODALITY_NAMES: dict[Needs, str] = {"audio": "audio", "video": "video", "both": "audio and video"}  # as messages say it
+# Networks that a reproduction trains: the paper's, or small ones whose weights are installed with the package.
+Backbones = Literal["paper", "small"]
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]

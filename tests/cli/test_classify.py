@@ -1,4 +1,4 @@
-"""`avscene classify` as users have it: real files, the real decoder, the real `embedded` weights, small CLIPs on a hub.
+"""`avscene classify` as users have it: real files, the real decoder, the real weights of `conse`, small CLIPs on a hub.
 
 Most tests call `main` in this process, so that torch is imported once; what depends on the environment or on signals
 runs in a process of its own.
@@ -58,9 +58,9 @@ def command(here: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture
 def classify(command: Command) -> Command:
-    """`avscene classify ARGUMENTS`, with `embedded` unless a system is given."""
+    """`avscene classify ARGUMENTS`, with `conse` unless a system is given."""
 
-    def run(*arguments: object, system: str = "embedded") -> Run:
+    def run(*arguments: object, system: str = "conse") -> Run:
         return command("classify", "--system", system, *arguments)
 
     return run
@@ -103,7 +103,7 @@ def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, f
         *("scene", "score", "scores", "mismatch", "segments", "warnings"),
     ]
     assert content["schema"] == "avscene/1"
-    assert (content["source"], content["system"], content["warnings"]) == (film, "embedded", [])
+    assert (content["source"], content["system"], content["warnings"]) == (film, "conse", [])
     assert content["labels"] == list(TAU_SCENES)
     assert content["modalities"] == {"audio": True, "video": True}
     assert content["duration"] == pytest.approx(3, abs=0.1)
@@ -114,10 +114,10 @@ def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, f
         assert part["score"] == part["scores"][part["scene"]] == max(part["scores"].values())
     for segment in content["segments"]:
         assert list(segment) == ["start", "end", "scene", "score", "scores", "mismatch", "by_model"]
-        assert segment["by_model"] == {"embedded": segment["scores"]}
+        assert segment["by_model"] == {"conse": segment["scores"]}
 
     assert content["mismatch"] is None  # it looks and does not listen
-    assert content == avscene.load("embedded").classify(film).to_dict()
+    assert content == avscene.load("conse").classify(film).to_dict()
     line = classify(film, "--format", "jsonl")
     assert line.out.count("\n") == 1
     assert json.loads(line.out) == content
@@ -134,7 +134,7 @@ def test_every_format_is_the_same_in_a_file(classify: Command, film: str, here: 
 
 
 def test_what_each_format_says(classify: Command, film: str, here: Path) -> None:
-    content = avscene.load("embedded").classify(film).to_dict()
+    content = avscene.load("conse").classify(film).to_dict()
     scenes = [segment["scene"] for segment in content["segments"]]
     out = {form: classify(film, "--format", form).out for form in FORMATS}
     for form, delimiter in (("csv", ","), ("tsv", "\t")):
@@ -163,7 +163,7 @@ def test_several_inputs(classify: Command, film: str, media: Path) -> None:
     assert classify(film, silent, "--format", "csv", "--output", "t.csv").code == 0
     table = read_table("t.csv")
     assert table.filenames == (film,) * 3 + (silent,) * 2
-    assert classify(film, silent).out.count("(embedded;") == 2
+    assert classify(film, silent).out.count("(conse;") == 2
 
 
 def test_subtitles_of_several_files_go_to_a_folder(classify: Command, film: str, media: Path, here: Path) -> None:
@@ -251,9 +251,9 @@ def test_folders_globs_and_lists(classify: Command, media: Path, here: Path, mon
 @pytest.mark.parametrize(
     ("name", "has", "headline", "segments"),
     [
-        ("film.mp4", {"audio": True, "video": True}, "(embedded; sound and picture)", 3),
-        ("silent.mp4", {"audio": False, "video": True}, "(embedded; picture)", 2),
-        ("photograph.png", {"audio": False, "video": True}, "(embedded; picture)", 1),
+        ("film.mp4", {"audio": True, "video": True}, "(conse; sound and picture)", 3),
+        ("silent.mp4", {"audio": False, "video": True}, "(conse; picture)", 2),
+        ("photograph.png", {"audio": False, "video": True}, "(conse; picture)", 1),
     ],
 )
 def test_what_a_recording_has_is_said(
@@ -309,7 +309,7 @@ def test_sound_alone_is_refused_with_the_reason(classify: Command, media: Path) 
     path = media / "sound.wav"
     found = classify(path, "--format", "json")
     assert found.code == 1
-    message = f"{path}: has audio only; system embedded needs video"
+    message = f"{path}: has audio only; system conse needs video"
     assert found.told == [message]
     assert json.loads(found.out) == {
         "schema": "avscene/1",
@@ -350,7 +350,7 @@ def test_each_bad_input_has_its_line_and_its_record_and_the_good_ones_are_done(
     assert found.code == 3
     assert len(found.told) == len(bad)
     *failures, good = (json.loads(line) for line in Path("out.jsonl").read_text().splitlines())
-    assert good == avscene.load("embedded").classify(film).to_dict()
+    assert good == avscene.load("conse").classify(film).to_dict()
     for failure, told, (source, reason) in zip(failures, found.told, BAD.items(), strict=True):
         assert list(failure) == ["schema", "source", "error"]
         assert (failure["schema"], failure["source"]) == ("avscene/1", source)
@@ -396,7 +396,7 @@ USAGE = [
     (["film.mp4", "--hop", "-1"], "is not a number of seconds of 0.02 or more"),
     (["film.mp4", "--hop", "nan"], "is not a number of seconds of 0.02 or more"),
     (["film.mp4", "--hop", "soon"], "--hop"),
-    (["film.mp4", "--prompt", "a {}"], "system embedded takes no prompts"),
+    (["film.mp4", "--prompt", "a {}"], "system conse takes no prompts"),
     (["film.mp4", "--system", "C03", "--prompt", "a photo"], "must hold {} once"),
     (["film.mp4", "--nope"], "--nope"),
     (["film.mp4", "film.mp4", "--format", "vtt"], "--format vtt of 2 files needs --output FOLDER"),
@@ -615,17 +615,15 @@ def test_the_default_system_is_the_best_that_can_be_had_and_a_change_is_said(
         return json.loads(found.out)["system"], found.told
 
     chosen, told = system(CLOSED)
-    assert chosen == "embedded"
+    assert chosen == "conse"
     assert len(told) == 1
-    assert told[0].startswith("system embedded: ")
+    assert told[0].startswith("system conse: ")
     assert "(name another with --system)" in told[0]
 
     chosen, told = system(hub.url)
     assert chosen == "C02"  # of least published log loss
     assert told[0].startswith("system C02: ")
-    assert told[1:] == [
-        "the default system was embedded in the last run and is C02 now; --system embedded keeps the old one"
-    ]
+    assert told[1:] == ["the default system was conse in the last run and is C02 now; --system conse keeps the old one"]
 
     hub.stop()
     chosen, told = system(hub.url, "--offline")
@@ -634,7 +632,7 @@ def test_the_default_system_is_the_best_that_can_be_had_and_a_change_is_said(
 
 
 def test_an_interruption_keeps_what_was_finished(tmp_path: Path, film: str, here: Path) -> None:
-    command = ["classify", "--system", "embedded", "--format", "jsonl", "--output", "out.jsonl", *[film] * 500]
+    command = ["classify", "--system", "conse", "--format", "jsonl", "--output", "out.jsonl", *[film] * 500]
     running = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *command],
         env=environment(tmp_path, CLOSED),

@@ -263,7 +263,7 @@ def test_a_zero_shot_system_answers_in_the_scenes_of_the_whole_data_set(
     command: Command, data: Path, tmp_path: Path
 ) -> None:
     """Tables of two parts have the same columns, whichever scenes the parts hold."""
-    arguments = ("--system", "embedded", "--data", data, "--output", tmp_path / "x.tsv")
+    arguments = ("--system", "conse", "--data", data, "--output", tmp_path / "x.tsv")
     assert command("predict", *arguments, "--only", "label=cave").code == 0
     assert read_table(tmp_path / "x.tsv").labels.names == tuple(SCENES)
 

@@ -162,7 +162,7 @@ def test_risks_that_cannot_be_told(
     refused = run(capfd, "classify", film, "--system", system, "--max-risk", "0.05").refused()
     assert "is the least that can be had from its 12 groups" in refused
     assert "fused.tsv: no threshold keeps the risk of segments at 0.05" in refused
-    refused = run(capfd, "classify", film, "--system", "embedded", "--max-risk", "0.05").refused()
+    refused = run(capfd, "classify", film, "--system", "conse", "--max-risk", "0.05").refused()
     assert "was not trained" in refused
     refused = run(capfd, "classify", film, "--system", sure_only, "--max-risk", "0.05", "--hop", "0.5").refused()
     assert "known of segments of 1 s only" in refused

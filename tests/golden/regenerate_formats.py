@@ -48,7 +48,7 @@ def photograph() -> Prediction:
     row = np.array([0.05, 0.05, 0.9])
     has = {"audio": False, "video": True}
     segments = (SegmentPrediction(0.0, 0.0, row, {"eye": row}),)
-    return Prediction("snap.png", 0.0, "embedded", LABELS, has, row, segments)
+    return Prediction("snap.png", 0.0, "conse", LABELS, has, row, segments)
 
 
 def unsure() -> Prediction:

@@ -103,12 +103,12 @@ def rows(stand_in: str = "") -> tuple[ReproductionRow, ...]:
 def plain() -> Reproduction:
     """With the seed's networks, on the data of the published figures."""
     versions = {"avscene": "0.1.0", "torch": "2.15.0"}
-    return Reproduction("TAU Urban Audio-Visual Scenes 2021", "seed", True, "2026-01-02", versions, rows())
+    return Reproduction("TAU Urban Audio-Visual Scenes 2021", "paper", True, "2026-01-02", versions, rows())
 
 
 def stand_ins() -> Reproduction:
     """With small networks in their place, on other data."""
-    return Reproduction("toytown", "embedded", False, "2026-01-02", {"avscene": "0.1.0"}, rows("EfficientNet-Lite0"))
+    return Reproduction("toytown", "small", False, "2026-01-02", {"avscene": "0.1.0"}, rows("EfficientNet-Lite0"))
 
 
 REPRODUCTIONS = {"plain": plain, "stand_ins": stand_ins}

@@ -428,28 +428,29 @@ def test_reading_ends_with_the_segment_when_nobody_wants_more(tmp_path: Path) ->
 
 def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
     labels = ["kitchen", "wood"]
-    loaded = avscene.load("embedded", labels=labels)
-    assert (loaded.name, loaded.labels, loaded.hop) == ("embedded", LabelSet(("kitchen", "wood")), 1.0)
+    loaded = avscene.load("conse", labels=labels)
+    assert (loaded.name, loaded.labels, loaded.hop) == ("conse", LabelSet(("kitchen", "wood")), 1.0)
     path = photograph(tmp_path / "p.png", corners())
     prediction = loaded.classify(path)
     assert prediction.labels == loaded.labels
     assert prediction.probabilities.sum() == pytest.approx(1)
-    turned = avscene.load("embedded", labels=LabelSet(("wood", "kitchen"))).classify(path)
+    turned = avscene.load("conse", labels=LabelSet(("wood", "kitchen"))).classify(path)
     assert turned.scores == pytest.approx(prediction.scores, abs=1e-6)
-    assert avscene.load("embedded").labels == TAU_SCENES
+    assert avscene.load("conse").labels == TAU_SCENES
+    assert avscene.load("embedded").name == "conse"  # the name that it had before
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"system": "embeded"}, UsageError, "Did you mean embedded"),
-        ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: .*C01, C02, C03.*embedded"),
+        ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: .*C01, C02, C03.*conse"),
         ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory. Systems"),
-        ({"system": "embedded", "labels": ["a"]}, UsageError, "at least two"),
-        ({"system": "embedded", "labels": ["a", "a"]}, UsageError, "given twice"),
-        ({"system": "embedded", "prompts": ["{}"]}, UsageError, "takes no prompts"),
-        ({"system": "embedded", "device": "tpu"}, UsageError, "auto, cpu, cuda"),
-        ({"system": "embedded", "precision": "int8"}, UsageError, "auto, float32, bfloat16"),
+        ({"system": "conse", "labels": ["a"]}, UsageError, "at least two"),
+        ({"system": "conse", "labels": ["a", "a"]}, UsageError, "given twice"),
+        ({"system": "conse", "prompts": ["{}"]}, UsageError, "takes no prompts"),
+        ({"system": "conse", "device": "tpu"}, UsageError, "auto, cpu, cuda"),
+        ({"system": "conse", "precision": "int8"}, UsageError, "auto, float32, bfloat16"),
         ({"system": "folder"}, CheckpointError, "a directory but no checkpoint"),
     ],
 )

@@ -42,7 +42,7 @@ def test_an_unknown_decoder_is_told_with_those_that_there_are(film: Path, capsys
     told = run(capsys, "classify", film, "--decoder", "steam").refused()
     assert told.startswith("decoder 'steam' is not one of cpu")
     with pytest.raises(UsageError, match="steam"):
-        avscene.load("embedded").classify(film, decoder="steam")
+        avscene.load("conse").classify(film, decoder="steam")
 
 
 @absent

@@ -100,7 +100,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_the_clip_encoders_have_the_weights_of_the_zero_shot_systems() -> None:
     for name, system in {"clip-rn101": "C01", "clip-rn50x4": "C02", "clip-vit-b-32": "C03"}.items():
-        assert find(system).zero_shot.weights == CLIP[name]
+        assert find(system).weights == CLIP[name]
 
 
 def test_the_table_and_what_is_present_need_no_torch() -> None:

@@ -99,9 +99,9 @@ def test_a_card_tells_on_what_it_was_trained_and_measured() -> None:
 
 
 def test_small_stand_ins_are_named_as_such() -> None:
-    stand_ins = model_card(config("C04", models=(CLIP_PART,), training={"backbones": "embedded"}))
+    stand_ins = model_card(config("C04", models=(CLIP_PART,), training={"backbones": "small"}))
     assert "small stand-ins: its figures mean nothing beside those of the seed" in stand_ins
-    assert "stand-ins" not in model_card(config("C04", models=(CLIP_PART,), training={"backbones": "seed"}))
+    assert "stand-ins" not in model_card(config("C04", models=(CLIP_PART,), training={"backbones": "paper"}))
 
 
 @pytest.mark.parametrize(

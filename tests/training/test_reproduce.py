@@ -46,7 +46,7 @@ def store(town: Path) -> SegmentStore:
 def made(store: SegmentStore) -> Path:
     """The whole table with stand-ins."""
     output = store.directory.parent / "made"
-    assert call("reproduce", store.directory, "--output", output, "--backbones", "embedded") == 0
+    assert call("reproduce", store.directory, "--output", output, "--backbones", "small") == 0
     return output
 
 
@@ -107,7 +107,7 @@ def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, 
 def test_a_second_run_makes_nothing_again_and_says_the_same(made: Path, store: SegmentStore) -> None:
     before = {path: path.stat().st_mtime_ns for folder in ("systems", "scores") for path in (made / folder).rglob("*")}
     text = (made / "reproduction.md").read_text()
-    assert call("reproduce", store.directory, "--output", made, "--backbones", "embedded") == 0
+    assert call("reproduce", store.directory, "--output", made, "--backbones", "small") == 0
     after = {path: path.stat().st_mtime_ns for folder in ("systems", "scores") for path in (made / folder).rglob("*")}
     assert after == before
     assert (made / "reproduction.md").read_text() == text
@@ -125,7 +125,7 @@ def test_a_table_of_other_settings_is_not_mixed_in(
     ("arguments", "message"),
     [
         (["--systems", "E02,E99"], "'E99' is neither a system"),
-        (["--backbones", "tiny"], "--backbones 'tiny' is not one of seed, embedded"),
+        (["--backbones", "tiny"], "--backbones 'tiny' is not one of paper, small"),
         (["--holdout", "fold=5"], "has no column 'fold'"),
         (["--holdout", "label=tram"], "scene 'tram' is only in what label=tram holds out"),
     ],
@@ -201,7 +201,7 @@ def test_killed_three_times_the_table_is_the_same(made: Path, store: SegmentStor
     command = [sys.executable, "-m", "avscene", "reproduce", str(store.directory), "--output", str(output)]
     killed = 0
     while True:
-        run = subprocess.Popen([*command, "--backbones", "embedded"], stderr=subprocess.DEVNULL)
+        run = subprocess.Popen([*command, "--backbones", "small"], stderr=subprocess.DEVNULL)
         try:
             code = run.wait(chance.uniform(8, 40) if killed < 3 else None)
         except subprocess.TimeoutExpired:

@@ -108,8 +108,8 @@ def _hub() -> Finding:
     from avscene.models import registry
     from avscene.models.weights import hub
 
-    row = registry.find("C03").zero_shot
-    assert row is not None
+    row = registry.find("C03")
+    assert isinstance(row, registry.ZeroShotSystem)
     repo_id = str(row.weights)
     if hub.is_cached(repo_id, hub.OPEN_CLIP_FILES):
         return Finding("CLIP weights", "cached")

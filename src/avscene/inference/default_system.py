@@ -28,7 +28,8 @@ def choose(*, offline: bool) -> tuple[str, list[str]]:
 
 def _remembered() -> str | None:
     try:
-        return (cache_directory() / "default_system").read_text(encoding="utf-8").strip() or None
+        name = (cache_directory() / "default_system").read_text(encoding="utf-8").strip()
+        return registry.ALIASES.get(name, name) or None
     except OSError:
         return None
 

@@ -51,7 +51,7 @@ def load(
         if max_risk is None:
             return loaded
         return replace(loaded, acceptance=SelectiveThresholds.of(validation_table(Path(system)), max_risk))
-    if str(system) not in registry.systems() and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
+    if not registry.is_system(str(system)) and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
     if max_risk is not None:
         raise UsageError(f"system {system}: was not trained, so nothing tells its risk; --max-risk is for checkpoints")

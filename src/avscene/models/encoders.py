@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from avscene.errors import UsageError, WeightsError
-from avscene.models.registry import find
+from avscene.models.registry import ZeroShotSystem, find
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import Modality
 
@@ -64,8 +64,8 @@ def encoder_presence(name: str) -> tuple[bool, str]:
 
 
 def _repo(name: str) -> str:
-    row = find(_CLIP[name]).zero_shot
-    assert row is not None
+    row = find(_CLIP[name])
+    assert isinstance(row, ZeroShotSystem)
     return str(row.weights)
 
 

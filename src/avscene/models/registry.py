@@ -1,128 +1,169 @@
-"""The table of systems: what each name stands for. Imports no torch."""
+"""Read the named systems from `systems/*.yaml`: one row per system, one class per kind of row. Imports no torch."""
 
 import difflib
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from avscene.errors import UsageError, WeightsError
-from avscene.records import Needs
+from avscene.errors import UsageError, WeightsError, first_validation_error
+from avscene.records import Backbones, Needs
 
-FILES = ("seed.yaml", "ours.yaml")
-Backbones = Literal["seed", "embedded"]  # the networks of the table, or the small ones that come as packages
+FILES = ("paper.yaml", "ours.yaml")
+ALIASES = {"embedded": "conse"}  # names that systems had before
+# Values that the option `backbones` had before; checkpoints and work directories may still hold them.
+BACKBONES_ALIASES: dict[str, Backbones] = {"seed": "paper", "embedded": "small"}
 
 
-class _Row(BaseModel):
+class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ZeroShotRow(_Row):
-    """A network that answers untrained, and the hub repository of its weights if they are not installed with us."""
-
-    architecture: Literal["clip", "conse"]
-    weights: str | None = None
-
-
-class NetworkRow(_Row):
-    """A network to fine-tune on log-mels or frames, as timm calls it; `plan` holds what differs from usual settings."""
-
-    backbone: str
-    stand_in: str
-    plan: dict[str, Any] = {}
-
-    def of(self, backbones: Backbones) -> str:
-        """The network to take."""
-        return self.backbone if backbones == "seed" else self.stand_in
-
-
-class FusionNetworkRow(_Row):
-    """A late fusion network over the embeddings of frozen encoders."""
-
-    encoders: tuple[str, ...]
-    stand_ins: tuple[str, ...]
-
-    def of(self, backbones: Backbones) -> tuple[str, ...]:
-        """The encoders to take."""
-        return self.encoders if backbones == "seed" else self.stand_ins
-
-
-class EnsembleRow(_Row):
-    """Other systems under a rule (of one there is nothing to fuse), then a post-processing; fitted on validation."""
-
-    members: tuple[str, ...]
-    rule: Literal["mean", "product", "classwise", "log-pool"] | None = None
-    postprocess: Literal["power", "vector", "smooth"] | None = None
-
-
-class PaperResult(_Row):
-    """What the seed reports: natural log loss, accuracy in per cent."""
+class PaperResult(_Settings):
+    """Result in the paper: natural log loss, and accuracy in per cent."""
 
     log_loss: float
     accuracy: float
 
 
-class SystemRow(_Row):
-    """One row of `systems/*.yaml`: what it is, in exactly one of the ways to be a system."""
+class _SystemRow(_Settings):
+    """Fields that every row has; `name` is the key of the row, `paper` is None for systems that the paper lacks."""
 
+    trained: ClassVar[bool] = True  # whether it must be trained before it can classify
+
+    name: str
     title: str
     needs: Needs
-    zero_shot: ZeroShotRow | None = None
-    network: NetworkRow | None = None
-    fusion_network: FusionNetworkRow | None = None
-    openl3: Needs | None = None
-    ensemble: EnsembleRow | None = None
-    published: PaperResult | None = None
+    paper: PaperResult | None = None
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        ways = (self.zero_shot, self.network, self.fusion_network, self.openl3, self.ensemble)
-        if sum(way is not None for way in ways) != 1:
-            raise ValueError(f"{self.title}: exactly one way to be a system is wanted")
-        return self
 
-    @property
-    def trained(self) -> bool:
-        """Whether it answers only after training."""
-        return self.zero_shot is None
+class ZeroShotSystem(_SystemRow):
+    """A model that classifies untrained, built by `load_zero_shot` of the module `avscene.models.FAMILY.zero_shot`.
+
+    Its weights are those of the hub repository `weights` or of installed `packages`.
+    """
+
+    trained: ClassVar[bool] = False
+
+    kind: Literal["zero_shot"]
+    family: str
+    weights: str | None = None
+    packages: tuple[str, ...] = ()
+
+
+class NetworkSystem(_SystemRow):
+    """A network to fine-tune on log-mels or frames, by timm's name; `plan` overrides the defaults of `NetworkPlan`."""
+
+    kind: Literal["network"]
+    backbone: str
+    stand_in: str
+    plan: dict[str, Any] = {}
+
+    def backbone_for(self, backbones: Backbones) -> str:
+        """Return the name of the network to fine-tune."""
+        return self.backbone if backbones == "paper" else self.stand_in
+
+
+class FusionNetworkSystem(_SystemRow):
+    """A late fusion network over the embeddings of frozen encoders."""
+
+    kind: Literal["fusion_network"]
+    encoders: tuple[str, ...]
+    stand_ins: tuple[str, ...]
+
+    def encoders_for(self, backbones: Backbones) -> tuple[str, ...]:
+        """Return the names of the encoders whose embeddings are fused."""
+        return self.encoders if backbones == "paper" else self.stand_ins
+
+
+class OpenL3System(_SystemRow):
+    """The head of the official baseline on OpenL3 embeddings of what the system needs."""
+
+    kind: Literal["openl3"]
+
+
+class AudioHead(_Settings):
+    """A linear head on a frozen encoder of log-mels, drawn as images of `image_size` (height, width) in pixels."""
+
+    input: Literal["audio"]
+    encoder: Literal["tf_efficientnet_lite0"]
+    log_mel: dict[str, Any]
+    image_size: tuple[int, int]
+
+
+class VideoHead(_Settings):
+    """A linear head on a frozen encoder of frames, which has its own image size."""
+
+    input: Literal["video"]
+    encoder: str
+
+
+class HeadsSystem(_SystemRow):
+    """Linear heads on frozen encoders, by the names of their models, and the rule that fuses them."""
+
+    kind: Literal["heads"]
+    heads: dict[str, Annotated[AudioHead | VideoHead, Field(discriminator="input")]]
+    rule: Literal["mean", "product", "classwise", "log-pool"]
+
+
+class EnsembleSystem(_SystemRow):
+    """Other systems under a rule (none for a single member), then a post-processing; fitted on validation rows."""
+
+    kind: Literal["ensemble"]
+    members: tuple[str, ...]
+    rule: Literal["mean", "product", "classwise", "log-pool"] | None = None
+    postprocess: Literal["power", "vector", "smooth"] | None = None
+
+
+SystemRow = Annotated[
+    ZeroShotSystem | NetworkSystem | FusionNetworkSystem | OpenL3System | HeadsSystem | EnsembleSystem,
+    Field(discriminator="kind"),
+]
 
 
 @lru_cache(maxsize=1)
 def systems() -> dict[str, SystemRow]:
-    """Every system that has a name, by its name, in the order of the seed's table, then ours.
+    """Return every named system by its name: first the paper's in the order of its tables, then ours.
 
     Raises:
         WeightsError: a file of the installation is damaged.
     """
+    adapter: TypeAdapter[SystemRow] = TypeAdapter(SystemRow)
     table: dict[str, SystemRow] = {}
-    for name in FILES:
-        rows = yaml.safe_load((files("avscene.systems") / name).read_text(encoding="utf-8"))
+    for file in FILES:
+        rows = yaml.safe_load((files("avscene.systems") / file).read_text(encoding="utf-8"))
         try:
-            table |= {system: SystemRow.model_validate(row) for system, row in rows.items()}
+            table |= {name: adapter.validate_python({"name": name, **row}) for name, row in rows.items()}
         except ValidationError as error:
-            raise WeightsError(f"{name}: {error.errors()[0]['msg']}; reinstall avscene") from error
+            raise WeightsError(f"{file}: {first_validation_error(error)}; reinstall avscene") from error
     return table
 
 
+def is_system(name: str) -> bool:
+    """Return whether `name` is the name of a system or an alias of one."""
+    return ALIASES.get(name, name) in systems()
+
+
 def find(name: str) -> SystemRow:
-    """The row of system `name`.
+    """Return the row of system `name`, which may be an alias; the row's own `name` never is.
 
     Raises:
-        UsageError: there is none; the message lists the known ones and the nearest.
+        UsageError: there is none; the message lists the known names and the nearest.
     """
     table = systems()
+    name = ALIASES.get(name, name)
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name.lower(), [known.lower() for known in table], n=1, cutoff=0.5)
-    hint = next((f" Did you mean {known}?" for known in table if near and known.lower() == near[0]), "")
+    near = difflib.get_close_matches(name.lower(), [known.lower() for known in (*table, *ALIASES)], n=1, cutoff=0.5)
+    hint = next((f" Did you mean {known}?" for known in (*table, *ALIASES) if near and known.lower() == near[0]), "")
     raise UsageError(f"{name!r} is neither a system nor a checkpoint directory.{hint} Systems: {', '.join(table)}")
 
 
 def leaves(name: str) -> tuple[str, ...]:
-    """The systems of one model that `name` is made of, each once, in the order of the table's rows."""
+    """Return the systems without members that `name` is made of, each once, in the order of the rows."""
     row = find(name)
-    if row.ensemble is None:
-        return (name,)
-    return tuple(dict.fromkeys(leaf for member in row.ensemble.members for leaf in leaves(member)))
+    if not isinstance(row, EnsembleSystem):
+        return (row.name,)
+    return tuple(dict.fromkeys(leaf for member in row.members for leaf in leaves(member)))

@@ -67,7 +67,7 @@ _MEASURED = {
     "chosen and fusion was fitted on these same segments, so a held-out test is the better guide.",
 }
 _UNTOLD = ("heads", "history")  # of what config.json says of the training
-_EMBEDDED = "embedded"
+_SMALL = ("small", "embedded")  # the present value of `backbones`, and that of earlier checkpoints
 
 _SEED = (
     "S. Okazaki, Q. Kong, T. Yoshinaga: A Multi-Modal Fusion Approach for Audio-Visual Scene Classification Enhanced "
@@ -160,7 +160,7 @@ def _limits(config: Config) -> Iterator[str]:
         yield "A recording without sound or picture is judged by the models that are left, unfused where that is one."
     if config.mismatch is not None:
         yield "Its mismatch detector is fitted for a world in which every second recording is a mismatch of two scenes."
-    if config.training.get("backbones") == _EMBEDDED:
+    if config.training.get("backbones") in _SMALL:
         yield "Its networks are small stand-ins: its figures mean nothing beside those of the seed."
 
 

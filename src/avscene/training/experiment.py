@@ -28,9 +28,9 @@ from avscene.models import SceneModel, zero_shot
 from avscene.models.checkpoint import Config, load_checkpoint, read_config, save_checkpoint
 from avscene.models.device import Runtime
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
-from avscene.models.registry import Backbones, find, leaves
+from avscene.models.registry import BACKBONES_ALIASES, EnsembleSystem, NetworkSystem, find, leaves
 from avscene.progress import StageProgress
-from avscene.records import FloatArray, IntArray
+from avscene.records import Backbones, FloatArray, IntArray
 from avscene.tables.prediction_table import ScoreTable
 from avscene.training.card import model_card
 from avscene.training.fine_tuning.finetune import REFITTED
@@ -90,10 +90,10 @@ class ExperimentRunner:
         """
         directory = self.directory / "systems" / name
         row = find(name)
-        if row.ensemble is None:
-            self._once(directory, lambda: self._train(name, directory), together=row.network is not None)
+        if not isinstance(row, EnsembleSystem):
+            self._once(directory, lambda: self._train(name, directory), together=isinstance(row, NetworkSystem))
         else:
-            members = {member: self.checkpoint(member) for member in row.ensemble.members}
+            members = {member: self.checkpoint(member) for member in row.members}
             scores = self.scores(name)
             self._once(directory, lambda: self._assemble(name, directory, members, scores))
         return directory
@@ -104,7 +104,7 @@ class ExperimentRunner:
         Raises:
             AvsceneError: the system cannot be made.
         """
-        if find(name).ensemble is not None:
+        if isinstance(find(name), EnsembleSystem):
             return self.fusion(name).apply(self._leaf_scores(name), self.labels, self._times())
         if find(name).trained:
             self.checkpoint(name)
@@ -223,7 +223,7 @@ class ExperimentRunner:
         return fitted.model_copy(update={"members": names})
 
     def _model(self, name: str) -> SceneModel:
-        if find(name).zero_shot is not None:
+        if not find(name).trained:
             return zero_shot.build(name, self.labels, (), self._runtime)
         (model,) = load_checkpoint(self.checkpoint(name), self._runtime).models
         return model
@@ -276,7 +276,8 @@ class ExperimentRunner:
         if not path.is_file():
             write_text(path, json.dumps(ours, indent=2) + "\n")
             return
-        theirs: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        theirs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        theirs["backbones"] = BACKBONES_ALIASES.get(theirs.get("backbones", ""), theirs.get("backbones"))
         if differs := sorted(key for key in ours if theirs.get(key) != ours[key]):
             raise DataError(
                 f"{self.directory}: holds results of another run ({', '.join(differs)} differ); name another --output, "
@@ -286,9 +287,9 @@ class ExperimentRunner:
 
 def layout_of(name: str) -> Layout:
     """What ensemble `name` fuses, down to single models."""
-    row = find(name).ensemble
-    assert row is not None
-    members = tuple(layout_of(member) if find(member).ensemble else member for member in row.members)
+    row = find(name)
+    assert isinstance(row, EnsembleSystem)
+    members = tuple(layout_of(member) if isinstance(find(member), EnsembleSystem) else member for member in row.members)
     steps = () if row.postprocess is None else (row.postprocess,)
     needs = {member: find(member).needs for member in row.members}
     return Layout(name=name, members=members, rule=row.rule, needs=needs, postprocess=steps)

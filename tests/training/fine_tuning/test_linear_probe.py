@@ -139,7 +139,7 @@ def test_scores_that_are_lost_are_not_made_by_the_network_that_knows_the_answers
         return plan("video", name=name, probe=True, epochs=1)
 
     monkeypatch.setattr("avscene.training.recipes.NetworkPlan", small)
-    shop = ExperimentRunner(tmp_path, store, None, backbones="seed", runtime=CPU, watch=lambda _: lambda *_: None)
+    shop = ExperimentRunner(tmp_path, store, None, backbones="paper", runtime=CPU, watch=lambda _: lambda *_: None)
     validation = shop.split.validation
     before = shop.scores("full-video")[validation]
     assert np.isfinite(before).all()

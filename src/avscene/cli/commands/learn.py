@@ -99,8 +99,8 @@ def reproduce(
     systems: Annotated[str | None, typer.Option(help="Rows of the table: E02,C04. [default: all of it]")] = None,
     holdout: Holdout = None,
     backbones: Annotated[
-        str, typer.Option(help="seed; or embedded: small stand-ins that need no download, to see all of it work.")
-    ] = "seed",
+        str, typer.Option(help="paper; or small: stand-ins that need no download, to see all of it work.")
+    ] = "paper",
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
@@ -110,17 +110,17 @@ def reproduce(
 
     from avscene.cli.progress import stages
     from avscene.models.device import Runtime
-    from avscene.models.registry import Backbones, find
+    from avscene.models.registry import BACKBONES_ALIASES, find
+    from avscene.records import Backbones
     from avscene.reports.reproduction.reproduction import write_reproduction
     from avscene.training import reproduce as table
     from avscene.training.experiment import ExperimentRunner
     from avscene.training.train import holdout_of, open_data
 
-    chosen: Backbones = one_of("--backbones", backbones, get_args(Backbones))
+    chosen: Backbones = one_of("--backbones", BACKBONES_ALIASES.get(backbones, backbones), get_args(Backbones))
     names = [name.strip() for name in systems.split(",")] if systems else list(table.table_systems())
-    for name in names:
-        find(name)
-    runtime = Runtime.choose(device, precision, offline=offline or chosen == "embedded")
+    names = [find(name).name for name in names]
+    runtime = Runtime.choose(device, precision, offline=offline or chosen == "small")
     with stages() as watch:
         store, failures = open_data(data, output, 1.0, watch)
         held = holdout_of(store, holdout)

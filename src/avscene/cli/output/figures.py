@@ -122,7 +122,7 @@ def systems_table() -> str:
     """Every named system as text: what it is, what it needs, the seed's figures, whether its weights are here."""
     cells = []
     for name, row in registry.systems().items():
-        published = f"{row.published.log_loss:.3f} / {row.published.accuracy:.1f} %" if row.published else ""
+        published = f"{row.paper.log_loss:.3f} / {row.paper.accuracy:.1f} %" if row.paper else ""
         cells.append([name, row.needs, published, presence.presence(name)[1], row.title])
     table = _aligned(["system", "needs", "published", "weights", ""], cells)
     return table + "\n  DIRECTORY  a checkpoint of your own: avscene train fast --data DATA --output DIRECTORY"

@@ -24,12 +24,18 @@ from avscene.features.frames import FrameSpec
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
+from avscene.models.registry import ZeroShotSystem
 from avscene.models.weights import hub
 from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
 from avscene.records import Modality, SceneProbabilities, Segment
 
 LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100 and ended there
 N_TOKENS = 49408  # the vocabulary of CLIP's tokenizer, which open_clip carries
+# CLIP's own prompts for scenes, beside the bare class name that the paper uses (Radford et al. 2021, section 3.1.4).
+PROMPT_SETS = {
+    "raw": ("{}",),
+    "templates": ("a photo of a {}.", "a photo of the {}.", "a video frame of a {}.", "a scene in a {}."),
+}
 
 
 class ClipZeroShot:
@@ -223,3 +229,14 @@ def _quiet_open_clip() -> Iterator[None]:
 
 def _line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ...], runtime: Runtime) -> ClipZeroShot:
+    """Build the model of a row of this family; `prompts` are templates with one `{}`, or names of PROMPT_SETS.
+
+    Raises:
+        UsageError: a template does not have one `{}`.
+        WeightsError: the weights are absent.
+    """
+    templates = [template for prompt in prompts or ("raw",) for template in PROMPT_SETS.get(prompt, (prompt,))]
+    return ClipZeroShot.load(row.name, labels, repo_id=str(row.weights), runtime=runtime, templates=templates)

@@ -1,4 +1,4 @@
-"""`embedded`: any scene names, no training and no download. A baseline, and it says so.
+"""`conse`: any scene names, no training and no download. A baseline, and it says so.
 
 ImageNet probabilities of EfficientNet-Lite0 are mapped to scene names through a space of sentence embeddings (ConSE:
 Norouzi et al. 2014, "Zero-Shot Learning by Convex Combination of Semantic Embeddings").
@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from avscene.errors import WeightsError
+from avscene.errors import UsageError, WeightsError
 from avscene.features.batch import SegmentBatch
 from avscene.labels import LabelSet
 from avscene.models.cnn.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
 from avscene.models.conse.sentence import load_sentence_encoder
 from avscene.models.device import Runtime
+from avscene.models.registry import ZeroShotSystem
 from avscene.records import Modality, SceneProbabilities, Segment
 
 PROMPT = "a photo of a {}"
@@ -56,6 +57,18 @@ class ConseZeroShot:
         top, classes = self._network(images).softmax(dim=1).topk(TOP_CLASSES, dim=1)
         combined = (top / top.sum(1, keepdim=True)).unsqueeze(2) * self._similarities[classes]
         return (SHARPNESS * combined.sum(1)).softmax(1).double()
+
+
+def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ...], runtime: Runtime) -> ConseZeroShot:
+    """Build the model of a row of this family.
+
+    Raises:
+        UsageError: prompts are given.
+        WeightsError: the weights are absent.
+    """
+    if prompts:
+        raise UsageError(f"system {row.name} takes no prompts; they are for CLIP systems")
+    return ConseZeroShot(row.name, labels, runtime)
 
 
 def _similarities(labels: LabelSet) -> Tensor:

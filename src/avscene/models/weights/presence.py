@@ -1,71 +1,92 @@
-"""Whether the weights that a system starts from are here. Asks no network but where it says so, imports no torch."""
+"""Report whether the weights of a system are on this machine, and choose the default system by it.
+
+Imports no torch, and asks no network except where a function says so.
+"""
+
+from typing import assert_never
 
 from avscene.errors import AvsceneError, WeightsError
 from avscene.models.cnn.backbones import presence as backbone_presence
-from avscene.models.registry import SystemRow, ZeroShotRow, find, leaves
-from avscene.models.weights import packaged
+from avscene.models.encoders import encoder_presence
+from avscene.models.openl3.weights import presence as openl3_presence
+from avscene.models.registry import (
+    EnsembleSystem,
+    FusionNetworkSystem,
+    HeadsSystem,
+    NetworkSystem,
+    OpenL3System,
+    SystemRow,
+    ZeroShotSystem,
+    find,
+)
+from avscene.models.weights import hub, packaged
 
-# A default is the system of least published log loss whose weights can be had, and `embedded` where none can.
-DEFAULT_ORDER = ("C02", "C01", "C03", "embedded")
+Presence = tuple[bool, str]  # whether weights are on this machine, and where, or what happens instead
+
+# By increasing log loss in the paper; `conse` needs no download.
+DEFAULT_ORDER = ("C02", "C01", "C03", "conse")
 
 
-def presence(name: str) -> tuple[bool, str]:
-    """Whether the weights that system `name` starts from are here, and in a few words where, or what happens else."""
-    absent = {why for present, why in (_of_leaf(find(leaf)) for leaf in leaves(name)) if not present}
+def presence(name: str) -> Presence:
+    """Return whether the weights that system `name` starts from are on this machine, and where or what to do."""
+    absent = {why for present, why in _presences(find(name)) if not present}
     if absent:
         return False, "; ".join(sorted(absent))
     return True, "present"
 
 
-def _of_leaf(row: SystemRow) -> tuple[bool, str]:
-    if row.network is not None:
-        return backbone_presence(row.network.backbone)
-    if row.fusion_network is not None:
-        from avscene.models.encoders import encoder_presence
+def _presences(row: SystemRow) -> list[Presence]:
+    match row:
+        case ZeroShotSystem():
+            found = [_zero_shot_presence(row)]
+        case NetworkSystem():
+            found = [backbone_presence(row.backbone)]
+        case FusionNetworkSystem():
+            every = [encoder_presence(encoder) for encoder in row.encoders]
+            found = [next((item for item in every if not item[0]), (True, "present"))]
+        case OpenL3System():
+            found = [openl3_presence(row.needs)]
+        case HeadsSystem():
+            found = [backbone_presence(head.encoder) for head in row.heads.values()]
+        case EnsembleSystem():
+            found = [item for member in row.members for item in _presences(find(member))]
+        case _:
+            assert_never(row)
+    return found
 
-        found = [encoder_presence(encoder) for encoder in row.fusion_network.encoders]
-        return next((item for item in found if not item[0]), (True, "present"))
-    if row.openl3 is not None:
-        from avscene.models.openl3.weights import presence as openl3_presence
 
-        return openl3_presence(row.openl3)
-    assert row.zero_shot is not None
-    return _of_zero_shot(row.zero_shot)
-
-
-def _of_zero_shot(row: ZeroShotRow) -> tuple[bool, str]:
-    if row.architecture == "conse":
-        try:
-            packaged.EFFICIENTNET_LITE0.path()
-            packaged.SENTENCE_ENCODER.path()
-        except AvsceneError as error:
-            return False, str(error)
+def _zero_shot_presence(row: ZeroShotSystem) -> Presence:
+    installed = {weights.package: weights for weights in (packaged.EFFICIENTNET_LITE0, packaged.SENTENCE_ENCODER)}
+    try:
+        for package in row.packages:
+            installed[package].path()
+    except AvsceneError as error:
+        return False, str(error)
+    if row.weights is None:
         return True, "installed"
-    from avscene.models.weights import hub
-
-    if hub.is_cached(str(row.weights), hub.OPEN_CLIP_FILES):
+    if hub.is_cached(row.weights, hub.OPEN_CLIP_FILES):
         return True, "cached"
     return False, f"fetched from the hub ({row.weights}) when first used"
 
 
 def best_available(*, offline: bool) -> str:
-    """The default system: the first of DEFAULT_ORDER that is present; else the first of the hub; else `embedded`.
+    """Return the default system: the first of DEFAULT_ORDER that is present, else the first on the hub, else `conse`.
+
+    Unless `offline`, the hub is asked for one repository.
 
     Raises:
-        WeightsError: not even the embedded weights are installed.
+        WeightsError: not even the weights of `conse` are installed.
     """
-    from avscene.models.weights import hub
-
-    *clip_systems, embedded = DEFAULT_ORDER
+    *clip_systems, conse = DEFAULT_ORDER
     for name in clip_systems:
         if presence(name)[0]:
             return name
-    for name in clip_systems if not offline else ():
-        row = find(name).zero_shot
-        if row is not None and hub.can_fetch(str(row.weights), hub.OPEN_CLIP_FILES):
-            return name
-        break  # one look tells whether there is a hub at all
-    present, why = presence(embedded)
+    first = find(clip_systems[0])
+    assert isinstance(first, ZeroShotSystem)
+    # One request shows whether the hub can be reached.
+    if not offline and hub.can_fetch(str(first.weights), hub.OPEN_CLIP_FILES):
+        return first.name
+    present, why = presence(conse)
     if not present:
         raise WeightsError(f"no system has its weights here: {why}")
-    return embedded
+    return conse

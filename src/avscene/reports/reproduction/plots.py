@@ -46,7 +46,7 @@ def _measured(reproduction: Reproduction, figure: str, factor: float) -> Figure:
         found.append((place, row, value * factor))
         before.append(0.0 if interval is None else round(max(value - interval.low, 0) * factor, 4))
         behind.append(0.0 if interval is None else round(max(interval.high - value, 0) * factor, 4))
-    name = "measured" if reproduction.backbones == "seed" else "measured, stand-in backbones"
+    name = "measured" if reproduction.backbones == "paper" else "measured, stand-in backbones"
     return _dots(name, found) | {
         "marker": {"size": 8, "color": "theme:accent"},
         "error_x": {

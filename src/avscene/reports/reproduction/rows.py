@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from avscene.evaluation.measurement import Measurement
+from avscene.records import Backbones
 from avscene.tables.names import SceneCity
 
-Backbones = Literal["seed", "embedded"]
 Epoch = Mapping[str, float]  # `epoch`, `valid_log_loss`, a training loss, and whatever else training recorded
 
 PUBLISHED_IN = (
@@ -118,7 +117,7 @@ class Reproduction:
     @property
     def comparable(self) -> bool:
         """Whether a measured figure may be held against the published one."""
-        return self.backbones == "seed" and self.same_data
+        return self.backbones == "paper" and self.same_data
 
     def difference(self, row: ReproductionRow) -> tuple[float, float] | None:
         """Log loss and accuracy per segment, measured minus published; None where they cannot be compared."""
@@ -130,13 +129,13 @@ class Reproduction:
     @property
     def heading(self) -> str:
         """What this table is."""
-        return PLAIN_HEADING if self.backbones == "seed" else STAND_IN_HEADING
+        return PLAIN_HEADING if self.backbones == "paper" else STAND_IN_HEADING
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What must be read before any figure."""
         said = []
-        if self.backbones == "embedded":
+        if self.backbones == "small":
             said.append(
                 f"{STAND_IN_HEADING}. Small networks ran in place of the seed's, to exercise the whole machinery "
                 "without downloads; each row names what ran. Differences are left out."
