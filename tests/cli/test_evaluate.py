@@ -11,8 +11,9 @@ from avscene.evaluation.bootstrap import METRICS
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.measurement import measure
 from avscene.labels import LabelSet
-from avscene.tables.prediction_table import ScoreTable, read_table, write_table
-from avscene.tables.training_pairs import training_pairs
+from avscene.tables.prediction_table import read_table, write_table
+from avscene.tables.score_table import ScoreTable
+from avscene.tables.training_pairs import read_training_pairs
 from tests.support.command_line import Run
 from tests.support.command_line import run as run_command
 from tests.support.html_page import Page
@@ -109,7 +110,7 @@ def test_tables_are_compared_on_the_rows_that_all_have_and_it_is_said_which_are_
     write_table("part.tsv", part)
     told = figures_of(run := command("a.tsv", "part.tsv", "--json", "figures.json", "--report", "r.html"))
     assert run.told == [
-        "compared on 66 rows; a.tsv: 6 of 72 rows are not in every other table, the first is 'bus-lyon-0-0'"
+        "compared on 66 rows; a.tsv: 6 of 72 rows are not in every other table; the first is 'bus-lyon-0-0'"
     ]
     assert (told["a.tsv"]["n"], told["a.tsv"]["compared"]["n"]) == (72, 66)
     assert "They are compared on 66 rows, those that all of them have" in Path("r.html").read_text()
@@ -146,7 +147,7 @@ def test_without_groups_there_are_no_intervals_and_it_is_said_why(command):
 )
 def test_pairs_that_training_had_not(command, content):
     Path("meta.csv").write_text(content)
-    assert training_pairs("meta.csv") == {("bus", "lyon"), ("park", "lyon")}
+    assert read_training_pairs("meta.csv") == {("bus", "lyon"), ("park", "lyon")}
     told = figures_of(run := command("a.tsv", "--trained-on", "meta.csv", "--json", "figures.json"))
     unseen = told["a.tsv"]["unseen_pairs"]
     assert unseen["pairs"] == [["bus", "paris"], ["park", "paris"], ["tram", "lyon"], ["tram", "paris"]]
@@ -164,8 +165,11 @@ def test_a_prediction_table_tells_what_training_had(command):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("path,label\n1.wav,bus\n", "meta.csv, column path: no name tells scene and city"),
-        ("label,split\nbus,train\n", "meta.csv, line 1: none of the columns path, filename"),
+        ("path,label\n1.wav,bus\n", "meta.csv, column path: no name has scene and city"),
+        (
+            "label,split\nbus,train\n",
+            "meta.csv, line 1: no column 'path', 'filename', 'aid', 'filename_audio' or 'filename_video'",
+        ),
     ],
 )
 def test_a_list_that_does_not_tell_what_training_had_is_refused(command, content, message):

@@ -13,7 +13,8 @@ from avscene.errors import DataError
 from avscene.evaluation.comparison import Comparison, compare
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.labels import LabelSet
-from avscene.tables.prediction_table import ScoreTable, read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 
 PREDICTIONS = Path(__file__).parents[3] / "shared" / "predictions"
 LABELS = LabelSet(("park", "tram", "bus"))
@@ -181,7 +182,7 @@ def test_one_table_or_none_with_a_truth_is_refused():
     with pytest.raises(DataError, match="at least two"):
         compare({"a": TABLE})
     bare = replace(TABLE, truth=None)
-    with pytest.raises(DataError, match="no true_label"):
+    with pytest.raises(DataError, match="no column 'true_label'"):
         compare({"a": bare, "b": bare})
 
 

@@ -25,7 +25,8 @@ from avscene.evaluation.metrics import (
     reliability,
 )
 from avscene.labels import LabelSet
-from avscene.tables.prediction_table import ScoreTable, read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 from tests.support.command_line import run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -266,7 +267,7 @@ def test_no_bins(metric):
 
 
 def test_no_truth():
-    with pytest.raises(DataError, match="no true_label column"):
+    with pytest.raises(DataError, match="no column 'true_label'"):
         evaluate(ScoreTable(LabelSet(("a", "b")), ("x",), np.array([[0.5, 0.5]])))
 
 

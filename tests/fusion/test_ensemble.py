@@ -27,7 +27,8 @@ from avscene.models.device import Runtime
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
 from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.linear_heads import VideoEncoder, VideoHeadPart
-from avscene.tables.prediction_table import ScoreTable, read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 from avscene.training.card import model_card
 from tests.support.media_files import write_media
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from avscene.evaluation.metrics import evaluate
 from avscene.labels import TAU_SCENES, LabelSet
-from avscene.tables.prediction_table import ScoreTable, read_table, write_table
+from avscene.tables.prediction_table import read_table, write_table
+from avscene.tables.score_table import ScoreTable
 
 HERE = Path(__file__).parent / "metrics"
 

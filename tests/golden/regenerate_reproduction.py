@@ -19,7 +19,7 @@ from avscene.reports.reproduction.reproduction import (
     to_dict,
     to_markdown,
 )
-from avscene.tables.prediction_table import ScoreTable
+from avscene.tables.score_table import ScoreTable
 
 HERE = Path(__file__).parent / "reproduction"
 LABELS = LabelSet(("park", "shopping_mall", "tram"))

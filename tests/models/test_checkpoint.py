@@ -30,7 +30,8 @@ from avscene.models.linear_heads import (
     VideoEncoder,
     VideoHeadPart,
 )
-from avscene.tables.prediction_table import ScoreTable, read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 from avscene.training.card import model_card
 from avscene.training.heads.frozen_encoders import MEL_IMAGE, SOUND
 from tests.support.media_files import write_media

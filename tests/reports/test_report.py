@@ -17,7 +17,7 @@ from avscene.labels import LabelSet
 from avscene.reports.evaluation import page as module
 from avscene.reports.evaluation.page import ReportRow, Timeline, write_report
 from avscene.reports.plots import confusion_figure, figure_html, reliability_figure, risk_figure
-from avscene.tables.prediction_table import ScoreTable
+from avscene.tables.score_table import ScoreTable
 from tests.support.html_page import Page
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;<!--"

@@ -1,4 +1,4 @@
-"""Tables of several systems on the same rows: matched by name, whatever their order; what does not fit is told."""
+"""Tables of several systems are matched by name and start; tables that do not fit are refused."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from avscene.errors import DataError
 from avscene.labels import LabelSet
 from avscene.tables.alignment import align
-from avscene.tables.prediction_table import ScoreTable, read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 
 PREDICTIONS = Path(__file__).parents[3] / "shared" / "predictions"
 LABELS = LabelSet(("bus", "park", "tram"))
@@ -44,7 +45,7 @@ def assert_same(one: ScoreTable, other: ScoreTable) -> None:
 
 @settings(deadline=None)
 @given(st.data())
-def test_the_order_of_rows_columns_and_tables_changes_nothing(data):
+def test_the_order_of_rows_columns_and_tables_does_not_matter(data):
     names = data.draw(st.lists(st.sampled_from("abcdefg"), min_size=3, max_size=7))
     starts = np.array([float(names[:row].count(name)) for row, name in enumerate(names)])
     one = table(names, starts=starts, truth=tuple(data.draw(st.sampled_from(LABELS.names)) for _ in names), source="1")
@@ -61,17 +62,17 @@ def test_the_order_of_rows_columns_and_tables_changes_nothing(data):
         assert_same(before.tables[name], after.tables[name])
 
 
-def test_every_row_keeps_its_numbers():
+def test_rows_keep_their_probabilities():
     one, two = table("cab", seed=1), table("dbca", seed=2)
     aligned = align({"one.tsv": one, "two.tsv": two})
-    assert aligned.left_out == ("two.tsv: 1 of 4 rows are not in every other table, the first is 'd'",)
+    assert aligned.left_out == ("two.tsv: 1 of 4 rows are not in every other table; the first is 'd'",)
     for before, after in ((one, aligned.tables["one.tsv"]), (two, aligned.tables["two.tsv"])):
         assert after.filenames == ("a", "b", "c")
         for name, row in zip(after.filenames, after.probabilities, strict=True):
             np.testing.assert_array_equal(row, before.probabilities[before.filenames.index(name)])
 
 
-def test_what_one_table_knows_is_given_to_all():
+def test_truth_and_groups_of_one_table_are_given_to_all():
     one = table("ab", truth=("bus", "park"))
     two = table("ba", groups=("1", "2"))
     for found in align({"one": one, "two": two}).tables.values():
@@ -79,7 +80,7 @@ def test_what_one_table_knows_is_given_to_all():
     assert align({"one": table("ab")}).tables["one"].truth is None
 
 
-def test_folders_and_endings_are_set_aside_where_names_differ():
+def test_names_are_compared_without_folders_and_endings_if_they_differ_as_written():
     one, two = table(("audio/x.wav", "audio/y.wav")), table((r"video\y.mp4", "x"), seed=1)
     found = align({"one": one, "two": two}).tables
     assert found["one"].filenames == found["two"].filenames == ("audio/x.wav", "audio/y.wav")
@@ -89,8 +90,8 @@ def test_folders_and_endings_are_set_aside_where_names_differ():
         align({"one": one, "three": ambiguous})
 
 
-def test_names_as_written_come_first():
-    """Recordings called alike in other folders are not one recording."""
+def test_names_are_compared_as_written_first():
+    """Files with one name in different folders are different recordings."""
     one, two = table(("park/1.wav", "tram/2.wav")), table(("park/1.wav", "bus/2.wav"))
     found = align({"one": one, "two": two})
     assert found.tables["one"].filenames == ("park/1.wav",)
@@ -105,7 +106,7 @@ def test_starts_agree_to_a_millisecond():
     np.testing.assert_array_equal(found["two"].probabilities, two.probabilities[::-1])
 
 
-def test_without_starts_a_row_per_file_will_do():
+def test_one_row_per_file_needs_no_starts():
     one, two = table("ab", starts=np.array([0.5, 0])), table("ba")
     assert align({"one": one, "two": two}).tables["one"].starts is None
 
@@ -113,11 +114,11 @@ def test_without_starts_a_row_per_file_will_do():
 REFUSED = {
     "scenes": (
         {"a.tsv": table(), "b.tsv": table(labels=LabelSet(("bus", "zoo", "tram")))},
-        "a.tsv and b.tsv have other scenes: only a.tsv has park; only b.tsv has zoo",
+        "a.tsv and b.tsv have different scenes: only a.tsv has park; only b.tsv has zoo",
     ),
     "fewer scenes": (
         {"a.tsv": table(), "b.tsv": table(labels=LabelSet(("bus", "tram")), probabilities=np.full((3, 2), 0.5))},
-        "a.tsv and b.tsv have other scenes: only a.tsv has park",
+        "a.tsv and b.tsv have different scenes: only a.tsv has park",
     ),
     "rows": (
         {"a.tsv": table("ab"), "b.tsv": table("cd")},
@@ -133,11 +134,11 @@ REFUSED = {
     ),
     "starts": (
         {"a.tsv": table("aab", starts=np.arange(3.0)), "b.tsv": table("ab")},
-        "a.tsv: has several rows of 'a', and b.tsv has no column start to tell them apart",
+        "a.tsv: has several rows of 'a', and b.tsv has no column 'start' to match them by",
     ),
     "twice": (
         {"a.tsv": table("ab"), "b.tsv": table("abb")},
-        "b.tsv: has several rows of 'b', and b.tsv has no column start",
+        "b.tsv: has several rows of 'b', and b.tsv has no column 'start'",
     ),
     "twice at one start": (
         {"a.tsv": table("aa", starts=np.array([1, 1.0001]))},
@@ -147,7 +148,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_does_not_fit_is_told(kind):
+def test_tables_that_do_not_fit_are_refused(kind):
     tables, message = REFUSED[kind]
     with pytest.raises(DataError) as caught:
         align(tables)

@@ -1,4 +1,4 @@
-"""Prediction tables: reading ours and others', every defect named by its place, and writing them back."""
+"""Prediction tables are read, written and checked; errors name the line and the column."""
 
 import os
 import re
@@ -14,7 +14,8 @@ from hypothesis.extra.numpy import arrays
 from avscene import files
 from avscene.errors import DataError
 from avscene.labels import LabelSet
-from avscene.tables.prediction_table import ScoreTable, read_table, with_truth, write_table
+from avscene.tables.prediction_table import add_truth, read_table, write_table
+from avscene.tables.score_table import ScoreTable
 from tests.support.command_line import run
 
 LABELS = LabelSet(("park", "tram", "bus"))
@@ -41,11 +42,11 @@ def written(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-def test_our_own_table_is_read(tmp_path):
+def test_avscenes_own_table_is_read(tmp_path):
     found = read_table(written(tmp_path, GOOD + ROW))
     assert (found.filenames, found.labels) == (("a.mp4",), LABELS)
     assert found.groups == ("g1",)
-    assert found.truth == ("park",), "true_label is the truth, not the answer in scene_label"
+    assert found.truth == ("park",), "true_label is the truth; scene_label is the predicted scene"
     np.testing.assert_array_equal(found.starts, [0])
     np.testing.assert_allclose(found.probabilities, [[0.2, 0.5, 0.3]], atol=1e-15)
     assert found.truth_index.tolist() == [0]
@@ -61,14 +62,14 @@ def test_encodings_line_ends_and_separators_do_not_matter(tmp_path, encoding, en
     assert (found.filenames, found.labels) == (("a.mp4", "é.mp4"), LABELS)
 
 
-def test_semicolons_go_with_decimal_commas(tmp_path):
+def test_semicolons_may_separate_numbers_with_decimal_commas(tmp_path):
     found = read_table(written(tmp_path, "filename;start;park;tram\na, b.wav;0,5;0,85;0,15\n"))
     assert found.filenames == ("a, b.wav",)
     np.testing.assert_array_equal(found.starts, [0.5])
     np.testing.assert_array_equal(found.probabilities, [[0.85, 0.15]])
 
 
-def test_other_peoples_table(tmp_path):
+def test_tables_with_other_columns_are_read(tmp_path):
     text = "aid,scene_pred,scene_label,bus,park\nx,park,bus,0.397,0.600\n"
     found = read_table(written(tmp_path, text))
     assert found.truth == ("bus",)
@@ -77,10 +78,10 @@ def test_other_peoples_table(tmp_path):
     np.testing.assert_allclose(found.probabilities, [[0.397 / 0.997, 0.6 / 0.997]])
 
 
-def test_scene_label_alone_is_an_answer_not_a_truth(tmp_path):
+def test_scene_label_alone_is_the_predicted_scene(tmp_path):
     found = read_table(written(tmp_path, "filename\tscene_label\tpark\ttram\nx\tpark\t0.6\t0.4\n"))
     assert found.truth is None
-    with pytest.raises(DataError, match=r"t\.tsv has no true_label column; give --truth meta\.csv"):
+    with pytest.raises(DataError, match=r"t\.tsv: no column 'true_label'; fix: give --truth meta\.csv"):
         _ = found.truth_index
 
 
@@ -95,7 +96,16 @@ def test_truth_and_group_from_tau_names(tmp_path):
         assert (mixed.truth, mixed.groups) == (None, None)
 
 
-def test_columns_win_over_names(tmp_path):
+def test_scenes_in_names_without_a_column_are_named(tmp_path):
+    names = ("metro-lisbon-1-2.wav", "bus-lisbon-1-3.wav")
+    rows = "".join(f"{name}\t0.6\t0.4\n" for name in names)
+    found = read_table(written(tmp_path, "filename\tbus\tsubway\n" + rows))
+    message = r"t\.tsv: file names say scene 'metro', but there is no column 'metro'; found: bus, subway"
+    with pytest.raises(DataError, match=message):
+        _ = found.truth_index
+
+
+def test_columns_take_precedence_over_names(tmp_path):
     head = "filename\tgroup\ttrue_label\tpark\ttram\n"
     found = read_table(written(tmp_path, head + "park-lisbon-1175-44106\tg\ttram\t0.6\t0.4\n"))
     assert (found.truth, found.groups) == (("tram",), ("g",))
@@ -104,9 +114,12 @@ def test_columns_win_over_names(tmp_path):
 DEFECTS = {
     "empty file": ("", r"t\.tsv, line 1: the file is empty"),
     "no rows": (GOOD, r"t\.tsv, line 1: a header and no rows"),
-    "no id": ("name\tpark\ttram\nx\t1\t0\n", r"t\.tsv, line 1: no column filename"),
+    "no id": (
+        "name\tpark\ttram\nx\t1\t0\n",
+        r"t\.tsv, line 1: no column 'filename' or 'aid'; found: name, park, tram",
+    ),
     "one scene": ("filename\tpark\nx\t1\n", r"t\.tsv, line 1: missing probability columns"),
-    "short row": (GOOD + ROW + "b.mp4\t0\n", r"t\.tsv, line 3: 2 columns where the header has 8"),
+    "short row": (GOOD + ROW + "b.mp4\t0\n", r"t\.tsv, line 3: 2 columns, but the header has 8"),
     "column twice": ("filename\tpark\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 'park' is given twice"),
     "nameless column": ("filename\t\tpark\nx\t1\t0\n", r"t\.tsv, line 1: column 2 has no name"),
     "no number": (GOOD + ROW.replace("0.5", "half"), r"t\.tsv, line 2, column tram: 'half' is not a finite number"),
@@ -130,11 +143,11 @@ DEFECTS = {
     "no name": (GOOD + ROW.replace("a.mp4", " "), r"t\.tsv, line 2, column filename: is empty"),
     "group": (GOOD + ROW.replace("g1", ""), r"t\.tsv, line 2, column group: is empty"),
     "quote": (GOOD + '"' + ROW, r"t\.tsv, line 2: unexpected end of data"),
-    "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"t\.tsv, line 1: not UTF-8 text \(byte 0x89\)"),
-    "long row": (GOOD + ROW + "\t".join("abcdefghi"), r"t\.tsv, line 3: 9 columns where the header has 8"),
+    "a PNG image": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"t\.tsv, line 1: not UTF-8 text \(byte 0x89\)"),
+    "long row": (GOOD + ROW + "\t".join("abcdefghi"), r"t\.tsv, line 3: 9 columns, but the header has 8"),
     "short row, windows": (
         (GOOD + ROW + "b.mp4\t0\n").replace("\n", "\r\n"),
-        r"t\.tsv, line 3: 2 columns where the header has 8",
+        r"t\.tsv, line 3: 2 columns, but the header has 8",
     ),
     "quotation": (GOOD + ROW.replace("a.mp4", '"a.mp4"x'), r"t\.tsv, line 2: '\\t' expected after"),
     "after a line break in a name": (
@@ -152,12 +165,12 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_every_defect_is_one_line_that_tells_where(tmp_path, capfd, defect):
+def test_errors_are_one_line_with_the_place(tmp_path, capfd, defect):
     content, message = DEFECTS[defect]
     path = written(tmp_path, content)
-    told = run(capfd, "evaluate", path).refused()
-    assert told.startswith(str(path))
-    assert re.search(message, told), told
+    error = run(capfd, "evaluate", path).refused()
+    assert error.startswith(str(path))
+    assert re.search(message, error), error
 
 
 def test_missing_file_and_folder(tmp_path, capfd):
@@ -181,10 +194,10 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path, capfd):
     path = written(tmp_path, GOOD + ROW)
     os.truncate(path, 10 * 10**9)  # sparse: it takes no space
     tracemalloc.start()
-    told = run(capfd, "evaluate", path).refused()
+    error = run(capfd, "evaluate", path).refused()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert told == f"{path}: larger than 256 MiB, the most that is read; split it into several tables"
+    assert error == f"{path}: larger than 256 MiB, the most that is read; split it into several tables"
     assert peak < files.LIMIT / 2
 
 
@@ -204,15 +217,15 @@ def test_a_pipe_is_read_and_bounded_too(tmp_path, capfd, monkeypatch):
     os.close(reading)
 
 
-def test_missing_rows(tmp_path, capfd):
+def test_a_table_with_names_that_the_meta_file_lacks_is_refused(tmp_path, capfd):
     path = written(tmp_path, GOOD + ROW + ROW.replace("a.mp4", "b.mp4"))
     (tmp_path / "meta.csv").write_text("path,label\na.mp4,park\n")
-    told = run(capfd, "evaluate", path, "--truth", tmp_path / "meta.csv").refused()
-    assert told == f"{tmp_path / 'meta.csv'}: no label for 'b.mp4' (1 of 2 names)"
+    error = run(capfd, "evaluate", path, "--truth", tmp_path / "meta.csv").refused()
+    assert error == f"{tmp_path / 'meta.csv'}: no label for 'b.mp4' (1 of 2 names)"
 
 
 @pytest.mark.parametrize("total", [0.99, 1.01])
-def test_sums_that_rounding_does_not_explain_are_rescaled(tmp_path, total):
+def test_rows_whose_sum_rounding_does_not_explain_are_rescaled(tmp_path, total):
     found = read_table(written(tmp_path, f"filename\tpark\ttram\nx\t{total - 0.3:.2f}\t0.300\ny\t0.125\t0.875\n"))
     assert found.resolution == pytest.approx(0.001)
     assert found.probabilities[0].sum() == pytest.approx(1, abs=1e-15)
@@ -220,8 +233,8 @@ def test_sums_that_rounding_does_not_explain_are_rescaled(tmp_path, total):
 
 
 @pytest.mark.parametrize(("printed", "step"), [((0.12,) * 8, 0.01), ((0.333, 0.333, 0.333, 0), 0.001)])
-def test_sums_that_rounding_explains_stay_as_printed(tmp_path, printed, step):
-    """An eighth printed with two decimals sums to 0.96; dividing by it would make 0.125 of 0.12."""
+def test_rows_whose_sum_rounding_explains_stay_as_printed(tmp_path, printed, step):
+    """Eight times an eighth with two decimals sums to 0.96; dividing by it would turn 0.12 into 0.125."""
     head = "\t".join(["filename", *(f"s{number}" for number in range(len(printed)))])
     found = read_table(written(tmp_path, head + "\nx\t" + "\t".join(map(str, printed)) + "\n"))
     np.testing.assert_array_equal(found.probabilities, [printed])
@@ -229,13 +242,13 @@ def test_sums_that_rounding_explains_stay_as_printed(tmp_path, printed, step):
     np.testing.assert_array_equal(found.by_recording().probabilities, [printed])
 
 
-def test_the_widest_rounding_is_judged_as_printed(tmp_path, capfd):
+def test_rows_of_two_decimals_are_evaluated_as_printed(tmp_path, capfd):
     scenes = [f"s{number}" for number in range(10)]
     cells = ["0.09"] * 5 + ["0.10"] * 5  # of 0.095 and 0.105
     path = written(tmp_path, "\t".join(["aid", "true_label", *scenes]) + "\n" + "\t".join(["x", "s0", *cells]) + "\n")
-    told = run(capfd, "evaluate", path)
-    assert (told.code, told.told) == (0, [])
-    assert re.search(r"log loss +2\.4079", told.out)  # -ln 0.09
+    done = run(capfd, "evaluate", path)
+    assert (done.code, done.told) == (0, [])
+    assert re.search(r"log loss +2\.4079", done.out)  # -ln 0.09
 
 
 def test_blank_lines_keep_line_numbers(tmp_path):
@@ -246,7 +259,7 @@ def test_blank_lines_keep_line_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("cells", "step"),
     [
-        ("1 0 0", 0),  # an answer
+        ("1 0 0", 0),  # one-hot
         ("0.2 0.5 0.3", 0),  # ten votes, or an example
         ("0.25 0.75 0", 1e-2),
         ("0.250 0.749 0.001", 1e-3),
@@ -257,7 +270,7 @@ def test_blank_lines_keep_line_numbers(tmp_path):
         ("0.25 0.75 1e-12", 0),
     ],
 )
-def test_rounding_is_seen_and_zeros_follow_it(tmp_path, cells, step):
+def test_rounding_is_detected_and_zeros_are_raised_accordingly(tmp_path, cells, step):
     found = read_table(written(tmp_path, "aid\tpark\ttram\tbus\nx\t" + cells.replace(" ", "\t") + "\n"))
     assert found.resolution == pytest.approx(step, rel=1e-9)
     raised = np.maximum(found.probabilities, step / 2 if step else 1e-15)
@@ -265,14 +278,14 @@ def test_rounding_is_seen_and_zeros_follow_it(tmp_path, cells, step):
     assert found.floored.sum() == pytest.approx(1, abs=1e-15)
 
 
-def test_cities_are_those_of_tau_names():
+def test_cities_are_read_from_tau_names():
     names = ("audio/park-lisbon-1175-44106.wav", "tram-st_petersburg-3-7_2", "holiday.mp4")
     assert table(filenames=names).cities == ("lisbon", "st_petersburg", "")
 
 
-@settings(deadline=None, max_examples=60)  # a busy machine is no failure
+@settings(deadline=None, max_examples=60)
 @given(arrays(float, (4, 3), elements=st.floats(1e-12, 1)), st.lists(st.text(min_size=1), min_size=4, max_size=4))
-def test_what_is_written_is_read_again(tmp_path_factory, weights, names):
+def test_a_written_table_reads_back(tmp_path_factory, weights, names):
     filenames = tuple(f"{index}{UNWRITABLE.sub('', name)}" for index, name in enumerate(names))
     before = ScoreTable(
         LABELS,
@@ -289,10 +302,10 @@ def test_what_is_written_is_read_again(tmp_path_factory, weights, names):
     np.testing.assert_allclose(after.starts, before.starts, rtol=1e-14)
     for part in ("labels", "filenames", "groups", "truth"):
         assert getattr(after, part) == getattr(before, part)
-    assert [item.name for item in path.parent.iterdir()] == ["t.tsv"], "no temporary file stays"
+    assert [item.name for item in path.parent.iterdir()] == ["t.tsv"], "no temporary file is left"
 
 
-def test_header_and_answer_as_written(tmp_path):
+def test_columns_and_cells_of_a_written_table(tmp_path):
     write_table(tmp_path / "deep" / "t.tsv", table())
     lines = (tmp_path / "deep" / "t.tsv").read_text().splitlines()
     assert lines[0].split("\t") == [
@@ -325,7 +338,7 @@ def test_header_and_answer_as_written(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_written_leaves_the_old_file(tmp_path, changes, message):
+def test_a_failed_write_leaves_the_old_file(tmp_path, changes, message):
     path = written(tmp_path, "old")
     with pytest.raises(DataError, match=message):
         write_table(path, table(**changes))
@@ -355,11 +368,11 @@ def test_a_table_in_memory_is_validated(changes, message):
 
 
 def test_the_callers_array_is_neither_kept_nor_changed():
-    mine = np.full((1, 3), 1 / 3, dtype=np.float32)
-    held = ScoreTable(LABELS, ("a",), mine).probabilities
+    original = np.full((1, 3), 1 / 3, dtype=np.float32)
+    held = ScoreTable(LABELS, ("a",), original).probabilities
     assert held.dtype == np.float64
     assert held.sum() == pytest.approx(1, abs=1e-15)
-    mine[:] = 0
+    original[:] = 0
     assert held.all()
     with pytest.raises(ValueError, match="read-only"):
         held[:] = 0
@@ -374,7 +387,7 @@ def test_by_recording_is_the_mean():
     np.testing.assert_allclose(whole.probabilities, [[0.4, 0.4, 0.2], [0, 0, 1]], atol=1e-15)
 
 
-def test_by_recording_refuses_two_truths():
+def test_by_recording_refuses_several_true_scenes():
     with pytest.raises(DataError, match=r"'a\.mp4' has more than one true scene: 'park' and 'bus'"):
         table(truth=("park", "bus", "bus")).by_recording()
 
@@ -388,17 +401,17 @@ def test_by_recording_refuses_two_truths():
     ],
 )
 def test_truth_from_meta(tmp_path, meta):
-    found = with_truth(table(truth=None), written(tmp_path, meta))
+    found = add_truth(table(truth=None), written(tmp_path, meta))
     assert found.truth == ("tram", "tram", "bus")
     np.testing.assert_array_equal(found.probabilities, table().probabilities)
 
 
-def test_truth_prefers_the_whole_path(tmp_path):
+def test_truth_is_matched_by_the_whole_path_first(tmp_path):
     meta = written(tmp_path, "path,label\npark/1.mp4,park\ntram/1.mp4,tram\n")
     both = table(filenames=("tram/1.mp4", "park/1.mp4", "park/1.mp4"), truth=None, starts=None)
-    assert with_truth(both, meta).truth == ("tram", "park", "park")
+    assert add_truth(both, meta).truth == ("tram", "park", "park")
     with pytest.raises(DataError, match=r"no label for '1\.mp4' \(1 of 1 names\)"):
-        with_truth(table(filenames=("1.mp4",) * 3), meta)
+        add_truth(table(filenames=("1.mp4",) * 3), meta)
 
 
 @pytest.mark.parametrize(
@@ -407,10 +420,10 @@ def test_truth_prefers_the_whole_path(tmp_path):
         ("path,label\nb.mp4,bus\n", r"t\.tsv: no label for 'a\.mp4' \(1 of 2 names\)"),
         ("path,label\na.mp4,zoo\nb.mp4,bus\n", r"t\.tsv, line 2, column label: 'zoo' is not a scene"),
         ("path,label\na.mp4,\nb.mp4,bus\n", r"t\.tsv, line 2, column label: is empty"),
-        ("name,label\na.mp4,bus\n", r"t\.tsv, line 1: no columns path,label"),
-        ("path,scene\na.mp4,bus\n", r"t\.tsv, line 1: no columns path,label"),
+        ("name,label\na.mp4,bus\n", r"t\.tsv, line 1: no columns 'path' and 'label'"),
+        ("path,scene\na.mp4,bus\n", r"t\.tsv, line 1: no columns 'path' and 'label'"),
     ],
 )
-def test_bad_meta(tmp_path, meta, message):
+def test_a_malformed_meta_file_is_refused(tmp_path, meta, message):
     with pytest.raises(DataError, match=message):
-        with_truth(table(), written(tmp_path, meta))
+        add_truth(table(), written(tmp_path, meta))

@@ -1,5 +1,4 @@
-"""The challenge's CSV: what is written is what the challenge reads, and what it would not read is refused with line and
-column."""
+"""Submissions to the challenge are written in its format and checked; errors name the line and the column."""
 
 import csv
 from pathlib import Path
@@ -18,7 +17,7 @@ from avscene.tables.submission import FILENAME, HEADER, read_submission, to_subm
 from tests.support.command_line import run
 
 PREDICTIONS = Path(__file__).parents[3] / "shared" / "predictions" / "tau_late.tsv"
-FEW = 30  # evaluation files, in place of 72,000
+FEW = 30  # evaluation files, instead of 72,000
 
 
 @pytest.fixture
@@ -45,23 +44,23 @@ def test_the_columns_are_those_of_the_challenge() -> None:
     assert submission.EVALUATION_FILES == 72_000
 
 
-def test_the_evaluation_set(few: None, tmp_path: Path) -> None:
+def test_a_submission_of_the_evaluation_set(few: None, tmp_path: Path) -> None:
     shuffled = [f"video/{number}.mp4" for number in np.random.default_rng(1).permutation(FEW)]
-    ours = table(*shuffled)
+    predictions = table(*shuffled)
     path = tmp_path / "new" / FILENAME
-    write_submission(path, ours)
+    write_submission(path, predictions)
     header, *rows = cells(path)
     assert header == list(HEADER)
     assert [row[0] for row in rows] == [f"{number}.wav" for number in range(FEW)]
     for name, label, *values in rows:
-        probabilities = ours.probabilities[shuffled.index(f"video/{name.removesuffix('.wav')}.mp4")]
+        probabilities = predictions.probabilities[shuffled.index(f"video/{name.removesuffix('.wav')}.mp4")]
         np.testing.assert_allclose([float(value) for value in values], probabilities, rtol=1e-12)
         assert label == TAU_SCENES.names[probabilities.argmax()]
     assert path.read_bytes().count(b"\r") == 0
     assert submission.is_evaluation(read_submission(path))
 
 
-def test_several_rows_of_an_evaluation_file_become_their_mean(few: None) -> None:
+def test_rows_of_one_evaluation_file_are_averaged(few: None) -> None:
     names = [f"{number}.wav" for number in range(FEW)]
     twice = table(*names, *names, starts=[0.0] * FEW + [0.5] * FEW)
     made = to_submission(twice)
@@ -82,20 +81,20 @@ def test_several_rows_of_an_evaluation_file_become_their_mean(few: None) -> None
         (["1.wav", "airport-lisbon-1-2.wav"], r"'airport-lisbon-1-2\.wav' is not a file of the evaluation set"),
     ],
 )
-def test_a_part_of_the_evaluation_set_is_no_submission(few: None, names: list[str], message: str) -> None:
+def test_a_part_of_the_evaluation_set_is_refused(few: None, names: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         to_submission(table(*names))
 
 
-def test_columns_are_put_in_order_by_their_names(tmp_path: Path) -> None:
+def test_columns_are_sorted_by_name(tmp_path: Path) -> None:
     mixed = LabelSet(tuple(reversed(TAU_SCENES.names)))
-    ours = table("airport-lisbon-1-2.wav", labels=mixed)
-    made = write_submission(tmp_path / "x.csv", ours)
+    predictions = table("airport-lisbon-1-2.wav", labels=mixed)
+    made = write_submission(tmp_path / "x.csv", predictions)
     assert made.labels == TAU_SCENES
-    np.testing.assert_allclose(made.probabilities[0], ours.probabilities[0][::-1])
+    np.testing.assert_allclose(made.probabilities[0], predictions.probabilities[0][::-1])
 
 
-def test_other_scenes_are_told() -> None:
+def test_other_scenes_are_refused() -> None:
     scenes = LabelSet(("kitchen", *TAU_SCENES.names[1:]))
     with pytest.raises(DataError, match="its scenes are not the challenge's ten; they differ in airport, kitchen"):
         to_submission(table("a.wav", labels=scenes))
@@ -129,27 +128,27 @@ def test_one_row_for_each_recording_needs_no_number() -> None:
     assert to_submission(table(A, B, starts=[0.0, 0.0])).filenames == names
 
 
-def test_rows_that_cannot_be_told_apart() -> None:
+def test_segments_that_cannot_be_numbered_are_refused() -> None:
     with pytest.raises(DataError, match=r"segments do not start at multiples of 0\.7 s"):
         to_submission(table(A, A, A, starts=[0, 0.7, 1.9]))
-    with pytest.raises(DataError, match="no column start to tell them apart"):
+    with pytest.raises(DataError, match="no column 'start' to number them by"):
         to_submission(table(A, A))
     with pytest.raises(DataError, match=r"'audio/x\.wav' and 'video/x\.mp4' would both be 'x\.wav'"):
         to_submission(table("video/x.mp4", "audio/x.wav"))
 
 
-def test_the_evaluation_of_a_submission_is_that_of_its_table(tmp_path: Path) -> None:
-    """Scene and location are read from numbered names, too."""
-    ours = table(A, A, B, B, starts=[0, 1, 0, 1])
-    write_table(tmp_path / "ours.tsv", ours)
-    write_submission(tmp_path / FILENAME, ours)
+def test_a_submission_reads_as_the_same_table(tmp_path: Path) -> None:
+    """Scene and location are read from names with segment numbers, too."""
+    predictions = table(A, A, B, B, starts=[0, 1, 0, 1])
+    write_table(tmp_path / "ours.tsv", predictions)
+    write_submission(tmp_path / FILENAME, predictions)
     before, after = read_table(tmp_path / "ours.tsv"), read_table(tmp_path / FILENAME)
     assert before.truth == after.truth == ("airport", "airport", "bus", "bus")
     assert before.groups == after.groups == ("1175", "1175", "7", "7")
     np.testing.assert_array_equal(before.probabilities, after.probabilities)
 
 
-# What is refused
+# Checks
 
 
 def text(rows: list[str] | None = None, header: str = "\t".join(HEADER)) -> str:
@@ -167,13 +166,13 @@ GOOD = {
     "a byte order mark": "\ufeff" + text(),
     "blank lines": "\n" + text() + "\n",
     "rounded to three decimals": text([line(values="0.333 0.333 0.333 0 0 0 0 0 0 0")]),
-    "two are likeliest": text([line(label="airport", values="0.5 0.5 0 0 0 0 0 0 0 0")]),
+    "two are most probable": text([line(label="airport", values="0.5 0.5 0 0 0 0 0 0 0 0")]),
     "exponents": text([line(values="1e-30 1 0 0 0 0 0 0 0 0")]),
 }
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_what_the_challenge_reads(tmp_path: Path, kind: str) -> None:
+def test_valid_submissions_are_read(tmp_path: Path, kind: str) -> None:
     (tmp_path / "x.csv").write_bytes(GOOD[kind].encode())
     read = read_submission(tmp_path / "x.csv")
     assert read.filenames == ("a.wav",)
@@ -190,9 +189,9 @@ BAD = {
     "another name": (text(header="\t".join(["file", *HEADER[1:]])), "line 1: column 1 is 'file', not 'filename'"),
     "a column more": (text([line() + "\t0"], header="\t".join([*HEADER, "x"])), "line 1: 13 columns, not 12"),
     "a column less": (text([line()[:-2]], header="\t".join(HEADER[:-1])), "line 1: 11 columns, not 12"),
-    "commas": (text().replace("\t", ","), "line 1: is not 12 bare names separated by single tabs"),
-    "spaces in the header": (text(header="\t ".join(HEADER)), "line 1: is not 12 bare names"),
-    "a short row": (text([line(), "b.wav\tbus"]), "line 3: 2 columns where the header has 12"),
+    "commas": (text().replace("\t", ","), "line 1: not 12 names without quotes or spaces, separated by single tabs"),
+    "spaces in the header": (text(header="\t ".join(HEADER)), "line 1: not 12 names without quotes or spaces"),
+    "a short row": (text([line(), "b.wav\tbus"]), "line 3: 2 columns, but the header has 12"),
     "a folder in a name": (text([line("audio/a.wav")]), "line 2, column filename: 'audio/a.wav' is not the name"),
     "another ending": (text([line("a.mp4")]), r"line 2, column filename: 'a\.mp4' is not the name of a wav"),
     "no name": (text([line("")]), "line 2, column filename: '' is not"),
@@ -203,7 +202,7 @@ BAD = {
     "negative": (text([line(values="0 1 -0.1 0 0 0 0 0 0 0.1")]), "column metro: '-0.1' is negative"),
     "above one": (text([line(values="0 1.5 0 0 0 0 0 0 0 0")]), r"column bus: '1\.5' is not between 0 and 1"),
     "another sum": (text([line(values="0 0.9 0 0 0 0 0 0 0 0")]), r"column airport \.\. tram: .* sum to 0\.9, not 1"),
-    "another label": (text([line(label="park")]), "line 2, column scene_label: is 'park', but 'bus' is likelier"),
+    "another label": (text([line(label="park")]), "line 2, column scene_label: is 'park', but 'bus' is more probable"),
     "no scene": (text([line(label="kitchen")]), "line 2, column scene_label: 'kitchen' is not one of airport, bus"),
     "some of the evaluation set": (text([line("0.wav")]), r"71999 of the 72000 evaluation files are missing"),
     "beyond the evaluation set": (text([line("72000.wav")]), "line 2, column filename: '72000.wav' is not a file of"),
@@ -211,7 +210,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_the_challenge_would_not_read(tmp_path: Path, kind: str) -> None:
+def test_malformed_submissions_are_refused(tmp_path: Path, kind: str) -> None:
     content, message = BAD[kind]
     (tmp_path / "x.csv").write_text(content)
     with pytest.raises(DataError, match=message) as caught:
@@ -220,36 +219,36 @@ def test_what_the_challenge_would_not_read(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_utf_16_is_a_table_but_no_submission(tmp_path: Path) -> None:
+def test_utf_16_is_read_as_a_table_but_not_as_a_submission(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(text([line("bus-lyon-7-2.wav")]).encode("utf-16"))
     assert read_table(tmp_path / "x.csv").truth == ("bus",)
     with pytest.raises(DataError, match=r"x\.csv, line 1: not UTF-8 text"):
         read_submission(tmp_path / "x.csv")
 
 
-def test_numbers_of_two_decimals_are_brought_to_a_sum_of_one(tmp_path: Path) -> None:
-    eighth = [0.12] * 8 + [0, 0]  # 0.125 each, as two decimals have it
-    ours = ScoreTable(TAU_SCENES, ("a.wav",), np.array([eighth]), resolution=0.01)
-    np.testing.assert_allclose(write_submission(tmp_path / "x.csv", ours).probabilities[0, :8], 0.125)
+def test_rows_of_two_decimals_are_rescaled(tmp_path: Path) -> None:
+    eighth = [0.12] * 8 + [0, 0]  # 0.125 each, with two decimals
+    predictions = ScoreTable(TAU_SCENES, ("a.wav",), np.array([eighth]), resolution=0.01)
+    np.testing.assert_allclose(write_submission(tmp_path / "x.csv", predictions).probabilities[0, :8], 0.125)
     assert read_submission(tmp_path / "x.csv").filenames == ("a.wav",)
 
 
-# Laws
+# Properties
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.lists(st.floats(1e-300, 1, allow_subnormal=False), min_size=10, max_size=10), min_size=1, max_size=8)
 )
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[list[float]]) -> None:
+def test_a_written_submission_reads_back(tmp_path_factory: pytest.TempPathFactory, rows: list[list[float]]) -> None:
     values = np.array(rows)
     names = tuple(f"clip{number}.wav" for number in range(len(rows)))
-    ours = ScoreTable(TAU_SCENES, names, values / values.sum(axis=1, keepdims=True))
-    path = tmp_path_factory.mktemp("law") / FILENAME
-    write_submission(path, ours)
+    predictions = ScoreTable(TAU_SCENES, names, values / values.sum(axis=1, keepdims=True))
+    path = tmp_path_factory.mktemp("property") / FILENAME
+    write_submission(path, predictions)
     read = read_submission(path)
     assert read.filenames == names
-    np.testing.assert_allclose(read.probabilities, ours.probabilities, rtol=1e-12)
+    np.testing.assert_allclose(read.probabilities, predictions.probabilities, rtol=1e-12)
     again = path.with_name("again.csv")
     write_submission(again, read)
     np.testing.assert_allclose(read_submission(again).probabilities, read.probabilities, rtol=1e-12)
@@ -266,10 +265,12 @@ def test_real_predictions_become_a_submission(tmp_path: Path) -> None:
     assert read_table(path).truth == read_table(PREDICTIONS).truth
 
 
-# At the door
+# Command
 
 
-def test_submit_at_the_door(few: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_and_checks_a_submission(
+    few: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     write_table(tmp_path / "scores.tsv", table(*(f"{number}.mp4" for number in range(FEW))))
     done = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out")
     written = tmp_path / "out" / FILENAME
@@ -277,23 +278,25 @@ def test_submit_at_the_door(few: None, tmp_path: Path, capfd: pytest.CaptureFixt
     assert done.out == f"{written}: a submission of all 30 files of the evaluation set\n"
     assert run(capfd, "submit", "--check", written).out == done.out
     written.write_text(written.read_text().replace("17.wav", "71.wav"))
-    told = run(capfd, "submit", "--check", written).refused()
-    assert told == f"{written}, line 19, column filename: '71.wav' is not a file of the evaluation set, 0.wav .. 29.wav"
+    error = run(capfd, "submit", "--check", written).refused()
+    assert (
+        error == f"{written}, line 19, column filename: '71.wav' is not a file of the evaluation set, 0.wav .. 29.wav"
+    )
 
 
-def test_submit_of_other_recordings_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_other_recordings(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_table(tmp_path / "scores.tsv", table(A, A, B, starts=[0, 1, 0]))
     done = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path)
     assert done.code == 0
     assert "in a submission's format, 3 rows; not of the evaluation set" in done.out
 
 
-def test_submit_refuses_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_with_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(capfd, "submit").refused() == "give a table to submit, or --check FILE; not both"
     both = run(capfd, "submit", tmp_path / "a.tsv", "--check", tmp_path / "b.csv")
     assert both.refused() == "give a table to submit, or --check FILE; not both"
     assert "No such file" in run(capfd, "submit", tmp_path / "gone.tsv").refused()
     write_table(tmp_path / "scores.tsv", table("1.mp4", "2.mp4"))
-    told = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out").refused()
-    assert "71998 of the 72000 evaluation files are missing, first 0.wav" in told
+    error = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out").refused()
+    assert "71998 of the 72000 evaluation files are missing, first 0.wav" in error
     assert not (tmp_path / "out").exists()

@@ -20,7 +20,8 @@ from avscene.models.device import Runtime
 from avscene.progress import StageProgress
 from avscene.records import FloatArray, Prediction
 from avscene.reports.evaluation.page import ReportRow, Timeline, write_report
-from avscene.tables.prediction_table import ScoreTable, read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 from avscene.training.heads.frozen_encoders import FUSED, OUT_OF_FOLD, train_fast
 
 HOLDOUT = "split=test"

@@ -6,7 +6,7 @@ from avscene.datasets.dataset import DataSet
 from avscene.datasets.folder import read_folders, read_meta_csv
 from avscene.datasets.tau.layout import find_meta, has_archives, is_tau, read_tau
 from avscene.errors import DataError
-from avscene.tables.prediction_table import CONTROL, META_COLUMNS
+from avscene.tables.prediction_table import CONTROL_CHARACTERS, META_COLUMNS
 
 
 def read_dataset(path: str | Path) -> DataSet:
@@ -48,7 +48,7 @@ def _check_names(data: DataSet) -> None:
         if example.label in META_COLUMNS:
             raise DataError(f"{data.source}: scene {example.label!r} is called like a column of tables; rename it")
         for name in (example.name, example.label, example.group):
-            if CONTROL.search(name):
+            if CONTROL_CHARACTERS.search(name):
                 raise DataError(f"{data.source}: {name!r} holds a control character, such as a tab; rename it")
             if name != name.encode(errors="replace").decode():
                 raise DataError(f"{data.source}: {name!a} is not valid text (UTF-8); rename it")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from avscene.records import FloatArray, IntArray
-from avscene.tables.rounding import WIDEST
+from avscene.tables.rounding import MAX_SUM_ERROR
 
 TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in another order differ in the last bits
 
@@ -30,6 +30,6 @@ def validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, Floa
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise ValueError("probabilities must be finite and not negative")
     probabilities = probabilities.astype(np.float64, copy=False)
-    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=WIDEST):
+    if not np.allclose(probabilities.sum(axis=1), 1, rtol=0, atol=MAX_SUM_ERROR):
         raise ValueError("each row of probabilities must sum to 1")
     return truth, probabilities

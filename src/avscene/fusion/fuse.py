@@ -17,7 +17,8 @@ from avscene.fusion.tree import Layout, RuleKind
 from avscene.records import Needs
 from avscene.reports.evaluation.page import ReportRow, write_report
 from avscene.tables.alignment import Aligned, align
-from avscene.tables.prediction_table import ScoreTable, read_table
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
 
 FUSED = "fused"
 logger = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from avscene.errors import AvsceneError, MediaError
 from avscene.inference import Source, System
 from avscene.progress import Progress
 from avscene.records import FloatArray, Needs, Prediction
-from avscene.tables.prediction_table import ScoreTable, write_table
+from avscene.tables.prediction_table import write_table
+from avscene.tables.score_table import ScoreTable
 from avscene.training.heads.frozen_encoders import FUSED
 
 

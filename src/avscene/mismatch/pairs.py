@@ -9,7 +9,7 @@ import numpy.typing as npt
 from avscene.errors import DataError
 from avscene.labels import LabelSet
 from avscene.records import BoolArray, FloatArray
-from avscene.tables.names import spellings
+from avscene.tables.names import name_variants
 from avscene.tables.score_table import ScoreTable
 
 _TIME_DECIMALS = 6  # of a second: starts are sums of hops and differ in the last digits
@@ -112,7 +112,7 @@ class _Index:
             self.rows.setdefault(name, {})[start] = row
         self._meant: dict[str, set[str]] = {}
         for name in self.names:
-            for spelling in spellings(name):
+            for spelling in name_variants(name):
                 self._meant.setdefault(spelling, set()).add(name)
 
     @property
@@ -123,7 +123,7 @@ class _Index:
         """The recording of the table that `name` means; "" if there is none, or more than one could be meant."""
         if name in self.rows:
             return name
-        found = (self._meant.get(spelling, set()) for spelling in spellings(name))
+        found = (self._meant.get(spelling, set()) for spelling in name_variants(name))
         return next((next(iter(names)) for names in found if len(names) == 1), "")
 
 

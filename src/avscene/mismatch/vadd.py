@@ -44,13 +44,13 @@ def read_pairs(path: Path) -> list[RecordingPair]:
     answer = next((name for name in _ANSWER_COLUMNS if name in file.columns), None)
     found: dict[tuple[str, str], RecordingPair] = {}
     answers = ("",) * len(file) if answer is None else file.cells(answer)
-    names = zip(file.texts("audio"), file.texts("video"), strict=True)
+    names = zip(file.filled_cells("audio"), file.filled_cells("video"), strict=True)
     for row, ((audio, video), told) in enumerate(zip(names, answers, strict=True)):
         pair = audio.strip(), video.strip()
         if answer is not None and told.strip() not in ANSWERS:
-            raise file.fail(row, answer, f"{told!r} is neither 0 nor 1")
+            raise file.error_at(row, answer, f"{told!r} is neither 0 nor 1")
         if pair in found:
-            raise file.fail(row, "video", f"{pair[0]!r} with {pair[1]!r} is there twice")
+            raise file.error_at(row, "video", f"{pair[0]!r} with {pair[1]!r} is there twice")
         found[pair] = RecordingPair(*pair, ANSWERS.get(told.strip()))
     return list(found.values())
 

@@ -31,7 +31,8 @@ from avscene.models.device import Runtime
 from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import AudioHeadPart, VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
-from avscene.tables.prediction_table import ScoreTable, write_table
+from avscene.tables.prediction_table import write_table
+from avscene.tables.score_table import ScoreTable
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 

@@ -19,7 +19,8 @@ from avscene.models.checkpoint import (
     read_member,
     write_files,
 )
-from avscene.tables.prediction_table import ScoreTable, write_table
+from avscene.tables.prediction_table import write_table
+from avscene.tables.score_table import ScoreTable
 
 
 def member_checksums(members: Mapping[str, Path]) -> dict[str, str]:

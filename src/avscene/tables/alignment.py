@@ -1,4 +1,4 @@
-"""Tables of several systems to the rows that all of them have, in one order, with what each knows of them."""
+"""Align prediction tables of several systems on their common rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from avscene.labels import LabelSet
 from avscene.tables.names import stem
 from avscene.tables.score_table import ScoreTable
 
-Key = tuple[str, float]  # name, start in seconds
-Spelling = Callable[[str], str]
-Told = Literal["truth", "groups"]
+RowKey = tuple[str, float]  # name, start in seconds
+NormaliseName = Callable[[str], str]
+SharedColumn = Literal["truth", "groups"]
 
-START_DECIMALS = 3  # starts are the same to a millisecond
-SINGULAR: dict[Told, str] = {"truth": "true scene", "groups": "group"}
+START_DECIMALS = 3  # starts that agree to a millisecond are equal
+SINGULAR: dict[SharedColumn, str] = {"truth": "true scene", "groups": "group"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aligned:
-    """`tables` by name, with the same rows in the same order, and the same labels, truth and groups in all.
+    """Tables by name with the same rows in the same order, and equal labels, true scenes and groups.
 
-    `left_out` has a line for a person for each table that has rows which others lack.
+    `left_out` has a message for each table with rows that others lack.
     """
 
     tables: dict[str, ScoreTable]
@@ -31,88 +31,91 @@ class Aligned:
 
 
 def align(tables: Mapping[str, ScoreTable]) -> Aligned:
-    """The rows that all of `tables` have, matched by file name and start, scenes by name.
+    """Match the rows that all `tables` have by file name and start, and the scenes by name.
 
-    Names are compared as written. If then no row is in all tables, they are compared without folders and endings,
-    where that keeps the names of every table apart; the first table's are kept. Starts are compared where all tables
-    have them; else there must be one row per file. Rows are in order of name and start and scenes in alphabetical
-    order: the order in which they stood does not matter. Truth and groups that one table knows are given to all.
+    Names are compared as written. If no row is then in all tables, they are compared without folders and endings,
+    provided that the names of each table stay distinct; the names of the first table are kept. Starts are compared if
+    all tables have them; else there must be one row per file. Rows are sorted by name and start and scenes by
+    alphabet, so that the order in the files does not matter. True scenes and groups of one table are given to all.
 
     Raises:
-        DataError: other scenes; no row that all have; two rows of one name and start; truths or groups that disagree.
+        DataError: the tables have different scenes or no row in common, a table has two rows of one name and start,
+            or true scenes or groups differ.
     """
-    labels = _labels(tables)
-    rows = _rows(tables, str)
-    common = _common(rows)
-    if not common and _keeps_apart(stem, tables):
-        rows = _rows(tables, stem)
-        common = _common(rows)
+    labels = _common_labels(tables)
+    rows = _index_rows(tables, str)
+    common = _common_keys(rows)
+    if not common and _is_unique(stem, tables):
+        rows = _index_rows(tables, stem)
+        common = _common_keys(rows)
     if not common:
-        firsts = ", ".join(f"{min(known)[0]!r} in {name}" for name, known in rows.items())
+        firsts = ", ".join(f"{min(index)[0]!r} in {name}" for name, index in rows.items())
         raise DataError(f"the tables have no row in common; the first are {firsts}")
-    found = {name: _taken(table, labels, [rows[name][key] for key in common]) for name, table in tables.items()}
-    filenames, starts = next((table.filenames, table.starts) for table in found.values())
-    starts = starts if _timed(tables) else None
-    truth, groups = _agreed(found, "truth"), _agreed(found, "groups")
+    selected = {name: _select(table, labels, [rows[name][key] for key in common]) for name, table in tables.items()}
+    filenames, starts = next((table.filenames, table.starts) for table in selected.values())
+    starts = starts if _all_have_starts(tables) else None
+    truth, groups = _merge_column(selected, "truth"), _merge_column(selected, "groups")
     return Aligned(
         {
             name: replace(table, filenames=filenames, starts=starts, truth=truth, groups=groups)
-            for name, table in found.items()
+            for name, table in selected.items()
         },
-        tuple(_left_out(name, known, set(common)) for name, known in rows.items() if len(known) > len(common)),
+        tuple(_left_out_message(name, index, set(common)) for name, index in rows.items() if len(index) > len(common)),
     )
 
 
-def _common(rows: Mapping[str, Mapping[Key, int]]) -> list[Key]:
-    return sorted(set.intersection(*(set(known) for known in rows.values())))
+def _common_keys(rows: Mapping[str, Mapping[RowKey, int]]) -> list[RowKey]:
+    return sorted(set.intersection(*(set(index) for index in rows.values())))
 
 
-def _timed(tables: Mapping[str, ScoreTable]) -> bool:
+def _all_have_starts(tables: Mapping[str, ScoreTable]) -> bool:
     return all(table.starts is not None for table in tables.values())
 
 
-def _keeps_apart(spelling: Spelling, tables: Mapping[str, ScoreTable]) -> bool:
-    """Whether no two names of one table are the same under `spelling`."""
+def _is_unique(normalise: NormaliseName, tables: Mapping[str, ScoreTable]) -> bool:
+    """Whether the names of each table stay distinct under `normalise`."""
     names = [set(table.filenames) for table in tables.values()]
-    return all(len(set(map(spelling, written))) == len(written) for written in names)
+    return all(len(set(map(normalise, written))) == len(written) for written in names)
 
 
-def _labels(tables: Mapping[str, ScoreTable]) -> LabelSet:
+def _common_labels(tables: Mapping[str, ScoreTable]) -> LabelSet:
     """The scenes of all tables in alphabetical order."""
     (first, reference), *others = tables.items()
     for name, table in others:
         more, fewer = set(table.labels) - set(reference.labels), set(reference.labels) - set(table.labels)
         differences = [
-            f"only {who} has {', '.join(sorted(what))}" for who, what in ((first, fewer), (name, more)) if what
+            f"only {owner} has {', '.join(sorted(scenes))}"
+            for owner, scenes in ((first, fewer), (name, more))
+            if scenes
         ]
         if differences:
-            raise DataError(f"{first} and {name} have other scenes: {'; '.join(differences)}")
+            raise DataError(f"{first} and {name} have different scenes: {'; '.join(differences)}")
     return LabelSet.of(reference.labels)
 
 
-def _rows(tables: Mapping[str, ScoreTable], spelling: Spelling) -> dict[str, dict[Key, int]]:
-    """For each table the row of every key, names as `spelling` has them."""
-    timed = _timed(tables)
+def _index_rows(tables: Mapping[str, ScoreTable], normalise: NormaliseName) -> dict[str, dict[RowKey, int]]:
+    """The row number of every key, by table; names as `normalise` returns them."""
+    with_starts = _all_have_starts(tables)
     rows = {}
     for name, table in tables.items():
-        spelt = {written: spelling(written) for written in dict.fromkeys(table.filenames)}
-        starts = np.zeros(len(table)) if table.starts is None or not timed else table.starts.round(START_DECIMALS)
-        known: dict[Key, int] = {}
+        normalised = {written: normalise(written) for written in dict.fromkeys(table.filenames)}
+        starts = np.zeros(len(table)) if table.starts is None or not with_starts else table.starts.round(START_DECIMALS)
+        index: dict[RowKey, int] = {}
         for row, (written, start) in enumerate(zip(table.filenames, starts.tolist(), strict=True)):
-            if known.setdefault((spelt[written], start), row) != row:
-                raise _twice(tables, name, written, start if timed else None)
-        rows[name] = known
+            if index.setdefault((normalised[written], start), row) != row:
+                raise _duplicate_error(tables, name, written, start if with_starts else None)
+        rows[name] = index
     return rows
 
 
-def _twice(tables: Mapping[str, ScoreTable], name: str, filename: str, start: float | None) -> DataError:
+def _duplicate_error(tables: Mapping[str, ScoreTable], name: str, filename: str, start: float | None) -> DataError:
     if start is not None:
         return DataError(f"{name}: has two rows of {filename!r} at {start:g} s")
-    untimed = next(key for key in (name, *tables) if tables[key].starts is None)
-    return DataError(f"{name}: has several rows of {filename!r}, and {untimed} has no column start to tell them apart")
+    without = next(key for key in (name, *tables) if tables[key].starts is None)
+    return DataError(f"{name}: has several rows of {filename!r}, and {without} has no column 'start' to match them by")
 
 
-def _taken(table: ScoreTable, labels: LabelSet, rows: Sequence[int]) -> ScoreTable:
+def _select(table: ScoreTable, labels: LabelSet, rows: Sequence[int]) -> ScoreTable:
     """`table` with these rows, in this order, and its scenes in the order of `labels`."""
     columns = [table.labels.index(scene) for scene in labels]
     return replace(
@@ -126,22 +129,22 @@ def _taken(table: ScoreTable, labels: LabelSet, rows: Sequence[int]) -> ScoreTab
     )
 
 
-def _agreed(tables: Mapping[str, ScoreTable], what: Told) -> tuple[str, ...] | None:
-    """What the tables that know it say of every row; None where none does."""
-    told = {name: values for name, table in tables.items() if (values := getattr(table, what)) is not None}
-    if not told:
+def _merge_column(tables: Mapping[str, ScoreTable], column: SharedColumn) -> tuple[str, ...] | None:
+    """The values of the tables that have the column, which must agree; None if no table has it."""
+    given = {name: values for name, table in tables.items() if (values := getattr(table, column)) is not None}
+    if not given:
         return None
-    (first, reference), *others = told.items()
+    (first, reference), *others = given.items()
     for name, values in others:
         if values != reference:
             row = next(row for row, value in enumerate(values) if value != reference[row])
             filename = tables[name].filenames[row]
             raise DataError(
-                f"{name}: the {SINGULAR[what]} of {filename!r} is {values[row]!r}, but {reference[row]!r} in {first}"
+                f"{name}: the {SINGULAR[column]} of {filename!r} is {values[row]!r}, but {reference[row]!r} in {first}"
             )
     return tuple(reference)
 
 
-def _left_out(name: str, known: Mapping[Key, int], common: set[Key]) -> str:
-    alone = sorted(key for key in known if key not in common)
-    return f"{name}: {len(alone)} of {len(known)} rows are not in every other table, the first is {alone[0][0]!r}"
+def _left_out_message(name: str, index: Mapping[RowKey, int], common: set[RowKey]) -> str:
+    left_out = sorted(key for key in index if key not in common)
+    return f"{name}: {len(left_out)} of {len(index)} rows are not in every other table; the first is {left_out[0][0]!r}"

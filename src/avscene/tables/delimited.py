@@ -1,4 +1,4 @@
-"""Delimited text with a header to columns of cells and of numbers, each defect with its line and column."""
+"""Read delimited text with a header as columns of text and numbers; errors name the line and the column."""
 
 import csv
 import io
@@ -19,10 +19,10 @@ from avscene.records import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Delimited:
-    """A delimited file of at least one row: its name for messages, its `columns` in file order, its rows as `table`.
+class DelimitedFile:
+    """A delimited file of at least one row: its path, its `columns` in file order, its rows as `table`.
 
-    Where semicolons separate numbers, 0,5 is a number too.
+    If semicolons separate the cells, 0,5 is a number too.
     """
 
     path: Path
@@ -35,31 +35,37 @@ class Delimited:
         return int(self.table.num_rows)
 
     def line(self, row: int) -> int:
-        """The line of the file on which `row` ends."""
-        rows = islice(_scan(self.path, self.text, self.separator), 1, None)  # after the header
+        """Return the line of the file, from 1, on which `row` ends."""
+        rows = islice(_iterate_rows(self.path, self.text, self.separator), 1, None)  # after the header
         return next(islice(rows, row, None))[0]
 
-    def fail(self, row: int, column: str, problem: str) -> DataError:
-        """The error that says where `problem` is, for the caller to raise."""
+    def error_at(self, row: int, column: str, problem: str) -> DataError:
+        """Return an error that names line and column of `problem`, for the caller to raise."""
         return DataError(f"{self.path}, line {self.line(row)}, column {column}: {problem}")
 
+    def no_column(self, *names: str) -> DataError:
+        """Return an error that says that none of the columns `names` was found, for the caller to raise."""
+        *others, last = map(repr, names)
+        wanted = f"{', '.join(others)} or {last}" if others else last
+        return DataError(f"{self.path}, line 1: no column {wanted}; found: {', '.join(self.columns)}")
+
     def cells(self, column: str) -> tuple[str, ...]:
-        """The cells (n,) of `column` as written."""
+        """Return the cells (n,) of `column` as written."""
         return tuple(self.table.column(column).to_pylist())
 
-    def texts(self, column: str) -> tuple[str, ...]:
-        """The cells (n,) of `column`.
+    def filled_cells(self, column: str) -> tuple[str, ...]:
+        """Return the cells (n,) of `column` as written.
 
         Raises:
             DataError: one is empty.
         """
         cells = self.cells(column)
         if not all(map(str.strip, cells)):
-            raise self.fail(next(row for row, cell in enumerate(cells) if not cell.strip()), column, "is empty")
+            raise self.error_at(next(row for row, cell in enumerate(cells) if not cell.strip()), column, "is empty")
         return cells
 
     def numbers(self, column: str) -> FloatArray:
-        """The cells (n,) of `column` as finite numbers that are not negative.
+        """Return the cells (n,) of `column` as finite numbers that are not negative.
 
         Raises:
             DataError: one is something else.
@@ -71,59 +77,59 @@ class Delimited:
         try:
             values = np.asarray(cells.cast(pa.float64()).to_numpy())
         except pa.ArrowInvalid:
-            values = np.array([_number(text) for text in cells.to_pylist()])
+            values = np.array([_parse_number(text) for text in cells.to_pylist()])
         for wrong, problem in ((~np.isfinite(values), "not a finite number"), (values < 0, "negative")):
             if wrong.any():
                 row = int(wrong.argmax())
-                raise self.fail(row, column, f"{self.cells(column)[row]!r} is {problem}")
+                raise self.error_at(row, column, f"{self.cells(column)[row]!r} is {problem}")
         return values
 
 
-def _number(text: str) -> float:
-    """NaN where `text` is none; 1_000, which float() reads, is a slip of the hand in a table."""
+def _parse_number(text: str) -> float:
+    """NaN if `text` is not a number; 1_000, which float() accepts, is a typing error in a table."""
     try:
         return np.nan if "_" in text else float(text)
     except ValueError:
         return np.nan
 
 
-def read_delimited(path: str | Path) -> Delimited:
-    r"""Read a file with a header, separated by what the header has: tabs, else semicolons or commas.
+def read_delimited(path: str | Path) -> DelimitedFile:
+    r"""Read a file with a header. Tabs separate cells if the header has one, else semicolons or commas.
 
     Lines end in \n, \r\n or \r; blank ones are skipped.
 
     Raises:
         DataError: the file is missing, unreadable, too large, empty, not text, or has no rows; a column name is empty
-            or given twice; a row has another number of cells than the header.
+            or given twice; a row and the header differ in their number of cells.
     """
     path = Path(path)
     text = read_text(path)
-    separator = _separator(text)
-    line, header = next(_scan(path, text, separator), (1, []))
+    separator = _detect_separator(text)
+    line, header = next(_iterate_rows(path, text, separator), (1, []))
     if not header:
         raise DataError(f"{path}, line 1: the file is empty; a table has a header and rows")
-    columns = _names(path, line, header)
-    if '"' in text:  # what is no proper quotation is told by its line
-        _refuse_ragged(path, text, separator)
+    columns = _column_names(path, line, header)
+    if '"' in text:  # Python's csv module names the line of a malformed quotation, pyarrow does not
+        _check_row_lengths(path, text, separator)
     try:
-        table = _parsed(text, separator, columns)
+        table = _to_arrow(text, separator, columns)
     except pa.ArrowInvalid as error:
-        _refuse_ragged(path, text, separator)
+        _check_row_lengths(path, text, separator)
         raise DataError(f"{path}: {str(error).splitlines()[0]}") from error
     if not table.num_rows:
         raise DataError(f"{path}, line {line}: a header and no rows after it")
-    return Delimited(path, columns, text, separator, table)
+    return DelimitedFile(path, columns, text, separator, table)
 
 
-def _separator(text: str) -> str:
+def _detect_separator(text: str) -> str:
     header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
     if "\t" in header:
         return "\t"
     return ";" if header.count(";") > header.count(",") else ","
 
 
-def _scan(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The cells of the header and of the rows, one by one, each with the line of the file, from 1, on which it ends."""
+def _iterate_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of the header and of each row, with the line of the file, from 1, on which they end."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for cells in reader:
@@ -133,15 +139,15 @@ def _scan(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
         raise DataError(f"{path}, line {reader.line_num}: {error}") from error
 
 
-def _refuse_ragged(path: Path, text: str, separator: str) -> None:
+def _check_row_lengths(path: Path, text: str, separator: str) -> None:
     width = 0
-    for line, cells in _scan(path, text, separator):
+    for line, cells in _iterate_rows(path, text, separator):
         width = width or len(cells)
         if len(cells) != width:
-            raise DataError(f"{path}, line {line}: {len(cells)} columns where the header has {width}")
+            raise DataError(f"{path}, line {line}: {len(cells)} columns, but the header has {width}")
 
 
-def _names(path: Path, line: int, header: Sequence[str]) -> tuple[str, ...]:
+def _column_names(path: Path, line: int, header: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in header)
     for position, name in enumerate(names):
         if not name:
@@ -151,8 +157,8 @@ def _names(path: Path, line: int, header: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _parsed(text: str, separator: str, columns: Sequence[str]) -> Any:
-    """The rows after the header as a pyarrow.Table of strings, without blank ones."""
+def _to_arrow(text: str, separator: str, columns: Sequence[str]) -> Any:
+    """The rows after the header as a pyarrow.Table of strings, without blank rows."""
     table = pa.csv.read_csv(
         io.BytesIO(text.encode()),
         read_options=pa.csv.ReadOptions(column_names=columns, use_threads=False),

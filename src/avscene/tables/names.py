@@ -1,37 +1,36 @@
-"""File names to what they say: spellings under which one recording is known, and the place in a name like TAU's."""
+"""Parse file names: their variants without folders and ending, and scene, city and location in TAU's names."""
 
 import re
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-PLACE = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
-
-
 SceneCity = tuple[str, str]  # scene, city
 
+TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
 
-class Place(NamedTuple):
-    """Where a recording was made, as its name tells."""
+
+class TauName(NamedTuple):
+    """Scene, city and location in the name of a TAU recording."""
 
     scene: str
     city: str
     location: str
 
 
-def tau_place(name: str) -> Place | None:
-    """The place in a name like `audio/airport-lisbon-1175-44106.wav`: scene, city, location, clip; None in others."""
-    match = PLACE.fullmatch(stem(name))
-    return Place(match["scene"], match["city"], match["location"]) if match else None
+def parse_tau_name(name: str) -> TauName | None:
+    """Parse a name like `audio/airport-lisbon-1175-44106.wav`: scene, city, location, number; None for other names."""
+    match = TAU_NAME.fullmatch(stem(name))
+    return TauName(match["scene"], match["city"], match["location"]) if match else None
 
 
-def spellings(name: str) -> tuple[str, str, str]:
-    """`name` as written, without folders, and without its ending: most telling first."""
+def name_variants(name: str) -> tuple[str, str, str]:
+    """Return `name` as written, without folders, and also without its ending: the most specific first."""
     path = _path(name)
     return str(path), path.name, path.stem
 
 
 def stem(name: str) -> str:
-    """`name` without folders and ending."""
+    """Return `name` without folders and ending."""
     return _path(name).stem
 
 

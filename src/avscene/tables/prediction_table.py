@@ -1,10 +1,10 @@
-"""Prediction tables: what a system says of every segment or recording, read from and written to text files.
+"""Read and write prediction tables: text files with one row of scene probabilities per segment or recording.
 
-Columns: `filename` (or `aid`), optional `start` (seconds), `group` and a truth, then one probability column
-per scene, matched by name. The truth is `true_label`; in tables with both `scene_pred` and `scene_label` it
-is `scene_label`. In our own tables `scene_label` is the answer, never the truth. Where every name reads like
-TAU's `airport-lisbon-1175-44106` (scene, city, location, clip), an absent truth is taken from the names, and
-so is an absent group (the location). `modality` says in every row what the system looks at: audio, video or both.
+Columns: `filename` (or `aid`), optional `start` (seconds), `group` and a true scene, then one probability column per
+scene, matched by name. The true scene is `true_label`; in tables with both `scene_pred` and `scene_label` it is
+`scene_label`. In avscene's own tables `scene_label` is the predicted scene. If all names read like TAU's
+`airport-lisbon-1175-44106` (scene, city, location, number), missing true scenes are taken from the names, and missing
+groups too (the location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
 """
 
 import csv
@@ -20,80 +20,79 @@ from avscene.errors import DataError, UsageError
 from avscene.files import write_text
 from avscene.labels import LabelSet
 from avscene.records import MODALITY_NAMES, FloatArray, Needs
-from avscene.tables.delimited import Delimited, read_delimited
-from avscene.tables.names import Place, spellings, tau_place
-from avscene.tables.rounding import EXACT, rescaled, rounding_step, sum_error
+from avscene.tables.delimited import DelimitedFile, read_delimited
+from avscene.tables.names import TauName, name_variants, parse_tau_name
+from avscene.tables.rounding import EXACT, SIGNIFICANT_DIGITS, max_sum_error, rescale_rows, rounding_step
 from avscene.tables.score_table import ScoreTable
-
-__all__ = ["ScoreTable", "read_table", "with_truth", "write_table"]
 
 ID_COLUMNS = ("filename", "aid")
 META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "scene_pred", "modality")
-READ_TOLERANCE = 0.01  # of a sum; beyond this, and beyond what the decimals explain, they are no probabilities
-SIGNIFICANT = 15  # digits that a float64 keeps through text and back
-CONTROL = re.compile(r"[\x00-\x1f]")
+READ_TOLERANCE = 0.01  # of a row's sum; beyond this, and beyond the rounding of the text, values are not probabilities
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")
 
 
 def read_table(path: str | Path) -> ScoreTable:
-    """Read a prediction table, ours or another's: tabs, commas or semicolons, columns as the module docstring says.
+    """Read a prediction table, written by avscene or by others, with tabs, commas or semicolons between the cells.
 
-    The step that probabilities are rounded to is seen in them. Rows whose sum it explains stay as printed; others that
-    sum to 0.99 .. 1.01 are divided by their sum. Zeros stay zeros: `ScoreTable.floored` is for rules that multiply.
+    The step that probabilities were rounded to is detected. Rows whose sum the rounding explains stay as printed;
+    others that sum to 0.99 .. 1.01 are divided by their sum. Zeros stay zeros: rules that multiply use
+    `ScoreTable.floored`.
 
     Raises:
-        DataError: any defect, naming the file and, where there is one, the line and the column.
+        DataError: the file is malformed; the message names the file and, if there is one, the line and the column.
     """
     file = read_delimited(path)
     id_column = _id_column(file)
-    labels = _labels(file)
-    filenames = file.texts(id_column)
+    labels = _scene_columns(file)
+    filenames = file.filled_cells(id_column)
     starts = file.numbers("start") if "start" in file.columns else None
-    _refuse_duplicates(file, id_column, filenames, starts)
+    _check_unique(file, id_column, filenames, starts)
     printed = np.stack([file.numbers(scene) for scene in labels], axis=1)
     step = rounding_step(printed)
-    _refuse_sums(file, labels, printed, step)
-    groups, truth = file.texts("group") if "group" in file.columns else None, _truth(file, labels)
-    if (groups is None or truth is None) and (places := _places(filenames, labels)):
-        groups = groups or tuple(place.location for place in places)
-        truth = truth or tuple(place.scene for place in places)
+    _check_sums(file, labels, printed, step)
+    groups, truth = file.filled_cells("group") if "group" in file.columns else None, _read_truth(file, labels)
+    if (groups is None or truth is None) and (parsed := _parse_tau_names(filenames, labels)):
+        groups = groups or tuple(name.location for name in parsed)
+        truth = truth or tuple(name.scene for name in parsed)
     return ScoreTable(
         labels=labels,
         filenames=filenames,
-        probabilities=rescaled(printed, step),
+        probabilities=rescale_rows(printed, step),
         starts=starts,
         groups=groups,
         truth=truth,
         source=str(path),
         resolution=step,
-        modality=_modality(file),
+        modality=_read_modality(file),
     )
 
 
-def _id_column(file: Delimited) -> str:
+def _id_column(file: DelimitedFile) -> str:
     for name in ID_COLUMNS:
         if name in file.columns:
             return name
-    raise DataError(f"{file.path}, line 1: no column filename (nor aid)")
+    raise file.no_column(*ID_COLUMNS)
 
 
-def _labels(file: Delimited) -> LabelSet:
+def _scene_columns(file: DelimitedFile) -> LabelSet:
     try:
         return LabelSet(tuple(name for name in file.columns if name not in META_COLUMNS))
     except UsageError as error:
         raise DataError(f"{file.path}, line 1: missing probability columns: {error}") from error
 
 
-def _refuse_sums(file: Delimited, labels: LabelSet, values: FloatArray, step: float) -> None:
+def _check_sums(file: DelimitedFile, labels: LabelSet, values: FloatArray, step: float) -> None:
     sums = values.sum(axis=1)
-    # 0.99 itself is fine, however its float sum comes out
-    far = np.abs(sums - 1) > max(READ_TOLERANCE + EXACT, sum_error(len(labels), step))
+    # EXACT lets a sum of 0.99 pass in spite of float errors
+    far = np.abs(sums - 1) > max(READ_TOLERANCE + EXACT, max_sum_error(len(labels), step))
     if far.any():
         row = int(far.argmax())
         span = f"{labels.names[0]} .. {labels.names[-1]}"
-        raise file.fail(row, span, f"the probabilities sum to {sums[row]:.4g}, not 1")
+        raise file.error_at(row, span, f"the probabilities sum to {sums[row]:.4g}, not 1")
 
 
-def _refuse_duplicates(file: Delimited, id_column: str, filenames: Sequence[str], starts: FloatArray | None) -> None:
+def _check_unique(file: DelimitedFile, id_column: str, filenames: Sequence[str], starts: FloatArray | None) -> None:
     keys = list(filenames) if starts is None else list(zip(filenames, starts.tolist(), strict=True))
     if len(set(keys)) == len(keys):
         return
@@ -101,58 +100,57 @@ def _refuse_duplicates(file: Delimited, id_column: str, filenames: Sequence[str]
     for row, key in enumerate(keys):
         if (first := seen.setdefault(key, row)) != row:
             at = "" if starts is None else f" at {starts[row]:g} s"
-            raise file.fail(row, id_column, f"{filenames[row]!r}{at} is already on line {file.line(first)}")
+            raise file.error_at(row, id_column, f"{filenames[row]!r}{at} is already on line {file.line(first)}")
 
 
-def _truth(file: Delimited, labels: LabelSet) -> tuple[str, ...] | None:
-    foreign = "scene_pred" in file.columns and "scene_label" in file.columns
-    column = "true_label" if "true_label" in file.columns else "scene_label" if foreign else None
+def _read_truth(file: DelimitedFile, labels: LabelSet) -> tuple[str, ...] | None:
+    has_both = "scene_pred" in file.columns and "scene_label" in file.columns
+    column = "true_label" if "true_label" in file.columns else "scene_label" if has_both else None
     if column is None:
         return None
-    truth = tuple(map(str.strip, file.texts(column)))
-    if other := set(truth) - set(labels):
-        row = next(row for row, scene in enumerate(truth) if scene in other)
-        raise file.fail(row, column, f"{truth[row]!r} is not a probability column")
+    truth = tuple(map(str.strip, file.filled_cells(column)))
+    if unknown := set(truth) - set(labels):
+        row = next(row for row, scene in enumerate(truth) if scene in unknown)
+        raise file.error_at(row, column, f"{truth[row]!r} is not a probability column; found: {', '.join(labels)}")
     return truth
 
 
-def _modality(file: Delimited) -> Needs | None:
+def _read_modality(file: DelimitedFile) -> Needs | None:
     if "modality" not in file.columns:
         return None
-    cells = file.texts("modality")
+    cells = file.filled_cells("modality")
     found = next((known for known in MODALITY_NAMES if known == cells[0].strip()), None)
     if found is None:
-        raise file.fail(0, "modality", f"{cells[0]!r} is not one of {', '.join(MODALITY_NAMES)}")
+        raise file.error_at(0, "modality", f"{cells[0]!r} is not one of {', '.join(MODALITY_NAMES)}")
     if len(set(cells)) > 1:
         row = next(row for row, cell in enumerate(cells) if cell != cells[0])
-        raise file.fail(row, "modality", f"{cells[row]!r} where other rows have {cells[0]!r}; a table is of one system")
+        raise file.error_at(row, "modality", f"{cells[row]!r}, but {cells[0]!r} in other rows; a table has one system")
     return found
 
 
-def _places(filenames: Sequence[str], labels: LabelSet) -> list[Place] | None:
-    """The place of every row, or None as soon as one name is not a TAU name of these scenes."""
-    known: dict[str, Place] = {}
+def _parse_tau_names(filenames: Sequence[str], labels: LabelSet) -> list[TauName] | None:
+    """The parsed name of every row, or None if one is not a TAU name of these scenes."""
+    parsed: dict[str, TauName] = {}
     for name in dict.fromkeys(filenames):
-        place = tau_place(name)
-        if place is None or place.scene not in labels:
+        found = parse_tau_name(name)
+        if found is None or found.scene not in labels:
             return None
-        known[name] = place
-    return [known[name] for name in filenames]
+        parsed[name] = found
+    return [parsed[name] for name in filenames]
 
 
 def write_table(path: str | Path, table: ScoreTable) -> None:
     """Write `table` as tab-separated text; the file appears complete or not at all.
 
     Raises:
-        DataError: the file cannot be written; a scene is called like one of the other columns; a name is
-            empty or has a control character (a tab, a line break), which tools for such tables take in
-            different ways.
+        DataError: the file cannot be written; a scene has the name of another column; a name is empty or has a
+            control character (a tab, a line break), which readers of such tables treat in different ways.
     """
     if clash := [name for name in table.labels if name in META_COLUMNS]:
         raise DataError(f"{path}: scene {clash[0]!r} is called like a column of the table")
     columns: dict[str, Sequence[str]] = {"filename": table.filenames}
     if table.starts is not None:
-        columns["start"] = _digits(table.starts)
+        columns["start"] = _format_numbers(table.starts)
     if table.groups is not None:
         columns["group"] = table.groups
     if table.truth is not None:
@@ -160,50 +158,51 @@ def write_table(path: str | Path, table: ScoreTable) -> None:
     if table.modality is not None:
         columns["modality"] = [table.modality] * len(table)
     columns["scene_label"] = [table.labels.names[index] for index in table.probabilities.argmax(axis=1)]
-    columns.update(zip(table.labels, map(_digits, table.probabilities.T), strict=True))
+    columns.update(zip(table.labels, map(_format_numbers, table.probabilities.T), strict=True))
     lines = [tuple(columns), *zip(*columns.values(), strict=True)]
     for cell in (cell for line in lines for cell in line):
-        if not cell.strip() or CONTROL.search(cell):
+        if not cell.strip() or CONTROL_CHARACTERS.search(cell):
             raise DataError(f"{path}: {cell!r} cannot be a cell of a table")
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(lines)
     write_text(path, text.getvalue())
 
 
-def _digits(values: FloatArray) -> list[str]:
-    return [f"{value:.{SIGNIFICANT}g}" for value in values]
+def _format_numbers(values: FloatArray) -> list[str]:
+    return [f"{value:.{SIGNIFICANT_DIGITS}g}" for value in values]
 
 
-def with_truth(table: ScoreTable, path: str | Path) -> ScoreTable:
-    """`table` with the true scenes of a meta.csv.
+def add_truth(table: ScoreTable, path: str | Path) -> ScoreTable:
+    """Return `table` with the true scenes of a meta.csv.
 
-    Its columns are `path,label`, or TAU's `filename_audio`, `filename_video` and `scene_label`. Names are
-    matched as written, then without folders, then also without the ending; a match that more than one label
-    claims counts as none.
+    Its columns are `path,label`, or TAU's `filename_audio`, `filename_video` and `scene_label`. Names are matched as
+    written, then without folders, then also without the ending. A match with more than one label counts as none.
 
     Raises:
-        DataError: the meta file is malformed, does not know a name, or gives a label that is no scene of the
-            table.
+        DataError: the meta file is malformed, lacks a name of the table, or gives a label that is not a scene of it.
     """
     file = read_delimited(path)
-    names = [name for name in ("path", "filename_audio", "filename_video") if name in file.columns]
-    label = next((name for name in ("label", "scene_label") if name in file.columns), None)
-    if not names or label is None:
-        raise DataError(f"{path}, line 1: no columns path,label (nor filename_audio, filename_video, scene_label)")
-    labels = file.texts(label)
-    known: dict[str, dict[str, int]] = {}  # spelling of a name -> the labels that claim it, each with its first row
-    for row, written in enumerate(zip(*(file.cells(name) for name in names), strict=True)):
-        for key in {key for name in written for key in spellings(name)}:
-            known.setdefault(key, {}).setdefault(labels[row].strip(), row)
-    claims = {name: _claim(known, name) for name in dict.fromkeys(table.filenames)}
-    if unknown := [name for name, claim in claims.items() if not claim]:
-        raise DataError(f"{path}: no label for {unknown[0]!r} ({len(unknown)} of {len(claims)} names)")
-    for scene, row in (item for claim in claims.values() for item in claim.items()):
+    name_columns = [name for name in ("path", "filename_audio", "filename_video") if name in file.columns]
+    label_column = next((name for name in ("label", "scene_label") if name in file.columns), None)
+    if not name_columns or label_column is None:
+        raise DataError(
+            f"{path}, line 1: no columns 'path' and 'label', or TAU's 'filename_audio', 'filename_video' and "
+            f"'scene_label'; found: {', '.join(file.columns)}"
+        )
+    labels = file.filled_cells(label_column)
+    by_variant: dict[str, dict[str, int]] = {}  # variant of a name -> its labels, each with its first row
+    for row, written in enumerate(zip(*(file.cells(name) for name in name_columns), strict=True)):
+        for variant in {variant for name in written for variant in name_variants(name)}:
+            by_variant.setdefault(variant, {}).setdefault(labels[row].strip(), row)
+    matches = {name: _match_label(by_variant, name) for name in dict.fromkeys(table.filenames)}
+    if unmatched := [name for name, match in matches.items() if not match]:
+        raise DataError(f"{path}: no label for {unmatched[0]!r} ({len(unmatched)} of {len(matches)} names)")
+    for scene, row in (item for match in matches.values() for item in match.items()):
         if scene not in table.labels:
-            raise file.fail(row, label, f"{scene!r} is not a scene of {table.source}")
-    return replace(table, truth=tuple(next(iter(claims[name])) for name in table.filenames))
+            raise file.error_at(row, label_column, f"{scene!r} is not a scene of {table.source}")
+    return replace(table, truth=tuple(next(iter(matches[name])) for name in table.filenames))
 
 
-def _claim(known: dict[str, dict[str, int]], name: str) -> dict[str, int]:
-    """The one label of `name` with its row, from the most telling spelling that gives just one; else nothing."""
-    return next((claim for key in spellings(name) if len(claim := known.get(key, {})) == 1), {})
+def _match_label(by_variant: dict[str, dict[str, int]], name: str) -> dict[str, int]:
+    """The label of `name` with its row, from the most specific variant that has exactly one; else nothing."""
+    return next((found for key in name_variants(name) if len(found := by_variant.get(key, {})) == 1), {})

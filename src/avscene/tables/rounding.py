@@ -1,19 +1,21 @@
-"""Probabilities as a text prints them to the step they are rounded to, and what follows from it for sums and zeros."""
+"""Detect the decimals that probabilities were rounded to, and rescale rows and raise zeros accordingly."""
 
 import numpy as np
 
 from avscene.records import FloatArray
 
-# Of steps 10^-d. Fewer decimals are answers and votes, whose zeros are meant; more are as good as full precision.
+# Decimals of a rounding step. With fewer, values are votes or one-hot labels, whose zeros are exact; with more, they
+# are as good as full precision.
 FEWEST_DECIMALS, MOST_DECIMALS = 2, 8
-PRECISION = 1e-13  # of a number, by which a float64 times a power of ten may miss what is printed
-EXACT = 1e-12  # a sum this near to 1 is 1; dividing by it would only disturb last digits
-WIDEST = 0.05 + EXACT  # what rounding to two decimals does at most to the sum of ten numbers
-FLOOR = 1e-15  # of full precision; where the log loss is clipped
+PRECISION = 1e-13  # relative error of a float64 times a power of ten
+EXACT = 1e-12  # a sum this near to 1 counts as 1; dividing by it would only change last digits
+MAX_SUM_ERROR = 0.05 + EXACT  # of a row of ten numbers with two decimals each
+SIGNIFICANT_DIGITS = 15  # that a float64 keeps through text and back
+ZERO_REPLACEMENT = 1e-15  # in full precision; where the log loss is clipped
 
 
 def rounding_step(values: FloatArray) -> float:
-    """The step 10^-d, d = 2 .. 8, that all of `values` are rounded to; 0 for full precision."""
+    """Return the step 10^-d, d = 2 .. 8, that all of `values` are rounded to; 0 for full precision."""
     for decimals in range(MOST_DECIMALS + 1):
         steps = values * 10**decimals
         if (np.abs(steps - np.round(steps)) <= PRECISION * steps).all():
@@ -21,26 +23,26 @@ def rounding_step(values: FloatArray) -> float:
     return 0.0
 
 
-def sum_error(n_scenes: int, step: float) -> float:
-    """How far rounding to `step` alone can bring the sum of a row of `n_scenes` from 1, at most `WIDEST`."""
-    return min(n_scenes * step / 2 + EXACT, WIDEST)
+def max_sum_error(n_scenes: int, step: float) -> float:
+    """Return how far rounding to `step` can move the sum of a row of `n_scenes` from 1, at most `MAX_SUM_ERROR`."""
+    return min(n_scenes * step / 2 + EXACT, MAX_SUM_ERROR)
 
 
-def rescaled(values: FloatArray, step: float) -> FloatArray:
-    """`values` (n, n_scenes) with rows divided by their sums, unless rounding to `step` explains these.
+def rescale_rows(values: FloatArray, step: float) -> FloatArray:
+    """Divide the rows of `values` (n, n_scenes) by their sums, except where rounding to `step` explains the sum.
 
-    Those stay as printed: dividing them would move their numbers by more than they are rounded by.
+    Those rows stay as printed: division would change their numbers by more than the rounding did.
     """
     sums = values.sum(axis=1, keepdims=True)
-    explained = np.abs(sums - 1) <= sum_error(values.shape[1], step)
+    explained = np.abs(sums - 1) <= max_sum_error(values.shape[1], step)
     return np.asarray(np.where(explained, values, values / sums))
 
 
-def floored(values: FloatArray, step: float) -> FloatArray:
-    """`values` (n, n_scenes) for rules that multiply: zeros raised to half of `step`, rows divided by their sums.
+def raise_zeros(values: FloatArray, step: float) -> FloatArray:
+    """Raise zeros in `values` (n, n_scenes) to half of `step` and divide rows by their sums, for rules that multiply.
 
-    What is printed as 0.000 lies anywhere below 0.0005, and must not veto a scene. Zeros of full precision become
-    `FLOOR`.
+    A printed 0.000 is some value below 0.0005 and must not veto a scene. In full precision (`step` 0), zeros become
+    `ZERO_REPLACEMENT`.
     """
-    raised = np.maximum(values, step / 2 or FLOOR)
+    raised = np.maximum(values, step / 2 or ZERO_REPLACEMENT)
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))

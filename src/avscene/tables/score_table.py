@@ -1,4 +1,4 @@
-"""Scene probabilities of many segments or recordings, in memory."""
+"""Hold the scene probabilities of many segments or recordings in memory, with their names, groups and true scenes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,21 +9,28 @@ import numpy.typing as npt
 from avscene.errors import DataError
 from avscene.labels import LabelSet
 from avscene.records import SUM_TOLERANCE, FloatArray, Needs
-from avscene.tables.names import tau_place
-from avscene.tables.rounding import floored, rescaled, sum_error
+from avscene.tables.names import parse_tau_name
+from avscene.tables.rounding import max_sum_error, raise_zeros, rescale_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable:
     """Scene probabilities (n, n_scenes) in the order of `labels`, one row per segment or recording.
 
-    Held as float64, read-only. `resolution` is the step that they were rounded to as text, 0 for full precision. Rows
-    whose sums it explains are as printed, so that figures are those of the text; others are divided by their sums.
-    `starts` (n,) are in seconds; `truth` holds the true scene names; `source` names the table in messages; `modality`
-    is what the system looks at, where that is known.
+    Attributes:
+        labels: the scenes, in the order of the columns.
+        filenames: (n,) the recording of each row.
+        probabilities: (n, n_scenes) float64, read-only. Rows whose sum `resolution` explains are as printed, so that
+            metrics are those of the text; other rows are divided by their sums.
+        starts: (n,) seconds.
+        groups: (n,) the group of each row.
+        truth: (n,) true scene names.
+        source: the name of the table in messages.
+        resolution: the step that probabilities were rounded to as text; 0 for full precision.
+        modality: what the system takes as input, if known.
 
     Raises:
-        ValueError: shapes that do not fit, no rows, values that are no probabilities, a truth outside
+        ValueError: shapes do not fit, there are no rows, values are not probabilities, or a true scene is not in
             `labels`.
     """
 
@@ -53,14 +60,14 @@ class ScoreTable:
         ):
             if not np.isfinite(numbers).all() or (numbers < 0).any():
                 raise ValueError(f"{name} must be finite and not negative")
-        tolerance = max(SUM_TOLERANCE, sum_error(len(self.labels), self.resolution))
+        tolerance = max(SUM_TOLERANCE, max_sum_error(len(self.labels), self.resolution))
         if not np.allclose(values.sum(axis=1), 1, rtol=0, atol=tolerance):
             raise ValueError("each row of probabilities must sum to 1")
         if foreign := sorted(set(self.truth or ()) - set(self.labels)):
             raise ValueError(f"true scene {foreign[0]!r} is not one of {', '.join(self.labels)}")
-        held = rescaled(values, self.resolution)
-        held.setflags(write=False)
-        object.__setattr__(self, "probabilities", held)
+        rescaled = rescale_rows(values, self.resolution)
+        rescaled.setflags(write=False)
+        object.__setattr__(self, "probabilities", rescaled)
 
     def __len__(self) -> int:
         return len(self.filenames)
@@ -73,23 +80,23 @@ class ScoreTable:
             DataError: the table has no truth.
         """
         if self.truth is None:
-            raise DataError(f"{self.source} has no true_label column; give --truth meta.csv")
+            raise DataError(f"{self.source}: {self._why_no_truth()}")
         column = {name: index for index, name in enumerate(self.labels)}
         return np.array([column[name] for name in self.truth], dtype=np.intp)
 
     @property
     def floored(self) -> FloatArray:
         """(n, n_scenes) for rules that multiply: zeros raised to half of `resolution`, rows summing to 1."""
-        return floored(self.probabilities, self.resolution)
+        return raise_zeros(self.probabilities, self.resolution)
 
     @property
     def cities(self) -> tuple[str, ...]:
-        """(n,) city of every row, by a file name like TAU's; empty where it is not like those."""
-        places = {name: tau_place(name) for name in dict.fromkeys(self.filenames)}
-        return tuple(place.city if (place := places[name]) else "" for name in self.filenames)
+        """(n,) city of every row, from file names like TAU's; empty for other names."""
+        parsed = {name: parse_tau_name(name) for name in dict.fromkeys(self.filenames)}
+        return tuple(found.city if (found := parsed[name]) else "" for name in self.filenames)
 
     def by_recording(self) -> "ScoreTable":
-        """One row per file name, in order of first appearance: the mean of its rows, without starts.
+        """Return one row per file name, in order of first appearance: the mean of its rows, without starts.
 
         Raises:
             DataError: rows of one file name differ in truth or group.
@@ -104,11 +111,11 @@ class ScoreTable:
             filenames=names,
             probabilities=sums / np.bincount(rows)[:, None],
             starts=None,
-            groups=self._one_each("group", self.groups),
-            truth=self._one_each("true scene", self.truth),
+            groups=self._one_per_name("group", self.groups),
+            truth=self._one_per_name("true scene", self.truth),
         )
 
-    def _one_each(self, what: str, column: Sequence[str] | None) -> tuple[str, ...] | None:
+    def _one_per_name(self, what: str, column: Sequence[str] | None) -> tuple[str, ...] | None:
         if column is None:
             return None
         found: dict[str, str] = {}
@@ -116,3 +123,11 @@ class ScoreTable:
             if found.setdefault(name, value) != value:
                 raise DataError(f"{self.source}: {name!r} has more than one {what}: {found[name]!r} and {value!r}")
         return tuple(found.values())
+
+    def _why_no_truth(self) -> str:
+        names = dict.fromkeys(self.filenames)
+        parsed = [found for found in map(parse_tau_name, names) if found is not None]
+        unknown = next((found.scene for found in parsed if found.scene not in self.labels), None)
+        if unknown is None or len(parsed) < len(names):
+            return "no column 'true_label'; fix: give --truth meta.csv"
+        return f"file names say scene {unknown!r}, but there is no column {unknown!r}; found: {', '.join(self.labels)}"

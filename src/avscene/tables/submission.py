@@ -1,10 +1,11 @@
-"""The challenge's CSV, DCASE 2021 task 1B: a prediction table in, a submission out, and back, checked line by line.
+"""Write and check submissions to DCASE 2021 task 1B: tab-separated text made from a prediction table.
 
-Separated by tabs: `filename`, `scene_label`, then the probabilities of the ten scenes in alphabetical order. The
-evaluation set is 72,000 files of one second, `0.wav` to `71999.wav`; a submission that names one names them all.
+Columns: `filename`, `scene_label`, then the probabilities of the ten scenes in alphabetical order. The evaluation set
+has 72,000 files of one second, `0.wav` to `71999.wav`; a submission with one of them has all of them.
 
-Other recordings are called as in the table, without folders and as `.wav`. Where a table has several segments of a
-recording, segment k is `airport-lisbon-1175-44106_k.wav`: by k seconds if segments are one second long.
+Other recordings keep their names from the table, without folders and with the ending `.wav`. If a table has several
+segments of a recording, segment k is `airport-lisbon-1175-44106_k.wav`; with segments of one second, k is its start in
+seconds.
 """
 
 import csv
@@ -20,67 +21,69 @@ from avscene.errors import DataError
 from avscene.files import write_text
 from avscene.labels import TAU_SCENES
 from avscene.records import FloatArray
-from avscene.tables.delimited import Delimited, read_delimited
+from avscene.tables.delimited import DelimitedFile, read_delimited
 from avscene.tables.names import stem
-from avscene.tables.rounding import rescaled
+from avscene.tables.rounding import SIGNIFICANT_DIGITS, rescale_rows
 from avscene.tables.score_table import ScoreTable
 
 FILENAME = "task1b_1.output.csv"  # of a team's first system
 HEADER = ("filename", "scene_label", *TAU_SCENES)
 EVALUATION_FILES = 72_000
 EVALUATION_NAME = re.compile(r"\d+\.wav")
-SUM_TOLERANCE = 0.01  # ten numbers of three decimals sum to 0.995 .. 1.005
-DIGITS = 15  # that a float64 keeps through text and back
+SUBMISSION_SUM_TOLERANCE = 0.01  # ten numbers of three decimals sum to 0.995 .. 1.005
+
 GRID_TOLERANCE = 1e-3  # of a segment's length, by which its start may miss the grid
 
 
 def is_evaluation(table: ScoreTable) -> bool:
-    """Whether it is about the challenge's evaluation set."""
+    """Whether `table` has a file of the challenge's evaluation set."""
     return any(EVALUATION_NAME.fullmatch(name) for name in table.filenames)
 
 
 def to_submission(table: ScoreTable) -> ScoreTable:
-    """`table` with a submission's names, columns and order, and neither truth nor groups.
+    """Return `table` with the names, columns and order of a submission, without true scenes and groups.
 
-    Several rows of one evaluation file become their mean: the challenge wants one answer for each.
+    Several rows of one evaluation file become their mean: the challenge takes one row per file.
 
     Raises:
-        DataError: its scenes are not the challenge's ten; two rows would have one name; segments do not follow each
-            other at one distance; evaluation files are missing.
+        DataError: its scenes are not the challenge's ten; two rows would have one name; the starts of segments are not
+            multiples of one distance; evaluation files are missing.
     """
     if set(table.labels) != set(TAU_SCENES):
-        odd = sorted(set(table.labels) ^ set(TAU_SCENES))
-        raise DataError(f"{table.source}: its scenes are not the challenge's ten; they differ in {', '.join(odd)}")
+        different = sorted(set(table.labels) ^ set(TAU_SCENES))
+        raise DataError(
+            f"{table.source}: its scenes are not the challenge's ten; they differ in {', '.join(different)}"
+        )
     probabilities = table.probabilities[:, [table.labels.index(scene) for scene in TAU_SCENES]]
     names = tuple(f"{stem(name)}.wav" for name in table.filenames)
-    named = replace(
+    renamed = replace(
         table,
         labels=TAU_SCENES,
         filenames=names,
-        probabilities=rescaled(probabilities, 0.0),
+        probabilities=rescale_rows(probabilities, 0.0),
         truth=None,
         groups=None,
         resolution=0.0,
     )
-    made = named.by_recording() if is_evaluation(named) else _by_segment(named, table.filenames)
-    if not is_evaluation(made):
-        return made
-    for row, name in enumerate(made.filenames, start=1):
-        if problem := _foreign(name):
+    if not is_evaluation(renamed):
+        return _name_segments(renamed, table.filenames)
+    submission = renamed.by_recording()
+    for row, name in enumerate(submission.filenames, start=1):
+        if problem := _evaluation_name_problem(name):
             raise DataError(f"{table.source}, row {row}: {problem}")
-    _check_complete(made)
-    return _in_order(made)
+    _check_complete(submission)
+    return _sort_by_number(submission)
 
 
-def _by_segment(table: ScoreTable, sources: Sequence[str]) -> ScoreTable:
-    """A name for each row: that of its recording, and of its segment where recordings have several."""
+def _name_segments(table: ScoreTable, sources: Sequence[str]) -> ScoreTable:
+    """`table` with a name for each row: that of its recording, with the segment's number if there are several."""
     names = table.filenames
     if len(set(sources)) < len(sources):
         if table.starts is None:
-            raise DataError(f"{table.source}: has several rows of a recording and no column start to tell them apart")
+            raise DataError(f"{table.source}: has several rows of a recording and no column 'start' to number them by")
         names = tuple(
             f"{name.removesuffix('.wav')}_{number}.wav"
-            for name, number in zip(names, _numbers(table, table.starts), strict=True)
+            for name, number in zip(names, _segment_numbers(table, table.starts), strict=True)
         )
     seen: dict[str, str] = {}
     for name, source in zip(names, sources, strict=True):
@@ -90,8 +93,8 @@ def _by_segment(table: ScoreTable, sources: Sequence[str]) -> ScoreTable:
     return replace(table, filenames=names, starts=None)
 
 
-def _numbers(table: ScoreTable, starts: FloatArray) -> list[int]:
-    """Each segment's number in its recording: its start over the least distance between two."""
+def _segment_numbers(table: ScoreTable, starts: FloatArray) -> list[int]:
+    """The number of each segment in its recording: its start divided by the least distance between two starts."""
     by_name: dict[str, list[float]] = {}
     for name, start in zip(table.filenames, starts, strict=True):
         by_name.setdefault(name, []).append(float(start))
@@ -103,14 +106,14 @@ def _numbers(table: ScoreTable, starts: FloatArray) -> list[int]:
     return [round(number) for number in numbers]
 
 
-def _in_order(table: ScoreTable) -> ScoreTable:
+def _sort_by_number(table: ScoreTable) -> ScoreTable:
     order = sorted(range(len(table)), key=lambda row: int(table.filenames[row].removesuffix(".wav")))
     names = tuple(table.filenames[row] for row in order)
     return replace(table, filenames=names, probabilities=table.probabilities[order])
 
 
-def _foreign(name: str) -> str | None:
-    """Why `name` is not that of an evaluation file, a number below 72,000 without zeros before it; None if it is."""
+def _evaluation_name_problem(name: str) -> str | None:
+    """Why `name` is not an evaluation file, a number below 72,000 without leading zeros; None if it is."""
     number = name.removesuffix(".wav")
     if EVALUATION_NAME.fullmatch(name) and str(int(number)) == number and int(number) < EVALUATION_FILES:
         return None
@@ -119,35 +122,36 @@ def _foreign(name: str) -> str | None:
 
 def _check_complete(table: ScoreTable) -> None:
     if is_evaluation(table) and len(table) != EVALUATION_FILES:
-        there = set(table.filenames)
-        first = next(name for name in (f"{number}.wav" for number in range(EVALUATION_FILES)) if name not in there)
-        missing = EVALUATION_FILES - len(there)
+        present = set(table.filenames)
+        first = next(name for name in (f"{number}.wav" for number in range(EVALUATION_FILES)) if name not in present)
+        missing = EVALUATION_FILES - len(present)
         raise DataError(
             f"{table.source}: {missing} of the {EVALUATION_FILES} evaluation files are missing, first {first}"
         )
 
 
 def write_submission(path: str | Path, table: ScoreTable) -> ScoreTable:
-    """Write `table` as a submission and return what was written; the file appears complete or not at all.
+    """Write `table` as a submission and return the rows written; the file appears complete or not at all.
 
     Raises:
         DataError: as `to_submission`; or the file cannot be written.
     """
-    made = to_submission(table)
+    submission = to_submission(table)
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(HEADER)
-    for name, row in zip(made.filenames, made.probabilities, strict=True):
-        writer.writerow([name, TAU_SCENES.names[row.argmax()], *(f"{value:.{DIGITS}g}" for value in row)])
+    for name, row in zip(submission.filenames, submission.probabilities, strict=True):
+        writer.writerow([name, TAU_SCENES.names[row.argmax()], *(f"{value:.{SIGNIFICANT_DIGITS}g}" for value in row)])
     write_text(path, text.getvalue())
-    return made
+    return submission
 
 
 def read_submission(path: str | Path) -> ScoreTable:
-    """Read a submission and make sure that it is one.
+    """Read and check a submission.
 
     Raises:
-        DataError: any defect, naming the file and, where there is one, the line and the column.
+        DataError: the challenge would not accept it; the message names the file and, if there is one, the line and the
+            column.
     """
     file = read_delimited(path)
     _check_header(file)
@@ -156,12 +160,12 @@ def read_submission(path: str | Path) -> ScoreTable:
     seen: dict[str, int] = {}
     for row, name in enumerate(names):
         if not name.endswith(".wav") or name == ".wav" or "/" in name:
-            raise file.fail(row, "filename", f"{name!r} is not the name of a wav file, without folders")
+            raise file.error_at(row, "filename", f"{name!r} is not the name of a wav file, without folders")
         if (first := seen.setdefault(name, row)) != row:
-            raise file.fail(row, "filename", f"{name!r} is already on line {file.line(first)}")
-        if official and (problem := _foreign(name)):
-            raise file.fail(row, "filename", problem)
-    probabilities = _probabilities(file)
+            raise file.error_at(row, "filename", f"{name!r} is already on line {file.line(first)}")
+        if official and (problem := _evaluation_name_problem(name)):
+            raise file.error_at(row, "filename", problem)
+    probabilities = _read_probabilities(file)
     table = ScoreTable(
         labels=TAU_SCENES,
         filenames=names,
@@ -172,37 +176,39 @@ def read_submission(path: str | Path) -> ScoreTable:
     return table
 
 
-def _check_header(file: Delimited) -> None:
-    for position, (found, wanted) in enumerate(zip(file.columns, HEADER, strict=False), start=1):
-        if found != wanted:
-            raise DataError(f"{file.path}, line 1: column {position} is {found!r}, not {wanted!r}")
+def _check_header(file: DelimitedFile) -> None:
+    for position, (found, expected) in enumerate(zip(file.columns, HEADER, strict=False), start=1):
+        if found != expected:
+            raise DataError(f"{file.path}, line 1: column {position} is {found!r}, not {expected!r}")
     if len(file.columns) != len(HEADER):
         raise DataError(f"{file.path}, line 1: {len(file.columns)} columns, not {len(HEADER)}")
     try:
         with file.path.open(encoding="utf-8-sig") as text:
             first = next(line for line in text if line.strip())
     except UnicodeDecodeError as error:
-        raise DataError(f"{file.path}, line 1: not UTF-8 text, which the challenge reads") from error
+        raise DataError(f"{file.path}, line 1: not UTF-8 text, as the challenge requires") from error
     if first.rstrip("\n") != "\t".join(HEADER):
-        raise DataError(f"{file.path}, line 1: is not {len(HEADER)} bare names separated by single tabs")
+        raise DataError(
+            f"{file.path}, line 1: not {len(HEADER)} names without quotes or spaces, separated by single tabs"
+        )
 
 
-def _probabilities(file: Delimited) -> FloatArray:
-    """(n, 10) numbers of the file, with the answer where they are largest."""
+def _read_probabilities(file: DelimitedFile) -> FloatArray:
+    """(n, 10) numbers of the file, after a check that each label is the most probable scene."""
     values = np.stack([file.numbers(scene) for scene in TAU_SCENES], axis=1)
     for column, scene in enumerate(TAU_SCENES):
         if (above := values[:, column] > 1).any():
             row = int(above.argmax())
-            raise file.fail(row, scene, f"{file.cells(scene)[row]!r} is not between 0 and 1")
+            raise file.error_at(row, scene, f"{file.cells(scene)[row]!r} is not between 0 and 1")
     sums = values.sum(axis=1)
-    if (far := np.abs(sums - 1) > SUM_TOLERANCE + 1e-9).any():
+    if (far := np.abs(sums - 1) > SUBMISSION_SUM_TOLERANCE + 1e-9).any():
         row = int(far.argmax())
         span = f"{TAU_SCENES.names[0]} .. {TAU_SCENES.names[-1]}"
-        raise file.fail(row, span, f"the probabilities sum to {sums[row]:.4g}, not 1")
+        raise file.error_at(row, span, f"the probabilities sum to {sums[row]:.4g}, not 1")
     for row, label in enumerate(file.cells("scene_label")):
         if label not in TAU_SCENES:
-            raise file.fail(row, "scene_label", f"{label!r} is not one of {', '.join(TAU_SCENES)}")
+            raise file.error_at(row, "scene_label", f"{label!r} is not one of {', '.join(TAU_SCENES)}")
         if values[row, TAU_SCENES.index(label)] < values[row].max():
-            likelier = TAU_SCENES.names[values[row].argmax()]
-            raise file.fail(row, "scene_label", f"is {label!r}, but {likelier!r} is likelier")
+            more_probable = TAU_SCENES.names[values[row].argmax()]
+            raise file.error_at(row, "scene_label", f"is {label!r}, but {more_probable!r} is more probable")
     return values

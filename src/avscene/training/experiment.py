@@ -31,7 +31,7 @@ from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
 from avscene.models.registry import BACKBONES_ALIASES, EnsembleSystem, NetworkSystem, find, leaves
 from avscene.progress import StageProgress
 from avscene.records import Backbones, FloatArray, IntArray
-from avscene.tables.prediction_table import ScoreTable
+from avscene.tables.score_table import ScoreTable
 from avscene.training.card import model_card
 from avscene.training.fine_tuning.finetune import REFITTED
 from avscene.training.fine_tuning.processes import Processes

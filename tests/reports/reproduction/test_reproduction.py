@@ -32,7 +32,7 @@ from avscene.reports.reproduction.reproduction import (
     write_reproduction,
 )
 from avscene.reports.reproduction.rows import STAND_IN_HEADING
-from avscene.tables.prediction_table import ScoreTable
+from avscene.tables.score_table import ScoreTable
 from tests.support.html_page import Page
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -283,7 +283,7 @@ def test_a_test_part_of_new_pairs_only():
 
 
 def test_a_table_without_truth_is_an_error():
-    with pytest.raises(DataError, match="no true_label"):
+    with pytest.raises(DataError, match="no column 'true_label'"):
         measure(replace(TABLE(1, 1.0), truth=None))
 
 

@@ -10,7 +10,7 @@ from avscene.errors import UsageError
 
 if TYPE_CHECKING:
     from avscene.fusion.fuse import Wanted
-    from avscene.tables.prediction_table import ScoreTable
+    from avscene.tables.score_table import ScoreTable
 
 
 def evaluate(
@@ -26,12 +26,12 @@ def evaluate(
     """Judge prediction tables: figures with intervals, per class and city; several of the same rows are compared."""
     from avscene.cli.output import figures
     from avscene.cli.output.files import Sink
-    from avscene.tables.prediction_table import read_table, with_truth
+    from avscene.tables.prediction_table import add_truth, read_table
 
     read: dict[str, ScoreTable] = {}
     for path in tables:
         table = read_table(path)
-        read[str(path)] = table if truth is None else with_truth(table, truth)
+        read[str(path)] = table if truth is None else add_truth(table, truth)
     judgement = figures.judge(read, trained_on)
     with Sink(None) as sink:
         sink.write(figures.rendered(judgement) + "\n")

@@ -26,8 +26,8 @@ from avscene.reports.result_tables import (
 from avscene.reports.results import to_dict
 from avscene.reports.text_table import TextTable
 from avscene.tables.alignment import align
-from avscene.tables.prediction_table import ScoreTable
-from avscene.tables.training_pairs import training_pairs
+from avscene.tables.score_table import ScoreTable
+from avscene.tables.training_pairs import read_training_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,12 @@ class EvaluationResult:
 def judge(tables: Mapping[str, ScoreTable], trained_on: Path | None) -> EvaluationResult:
     """Measure each table and compare them; log what is left out of the comparison, or why there is none.
 
-    `trained_on` is a list of what the systems were trained on, as `training_pairs` reads it.
+    `trained_on` is a list of what the systems were trained on, as `read_training_pairs` reads it.
 
     Raises:
         DataError: a table has no truth, or `trained_on` is malformed.
     """
-    seen = None if trained_on is None else training_pairs(trained_on)
+    seen = None if trained_on is None else read_training_pairs(trained_on)
     measured = {name: measure(table, seen=seen) for name, table in tables.items()}
     if len(tables) == 1:
         return EvaluationResult(tables, measured, None)

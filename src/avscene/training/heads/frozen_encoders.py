@@ -30,7 +30,7 @@ from avscene.models.linear_heads import (
 )
 from avscene.progress import Progress
 from avscene.records import FloatArray, Needs
-from avscene.tables.prediction_table import ScoreTable
+from avscene.tables.score_table import ScoreTable
 from avscene.training.card import model_card
 from avscene.training.embed import Embeddings, embed_dataset
 from avscene.training.heads.linear_heads import FittedHead, fit_head
