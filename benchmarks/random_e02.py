@@ -66,7 +66,7 @@ def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:
         row = find(name)
         assert isinstance(row, NetworkSystem)
         architectures[name] = row.backbone_for("small" if quick else "paper")
-        images = standardised if name in HEARD else batch.images(frame_spec(architectures[name]))
+        images = standardised if name in HEARD else batch.frames(frame_spec(architectures[name]))
         backbones[name] = backbone(architectures[name], images, len(TAU_SCENES))
     return Networks(architectures, bands, backbones, *_late())
 

@@ -1,1 +1,1 @@
-"""Segments to tensors: log-mels from sound, normalised crops from frames."""
+"""Turn segments into the tensors that networks take: preprocessed frames and log-mel spectrograms."""

@@ -56,6 +56,11 @@ class LogMelSpec:
         """(n_fft,) periodic Hann window."""
         return torch.hann_window(self.n_fft, dtype=torch.float64)
 
+    @property
+    def blank(self) -> Tensor:
+        """One log-mel (1, n_mels, n_times) of zeros, of one second."""
+        return torch.zeros(1, self.n_mels, 1 + self.sample_rate // self.hop_length)
+
 
 def _hz_to_mel(hz: float) -> float:
     if hz < _BREAK_HZ:

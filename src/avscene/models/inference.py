@@ -23,14 +23,16 @@ class Inference:
 
     def __init__(self, network: nn.Module, example: Sequence[Tensor], runtime: Runtime) -> None:
         network.eval().requires_grad_(requires_grad=False)
-        fold_batch_norms(network, example)
+        self._no_outputs = fold_batch_norms(network, example)[:0].float().cpu()
         self._device = runtime.device
         self._dtype = torch.float32 if is_depthwise(network) else runtime.dtype
         self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> Tensor:
-        """Figures (n, n_figures) of inputs (n, ...)."""
+        """Return outputs (n, n_outputs) for inputs (n, ...)."""
+        if not len(inputs[0]):
+            return self._no_outputs
         parts = zip(*(torch.split(values, BATCH) for values in inputs), strict=True)
         return torch.cat([self._network(*map(self._placed, part)).float().cpu() for part in parts])
 
@@ -46,37 +48,44 @@ def is_depthwise(network: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def fold_batch_norms(network: nn.Module, example: Sequence[Tensor]) -> int:
-    """Put each batch norm that follows a convolution into that: the same function, with less to do; their number.
+def fold_batch_norms(network: nn.Module, example: Sequence[Tensor]) -> Tensor:
+    """Fold each batch norm that follows a convolution into its weights: the same function with fewer operations.
 
-    A batch norm in evaluation is a scale and an offset for each channel, and so can be part of the weights (Jacob et
-    al. 2018, section 3.2). What follows what is seen in a run over `example`, on the network's device.
+    A batch norm in evaluation mode scales and shifts each channel, so it can be part of the weights (Jacob et al. 2018,
+    section 3.2). Which batch norm follows which convolution is recorded in one run over `example`.
+
+    Args:
+        network: changed in place.
+        example: inputs of one row, on the network's device.
+
+    Returns:
+        The outputs of the network for `example`, before folding.
     """
-    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the identity of what a convolution made, which is kept for that
+    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the output's identity; the output is kept, so that it is unique
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
-    def convolved(module: nn.Conv2d, _: Any, output: Tensor) -> None:
+    def record_convolution(module: nn.Conv2d, _: Any, output: Tensor) -> None:
         made[id(output)] = module, output
 
-    def normalises(module: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+    def record_norm(module: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         if id(inputs[0]) in made:
             pairs.append((made[id(inputs[0])][0], module))
 
     hooks: list[Any] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(convolved))
+            hooks.append(module.register_forward_hook(record_convolution))
         elif isinstance(module, nn.BatchNorm2d):
-            hooks.append(module.register_forward_pre_hook(normalises))
-    network(*example)
+            hooks.append(module.register_forward_pre_hook(record_norm))
+    outputs: Tensor = network(*example)
     for hook in hooks:
         hook.remove()
     uses = Counter(module for pair in pairs for module in pair)
     folded = {norm: convolution for convolution, norm in pairs if uses[convolution] == uses[norm] == 1}
     for norm, convolution in folded.items():
         _absorb(convolution, norm)
-    _replace(network, {norm: nn.Sequential(*norm.children()) for norm in folded})  # timm's carry their activation
-    return len(folded)
+    _replace(network, {norm: nn.Sequential(*norm.children()) for norm in folded})  # timm's contain their activation
+    return outputs
 
 
 def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:

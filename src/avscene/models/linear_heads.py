@@ -45,7 +45,8 @@ class VideoEncoder:
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
-        return SegmentBatch.of(segments).seen(self._network, self.spec, self.embedding_size)
+        batch = SegmentBatch.of(segments)
+        return batch.average_over_frames(self._network(batch.frames(self.spec)))
 
 
 class AudioEncoder:
@@ -79,12 +80,10 @@ class AudioEncoder:
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Embeddings (n_segments, embedding_size); NaN rows for segments without sound."""
-        return SegmentBatch.of(segments).heard(self._encoded, self.spec, self.embedding_size, torch.device("cpu"))
-
-    def _encoded(self, mels: Tensor) -> Tensor:
-        """(n, embedding_size)."""
-        images = mel_images(mels, self.spec, self.image_size)
-        return torch.cat([self._network(images), mels.mean(2), mels.std(2)], dim=1)
+        batch = SegmentBatch.of(segments)
+        mels = batch.log_mels(self.spec, torch.device("cpu"))
+        images = self._network(mel_images(mels, self.spec, self.image_size))
+        return batch.align_audio(torch.cat([images, mels.mean(2), mels.std(2)], dim=1))
 
 
 # dB above which almost no band of real recordings reaches (full-scale noise is at about 0); drawn as white.

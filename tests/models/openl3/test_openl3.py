@@ -16,6 +16,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
 from avscene.errors import WeightsError
+from avscene.features.openl3 import openl3_crops, openl3_log_mels
 from avscene.models.device import Runtime
 from avscene.models.openl3 import keras as openl3_keras
 from avscene.models.openl3 import network as openl3_network
@@ -25,15 +26,14 @@ from avscene.models.openl3.encoders import (
     OpenL3ImageEncoder,
     load_openl3_encoder,
 )
-from avscene.models.openl3.frontend import N_MELS, crops, log_mels, mel_filters, one_second_windows
 from avscene.models.openl3.keras import read_keras, unpack
 from avscene.models.openl3.network import POOLING, Branch, OpenL3Network, n_weights
 from avscene.models.openl3.weights import AUDIO, IMAGE, PublishedWeights, is_here, presence, tensors
 from avscene.models.weights.strict import faults, fill
 from avscene.records import Frame, Segment
+from tests.support.kapre import RATE, kapre_mel, waveforms
 from tests.support.openl3_files import Edit, FileServer, Weights, hdf5, packed, random_weights
 
-RATE = 48_000
 NARROW = (4, 4, 6, 6, 8, 8, 16, 512)
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
 OFFLINE = Runtime(torch.device("cpu"), torch.float32, offline=True)
@@ -187,88 +187,6 @@ def test_gradients_reach_every_parameter() -> None:
     assert all(parameter.grad is not None for parameter in built.parameters())
 
 
-# The front ends.
-
-
-def kapre_mel(window: np.ndarray) -> np.ndarray:
-    """kapre 0.1.4's Melspectrogram(n_dft=2048, n_hop=242, n_mels=256, htk=True, power_melgram=1, padding="same")."""
-    padded = np.pad(window.astype(float), 982)  # TensorFlow's "same": (198 * 242 + 2048 - 48000) / 2 at both ends
-    spectrum = librosa.stft(padded, n_fft=2048, hop_length=242, center=False, dtype=np.complex128)
-    with pytest.warns(UserWarning, match="Empty filters"):  # two bands are narrower than a bin is wide
-        filters = librosa.filters.mel(sr=RATE, n_fft=2048, n_mels=256, htk=True, norm="slaney", dtype=np.float64)
-    amplitudes = np.sqrt(filters @ np.abs(spectrum) ** 2)
-    decibels = 10 * np.log10(np.maximum(amplitudes, 1e-10))
-    return np.maximum(decibels - decibels.max(), -80)
-
-
-def sounds() -> dict[str, np.ndarray]:
-    random = np.random.default_rng(5)
-    times = np.arange(RATE) / RATE
-    return {
-        "noise": random.normal(0, 0.1, RATE),
-        "chirp": 0.8 * np.sin(2 * np.pi * (100 + 5000 * times) * times),
-        "click": np.eye(1, RATE, 20_000)[0],
-        "half": np.where(times < 0.5, 0, random.normal(0, 1e-4, RATE)),
-    }
-
-
-@pytest.mark.parametrize("name", list(sounds()))
-def test_log_mels_are_kapres(name: str) -> None:
-    window = sounds()[name].astype(np.float32)
-    found = log_mels(torch.from_numpy(window[None]))
-    assert found.shape == (1, 1, 256, 199)
-    assert found.dtype == torch.float32
-    np.testing.assert_allclose(found[0, 0].numpy(), kapre_mel(window), atol=1e-3)
-
-
-def test_a_window_is_scaled_by_its_own_maximum() -> None:
-    loud, soft = (torch.from_numpy((gain * sounds()["noise"])[None]).float() for gain in (1.0, 0.01))
-    together = log_mels(torch.cat([loud, soft]))
-    torch.testing.assert_close(together[:1], log_mels(loud))
-    torch.testing.assert_close(together[0], together[1], atol=1e-4, rtol=0)
-    assert together.amax(dim=(1, 2, 3)).tolist() == [0, 0]
-
-
-def test_silence_is_flat() -> None:
-    assert (log_mels(torch.zeros(1, RATE)) == 0).all()
-
-
-def test_the_filters_are_computed_once() -> None:
-    assert mel_filters() is mel_filters()
-    assert mel_filters().shape == (N_MELS, 1025)
-
-
-def test_seconds_are_filled_up_with_silence() -> None:
-    windows = one_second_windows(np.ones(RATE + 10))
-    assert windows.shape == (2, RATE)
-    assert windows[1, :10].all()
-    assert not windows[1, 10:].any()
-    assert one_second_windows(np.ones(480)).shape == (1, RATE)
-
-
-def test_frames_of_256_are_cropped_and_nothing_else() -> None:
-    frame = np.random.default_rng(0).integers(0, 256, (256, 341, 3), dtype=np.uint8)
-    (found,) = crops([frame])
-    np.testing.assert_allclose(found.permute(1, 2, 0).numpy(), frame[16:240, 58:282] / 255, atol=1e-6)
-
-
-@pytest.mark.parametrize("shape", [(568, 320), (720, 1280), (120, 160), (240, 240)])
-def test_any_frame_becomes_224_by_224_in_0_to_1(shape: tuple[int, int]) -> None:
-    across = np.linspace(0, 255, shape[1])
-    frame = np.broadcast_to(across[None, :, None], (*shape, 3)).astype(np.uint8)
-    (found,) = crops([frame])
-    assert found.shape == (3, 224, 224)
-    assert 0 <= found.min() < found.max() <= 1
-    scaled = max(256 / min(shape), 0) if not 224 <= min(shape) <= 256 else 1
-    slope = np.diff(found[0, 112].numpy()).mean() * 224
-    assert slope == pytest.approx(224 / (shape[1] * scaled), abs=0.02)
-
-
-def test_frames_of_different_size_make_one_batch() -> None:
-    frames = [np.zeros((300, 400, 3), np.uint8), np.zeros((256, 256, 3), np.uint8)]
-    assert crops(frames).shape == (2, 3, 224, 224)
-
-
 # Fetching, converting, keeping.
 
 
@@ -279,7 +197,7 @@ def segment(waveform: np.ndarray | None = None, *frames: np.ndarray, length: flo
 def test_sound_is_embedded_with_what_was_fetched(server: FileServer, audio: Weights) -> None:
     encoder = load_openl3_encoder("openl3-audio", RUNTIME)
     assert server.requests == [AUDIO.file]
-    waveform = sounds()["noise"]
+    waveform = waveforms()["noise"]
     found = encoder.embed([segment(waveform), segment(None), segment(waveform[:24_000])])
     assert found.shape == (3, encoder.embedding_size) == (3, 512)
     assert np.isnan(found[1]).all()
@@ -292,7 +210,7 @@ def test_sound_is_embedded_with_what_was_fetched(server: FileServer, audio: Weig
 
 def test_longer_segments_are_the_mean_of_their_seconds(audio: Weights) -> None:
     encoder = OpenL3AudioEncoder(network("audio", audio), "sha", RUNTIME)
-    first, second = sounds()["noise"], sounds()["chirp"]
+    first, second = waveforms()["noise"], waveforms()["chirp"]
     both = encoder.embed([segment(np.concatenate([first, second]), length=2.0)])[0]
     apart = encoder.embed([segment(first), segment(second)])
     np.testing.assert_allclose(both, apart.mean(0), rtol=1e-4, atol=1e-4)
@@ -587,7 +505,7 @@ def test_the_originals_embeddings_of_a_chirp() -> None:
     centred = np.pad(resampled, (RATE // 2, RATE))
     windows = np.stack([centred[4800 * row : 4800 * row + RATE] for row in range(len(expected))])
     with torch.inference_mode():
-        found = built(log_mels(torch.from_numpy(windows).float())).numpy()
+        found = built(openl3_log_mels(torch.from_numpy(windows).float())).numpy()
     cosines = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
     assert cosines.min() > 0.99  # the resamplers differ, and quiet bands of a chirp are all theirs
     np.testing.assert_allclose(found[0], expected[0], atol=0.05)
@@ -600,5 +518,5 @@ def test_the_originals_embedding_of_a_daisy() -> None:
     built, expected = original(MUSIC_IMAGE, "daisy.npz", 8192)
     frame = np.array(Image.open(REFERENCE / "image" / "daisy.jpg").convert("RGB"))
     with torch.inference_mode():
-        found = built(crops([frame])).numpy()
+        found = built(openl3_crops([frame])).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=0.05)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 from torch.nn.functional import normalize
 
 from avscene.features.batch import SegmentBatch
@@ -50,11 +49,9 @@ class ClipImageEncoder:
         return self.spec.resize
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
-        """Float32 embeddings (n_segments, embedding_size) of length 1; NaN rows for segments without frames."""
-        means = SegmentBatch.of(segments).seen(self._embed_images, self.spec, self.embedding_size)
+        """Return float32 embeddings (n_segments, embedding_size) of length 1; NaN rows for segments without frames."""
+        batch = SegmentBatch.of(segments)
+        by_frame = normalize(self._visual(batch.frames(self.spec)), dim=-1)
+        means = batch.average_over_frames(by_frame)
         lengths: FloatArray = np.linalg.norm(means, axis=1, keepdims=True)
         return means / lengths
-
-    def _embed_images(self, images: Tensor) -> Tensor:
-        """(n_images, embedding_size) of length 1."""
-        return normalize(self._visual(images), dim=-1)

@@ -84,20 +84,16 @@ class ClipZeroShot:
         """Shorter side in pixels to which frames are scaled."""
         return self.spec.resize
 
-    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes): the mean over a segment's frames of softmax(100 x cosine).
-
-        A segment without frames gets a row of NaN.
-        """
-        return SceneProbabilities(
-            self.labels, SegmentBatch.of(segments).seen(self._probabilities, self.spec, len(self.labels))
-        )
-
     @torch.inference_mode()
-    def _probabilities(self, images: Tensor) -> Tensor:
-        """(n_images, n_scenes)."""
-        logits = LOGIT_SCALE * normalize(self._visual(images), dim=-1) @ self._text_features.T
-        return logits.softmax(dim=-1).double()
+    def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
+        """Return probabilities (n_segments, n_scenes): the mean over a segment's frames of softmax(100 x cosine).
+
+        The row of a segment without frames is NaN.
+        """
+        batch = SegmentBatch.of(segments)
+        features = normalize(self._visual(batch.frames(self.spec)), dim=-1)
+        by_frame = (LOGIT_SCALE * features @ self._text_features.T).softmax(dim=-1).double()
+        return SceneProbabilities(self.labels, batch.average_over_frames(by_frame))
 
 
 def check_templates(templates: Sequence[str]) -> None:

@@ -82,8 +82,7 @@ class AudioCnn:
         self.name = name
         self.labels = labels
         self.spec = spec
-        example = network.inputs(torch.zeros(1, spec.n_mels, 1 + spec.sample_rate // spec.hop_length))
-        self._backbone = Inference(network.backbone, example, runtime)
+        self._backbone = Inference(network.backbone, network.inputs(spec.blank), runtime)
         self._front_end = network.to(runtime.device)
         self._device = runtime.device
 
@@ -94,13 +93,10 @@ class AudioCnn:
 
     @torch.inference_mode()
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes); NaN rows for segments without sound."""
-        batch, n_scenes = SegmentBatch.of(segments), len(self.labels)
-        return SceneProbabilities(self.labels, batch.heard(self._probabilities, self.spec, n_scenes, self._device))
-
-    def _probabilities(self, mels: Tensor) -> Tensor:
-        """(n, n_scenes)."""
-        return self._backbone(*self._front_end.inputs(mels)).double().softmax(dim=1)
+        """Return probabilities (n_segments, n_scenes); NaN rows for segments without audio."""
+        batch = SegmentBatch.of(segments)
+        inputs = self._front_end.inputs(batch.log_mels(self.spec, self._device))
+        return SceneProbabilities(self.labels, batch.align_audio(self._backbone(*inputs).double().softmax(dim=1)))
 
 
 def waveforms_to_tensor(waveforms: Sequence[FloatArray | None]) -> Tensor:

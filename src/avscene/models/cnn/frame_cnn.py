@@ -36,14 +36,10 @@ class FrameCnn:
         return self.spec.resize
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes): the mean over a segment's frames; NaN rows where there is none."""
-        return SceneProbabilities(
-            self.labels, SegmentBatch.of(segments).seen(self._probabilities, self.spec, len(self.labels))
-        )
-
-    def _probabilities(self, images: Tensor) -> Tensor:
-        """(n_images, n_scenes)."""
-        return self._network(images).double().softmax(dim=1)
+        """Return probabilities (n_segments, n_scenes), averaged over frames; NaN rows for segments without frames."""
+        batch = SegmentBatch.of(segments)
+        by_frame = self._network(batch.frames(self.spec)).double().softmax(dim=1)
+        return SceneProbabilities(self.labels, batch.average_over_frames(by_frame))
 
 
 class FrameCnnPart(BaseModel):

@@ -45,18 +45,14 @@ class ConseZeroShot:
         self._network = imagenet_classifier(LITE0, runtime)
         self._similarities = _similarities(labels)  # (1000, n_scenes)
 
+    @torch.inference_mode()
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Probabilities (n_segments, n_scenes); NaN rows for segments without frames."""
-        return SceneProbabilities(
-            self.labels, SegmentBatch.of(segments).seen(self._probabilities, FRAMES, len(self.labels))
-        )
-
-    @torch.inference_mode()
-    def _probabilities(self, images: Tensor) -> Tensor:
-        """(n_images, n_scenes)."""
-        top, classes = self._network(images).softmax(dim=1).topk(TOP_CLASSES, dim=1)
+        batch = SegmentBatch.of(segments)
+        top, classes = self._network(batch.frames(FRAMES)).softmax(dim=1).topk(TOP_CLASSES, dim=1)
         combined = (top / top.sum(1, keepdim=True)).unsqueeze(2) * self._similarities[classes]
-        return (SHARPNESS * combined.sum(1)).softmax(1).double()
+        by_frame = (SHARPNESS * combined.sum(1)).softmax(1).double()
+        return SceneProbabilities(self.labels, batch.average_over_frames(by_frame))
 
 
 def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ...], runtime: Runtime) -> ConseZeroShot:

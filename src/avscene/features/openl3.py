@@ -1,7 +1,7 @@
-"""Sound and frames as OpenL3's networks were fed: kapre's log-mel, and a centre crop.
+"""Prepare audio and frames for OpenL3's networks: kapre's log-mel spectrogram and a centre crop.
 
-The embeddings that the DCASE baseline used are those of openl3 0.3.1 with kapre 0.1.4, and so is the formula here.
-Later releases compute their mels with another scale and padding, and their embeddings differ.
+The DCASE baseline used embeddings of openl3 0.3.1 with kapre 0.1.4, whose formula is computed here. Later releases
+compute their mels with another scale and padding, and their embeddings differ.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,20 @@ _CORNER_HZ = 700.0
 
 RESIZE, CROP = 256, 224  # pixels
 
+BLANK_LOG_MEL = torch.zeros(1, 1, N_MELS, N_TIMES)
+BLANK_CROP = torch.zeros(1, 3, CROP, CROP)
+_WINDOWS_AT_ONCE = 8  # bounds the memory of spectra in double precision
 
-def log_mels(windows: Tensor) -> Tensor:
-    """Log-mels (n, 1, 256, 199) in dB below each window's maximum of `windows` (n, 48000) in [-1, 1].
+
+def openl3_log_mels(windows: Tensor) -> Tensor:
+    """Compute log-mels (n, 1, 256, 199) in dB below each window's maximum of `windows` (n, 48000) in [-1, 1].
 
     10 log10 of mel *amplitudes* (root of the filtered power), so that a decade is 10 dB; the floor is -80 dB.
     """
+    return torch.cat([_log_mels(part) for part in torch.split(windows, _WINDOWS_AT_ONCE)])
+
+
+def _log_mels(windows: Tensor) -> Tensor:
     padding = (N_TIMES - 1) * HOP_LENGTH + N_FFT - SAMPLE_RATE  # TensorFlow's "same", half of it in front
     padded = functional.pad(windows.double(), (padding // 2, padding - padding // 2))
     window = torch.hann_window(N_FFT, dtype=torch.float64, device=windows.device)
@@ -44,7 +52,10 @@ def log_mels(windows: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1)
 def mel_filters() -> Tensor:
-    """(256, 1025) triangles of unit area on HTK's mel scale from 0 Hz to 24 kHz; the lowest ones fall between bins."""
+    """Return triangular filters (256, 1025) of unit area on HTK's mel scale from 0 Hz to 24 kHz.
+
+    The lowest filters fall between frequency bins and are zero.
+    """
     top = _MELS_PER_DECADE * np.log10(1 + SAMPLE_RATE / 2 / _CORNER_HZ)
     edges = _CORNER_HZ * (10 ** (np.linspace(0, top, N_MELS + 2) / _MELS_PER_DECADE) - 1)
     bins = np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
@@ -55,16 +66,16 @@ def mel_filters() -> Tensor:
 
 
 def one_second_windows(waveform: FloatArray) -> FloatArray:
-    """(n, 48000) consecutive seconds of `waveform` (samples,), the last one filled with silence."""
+    """Split `waveform` (samples,) into consecutive seconds (n, 48000), the last one filled with silence."""
     missing = -len(waveform) % SAMPLE_RATE
     return np.pad(waveform.astype(np.float32), (0, missing)).reshape(-1, SAMPLE_RATE)
 
 
-def crops(frames: Sequence[ByteArray]) -> Tensor:
-    """Images (n, 3, 224, 224) in [0, 1] of RGB `frames`, each (height, width, 3) uint8, which may differ in size.
+def openl3_crops(frames: Sequence[ByteArray]) -> Tensor:
+    """Scale and crop RGB `frames`, each (height, width, 3) uint8 of any size, to (n, 3, 224, 224) in [0, 1].
 
     The shorter side is scaled to 256, bilinearly and without smoothing, unless it is 224 to 256 already. The networks
-    were trained on [-1, 1], but openl3 leaves what it has scaled in [0, 1], and that is what its embeddings are of.
+    were trained on [-1, 1], but openl3 leaves what it has scaled in [0, 1], and its published embeddings are of that.
     """
     return torch.stack([_crop(frame) for frame in frames])
 
