@@ -22,11 +22,12 @@ from scipy import optimize
 from avscene.evaluation.bootstrap import group_intervals
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, deal_folds
+from avscene.fusion.cross_fit import CROSS_FIT_REPEATS
 from avscene.fusion.ensemble import group_weights, mean, shares, softmax
 from avscene.fusion.postprocess import fit_power
 from avscene.fusion.tables import fuse_cross_fitted
 from avscene.fusion.tree import Layout
+from avscene.groups import shuffled_folds
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, IntArray
 from avscene.tables.alignment import Aligned, align
@@ -118,7 +119,7 @@ def out_of_fold(fit: Fit, aligned: Aligned, n_folds: int) -> FloatArray:
     groups, truth = np.array(tables[0].groups), tables[0].truth_index
     total = np.zeros(logs.shape[1:])
     for draw in range(CROSS_FIT_REPEATS):
-        folds = deal_folds(tuple(groups), truth, n_folds, draw)
+        folds = shuffled_folds(tuple(groups), truth, n_folds, draw)
         for fold in range(n_folds):
             on, off = folds != fold, folds == fold
             share = shares(group_weights(tuple(groups[on])), int(on.sum()))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from avscene.errors import DataError
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, cross_fit, deal_folds
+from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, cross_fit
 from avscene.fusion.tables import fuse_cross_fitted, fuse_fitted, fuse_plain, fuse_saved
 from avscene.fusion.tree import Layout
+from avscene.groups import shuffled_folds
 from avscene.labels import LabelSet
 from avscene.records import Needs
 from avscene.tables.alignment import align
@@ -120,7 +121,7 @@ def test_weights_fitted_on_other_tables_are_kept_and_used_again(
     exponents = json.loads(kept.read_text())["fusion"]["rule"]["exponents"]
     assert exponents["good"] > exponents["poor"]
     refused = run(capfd, "fuse", *fit, "--weights", kept, "--output", second)
-    assert "among those that the weights were fitted on" in refused.refused()
+    assert "is in both what the weights were fitted on and" in refused.refused()
 
 
 def test_tables_of_systems_are_pooled_by_modality_where_they_say_so(tmp_path: Path) -> None:
@@ -146,11 +147,11 @@ def test_tables_of_systems_are_pooled_by_modality_where_they_say_so(tmp_path: Pa
         (("--rule", "mean", "--postprocess", "power"), "power must be fitted on other rows"),
         (("--rule", "loudest"), "--rule 'loudest' is not one of mean, product"),
         (("--postprocess", "polish", "--cross-fit", 5), "--postprocess 'polish' is not one of"),
-        (("--cross-fit", 31), "30 group(s) cannot be dealt into 31 folds"),
-        (("--cross-fit", 1), "two folds are the least"),
+        (("--cross-fit", 31), "30 group(s) into 31 folds"),
+        (("--cross-fit", 1), "30 group(s) into 1 folds: at least 2"),
         (("--cross-fit", 5, "--fit", "good.tsv"), "give one of them"),
         (("--fit", "good.tsv"), "--fit: 1 table(s) for 3 systems"),
-        (("--fit", "good.tsv", "fair.tsv", "poor.tsv"), "weights are never judged on what they were fitted on"),
+        (("--fit", "good.tsv", "fair.tsv", "poor.tsv"), "fit weights on other recordings than those that are fused"),
         (("--weights", "good.tsv"), "is not what `avscene fuse --json` writes"),
         (("--weights", "absent.json"), "absent.json: No such file"),
         (("--rule", "mean", "--postprocess", "smooth"), "smoothing needs the recording and the start"),
@@ -174,7 +175,7 @@ def test_what_makes_no_sense_is_one_line(
     ("place", "scene", "message"),
     [
         ("place-{}", "bus", "are of one scene (bus)"),
-        ("place", "park", "1 group(s) cannot be dealt into 2 folds"),
+        ("place", "park", "1 group(s) into 2 folds"),
     ],
 )
 def test_tables_of_one_scene_or_one_group_fit_nothing(
@@ -219,9 +220,9 @@ def test_a_row_has_no_part_in_the_weights_that_fuse_it(three: list[Path]) -> Non
     scores = {name: table.probabilities for name, table in aligned.tables.items()}
     # Its scene decides with which groups it is dealt; so the deals are those of the true scenes.
     truth = next(iter(aligned.tables.values())).truth_index
-    folds = deal_folds(before.groups, before.truth_index, 5, 0)
+    folds = shuffled_folds(before.groups, before.truth_index, 5, 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("avscene.fusion.cross_fit.deal_folds", lambda *_: folds)
+        patch.setattr("avscene.fusion.cross_fit.shuffled_folds", lambda *_: folds)
         was = cross_fit(layout(*scores), scores, before.truth_index, before.groups, SCENES, 5)["log-pool"]
         now = cross_fit(layout(*scores), scores, truth, before.groups, SCENES, 5)["log-pool"]
     own = folds == folds[groups == "place-0"][0]
@@ -232,23 +233,8 @@ def test_a_row_has_no_part_in_the_weights_that_fuse_it(three: list[Path]) -> Non
 def test_groups_and_files_on_both_sides_are_refused() -> None:
     ours = {"a": opinion(1, 1.0), "b": opinion(2, 1.0)}
     theirs = {"a": opinion(3, 1.0, first=29), "b": opinion(4, 1.0, first=29)}
-    with pytest.raises(DataError, match="group 'place-29' \\(1 in all\\) is also in"):
+    with pytest.raises(DataError, match="group 'place-29' is in both"):
         fuse_fitted(align(ours), align(theirs), layout("a", "b"))
-
-
-@given(st.integers(2, 8), st.integers(0, 5), st.randoms())
-def test_deals_keep_groups_whole_and_scenes_apart_whatever_the_order(n_folds: int, draw: int, random) -> None:
-    table = opinion(0, 1.0, n_groups=24, rows=2)
-    groups, truth = np.array(table.groups), table.truth_index
-    folds = deal_folds(groups, truth, n_folds, draw)
-    assert set(folds) == set(range(n_folds))
-    for group in set(groups):
-        assert len(set(folds[groups == group])) == 1
-    for scene in range(len(SCENES)):
-        counts = np.bincount([folds[groups == group][0] for group in set(groups[truth == scene])], minlength=n_folds)
-        assert counts.max() - counts.min() <= 1
-    order = random.sample(range(len(groups)), len(groups))
-    np.testing.assert_array_equal(deal_folds(groups[order], truth[order], n_folds, draw), folds[order])
 
 
 # --- laws ---

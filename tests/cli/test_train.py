@@ -127,7 +127,7 @@ def test_a_group_on_both_sides_of_the_holdout_is_refused(command: Command, data:
     told = command(
         "train", "fast", "--data", data / "leak.csv", "--output", tmp_path / "system", "--holdout", "fold=4"
     ).refused()
-    assert "group 'cave0' is on both sides of fold=4" in told
+    assert "group 'cave0' is in both" in told
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from avscene.errors import DataError
 from avscene.files import write_text
+from avscene.groups import Side, check_apart
 from avscene.mismatch.detector import Decision, MismatchDetector, pooled
 from avscene.mismatch.pairs import PairedScores, pair_tables
 from avscene.mismatch.vadd import three_classes
@@ -37,13 +38,9 @@ def fit_detector(fitting: Tables, judged: Tables) -> MismatchDetector:
     Raises:
         DataError: they have; or the tables do not do to fit on.
     """
-    marks = [{mark for table in tables for mark in _marks(table)} for tables in (fitting, judged)]
-    if shared := sorted(marks[0] & marks[1]):
-        kind, name = shared[0]
-        raise DataError(
-            f"{fitting[0].source} and {judged[0].source}: {kind} {name!r} is in both; a detector is not judged on what "
-            "it was fitted on"
-        )
+    advice = "evaluate a detector on other recordings than those it was fitted on"
+    check_apart(_groups_of(fitting), _groups_of(judged), advice)
+    check_apart(_recordings_of(fitting), _recordings_of(judged), advice, kind="recording")
     if odd := sorted(set(fitting[0].labels) ^ set(judged[0].labels)):
         raise DataError(f"{fitting[0].source} and {judged[0].source}: scene {odd[0]!r} is only in one of them")
     try:
@@ -60,9 +57,8 @@ def read_detector(path: Path, judged: Tables) -> MismatchDetector:
         CheckpointError: the checkpoint is damaged.
     """
     detector = _of_checkpoint(path) if path.is_dir() else _of_file(path)
-    groups = {group for table in judged for group in table.groups or ()}
-    if shared := sorted(groups & set(detector.fitted_on)):
-        raise DataError(f"{path}: was fitted on group {shared[0]!r}, which {judged[0].source} has; judge it on others")
+    fitted_on = Side(f"what {path} was fitted on", detector.fitted_on)
+    check_apart(fitted_on, _groups_of(judged), "evaluate a detector on groups it was not fitted on")
     if odd := sorted(set(detector.scenes) ^ set(judged[0].labels)):
         raise DataError(f"{path}: was fitted on other scenes than {judged[0].source} has: {odd[0]!r} is only in one")
     return detector
@@ -115,10 +111,16 @@ def _rows(paired: PairedScores, decision: Decision) -> str:
     return text.getvalue()
 
 
-def _marks(table: ScoreTable) -> set[tuple[str, str]]:
-    """What another table must not share: the recordings of this one, without endings, and its groups."""
-    names = {("recording", str(PurePath(name).with_suffix(""))) for name in table.filenames}
-    return names | {("group", group) for group in table.groups or ()}
+def _groups_of(tables: Tables) -> Side:
+    known = [table for table in tables if table.groups is not None]
+    groups = [group for table in known for group in table.groups or ()]
+    return Side(tables[0].source, groups, [name for table in known for name in table.filenames])
+
+
+def _recordings_of(tables: Tables) -> Side:
+    """Without endings, which differ between audio and video."""
+    names = [str(PurePath(name).with_suffix("")) for table in tables for name in table.filenames]
+    return Side(tables[0].source, names)
 
 
 def _of_file(path: Path) -> MismatchDetector:

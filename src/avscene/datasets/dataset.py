@@ -1,10 +1,11 @@
 """A data set as one table of recordings, and its parts."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from avscene.errors import DataError
+from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
 
 MEDIA_SUFFIXES = frozenset(
@@ -81,8 +82,16 @@ class DataSet:
         if len(held.examples) == len(self.examples):
             raise DataError(f"{self.source}: every recording has {condition}; nothing is left to train on")
         rest = self._part(lambda example: _value(example, column) != value)
-        self._check_groups(rest, held, condition)
+        check_apart(
+            rest._side(f"{self.source} without {condition}"),
+            held._side(f"{self.source} with {condition}"),
+            "recordings of one group must stay together",
+        )
         return rest, held
+
+    def _side(self, name: str) -> Side:
+        groups = [example.group for example in self.examples]
+        return Side(name, groups, [example.name for example in self.examples])
 
     def _part(self, belongs: Callable[[Example], bool]) -> "DataSet":
         return DataSet(self.source, tuple(example for example in self.examples if belongs(example)))
@@ -99,17 +108,6 @@ class DataSet:
             listed = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")
             raise DataError(f"{self.source}: no recording has {condition}; {column} is one of {listed}")
         return column, value
-
-    def _check_groups(self, rest: "DataSet", held: "DataSet", condition: str) -> None:
-        shared = {example.group for example in rest.examples} & {example.group for example in held.examples}
-        if shared:
-            first = min(shared)
-            ours = next(example.name for example in rest.examples if example.group == first)
-            theirs = next(example.name for example in held.examples if example.group == first)
-            raise DataError(
-                f"{self.source}: group {first!r} is on both sides of {condition} ({ours} and {theirs}); "
-                "recordings of one group must stay together"
-            )
 
 
 def _value(example: Example, column: str) -> str:
@@ -130,17 +128,3 @@ def check_scenes(data: DataSet, labels: LabelSet) -> None:
                 f"{data.source}: scene {example.label!r} ({example.name}) is not one of the system's: "
                 f"{', '.join(labels)}"
             )
-
-
-def assign_folds(groups: Sequence[str], labels: Iterable[str], n_folds: int) -> list[int]:
-    """A fold in [0, n_folds) for each row: groups stay whole, and the groups of each scene are dealt round.
-
-    A group belongs to the scene of its first row.
-    """
-    dealt: dict[str, int] = {}
-    hands: dict[str, int] = {}
-    for group, label in zip(groups, labels, strict=True):
-        if group not in dealt:
-            dealt[group] = hands.get(label, len(hands)) % n_folds
-            hands[label] = dealt[group] + 1
-    return [dealt[group] for group in groups]

@@ -8,6 +8,7 @@ from avscene.errors import DataError
 from avscene.fusion.ensemble import normalised
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
+from avscene.groups import shuffled_folds
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, IntArray
 
@@ -34,7 +35,7 @@ def cross_fit(
     """
     sums: dict[str, FloatArray] = {}
     for draw in range(CROSS_FIT_REPEATS):
-        folds = deal_folds(groups, truth, n_folds, draw)
+        folds = shuffled_folds(groups, truth, n_folds, draw)
         stages: dict[str, FloatArray] = {}
         for fold in range(n_folds):
             fitting, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -78,24 +79,6 @@ def apply_stages(
         partial = fusion.model_copy(update={"steps": fusion.steps[:count]})
         stages[name] = partial.apply(scores, labels, times)
     return stages
-
-
-def deal_folds(groups: Sequence[str], truth: IntArray, n_folds: int, draw: int) -> IntArray:
-    """A fold (n,) for every row: groups stay whole, those of each scene are shuffled and dealt round.
-
-    Raises:
-        DataError: there are fewer groups than folds.
-    """
-    names, group = np.unique(np.asarray(groups), return_inverse=True)
-    if not 2 <= n_folds <= len(names):
-        raise DataError(f"{len(names)} group(s) cannot be dealt into {n_folds} folds; two folds are the least")
-    scene = np.full(len(names), np.iinfo(np.int64).max)
-    np.minimum.at(scene, group, truth)  # of a group with several, the first in order
-    shuffled = np.random.default_rng(draw).permutation(len(names))
-    by_scene = shuffled[np.argsort(scene[shuffled], kind="stable")]
-    fold = np.empty(len(names), dtype=np.int64)
-    fold[by_scene] = np.arange(len(names)) % n_folds
-    return np.asarray(fold[group])
 
 
 def _taken(scores: Mapping[str, FloatArray], rows: IntArray) -> dict[str, FloatArray]:

@@ -13,6 +13,7 @@ from avscene.fusion.cross_fit import apply_stages, cross_fit, fit_on
 from avscene.fusion.rules import Mean, Product, Samplewise
 from avscene.fusion.steps import Smooth, Times
 from avscene.fusion.tree import Fusion, Layout
+from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, IntArray
 from avscene.tables.alignment import Aligned
@@ -106,11 +107,11 @@ def fuse_saved(aligned: Aligned, saved: SavedFusion) -> Fused:
             f"the weights are of {', '.join(saved.fusion.models)}; the tables are of {', '.join(rows.scores)}: "
             "tables are called by their file names"
         )
-    if known := sorted(set(saved.groups) & set(rows.groups)):
-        raise DataError(
-            f"{rows.source}: group {known[0]!r} ({len(known)} in all) is among those that the weights were fitted on; "
-            "leave it out, or fit anew with --cross-fit"
-        )
+    check_apart(
+        Side("what the weights were fitted on", saved.groups),
+        Side(rows.source, rows.groups, rows.first.filenames),
+        "leave it out, or fit with --cross-fit",
+    )
     stages = apply_stages(saved.fusion, rows.scores, rows.labels, rows.times)
     return Fused(rows.tables(stages), saved, f"{len(saved.groups)} groups, before")
 
@@ -188,15 +189,11 @@ def _check_scenes(rows: _Rows, labels: Iterable[str], whose: str) -> None:
 
 
 def _check_apart(rows: _Rows, learnt: _Rows) -> None:
-    for what, ours, theirs in (
-        ("group", rows.groups, learnt.groups),
-        ("recording", rows.first.filenames, learnt.first.filenames),
-    ):
-        if shared := sorted(set(ours) & set(theirs)):
-            raise DataError(
-                f"{learnt.source}: {what} {shared[0]!r} ({len(shared)} in all) is also in {rows.source}; weights are "
-                "never judged on what they were fitted on"
-            )
+    advice = "fit weights on other recordings than those that are fused"
+    first, second = (Side(part.source, part.groups, part.first.filenames) for part in (learnt, rows))
+    check_apart(first, second, advice)
+    first, second = (Side(part.source, part.first.filenames) for part in (learnt, rows))
+    check_apart(first, second, advice, kind="recording")
 
 
 def _bare(layout: Layout) -> Fusion:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
+from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
 from avscene.records import IntArray, Modality
 from avscene.training.fine_tuning.plan import NetworkPlan
@@ -29,7 +30,11 @@ def usable_rows(
             f"{where}: holds sound at {store.spec.sample_rate} Hz and {plan.name} takes {plan.log_mel.sample_rate} Hz; "
             "prepare a store at that rate"
         )
-    _check_apart(store, train, valid)
+    check_apart(
+        _side(store, train, f"the training rows of {where}"),
+        _side(store, valid, f"the validation rows of {where}"),
+        "recordings of one group must stay together",
+    )
     learnt, judged = (_rows_with(store, [int(row) for row in rows], plan.input) for rows in (train, valid))
     for rows, least, purpose in ((learnt, _LEAST_TRAINING, "train on"), (judged, 1, "validate on")):
         if len(rows) < least:
@@ -74,15 +79,9 @@ def stretches(store: SegmentStore, rows: Sequence[int]) -> dict[int, tuple[tuple
     return pairs
 
 
-def _check_apart(store: SegmentStore, train: Sequence[int] | IntArray, valid: Sequence[int] | IntArray) -> None:
-    learnt = {store.examples[row].group for row in train}
-    for row in valid:
-        example = store.examples[row]
-        if example.group in learnt:
-            raise DataError(
-                f"{store.directory}: group {example.group!r} ({example.name}) is both trained on and validated on; "
-                "recordings of one group must stay together"
-            )
+def _side(store: SegmentStore, rows: Sequence[int] | IntArray, name: str) -> Side:
+    examples = [store.examples[row] for row in rows]
+    return Side(name, [example.group for example in examples], [example.name for example in examples])
 
 
 def _rows_with(store: SegmentStore, rows: list[int], modality: Modality) -> list[int]:

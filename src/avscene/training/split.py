@@ -1,13 +1,12 @@
 """Which rows of a store are trained on, which are for choosing and fitting, which for measuring."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from avscene.datasets.dataset import Example
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
+from avscene.groups import validation_groups
 from avscene.records import IntArray
 
 VALIDATION_SHARE = 5  # the first of every so many groups of a scene validates
@@ -39,23 +38,12 @@ class Split:
             raise DataError(
                 f"{store.data.source}: scene {unknown[0]!r} is only in what {holdout} holds out; nobody could learn it"
             )
-        chosen = _validation_groups([store.examples[row] for row in rest], str(store.data.source))
+        examples = [store.examples[row] for row in rest]
+        try:
+            chosen = validation_groups(
+                [example.group for example in examples], [example.label for example in examples], VALIDATION_SHARE
+            )
+        except DataError as error:
+            raise DataError(f"{store.data.source}: {error}") from error
         validates = np.array([store.examples[row].group in chosen for row in rest])
         return cls(rest[~validates], rest[validates], test)
-
-
-def _validation_groups(examples: Sequence[Example], source: str) -> set[str]:
-    """A fifth of the groups of each scene, at least one; a group belongs to the scene of its first row."""
-    owner: dict[str, str] = {}
-    for example in examples:
-        owner.setdefault(example.group, example.label)
-    chosen = set()
-    for scene in dict.fromkeys(example.label for example in examples):
-        groups = [group for group, label in owner.items() if label == scene]
-        if len(groups) < 2:
-            raise DataError(
-                f"{source}: scene {scene!r} has {len(groups)} group(s) to train on; two are the least, "
-                "one to learn from and one to be judged on"
-            )
-        chosen.update(groups[::VALIDATION_SHARE])
-    return chosen

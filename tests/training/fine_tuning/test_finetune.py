@@ -598,7 +598,9 @@ def test_rows_without_the_input_are_left_out(tmp_path: Path) -> None:
 
 def test_a_group_on_both_sides_is_refused(store: SegmentStore, tmp_path: Path) -> None:
     rows, valid = sides(store)
-    with pytest.raises(DataError, match=f"group 'cave-{TAKES}' .* is both trained on and validated on"):
+    with pytest.raises(
+        DataError, match=f"group 'cave-{TAKES}' is in both the training rows of .* and the validation rows of"
+    ):
         finetune(store, [*rows, valid[0]], valid[1:], plan("audio"), store.labels, tmp_path, CPU)
 
 

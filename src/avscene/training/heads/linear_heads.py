@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from avscene.datasets.dataset import assign_folds
 from avscene.evaluation.metrics import log_loss
 from avscene.fusion.postprocess import fit_power
+from avscene.groups import assign_folds
 from avscene.models.linear_heads import LinearHead
 from avscene.records import FloatArray, IntArray
 
