@@ -28,7 +28,7 @@ from avscene.labels import TAU_SCENES
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, run
 from tests.support.hub_server import HubServer
-from tests.support.media_files import corners, write_media, write_photograph
+from tests.support.media_files import corner_frame, write_media, write_photograph
 from tests.support.small_clip import save_small_clip
 
 REPOS = {
@@ -72,7 +72,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_media(folder / "film.mp4", 3.0)
     write_media(folder / "silent.mp4", 2.0, audio=False)
     write_media(folder / "sound.wav", 2.0)
-    write_photograph(folder / "photograph.png", corners())
+    write_photograph(folder / "photograph.png", corner_frame())
     whole = (folder / "film.mp4").read_bytes()
     (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.mp4").touch()

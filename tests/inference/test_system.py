@@ -26,11 +26,11 @@ from avscene.records import Modality, Prediction, SceneProbabilities, Segment
 from tests.support.media_files import (
     RATE,
     Writer,
-    corners,
-    image,
-    second_heard,
-    second_shown,
-    sound_samples,
+    audio_second,
+    corner_frame,
+    frame_second,
+    plain_frame,
+    tone_samples,
     write_media,
 )
 from tests.support.media_files import write_photograph as photograph
@@ -59,7 +59,7 @@ class Eye:
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         self.batches.append(len(segments))
         self.seen += segments
-        rows = [answer(second_shown(s.frames[0].pixels)) if s.frames else np.full(8, np.nan) for s in segments]
+        rows = [answer(frame_second(s.frames[0].pixels)) if s.frames else np.full(8, np.nan) for s in segments]
         return SceneProbabilities(SECONDS, np.array(rows))
 
 
@@ -78,7 +78,7 @@ class Ear:
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         self.heard += segments
         rows = [
-            np.full(8, np.nan) if s.waveform is None else answer(second_heard(s.waveform, self.sample_rate or 0))
+            np.full(8, np.nan) if s.waveform is None else answer(audio_second(s.waveform, self.sample_rate or 0))
             for s in segments
         ]
         return SceneProbabilities(SECONDS, np.array(rows))
@@ -227,7 +227,7 @@ def test_nothing_that_the_system_needs(tmp_path: Path, name: str, model: SceneMo
 
 
 def test_a_photograph(tmp_path: Path) -> None:
-    path = photograph(tmp_path / "p.png", image(5))
+    path = photograph(tmp_path / "p.png", plain_frame(5))
     prediction = system(Eye(), Ear()).classify(path)
     assert prediction.duration == 0
     assert [(s.start, s.end) for s in prediction.segments] == [(0, 0)]
@@ -237,7 +237,7 @@ def test_a_photograph(tmp_path: Path) -> None:
 
 
 def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
-    path = Writer(tmp_path / "two.mkv").audio(sound_samples(2.0)).audio(sound_samples(2.0), default=False).save()
+    path = Writer(tmp_path / "two.mkv").audio(tone_samples(2.0)).audio(tone_samples(2.0), default=False).save()
     prediction = system(Eye(), Ear()).classify(path)
     assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no video: model eye has no say")
 
@@ -430,7 +430,7 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
     labels = ["kitchen", "wood"]
     loaded = avscene.load("conse", labels=labels)
     assert (loaded.name, loaded.labels, loaded.hop) == ("conse", LabelSet(("kitchen", "wood")), 1.0)
-    path = photograph(tmp_path / "p.png", corners())
+    path = photograph(tmp_path / "p.png", corner_frame())
     prediction = loaded.classify(path)
     assert prediction.labels == loaded.labels
     assert prediction.probabilities.sum() == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Decoders of a GPU: what is said where there is none, and that they see what the processor sees where there is one."""
+"""Test hardware decoders: the messages where there is no GPU, and equal frames where there is one."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.support.media_files import write_media
 SAMPLING = Sampling(frame_size=120)
 
 
-def is_there(decoder: str) -> bool:
+def is_available(decoder: str) -> bool:
     try:
         check_decoder(decoder)
     except UsageError:
@@ -23,59 +23,59 @@ def is_there(decoder: str) -> bool:
     return True
 
 
-absent = pytest.mark.skipif(is_there("cuda"), reason="there is a GPU that decodes")
-present = pytest.mark.skipif(not is_there("cuda"), reason="there is no GPU that decodes")
+without_gpu = pytest.mark.skipif(is_available("cuda"), reason="there is a GPU that decodes")
+with_gpu = pytest.mark.skipif(not is_available("cuda"), reason="there is no GPU that decodes")
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
-    return write_media(tmp_path / "film.mp4", 3.0, size=(320, 240))
+def video(tmp_path: Path) -> Path:
+    return write_media(tmp_path / "video.mp4", 3.0, size=(320, 240))
 
 
-def images(path: Path, decoder: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
+def decoded_frames(path: Path, decoder: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
     with Recording(path, decoder=decoder) as recording:
-        found = [frame.pixels for segment in recording.segments(SAMPLING) for frame in segment.frames]
-        return found, recording.warnings
+        frames = [frame.pixels for segment in recording.segments(SAMPLING) for frame in segment.frames]
+        return frames, recording.warnings
 
 
-def test_an_unknown_decoder_is_told_with_those_that_there_are(film: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = run(capsys, "classify", film, "--decoder", "steam").refused()
-    assert told.startswith("decoder 'steam' is not one of cpu")
+def test_an_unknown_decoder_is_refused_with_the_supported_ones(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = run(capsys, "classify", video, "--decoder", "steam").refused()
+    assert message.startswith("decoder 'steam' is not one of cpu")
     with pytest.raises(UsageError, match="steam"):
-        avscene.load("conse").classify(film, decoder="steam")
+        avscene.load("conse").classify(video, decoder="steam")
 
 
-@absent
-def test_a_device_that_is_not_there_is_told_before_any_file(film: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = run(capsys, "classify", film, "--decoder", "cuda").refused()
-    assert told.startswith("decoder cuda: no such device can be opened here") or "is not one of cpu" in told
+@without_gpu
+def test_an_absent_device_is_refused_before_any_file_is_read(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = run(capsys, "classify", video, "--decoder", "cuda").refused()
+    assert message.startswith("decoder cuda: no such device can be opened here") or "is not one of cpu" in message
 
 
-@absent
-def test_a_device_that_went_away_is_not_taken_for_a_fault_of_the_file(film: Path, tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match=r"film\.mp4: the device does not open .*; use --decoder cpu"):
-        Recording(film, decoder="cuda")
+@without_gpu
+def test_a_device_that_fails_to_open_is_not_reported_as_a_damaged_file(video: Path, tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"video\.mp4: the device cannot be opened .*; try: --decoder cpu"):
+        Recording(video, decoder="cuda")
     broken = tmp_path / "broken.mp4"
-    broken.write_bytes(film.read_bytes()[:500])
-    with pytest.raises(MediaError) as by_processor:
+    broken.write_bytes(video.read_bytes()[:500])
+    with pytest.raises(MediaError) as on_cpu:
         Recording(broken)
-    with pytest.raises(MediaError) as by_device:
+    with pytest.raises(MediaError) as on_device:
         Recording(broken, decoder="cuda")
-    assert str(by_device.value) == str(by_processor.value)
+    assert str(on_device.value) == str(on_cpu.value)
 
 
-def test_a_picture_that_the_device_does_not_decode_is_decoded_by_the_processor_and_that_is_said(film: Path) -> None:
-    plain, nothing = images(film, CPU)
-    given, warnings = images(film, "drm")  # no decoder of H.264 is there for it, so no device is opened
-    assert nothing == ()
-    assert warnings == ("drm does not decode such a picture; the processor did",)
-    np.testing.assert_array_equal(given, plain)
+def test_a_video_that_the_device_cannot_decode_is_decoded_on_the_cpu_with_a_warning(video: Path) -> None:
+    expected, no_warnings = decoded_frames(video, CPU)
+    frames, warnings = decoded_frames(video, "drm")  # drm decodes no H.264, so no device is opened
+    assert no_warnings == ()
+    assert warnings == ("drm cannot decode this video; it was decoded on the CPU",)
+    np.testing.assert_array_equal(frames, expected)
 
 
-@present
-def test_a_device_shows_what_the_processor_shows(film: Path) -> None:
-    plain, _ = images(film, CPU)
-    given, warnings = images(film, "cuda")
+@with_gpu
+def test_a_device_decodes_the_same_frames_as_the_cpu(video: Path) -> None:
+    expected, _ = decoded_frames(video, CPU)
+    frames, warnings = decoded_frames(video, "cuda")
     assert warnings == ()
-    assert len(given) == len(plain) == 3
-    assert np.abs(np.subtract(given, plain, dtype=float)).mean() < 1  # levels of 255
+    assert len(frames) == len(expected) == 3
+    assert np.abs(np.subtract(frames, expected, dtype=float)).mean() < 1  # levels of 255

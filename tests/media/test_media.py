@@ -1,9 +1,10 @@
-"""Media files made on the spot and real ones -> segments, or one clear error."""
+"""Test that generated and real media files decode to segments or raise one clear error."""
 
 import csv
 import os
 import subprocess
 import sys
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from avscene.errors import MediaError
 from avscene.media import decode
+from avscene.media.audio import to_mono
 from avscene.media.decoded import DecodedFrame
 from avscene.media.segments import Recording, Sampling
 from tests.support import media_files as make
@@ -27,36 +29,36 @@ def read(path, sampling=BOTH, audio=None):
     return recording, segments
 
 
-def seen(segments):
-    return [[make.second_shown(f.pixels) for f in s.frames] for s in segments]
+def frame_seconds(segments):
+    return [[make.frame_second(f.pixels) for f in s.frames] for s in segments]
 
 
-def heard(segments, rate=16000):
-    return [None if s.waveform is None else make.second_heard(s.waveform, rate) for s in segments]
+def audio_seconds(segments, rate=16000):
+    return [None if s.waveform is None else make.audio_second(s.waveform, rate) for s in segments]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".mov", ".webm"])
-def test_each_second_has_its_own_picture_and_sound(tmp_path, suffix):
+def test_each_second_has_its_own_frame_and_audio(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     if suffix == ".webm":
         times = [k / 25 for k in range(100)]
-        writer = make.Writer(path).video([make.image(int(t)) for t in times], times, codec="libvpx")
-        writer.audio(make.sound_samples(4), codec="libopus").save()
+        writer = make.Writer(path).video([make.plain_frame(int(t)) for t in times], times, codec="libvpx")
+        writer.audio(make.tone_samples(4), codec="libopus").save()
     else:
         make.write_media(path, 4)
     recording, segments = read(path)
-    assert seen(segments) == [[0], [1], [2], [3]]
-    assert heard(segments) == [0, 1, 2, 3]
+    assert frame_seconds(segments) == [[0], [1], [2], [3]]
+    assert audio_seconds(segments) == [0, 1, 2, 3]
     assert (recording.has_audio, recording.has_video) == (True, True)
-    assert recording.duration == pytest.approx(4, abs=0.13)  # sound codecs pad to whole frames
+    assert recording.duration == pytest.approx(4, abs=0.13)  # audio codecs pad to whole frames
     assert [s.frames[0].time for s in segments] == pytest.approx([0.5, 1.5, 2.5, 3.5], abs=0.045)
     assert not [w for w in recording.warnings if "padded" not in w]
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 48000])
-def test_sound_has_the_asked_rate_and_loudness(tmp_path, rate):
+def test_audio_has_the_requested_rate_and_amplitude(tmp_path, rate):
     _, segments = read(make.write_media(tmp_path / "a.wav", 3), Sampling(sample_rate=rate))
-    assert heard(segments, rate) == [0, 1, 2]
+    assert audio_seconds(segments, rate) == [0, 1, 2]
     assert all(s.waveform.shape == (rate,) and s.waveform.dtype == np.float32 for s in segments)
     assert [np.abs(s.waveform).max() for s in segments] == pytest.approx([0.5] * 3, abs=0.02)
     assert all(s.frames == () for s in segments)
@@ -67,8 +69,6 @@ def test_sound_has_the_asked_rate_and_loudness(tmp_path, rate):
     [("u8", "mono"), ("s16", "stereo"), ("s16p", "stereo"), ("s32", "5.1"), ("dblp", "mono")],
 )
 def test_mono_is_the_mean_of_the_channels(form, layout):
-    from avscene.media.audio import mono
-
     channels = av.AudioLayout(layout).nb_channels
     full = {"u8": 127, "s16": 2**15 - 1, "s32": 2**31 - 1, "dbl": 1}[form.rstrip("p")]
     values = np.zeros((channels, 100))
@@ -78,58 +78,58 @@ def test_mono_is_the_mean_of_the_channels(form, layout):
     )
     data = values if form.endswith("p") else values.T.reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=form, layout=layout)
-    assert mono(frame) == pytest.approx(np.linspace(-1, 1, 100) / channels, abs=0.02)
+    assert to_mono(frame) == pytest.approx(np.linspace(-1, 1, 100) / channels, abs=0.02)
 
 
-def test_only_what_is_asked_for_is_decoded(tmp_path):
+def test_only_the_requested_modalities_are_decoded(tmp_path):
     path = make.write_media(tmp_path / "a.mp4", 3)
     recording, segments = read(path, Sampling(sample_rate=16000))
-    assert heard(segments) == [0, 1, 2]
-    assert seen(segments) == [[], [], []]
+    assert audio_seconds(segments) == [0, 1, 2]
+    assert frame_seconds(segments) == [[], [], []]
     assert recording.has_video
     _, segments = read(path, Sampling(frame_size=48))
-    assert seen(segments) == [[0], [1], [2]]
-    assert heard(segments) == [None] * 3
+    assert frame_seconds(segments) == [[0], [1], [2]]
+    assert audio_seconds(segments) == [None] * 3
 
 
-@pytest.mark.parametrize("asked", [BOTH, Sampling(sample_rate=16000), Sampling(frame_size=48)])
+@pytest.mark.parametrize("sampling", [BOTH, Sampling(sample_rate=16000), Sampling(frame_size=48)])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_late_sound_stays_late_whatever_is_asked_for(tmp_path, suffix, asked):
-    recording, segments = read(make.write_media(tmp_path / f"a{suffix}", 4, audio_start=1.8), asked)
+def test_audio_that_starts_late_stays_late_for_all_requests(tmp_path, suffix, sampling):
+    recording, segments = read(make.write_media(tmp_path / f"a{suffix}", 4, audio_start=1.8), sampling)
     assert recording.duration == pytest.approx(4, abs=0.08)
-    if asked.sample_rate:
+    if sampling.sample_rate:
         assert [s.waveform is None for s in segments] == [True, False, False, False]
-        assert heard(segments)[2:] == [2, 3]
+        assert audio_seconds(segments)[2:] == [2, 3]
         assert np.abs(segments[1].waveform[:11800]).max() < 0.1
         assert np.abs(segments[1].waveform[13800:]).max() > 0.4
-    if asked.frame_size:
-        assert seen(segments) == [[0], [1], [2], [3]]
+    if sampling.frame_size:
+        assert frame_seconds(segments) == [[0], [1], [2], [3]]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_a_late_picture_stays_late(tmp_path, suffix):
+def test_video_that_starts_late_stays_late(tmp_path, suffix):
     _, segments = read(make.write_media(tmp_path / f"a{suffix}", 4, video_start=1.8))
-    assert seen(segments) == [[], [1], [2], [3]]
-    assert heard(segments) == [0, 1, 2, 3]
+    assert frame_seconds(segments) == [[], [1], [2], [3]]
+    assert audio_seconds(segments) == [0, 1, 2, 3]
 
 
 def test_a_clock_that_starts_at_hours_begins_at_zero(tmp_path):
     path = tmp_path / "a.ts"
     times = [k / 25 for k in range(75)]
     writer = make.Writer(path, options={"output_ts_offset": "20000"})
-    writer.video([make.image(int(t)) for t in times], times).audio(make.sound_samples(3)).save()
+    writer.video([make.plain_frame(int(t)) for t in times], times).audio(make.tone_samples(3)).save()
     recording, segments = read(path)
-    assert (seen(segments), heard(segments)) == ([[0], [1], [2]], [0, 1, 2])
+    assert (frame_seconds(segments), audio_seconds(segments)) == ([[0], [1], [2]], [0, 1, 2])
     assert recording.duration == pytest.approx(3, abs=0.1)
 
 
-def test_separate_sound_replaces_the_videos_own(tmp_path):
+def test_a_separate_audio_file_replaces_the_audio_of_the_video(tmp_path):
     video = make.Writer(tmp_path / "a.mp4")
     times = [k / 25 for k in range(100)]
-    video.video([make.image(int(t)) for t in times], times).audio(np.zeros(64000, np.float32))
+    video.video([make.plain_frame(int(t)) for t in times], times).audio(np.zeros(64000, np.float32))
     audio = make.write_media(tmp_path / "a.wav", 4)
     recording, segments = read(video.save(), audio=audio)
-    assert (seen(segments), heard(segments)) == ([[0], [1], [2], [3]], [0, 1, 2, 3])
+    assert (frame_seconds(segments), audio_seconds(segments)) == ([[0], [1], [2], [3]], [0, 1, 2, 3])
     assert recording.duration == pytest.approx(4)
     silent = make.write_media(tmp_path / "b.mp4", 2, audio=False)
     with pytest.raises(MediaError, match=r"b\.mp4: has no audio"):
@@ -141,58 +141,58 @@ def test_separate_sound_replaces_the_videos_own(tmp_path):
 def test_ntsc_rates_do_not_drift(tmp_path):
     path = make.write_media(tmp_path / "a.mp4", 8, fps=Fraction(30000, 1001))
     _, segments = read(path)
-    assert seen(segments) == [[k] for k in range(8)]
+    assert frame_seconds(segments) == [[k] for k in range(8)]
     assert all(s.frames[0].time <= s.start + 0.5 < s.frames[0].time + 0.034 for s in segments)
 
 
-def test_a_variable_rate_shows_the_frame_that_is_held(tmp_path):
+def test_with_a_variable_frame_rate_the_last_frame_is_held(tmp_path):
     times = [0.0, 0.04, 0.2, 2.4, 2.44, 4.0]
-    writer = make.Writer(tmp_path / "a.mkv").video([make.image(k) for k in range(6)], times)
-    _, segments = read(writer.audio(make.sound_samples(5)).save(), Sampling(hop=1, frame_size=48))
-    assert seen(segments)[:4] == [[2], [2], [4], [4]]
+    writer = make.Writer(tmp_path / "a.mkv").video([make.plain_frame(k) for k in range(6)], times)
+    _, segments = read(writer.audio(make.tone_samples(5)).save(), Sampling(hop=1, frame_size=48))
+    assert frame_seconds(segments)[:4] == [[2], [2], [4], [4]]
     assert segments[1].frames[0].time == pytest.approx(0.2, abs=0.001)
 
 
 def test_several_frames_per_segment_are_evenly_spaced(tmp_path):
     path = make.write_media(tmp_path / "a.mp4", 4, audio=False)
     _, segments = read(path, Sampling(hop=2, frame_size=48, frames_per_segment=4))
-    assert seen(segments) == [[0, 0, 1, 1], [2, 2, 3, 3]]
+    assert frame_seconds(segments) == [[0, 0, 1, 1], [2, 2, 3, 3]]
     assert [f.time for f in segments[1].frames] == pytest.approx([2.25, 2.75, 3.25, 3.75], abs=0.04)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_keyframes_alone(tmp_path, suffix):
+def test_keyframes_only(tmp_path, suffix):
     path = make.write_media(tmp_path / f"a{suffix}", 6, gop=25)
     recording, segments = read(path, Sampling(sample_rate=16000, frame_size=48, keyframes_only=True))
-    assert all(abs(make.second_shown(s.frames[0].pixels) - k) <= 1 for k, s in enumerate(segments))
+    assert all(abs(make.frame_second(s.frames[0].pixels) - k) <= 1 for k, s in enumerate(segments))
     assert all(abs(f.time - round(f.time)) < 0.07 for s in segments for f in s.frames)
-    assert heard(segments) == [0, 1, 2, 3, 4, 5]
+    assert audio_seconds(segments) == [0, 1, 2, 3, 4, 5]
     assert recording.duration == pytest.approx(6, abs=0.1)
 
 
 @pytest.mark.parametrize(("size", "asked", "got"), [((320, 180), 90, (90, 160)), ((64, 48), 90, (48, 64))])
-def test_frames_are_scaled_down_never_up(tmp_path, size, asked, got):
+def test_frames_are_scaled_down_and_never_up(tmp_path, size, asked, got):
     path = make.write_media(tmp_path / "a.mp4", 1, size=size)
     _, segments = read(path, Sampling(frame_size=asked))
     frame = segments[0].frames[0]
     assert frame.pixels.shape == (*got, 3)
     assert frame.pixels.dtype == np.uint8
-    assert frame.pixels.reshape(-1, 3).mean(axis=0) == pytest.approx(make.colour(0), abs=6)
+    assert frame.pixels.reshape(-1, 3).mean(axis=0) == pytest.approx(make.second_colour(0), abs=6)
 
 
-@pytest.mark.parametrize(("turned", "corners"), [(0, "rgwb"), (90, "gwbr"), (-90, "brgw"), (180, "wbrg")])
-def test_a_phones_picture_is_turned_upright(tmp_path, turned, corners):
+@pytest.mark.parametrize(("rotation", "corners"), [(0, "rgwb"), (90, "gwbr"), (-90, "brgw"), (180, "wbrg")])
+def test_a_rotated_video_is_turned_upright(tmp_path, rotation, corners):
     times = [k / 25 for k in range(25)]
-    writer = make.Writer(tmp_path / "a.mp4").video([make.corners()] * 25, times, turned=turned)
+    writer = make.Writer(tmp_path / "a.mp4").video([make.corner_frame()] * 25, times, rotation=rotation)
     _, segments = read(writer.save())
     pixels = segments[0].frames[0].pixels
-    assert pixels.shape == ((48, 64, 3) if turned in (0, 180) else (64, 48, 3))
+    assert pixels.shape == ((48, 64, 3) if rotation in (0, 180) else (64, 48, 3))
     assert make.corner_colours(pixels) == corners
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_photograph_is_one_segment_without_duration(tmp_path, suffix):
-    path = make.write_photograph(tmp_path / f"%03d{suffix}", make.corners((640, 480)))
+    path = make.write_photograph(tmp_path / f"%03d{suffix}", make.corner_frame((640, 480)))
     recording, segments = read(path)
     assert [(s.start, s.end, s.waveform, s.padded) for s in segments] == [(0.0, 0.0, None, False)]
     assert segments[0].frames[0].pixels.shape == (48, 64, 3)
@@ -205,28 +205,28 @@ EXIF = {1: "rgwb", 3: "wbrg", 6: "brgw", 8: "gwbr"}  # PyAV hides the mirrored o
 
 
 @pytest.mark.parametrize("orientation", EXIF)
-def test_a_photograph_is_turned_as_its_exif_says(tmp_path, orientation):
-    path = make.write_photograph(tmp_path / "a.jpg", make.corners())
+def test_a_photograph_is_turned_by_its_exif_orientation(tmp_path, orientation):
+    path = make.write_photograph(tmp_path / "a.jpg", make.corner_frame())
     _, segments = read(make.orient(path, orientation))
     assert make.corner_colours(segments[0].frames[0].pixels) == EXIF[orientation]
 
 
-def test_cover_art_is_no_picture(tmp_path):
-    path = make.Writer(tmp_path / "a.mp3").audio(make.sound_samples(2), codec="libmp3lame")
-    recording, segments = read(path.cover(make.image(3)).save())
+def test_cover_art_is_not_video(tmp_path):
+    path = make.Writer(tmp_path / "a.mp3").audio(make.tone_samples(2), codec="libmp3lame")
+    recording, segments = read(path.cover(make.plain_frame(3)).save())
     assert not recording.has_video
     assert all(not s.frames for s in segments)
-    assert heard(segments)[:2] == [0, 1]
+    assert audio_seconds(segments)[:2] == [0, 1]
 
 
-def test_of_two_sound_streams_the_default_is_taken_and_the_user_told(tmp_path):
+def test_of_two_audio_streams_the_default_is_taken_with_a_warning(tmp_path):
     writer = make.Writer(tmp_path / "a.mkv").audio(np.zeros(48000, np.float32), default=False)
-    recording, segments = read(writer.audio(make.sound_samples(3)).save())
-    assert heard(segments)[:3] == [0, 1, 2]
+    recording, segments = read(writer.audio(make.tone_samples(3)).save())
+    assert audio_seconds(segments)[:3] == [0, 1, 2]
     assert recording.warnings[0].startswith("2 audio streams: took #1")
 
 
-def test_a_last_part_is_padded_and_the_user_told(tmp_path):
+def test_a_last_part_is_padded_with_a_warning(tmp_path):
     recording, segments = read(make.write_media(tmp_path / "a.wav", 2.75))
     assert [s.padded for s in segments] == [False, False, True]
     assert segments[-1].end == recording.duration == pytest.approx(2.75)
@@ -234,42 +234,44 @@ def test_a_last_part_is_padded_and_the_user_told(tmp_path):
     assert "padded" in recording.warnings[0]
 
 
-def test_damaged_packets_are_left_out_and_counted(tmp_path):
+def test_damaged_packets_are_skipped_and_counted(tmp_path):
     path = make.write_media(tmp_path / "a.mp4", 8, gop=5, size=(320, 180))
-    hit = make.damage(path, every=9)
+    n_damaged = make.damage(path, every=9)
     recording, segments = read(path)
-    assert hit == 22
+    assert n_damaged == 22
     assert "damaged packets skipped" in recording.warnings[0]
-    assert heard(segments) == list(range(8))
-    assert sum(shown == [k] for k, shown in enumerate(seen(segments))) >= 6
+    assert audio_seconds(segments) == list(range(8))
+    assert sum(shown == [k] for k, shown in enumerate(frame_seconds(segments))) >= 6
     file = decode.MediaFile(path)
-    pictures = [p for p in file.pieces({"video": "all"}) if isinstance(p, DecodedFrame)]
+    frames = [p for p in file.decode({"video": "all"}) if isinstance(p, DecodedFrame)]
     file.close()
-    assert len(pictures) >= 200 - 3 * hit  # a group of 5 goes with a damaged keyframe; one `except` leaves 5
+    assert (
+        len(frames) >= 200 - 3 * n_damaged
+    )  # a damaged keyframe costs its GOP of 5 frames; one `except` around all would leave 5
 
 
-def test_damaged_sound_is_silent_where_it_is_damaged(tmp_path):
+def test_damaged_audio_keeps_the_rest_in_place(tmp_path):
     path = make.write_media(tmp_path / "a.mp4", 4)
     make.damage(path, every=20, kind="audio")
     _, segments = read(path)
-    assert heard(segments) == [0, 1, 2, 3]
+    assert audio_seconds(segments) == [0, 1, 2, 3]
 
 
-def test_a_file_without_its_end_gives_what_is_there(tmp_path):
+def test_a_truncated_file_gives_the_segments_that_it_has(tmp_path):
     path = make.write_media(tmp_path / "a.mkv", 8)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     recording, segments = read(path)
     assert 2 <= len(segments) <= 6
-    assert heard(segments)[:2] == [0, 1]
+    assert audio_seconds(segments)[:2] == [0, 1]
     assert recording.duration < 7
 
 
-def test_all_picture_before_all_sound_in_the_file(tmp_path):
+def test_all_video_stored_before_all_audio(tmp_path):
     times = [k / 25 for k in range(150)]
     writer = make.Writer(tmp_path / "a.ts", by_time=False, options={"max_interleave_delta": "1"})
-    writer.video([make.image(int(t)) for t in times], times).audio(make.sound_samples(6), codec="mp2")
+    writer.video([make.plain_frame(int(t)) for t in times], times).audio(make.tone_samples(6), codec="mp2")
     _, segments = read(writer.save())
-    assert (seen(segments)[:6], heard(segments)[:6]) == ([[k] for k in range(6)], list(range(6)))
+    assert (frame_seconds(segments)[:6], audio_seconds(segments)[:6]) == ([[k] for k in range(6)], list(range(6)))
 
 
 def broken_files(folder):
@@ -278,7 +280,7 @@ def broken_files(folder):
     (folder / "directory.mp4").mkdir()
     files = {
         "empty.mp4": b"",
-        "text.mp4": b"This is not a film.\n" * 100,
+        "text.mp4": b"This is not a video.\n" * 100,
         "truncated.mp4": content[: content.index(b"moov") - 4],
         "noise.mp4": np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes(),
         "subtitles.mp4": b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 50,
@@ -288,7 +290,7 @@ def broken_files(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("empty.mp4", r"is empty \(0 bytes\)"),
         ("text.mp4", "is not a media file"),
@@ -301,9 +303,9 @@ def broken_files(folder):
         ("x" * 300 + ".mp4", "cannot be opened"),
     ],
 )
-def test_what_cannot_be_opened_is_explained(tmp_path, name, says):
+def test_a_file_that_cannot_be_opened_is_explained(tmp_path, name, message):
     broken_files(tmp_path)
-    with pytest.raises(MediaError, match=says) as caught:
+    with pytest.raises(MediaError, match=message) as caught:
         Recording(tmp_path / name)
     assert str(caught.value).startswith(str(tmp_path / name))
     assert "\n" not in str(caught.value)
@@ -311,7 +313,7 @@ def test_what_cannot_be_opened_is_explained(tmp_path, name, says):
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path):
+def test_a_file_without_read_permission_is_refused(tmp_path):
     path = make.write_media(tmp_path / "a.wav", 1)
     path.chmod(0)
     with pytest.raises(MediaError, match="no permission"):
@@ -339,7 +341,7 @@ def test_a_pipe_is_refused_at_once(tmp_path):
         ),
     ],
 )
-def test_a_playlist_leads_nowhere(tmp_path, name, content):
+def test_playlists_are_not_followed(tmp_path, name, content):
     target = make.write_media(tmp_path / "target.ts", 2)
     (tmp_path / name).write_text(content.format(target.name))
     with pytest.raises(MediaError, match=r"playlist|not a media file"):
@@ -347,30 +349,28 @@ def test_a_playlist_leads_nowhere(tmp_path, name, content):
 
 
 @pytest.mark.parametrize("name", ["http:evil.mp4", "concat:a|b", "%03d.jpg", "-x.mp4", "fd:", "pipe:0", "a b'ü"])
-def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
+def test_names_that_look_like_urls_or_options_are_plain_files(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     make.write_media(tmp_path / "target.mp4", 2).rename(name)
     _, segments = read(name)
-    assert (seen(segments), heard(segments)) == ([[0], [1]], [0, 1])
+    assert (frame_seconds(segments), audio_seconds(segments)) == ([[0], [1]], [0, 1])
 
 
-def test_an_image_that_claims_to_be_immense_is_refused(tmp_path):
-    path = make.write_photograph(tmp_path / "a.png", make.image(1))
+def test_an_image_with_a_huge_size_in_its_header_is_refused(tmp_path):
+    path = make.write_photograph(tmp_path / "a.png", make.plain_frame(1))
     content = bytearray(path.read_bytes())
     content[16:24] = (60000).to_bytes(4, "big") * 2
-    import zlib
-
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     path.write_bytes(content)
     with pytest.raises(MediaError):
         read(path)
 
 
-def test_all_damaged_is_an_error_and_half_damaged_a_warning(tmp_path):
+def test_undecodable_video_is_an_error_alone_and_a_warning_beside_audio(tmp_path):
     path = make.write_media(tmp_path / "a.mp4", 2, size=(320, 180))
     make.damage(path, every=1, first=0)
     recording, segments = read(path)
-    assert heard(segments) == [0, 1]
+    assert audio_seconds(segments) == [0, 1]
     assert (recording.has_audio, recording.has_video) == (True, False)
     assert any("video cannot be decoded" in w for w in recording.warnings)
     with pytest.raises(MediaError, match=r"a\.mp4: its video cannot be decoded: .. damaged packets"):
@@ -384,7 +384,7 @@ def test_segments_are_read_once(tmp_path):
             recording.segments(BOTH)
 
 
-def test_ffmpeg_says_nothing_on_the_terminal(tmp_path, capfd):
+def test_ffmpeg_prints_nothing(tmp_path, capfd):
     path = make.write_media(tmp_path / "a.mp4", 4, gop=5, size=(320, 180))
     make.damage(path, every=5)
     read(path)
@@ -399,23 +399,23 @@ def manifest_rows():
     return rows
 
 
-def outcome(path):
+def read_or_error(path):
     try:
         return *read(path, Sampling(sample_rate=16000, frame_size=128)), None
     except MediaError as error:
         return None, [], str(error)
 
 
-# Files whose container claims another duration than what can be decoded, and what it says wrongly.
-CLAIMS = {
+# Files whose container states another duration than can be decoded, and why.
+WRONG_DURATIONS = {
     "sample-with-key-frame-index.flv": "metadata counts two frames more than the 71 in the file",
-    "sample_with_null_terminated_srt.mkv": "subtitles outlast sound and picture",
-    "sample_with_null_terminated_ssa_subtitles.mkv": "subtitles outlast sound and picture",
-    "sample_with_null_terminated_vtt_subtitles.mkv": "subtitles outlast sound and picture",
-    "sample_with_srt.mkv": "subtitles outlast sound and picture",
-    "sample_with_ssa_subtitles.mkv": "subtitles outlast sound and picture",
-    "sample_with_vtt_subtitles.mkv": "subtitles outlast sound and picture",
-    "sample_scte35.ts": "a data stream begins 0.7 s before sound and picture",
+    "sample_with_null_terminated_srt.mkv": "subtitles are longer than audio and video",
+    "sample_with_null_terminated_ssa_subtitles.mkv": "subtitles are longer than audio and video",
+    "sample_with_null_terminated_vtt_subtitles.mkv": "subtitles are longer than audio and video",
+    "sample_with_srt.mkv": "subtitles are longer than audio and video",
+    "sample_with_ssa_subtitles.mkv": "subtitles are longer than audio and video",
+    "sample_with_vtt_subtitles.mkv": "subtitles are longer than audio and video",
+    "sample_scte35.ts": "a data stream starts 0.7 s before audio and video",
 }
 
 
@@ -423,17 +423,17 @@ CLAIMS = {
 @pytest.mark.parametrize(("path", "row"), [pytest.param(p, r, id=p.name) for p, r in manifest_rows()])
 @pytest.mark.timeout(60)
 def test_real_files_give_segments_or_one_clear_error(path, row):
-    recording, segments, error = outcome(path)
+    recording, segments, error = read_or_error(path)
     if error is not None:
         assert row["status"] != "ok", error
         assert error.startswith(f"{path}: ")
         assert "\n" not in error
         return
     assert any(s.frames or s.waveform is not None for s in segments)
-    if row["status"] != "ok" or path.name in CLAIMS:
+    if row["status"] != "ok" or path.name in WRONG_DURATIONS:
         return
-    claimed = [float(row[column]) for column in ("dur", "adur") if row[column]]
-    assert min((abs(recording.duration - c) for c in claimed), default=recording.duration) <= 0.05
+    stated = [float(row[column]) for column in ("dur", "adur") if row[column]]
+    assert min((abs(recording.duration - c) for c in stated), default=recording.duration) <= 0.05
     if row["nv"] != "0" and row["attached"] != "True":
         assert recording.has_video
 
@@ -441,7 +441,7 @@ def test_real_files_give_segments_or_one_clear_error(path, row):
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "everyday").exists(), reason="no ../shared with real media")
 @pytest.mark.timeout(3600)
-def test_everyday_recordings_have_sound_and_picture_in_each_second():
+def test_everyday_recordings_have_audio_and_video_in_each_second():
     for path in sorted(SHARED.glob("everyday/*/*.mp4")):
         _, segments = read(path, Sampling(sample_rate=16000, frame_size=128))
         assert all(s.frames and s.waveform is not None for s in segments), path
@@ -462,7 +462,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     def peak(minutes):
         path = tmp_path / f"{minutes}.mp4"
         times = [k / 10 for k in range(600)]
-        minute = [make.image(int(t), (640, 360)) for t in times]
+        minute = [make.plain_frame(int(t), (640, 360)) for t in times]
         if not path.exists():
             write_minutes(path, minute, minutes)
         done = subprocess.run(
@@ -480,29 +480,29 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
 
 
 def write_minutes(path, minute, minutes):
-    """A film of `minutes`, encoded as it is written: ten images a second and sound."""
+    """Write a video of `minutes` with audio, ten frames per second, encoded as it is written."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=10)
         video.width, video.height, video.pix_fmt = 640, 360, "yuv420p"
         video.options = {"preset": "ultrafast"}
         audio = container.add_stream("aac", rate=16000, layout="mono")
-        tones = make.sound_samples(1)
+        tones = make.tone_samples(1)
         frames = [av.VideoFrame.from_ndarray(p, format="rgb24").reformat(format="yuv420p") for p in minute]
         for second in range(minutes * 60):
             for k in range(10):
                 frame = frames[(second * 10 + k) % len(frames)]
                 frame.pts, frame.time_base = second * 10 + k, Fraction(1, 10)
                 container.mux(video.encode(frame))
-            audio = av.AudioFrame.from_ndarray(tones[None], format="fltp", layout="mono")
-            audio.sample_rate, audio.time_base, audio.pts = 16000, Fraction(1, 16000), second * 16000
-            container.mux(audio.encode(audio))
+            block = av.AudioFrame.from_ndarray(tones[None], format="fltp", layout="mono")
+            block.sample_rate, block.time_base, block.pts = 16000, Fraction(1, 16000), second * 16000
+            container.mux(audio.encode(block))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
 
 
-def test_a_recording_that_is_closed_under_a_reader_yields_no_more(tmp_path: Path) -> None:
-    film = make.write_media(tmp_path / "film.mp4", 4)
-    recording = Recording(film)
+def test_a_closed_recording_yields_no_further_segments(tmp_path: Path) -> None:
+    video = make.write_media(tmp_path / "video.mp4", 4)
+    recording = Recording(video)
     segments = recording.segments(Sampling(sample_rate=16_000, frame_size=32))
     assert next(segments).start == 0
     recording.close()

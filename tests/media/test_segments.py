@@ -1,4 +1,4 @@
-"""The assembly of segments from pieces, without a file: laws that hold for every duration, hop and rate."""
+"""Test the assembly of segments from decoded items, for any duration, hop and sample rate."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from avscene.errors import MediaError
 from avscene.media import assembly
 from avscene.media.assembly import Assembler, Sampling
-from avscene.media.audio import SoundTrack
-from avscene.media.clock import Clock
-from avscene.media.decoded import DecodedAudio, DecodedFrame, Ended, Passed
+from avscene.media.audio import AudioTrack
+from avscene.media.clock import StreamClock
+from avscene.media.decoded import DecodedAudio, DecodedFrame, SkippedSpan, StreamEnd
 from avscene.media.segments import interleave
 from avscene.media.video import FrameSampler
 
@@ -19,14 +19,14 @@ def pixel(value):
     return np.full((2, 2, 3), value % 256, np.uint8)
 
 
-def pictures(start, end, fps=10):
-    """Images whose content is their number."""
+def video_items(start, end, fps=10):
+    """Return frames whose image is their number."""
     count = max(round((end - start) * fps), 1)
     return [DecodedFrame(start + k / fps, min(start + (k + 1) / fps, end), k) for k in range(count)]
 
 
-def sounds(start, end, rate=8000, chunk=700):
-    """Samples whose value is their time / 100."""
+def audio_items(start, end, rate=8000, chunk=700):
+    """Return audio whose samples are their time / 100."""
     times = np.arange(round(start * rate), round(end * rate)) / rate
     values = (times / 100).astype(np.float32)
     return [
@@ -38,8 +38,8 @@ def sounds(start, end, rate=8000, chunk=700):
 def assemble(sampling, *tracks, expected=("audio", "video"), photograph=False):
     assembler = Assembler(sampling, expected, pixel)
     segments = []
-    for piece in interleave([iter(track) for track in tracks]):
-        assembler.add(piece)
+    for item in interleave([iter(track) for track in tracks]):
+        assembler.add(item)
         segments.extend(assembler.ready())
     segments.extend(assembler.finish(photograph))
     return segments, assembler
@@ -63,13 +63,13 @@ hops = st.floats(0.1, 3, allow_nan=False)
 def test_segments_tile_the_recording(audio, video, have, hop, rate, per_segment, keyframes, separate):
     tracks = []
     if "audio" in have:
-        tracks.append([*sounds(*sorted(audio)), Ended("audio")])
+        tracks.append([*audio_items(*sorted(audio)), StreamEnd("audio")])
     if "video" in have:
-        tracks.append([*pictures(*sorted(video)), Ended("video")])
+        tracks.append([*video_items(*sorted(video)), StreamEnd("video")])
     if not any(len(track) > 1 for track in tracks):
         return
     if not separate:
-        tracks = [[piece for track in tracks for piece in track]]
+        tracks = [[item for track in tracks for item in track]]
     sampling = Sampling(hop, rate, 8, per_segment, keyframes)
     segments, assembler = assemble(sampling, *tracks, expected=have)
 
@@ -77,8 +77,8 @@ def test_segments_tile_the_recording(audio, video, have, hop, rate, per_segment,
     assert [s.start for s in segments] == [k * hop for k in range(len(segments))]
     assert [s.end for s in segments[:-1]] == [s.start for s in segments[1:]]
     rest = assembler.duration - segments[-1].end
-    assert -assembly.WHOLE - 1e-9 <= rest < hop / 2  # sums of times round
-    assert rest <= assembly.WHOLE + 1e-9 or not segments[-1].padded
+    assert -assembly.HOP_TOLERANCE - 1e-9 <= rest < hop / 2  # sums of times round
+    assert rest <= assembly.HOP_TOLERANCE + 1e-9 or not segments[-1].padded
     assert [s.padded for s in segments[:-1]] == [False] * (len(segments) - 1)
     for s in segments:
         assert s.waveform is None or (s.waveform.shape == (round(hop * rate),) and s.waveform.dtype == np.float32)
@@ -97,9 +97,9 @@ def test_segments_tile_the_recording(audio, video, have, hop, rate, per_segment,
     chunk=st.integers(150, 3000),
     rate=st.sampled_from([4000, 8000, 11025]),
 )
-def test_each_sample_is_in_its_place(end, hop, chunk, rate):
+def test_each_sample_is_at_its_time(end, hop, chunk, rate):
     segments, assembler = assemble(
-        Sampling(hop, rate), [*sounds(0, end, chunk=chunk), Ended("audio")], expected=["audio"]
+        Sampling(hop, rate), [*audio_items(0, end, chunk=chunk), StreamEnd("audio")], expected=["audio"]
     )
     for s in segments:
         times = s.start + np.arange(len(s.waveform)) / rate
@@ -118,19 +118,19 @@ def test_each_sample_is_in_its_place(end, hop, chunk, rate):
         (0.1, [0.1], True),
     ],
 )
-def test_the_last_part(end, ends, padded):
-    segments, assembler = assemble(Sampling(1, 8000), [*sounds(0, end), Ended("audio")], expected=["audio"])
+def test_a_last_part_is_padded_or_dropped(end, ends, padded):
+    segments, assembler = assemble(Sampling(1, 8000), [*audio_items(0, end), StreamEnd("audio")], expected=["audio"])
     assert [s.end for s in segments] == pytest.approx(ends)
     assert segments[-1].padded is padded
     assert bool(assembler.warnings) is padded
     assert len(segments[-1].waveform) == 8000
 
 
-def test_sound_that_starts_late_or_ends_early_leaves_segments_without_it():
+def test_segments_before_and_after_the_audio_have_no_waveform():
     segments, _ = assemble(
         Sampling(1, 8000, 8),
-        [*sounds(1.25, 2.5), Ended("audio")],
-        [*pictures(0, 5), Ended("video")],
+        [*audio_items(1.25, 2.5), StreamEnd("audio")],
+        [*video_items(0, 5), StreamEnd("video")],
     )
     assert [s.waveform is not None for s in segments] == [False, True, True, False, False]
     assert not segments[1].waveform[:1990].any()
@@ -138,116 +138,120 @@ def test_sound_that_starts_late_or_ends_early_leaves_segments_without_it():
     assert not segments[2].waveform[4010:].any()
 
 
-def test_a_hole_in_the_sound_is_silence_and_an_overlap_is_dropped():
-    early, late = sounds(0, 1), sounds(3, 4)
-    segments, _ = assemble(Sampling(1, 8000), [*early, *late, Ended("audio")], expected=["audio"])
+def test_a_gap_in_the_audio_is_zeros_and_an_overlap_is_dropped():
+    early, late = audio_items(0, 1), audio_items(3, 4)
+    segments, _ = assemble(Sampling(1, 8000), [*early, *late, StreamEnd("audio")], expected=["audio"])
     assert [bool(s.waveform.any()) for s in segments] == [True, False, False, True]
-    segments, _ = assemble(Sampling(1, 8000), [*sounds(0, 2), *sounds(1.5, 3), Ended("audio")], expected=["audio"])
+    segments, _ = assemble(
+        Sampling(1, 8000), [*audio_items(0, 2), *audio_items(1.5, 3), StreamEnd("audio")], expected=["audio"]
+    )
     assert len(segments) == 3
     assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(np.arange(1, 24000) / 8e5, abs=1e-6)
 
 
-def test_small_errors_of_the_timestamps_neither_cut_nor_tear_the_sound():
-    jittered = [DecodedAudio(s.time + 0.001 * (i % 3), s.end, s.rate, s.samples) for i, s in enumerate(sounds(0, 2))]
-    segments, _ = assemble(Sampling(1, 8000), [*jittered, Ended("audio")], expected=["audio"])
+def test_small_timestamp_errors_do_not_change_the_audio():
+    jittered = [
+        DecodedAudio(s.time + 0.001 * (i % 3), s.end, s.rate, s.samples) for i, s in enumerate(audio_items(0, 2))
+    ]
+    segments, _ = assemble(Sampling(1, 8000), [*jittered, StreamEnd("audio")], expected=["audio"])
     assert np.concatenate([s.waveform for s in segments])[1:] == pytest.approx(np.arange(1, 16000) / 8e5, abs=1e-6)
 
 
 @pytest.mark.parametrize(("source", "rate"), [(44100, 16000), (8000, 32000), (22050, 44100), (48000, 48000)])
-def test_resampling_keeps_the_count_of_samples(source, rate):
-    track = SoundTrack(rate)
+def test_resampling_keeps_the_duration(source, rate):
+    track = AudioTrack(rate)
     count = sum(
         len(samples)
-        for s in sounds(0, 3.21, rate=source, chunk=1021)
+        for s in audio_items(0, 3.21, rate=source, chunk=1021)
         for _, samples in track.add(s.time, s.rate, s.samples)
     )
     count += sum(len(samples) for _, samples in track.finish())
-    assert count == round(len(sounds(0, 3.21, rate=source, chunk=10**6)[0].samples) * rate / source)
+    assert count == round(len(audio_items(0, 3.21, rate=source, chunk=10**6)[0].samples) * rate / source)
 
 
-def test_a_change_of_rate_keeps_the_place():
+def test_a_change_of_sample_rate_keeps_the_time():
     segments, _ = assemble(
         Sampling(1, 8000),
-        [*sounds(0, 1.5, rate=16000), *sounds(1.5, 3, rate=8000), Ended("audio")],
+        [*audio_items(0, 1.5, rate=16000), *audio_items(1.5, 3, rate=8000), StreamEnd("audio")],
         expected=["audio"],
     )
     whole = np.concatenate([s.waveform for s in segments])
     assert whole[12500:23000] == pytest.approx(np.arange(12500, 23000) / 8e5, abs=1e-4)
 
 
-def test_a_change_of_rate_with_a_small_error_of_the_timestamp_does_not_tear_the_sound():
-    shifted = [DecodedAudio(s.time + 0.03, s.end + 0.03, s.rate, s.samples) for s in sounds(1.5, 3, rate=8000)]
-    early = sounds(0, 1.5, rate=16000)
-    segments, _ = assemble(Sampling(1, 8000), [*early, *shifted, Ended("audio")], expected=["audio"])
+def test_a_change_of_sample_rate_with_a_small_timestamp_error_leaves_no_gap():
+    shifted = [DecodedAudio(s.time + 0.03, s.end + 0.03, s.rate, s.samples) for s in audio_items(1.5, 3, rate=8000)]
+    early = audio_items(0, 1.5, rate=16000)
+    segments, _ = assemble(Sampling(1, 8000), [*early, *shifted, StreamEnd("audio")], expected=["audio"])
     whole = np.concatenate([s.waveform for s in segments])
     assert whole[12500:23000] == pytest.approx(np.arange(12500, 23000) / 8e5, abs=1e-4)
 
 
 def test_keyframes_do_not_make_a_recording_longer():
-    pieces = [
+    items = [
         DecodedFrame(0, 0.1, 0),
-        *(Passed(k / 10, k / 10 + 0.1, "video") for k in range(10)),
+        *(SkippedSpan(k / 10, k / 10 + 0.1, "video") for k in range(10)),
         DecodedFrame(0.96, 1, 1),
     ]
     sampling = Sampling(1.5, None, 8, keyframes_only=True)
-    segments, _ = assemble(sampling, [*pieces, Ended("video")], expected=["video"])
+    segments, _ = assemble(sampling, [*items, StreamEnd("video")], expected=["video"])
     assert [(s.start, s.end, s.padded) for s in segments] == [(0, 1, True)]
 
 
-def numbers(segments):
+def frame_numbers(segments):
     return [[int(f.pixels[0, 0, 0]) for f in s.frames] for s in segments]
 
 
-def test_the_frame_shown_is_the_last_that_began():
+def test_the_frame_at_a_target_is_the_last_that_started():
     shown = [DecodedFrame(0.0, 0.1, 0), DecodedFrame(0.5, 0.6, 1), DecodedFrame(0.6, 3.4, 2), DecodedFrame(3.4, 3.6, 3)]
-    segments, _ = assemble(Sampling(1, None, 8), [*shown, Ended("video")], expected=["video"])
-    assert numbers(segments) == [[1], [2], [2], [3]]
-    segments, _ = assemble(Sampling(2, None, 8, 4), [*shown, Ended("video")], expected=["video"])
-    assert numbers(segments) == [[0, 2, 2, 2], [2, 2, 2, 3]]
+    segments, _ = assemble(Sampling(1, None, 8), [*shown, StreamEnd("video")], expected=["video"])
+    assert frame_numbers(segments) == [[1], [2], [2], [3]]
+    segments, _ = assemble(Sampling(2, None, 8, 4), [*shown, StreamEnd("video")], expected=["video"])
+    assert frame_numbers(segments) == [[0, 2, 2, 2], [2, 2, 2, 3]]
 
 
-def test_a_target_without_a_frame_takes_the_nearest_of_its_segment_or_none():
+def test_a_target_without_a_frame_gets_the_nearest_of_its_segment_or_none():
     segments, _ = assemble(
         Sampling(1, 8000, 8),
-        [*sounds(0, 6), Ended("audio")],
-        [DecodedFrame(1.9, 2.0, 7), DecodedFrame(2.0, 2.1, 8), DecodedFrame(4.1, 4.2, 9), Ended("video")],
+        [*audio_items(0, 6), StreamEnd("audio")],
+        [DecodedFrame(1.9, 2.0, 7), DecodedFrame(2.0, 2.1, 8), DecodedFrame(4.1, 4.2, 9), StreamEnd("video")],
     )
-    assert numbers(segments) == [[], [7], [8], [8], [9], []]
+    assert frame_numbers(segments) == [[], [7], [8], [8], [9], []]
 
 
-def test_keyframes_serve_the_targets_nearest_to_them():
-    passed = [Passed(k / 10, k / 10 + 0.1, "video") for k in range(100)]
+def test_each_target_gets_the_nearest_keyframe():
+    skipped = [SkippedSpan(k / 10, k / 10 + 0.1, "video") for k in range(100)]
     track = sorted(
-        [*passed, DecodedFrame(0, 0.1, 0), DecodedFrame(4, 4.1, 4), DecodedFrame(8, 8.1, 8)], key=lambda p: p.time
+        [*skipped, DecodedFrame(0, 0.1, 0), DecodedFrame(4, 4.1, 4), DecodedFrame(8, 8.1, 8)], key=lambda p: p.time
     )
     sampling = Sampling(1, None, 8, keyframes_only=True)
-    segments, assembler = assemble(sampling, [*track, Ended("video")], expected=["video"])
-    assert numbers(segments) == [[0], [0], [4], [4], [4], [4], [8], [8], [8], [8]]
+    segments, assembler = assemble(sampling, [*track, StreamEnd("video")], expected=["video"])
+    assert frame_numbers(segments) == [[0], [0], [4], [4], [4], [4], [8], [8], [8], [8]]
     assert assembler.duration == pytest.approx(10)
 
 
-def test_a_lone_keyframe_does_not_hold_everything_back():
+def test_a_single_keyframe_does_not_delay_all_segments():
     sampler = FrameSampler(1.0, 1, pixel, nearest=True)
     sampler.add(0.0, 0)
     for tenth in range(1000):
-        sampler.passed(tenth / 10)
-    assert sampler.mark >= 85
+        sampler.skip_to(tenth / 10)
+    assert sampler.complete_until >= 85
 
 
 def test_segments_come_as_soon_as_they_are_complete():
     assembler = Assembler(Sampling(1, 8000, 8), ["audio", "video"], pixel)
     lag = 0.0
-    for piece in interleave([iter(sounds(0, 60)), iter(pictures(0, 60))]):
-        assembler.add(piece)
+    for item in interleave([iter(audio_items(0, 60)), iter(video_items(0, 60))]):
+        assembler.add(item)
         for segment in assembler.ready():
-            lag = max(lag, piece.time - segment.end)
+            lag = max(lag, item.time - segment.end)
     assert lag < 0.5
-    assert assembler._next == 59
+    assert assembler._next_segment == 59
 
 
 def test_pending_segments_are_bounded(monkeypatch):
-    monkeypatch.setattr(assembly, "MAX_PENDING", 10 * 8000 * 4)
-    track = [*sounds(0, 60), *pictures(0, 60), Ended("audio"), Ended("video")]
+    monkeypatch.setattr(assembly, "MAX_PENDING_BYTES", 10 * 8000 * 4)
+    track = [*audio_items(0, 60), *video_items(0, 60), StreamEnd("audio"), StreamEnd("video")]
     segments, assembler = assemble(Sampling(1, 8000, 8), track)
     assert len(segments) == 60
     assert all(s.waveform is not None for s in segments)
@@ -256,40 +260,40 @@ def test_pending_segments_are_bounded(monkeypatch):
     assert any("apart" in warning for warning in assembler.warnings)
 
 
-def test_all_sound_behind_all_picture():
+def test_all_audio_stored_after_all_video():
     segments, assembler = assemble(
-        Sampling(1, 8000, 8), [*pictures(0, 9), *sounds(0, 9), Ended("audio"), Ended("video")]
+        Sampling(1, 8000, 8), [*video_items(0, 9), *audio_items(0, 9), StreamEnd("audio"), StreamEnd("video")]
     )
     assert all(s.frames and s.waveform is not None for s in segments)
     assert not assembler.warnings
 
 
-def test_two_files_are_read_side_by_side():
+def test_two_files_are_read_in_parallel():
     lead, times = 0.0, {DecodedAudio: 0.0, DecodedFrame: 0.0}
-    for piece in interleave([iter(sounds(0, 60)), iter(pictures(0, 60))]):
-        times[type(piece)] = piece.time
+    for item in interleave([iter(audio_items(0, 60)), iter(video_items(0, 60))]):
+        times[type(item)] = item.time
         lead = max(lead, abs(times[DecodedAudio] - times[DecodedFrame]))
     assert lead < 0.3
 
 
-def test_broken_clocks_are_bounded():
-    clock = Clock()
-    assert clock.place(5.0, 1.0) == (5.0, 6.0)
-    assert clock.place(100000.0, 1.0) == (6.0, 7.0)
-    assert clock.place(100001.0, 1.0) == (7.0, 8.0)
-    assert clock.place(3.0, 1.0) == (8.0, 9.0)
-    assert clock.place(None, 1.0) == (9.0, 10.0)
-    assert clock.place(4.5, 0.0) == (9.5, 10.5)  # a small pause back; the median gap lasts
+def test_jumps_of_the_timestamps_are_removed():
+    clock = StreamClock()
+    assert clock.correct(5.0, 1.0) == (5.0, 6.0)
+    assert clock.correct(100000.0, 1.0) == (6.0, 7.0)
+    assert clock.correct(100001.0, 1.0) == (7.0, 8.0)
+    assert clock.correct(3.0, 1.0) == (8.0, 9.0)
+    assert clock.correct(None, 1.0) == (9.0, 10.0)
+    assert clock.correct(4.5, 0.0) == (9.5, 10.5)  # a small step back; the duration is the median gap
     assert clock.jumps == 2
 
 
-def test_more_than_a_day_is_refused():
+def test_a_recording_longer_than_a_day_is_refused():
     assembler = Assembler(Sampling(1, None, 8), ["video"], pixel)
     with pytest.raises(MediaError, match="longer than 24 h"):
         assembler.add(DecodedFrame(90000, 90001, 0))
 
 
-@pytest.mark.parametrize("given_", [{"hop": 0}, {"hop": -1}, {"frame_size": -2}, {"hop": 1e-5, "sample_rate": 8000}])
-def test_senseless_samplings_are_refused(given_):
+@pytest.mark.parametrize("arguments", [{"hop": 0}, {"hop": -1}, {"frame_size": -2}, {"hop": 1e-5, "sample_rate": 8000}])
+def test_invalid_samplings_are_refused(arguments):
     with pytest.raises(ValueError, match=r"positive|shorter"):
-        Sampling(**given_)
+        Sampling(**arguments)

@@ -1,6 +1,6 @@
-"""Media made on the spot, whose colour and tone tell the second they come from.
+"""Make media files in which each second has its own colour and tone.
 
-Second k shows colour k and sounds at tone k (k modulo 8); `second_shown` and `second_heard` read them back.
+Second k has colour k and tone k (modulo 8); `frame_second` and `audio_second` find k in decoded media.
 """
 
 import struct
@@ -13,46 +13,46 @@ import numpy as np
 
 SIZE = (64, 48)  # width, height
 RATE = 16000  # Hz
-SECONDS = 8  # after so many the colours and tones begin again
-_CHUNK = 1000  # samples handed to the encoder at a time
+N_SECONDS = 8  # after these the colours and tones repeat
+_CHUNK = 1000  # samples encoded at a time
 
 
-def colour(second: int) -> tuple[int, int, int]:
-    """RGB of a second: its three bits, one per channel."""
+def second_colour(second: int) -> tuple[int, int, int]:
+    """Return the RGB colour of a second: one bit of its number per channel."""
     return tuple(220 if second >> bit & 1 else 30 for bit in range(3))  # type: ignore[return-value]
 
 
-def second_shown(pixels: np.ndarray) -> int:
-    """The second that an image (h, w, 3) comes from."""
+def frame_second(pixels: np.ndarray) -> int:
+    """Return the second that a frame (h, w, 3) comes from."""
     means = pixels.reshape(-1, 3).mean(axis=0)
     return sum(int(value > 125) << bit for bit, value in enumerate(means))
 
 
 def tone(second: int) -> float:
-    """Hz of a second."""
-    return 500.0 + 250.0 * (second % SECONDS)
+    """Return the frequency of a second in Hz."""
+    return 500.0 + 250.0 * (second % N_SECONDS)
 
 
-def second_heard(waveform: np.ndarray, rate: int) -> int:
-    """The second that a stretch of sound comes from."""
+def audio_second(waveform: np.ndarray, rate: int) -> int:
+    """Return the second that a waveform (n,) comes from."""
     spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
     return round((spectrum.argmax() * rate / len(waveform) - 500) / 250)
 
 
-def sound_samples(seconds: float, rate: int = RATE, start: float = 0.0) -> np.ndarray:
-    """float32 (n,) from `start` to `seconds`: a tone of amplitude 0.5 that changes every second."""
+def tone_samples(seconds: float, rate: int = RATE, start: float = 0.0) -> np.ndarray:
+    """Return samples (n,) from `start` to `seconds`: a tone of amplitude 0.5 that changes every second."""
     times = np.arange(round(start * rate), round(seconds * rate)) / rate
-    frequency = 500.0 + 250.0 * (times.astype(int) % SECONDS)
+    frequency = 500.0 + 250.0 * (times.astype(int) % N_SECONDS)
     return (0.5 * np.sin(2 * np.pi * frequency * times)).astype(np.float32)
 
 
-def image(second: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """One plain image (h, w, 3) in the colour of a second."""
-    return np.full((size[1], size[0], 3), colour(second), np.uint8)
+def plain_frame(second: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Return a frame (h, w, 3) in the colour of a second."""
+    return np.full((size[1], size[0], 3), second_colour(second), np.uint8)
 
 
-def corners(size: tuple[int, int] = SIZE) -> np.ndarray:
-    """An image (h, w, 3) of four quarters: red and green above, blue and white below."""
+def corner_frame(size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Return a frame (h, w, 3) of four quarters: red and green above, blue and white below."""
     pixels = np.full((size[1], size[0], 3), 255, np.uint8)
     w, h = size[0] // 2, size[1] // 2
     pixels[:h, :w], pixels[:h, w:], pixels[h:, :w] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -60,15 +60,15 @@ def corners(size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def corner_colours(pixels: np.ndarray) -> str:
-    """The quarters of an image of `corners`, clockwise from the upper left, as letters r g w b."""
+    """Return the quarters of a `corner_frame`, clockwise from the upper left, as letters r g w b."""
     h, w = pixels.shape[0], pixels.shape[1]
     names = {(1, 0, 0): "r", (0, 1, 0): "g", (0, 0, 1): "b", (1, 1, 1): "w"}
-    places = ((h // 4, w // 4), (h // 4, 3 * w // 4), (3 * h // 4, 3 * w // 4), (3 * h // 4, w // 4))
-    return "".join(names[tuple(int(v > 125) for v in pixels[place])] for place in places)
+    centres = ((h // 4, w // 4), (h // 4, 3 * w // 4), (3 * h // 4, 3 * w // 4), (3 * h // 4, w // 4))
+    return "".join(names[tuple(int(v > 125) for v in pixels[centre])] for centre in centres)
 
 
 class Writer:
-    """Streams are added, then written; packets are muxed in the order of time or stream by stream."""
+    """Writer of a media file; packets are muxed in the order of time or stream by stream."""
 
     def __init__(self, path: Path, *, by_time: bool = True, options: dict[str, str] | None = None) -> None:
         self.path = path
@@ -84,21 +84,21 @@ class Writer:
         codec: str = "libx264",
         fps: Fraction | int = 25,
         gop: int = 12,
-        turned: int = 0,
+        rotation: int = 0,
     ) -> "Writer":
-        """A video stream; `times` in seconds, one per image; `turned` in degrees for the display matrix."""
-        pictures = list(images)
+        """Add a video stream; `times` in seconds, one per image; `rotation` in degrees for the display matrix."""
+        images = list(images)
         stream = self._container.add_stream(codec, rate=fps)
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = {"png": "rgb24", "mjpeg": "yuvj420p", "gif": "rgb8"}.get(codec, "yuv420p")
         stream.codec_context.gop_size = gop
         stream.codec_context.time_base = Fraction(1, 90000)
         if codec == "libx264":
             stream.options = {"preset": "ultrafast", "bf": "2"}
-        if turned:
-            stream.set_display_rotation(turned)
+        if rotation:
+            stream.set_display_rotation(rotation)
         frames = []
-        for pixels, time in zip(pictures, times, strict=True):
+        for pixels, time in zip(images, times, strict=True):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame = frame.reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = round(time * 90000), Fraction(1, 90000)
@@ -116,7 +116,7 @@ class Writer:
         layout: str = "mono",
         default: bool = True,
     ) -> "Writer":
-        """A sound stream of float samples (n,) that begins at `start` seconds, the same in each channel."""
+        """Add an audio stream of float samples (n,) that starts at `start` seconds, the same in each channel."""
         stream = self._container.add_stream(codec, rate=rate, layout=layout)
         stream.disposition = av.stream.Disposition.default if default else av.stream.Disposition(0)
         form = "s16" if codec.startswith("pcm") else "fltp"
@@ -136,13 +136,13 @@ class Writer:
         return self
 
     def cover(self, pixels: np.ndarray) -> "Writer":
-        """A picture that is cover art."""
+        """Add a video stream of one frame that is marked as cover art."""
         self.video([pixels], [0.0], codec="mjpeg")
         self._tracks[-1][0].disposition = av.stream.Disposition.attached_pic  # type: ignore[attr-defined]
         return self
 
     def save(self) -> Path:
-        """Encode and write everything."""
+        """Encode and write all streams; return the path."""
         packets = []
         for stream, frames in self._tracks:
             for frame in [*frames, None]:
@@ -167,20 +167,20 @@ def write_media(
     size: tuple[int, int] = SIZE,
     gop: int = 12,
 ) -> Path:
-    """The usual test file: picture (not in a wav) and sound end at `seconds` and tell the time."""
+    """Write a file with video (except in a wav) and audio up to `seconds`, whose content shows the second."""
     writer = Writer(path)
     if video and path.suffix not in (".wav", ".mp3"):
         count = round((seconds - video_start) * fps)
         times = [video_start + float(k / Fraction(fps)) for k in range(count)]
-        writer.video([image(int(t + 1e-6), size) for t in times], times, fps=fps, gop=gop)
+        writer.video([plain_frame(int(t + 1e-6), size) for t in times], times, fps=fps, gop=gop)
     if audio:
         codec = {".wav": "pcm_s16le", ".webm": "libopus"}.get(path.suffix, "aac")
-        writer.audio(sound_samples(seconds, start=audio_start), start=audio_start, codec=codec)
+        writer.audio(tone_samples(seconds, start=audio_start), start=audio_start, codec=codec)
     return writer.save()
 
 
 def write_photograph(path: Path, pixels: np.ndarray) -> Path:
-    """A png or jpeg file."""
+    """Write a png or jpeg file."""
     codec = "png" if path.suffix == ".png" else "mjpeg"
     context = av.CodecContext.create(codec, "w")
     context.height, context.width = pixels.shape[:2]
@@ -202,14 +202,14 @@ def orient(jpeg: Path, orientation: int) -> Path:
 
 
 def damage(path: Path, every: int = 10, kind: str = "video", first: int = 5) -> int:
-    """Overwrite every n-th packet of a stream with noise, from the packet `first` on; how many were hit."""
+    """Overwrite every n-th packet of a stream with noise, from packet `first` on; return how many."""
     with av.open(str(path)) as container:
         stream = container.streams.best(kind)
-        places = [(p.pos, p.size) for p in container.demux(stream) if p.size and p.pos]
+        packets = [(p.pos, p.size) for p in container.demux(stream) if p.size and p.pos]
     content = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
-    hit = places[first::every]
-    for place, size in hit:
-        content[place : place + size] = rng.integers(0, 256, size, np.uint8).tobytes()
+    damaged = packets[first::every]
+    for position, size in damaged:
+        content[position : position + size] = rng.integers(0, 256, size, np.uint8).tobytes()
     path.write_bytes(content)
-    return len(hit)
+    return len(damaged)

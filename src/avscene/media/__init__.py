@@ -1,1 +1,1 @@
-"""Bytes to segments: the only package that touches the decoder."""
+"""Decode media files into segments and encode arrays into media files; the only package that imports PyAV."""

@@ -1,4 +1,4 @@
-"""Decoded sound -> mono samples at the asked rate, each in its place in time."""
+"""Convert decoded audio to mono waveforms at the requested sample rate, aligned to the recording's time."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ import soxr
 
 Samples = npt.NDArray[np.float32]
 
-TOLERANCE = 0.05  # seconds by which sound may stray from its timestamps before it is moved; containers round to ms
+# Seconds by which audio may deviate from its timestamps before it is moved; containers round them to milliseconds.
+TIMESTAMP_TOLERANCE = 0.05
 
 
-def mono(frame: av.AudioFrame) -> Samples:
-    """The mean of all channels (n_samples,) in [-1, 1], whatever the layout and the sample format."""
+def to_mono(frame: av.AudioFrame) -> Samples:
+    """Average the channels of a frame of any layout and sample format: (n_samples,) in [-1, 1]."""
     raw: npt.NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:  # interleaved: one row of n_samples x n_channels
         raw = raw.reshape(-1, frame.layout.nb_channels).T
@@ -27,81 +28,84 @@ def mono(frame: av.AudioFrame) -> Samples:
     return np.asarray(mean, np.float32)
 
 
-class _Run:
-    """Sound without a hole at one rate; `time` in seconds, `position` in output samples from time 0."""
+class _ContinuousAudio:
+    """Resampled audio without gaps; `position` is that of the next output sample, counted from time 0."""
 
-    def __init__(self, time: float, source_rate: int, rate: int) -> None:
+    def __init__(self, start: float, source_rate: int, rate: int) -> None:
         self.source_rate = source_rate
-        self._time, self._rate = time, rate
-        self._fed = 0
-        self._given = 0
-        self._first = round(time * rate)
-        same = source_rate == rate
-        self._stream = None if same else soxr.ResampleStream(source_rate, rate, 1, "float32")
+        self._start = start
+        self._n_in = 0
+        self._n_out = 0
+        self._first_position = round(start * rate)
+        self._resampler = None if source_rate == rate else soxr.ResampleStream(source_rate, rate, 1, "float32")
 
     @property
     def end(self) -> float:
-        return self._time + self._fed / self.source_rate
+        return self._start + self._n_in / self.source_rate
 
     @property
     def position(self) -> int:
-        return self._first + self._given
+        return self._first_position + self._n_out
 
     def add(self, samples: Samples, last: bool = False) -> tuple[int, Samples]:
-        self._fed += len(samples)
-        if self._stream is not None:
-            samples = self._stream.resample_chunk(samples, last=last)
+        self._n_in += len(samples)
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples, last=last)
         position = self.position
-        self._given += len(samples)
+        self._n_out += len(samples)
         return position, np.clip(samples, -1.0, 1.0)
 
 
-class SoundTrack:
-    """Lays chunks of sound on the line of time, at another rate.
+class AudioTrack:
+    """Resampler that places blocks of audio on the recording's time axis.
 
-    Holes stay silent, what comes twice is dropped. `start` and `end` are its extent in seconds; before `mark`
-    nothing more will come.
+    Gaps in the timestamps are left out of the output and overlaps are dropped. `start` and `end` are the extent of the
+    audio in seconds.
     """
 
     def __init__(self, rate: int) -> None:
         self.start: float | None = None
         self.end = 0.0
         self._rate = rate
-        self._run: _Run | None = None
+        self._current: _ContinuousAudio | None = None
 
     @property
-    def mark(self) -> float:
-        """Seconds up to which the sound is complete."""
-        return self._run.position / self._rate if self._run else self.end
+    def complete_until(self) -> float:
+        """Seconds up to which the output is complete."""
+        return self._current.position / self._rate if self._current else self.end
 
     def add(self, time: float, rate: int, samples: Samples) -> list[tuple[int, Samples]]:
-        """Take `samples` (n,) at `rate` Hz from `time` on; give (position, samples) at the asked rate."""
+        """Take `samples` (n,) at `rate` Hz that start at `time` seconds.
+
+        Returns:
+            Pairs of (position of the first sample, samples) at the output rate.
+        """
         done: list[tuple[int, Samples]] = []
-        if self._run is not None:
-            late = time - self._run.end
-            if late < -TOLERANCE:
-                samples = samples[round(-late * rate) :]
-            if late <= TOLERANCE:
-                time = self._run.end
-            if late > TOLERANCE or rate != self._run.source_rate:
+        if self._current is not None:
+            gap = time - self._current.end
+            if gap < -TIMESTAMP_TOLERANCE:
+                samples = samples[round(-gap * rate) :]
+            if gap <= TIMESTAMP_TOLERANCE:
+                time = self._current.end
+            if gap > TIMESTAMP_TOLERANCE or rate != self._current.source_rate:
                 done = self.finish()
         if not len(samples):
             return done
-        if self._run is None:
-            self._run = _Run(time, rate, self._rate)
+        if self._current is None:
+            self._current = _ContinuousAudio(time, rate, self._rate)
             self.start = time if self.start is None else self.start
-        done.append(self._run.add(samples))
-        self.end = self._run.end
+        done.append(self._current.add(samples))
+        self.end = self._current.end
         return done
 
     def finish(self) -> list[tuple[int, Samples]]:
-        """What the resampler still holds."""
-        run, self._run = self._run, None
-        return [run.add(np.zeros(0, np.float32), last=True)] if run else []
+        """Return the samples that are still in the resampler."""
+        current, self._current = self._current, None
+        return [current.add(np.zeros(0, np.float32), last=True)] if current else []
 
 
-class Waveforms:
-    """One waveform (hop x rate,) per segment that sound has reached and nobody has taken yet."""
+class SegmentWaveforms:
+    """Waveforms (hop x rate,) of the segments that have audio and were not taken yet."""
 
     def __init__(self, hop: float, rate: int) -> None:
         self._step = hop * rate
@@ -113,10 +117,10 @@ class Waveforms:
         return len(self._by_segment)
 
     def write(self, position: int, samples: Samples) -> bool:
-        """Put samples at `position`; False if they come too late for a segment that was taken."""
+        """Write samples at `position`; return False if their segment was taken already."""
         stop = position + len(samples)
-        wanted = max(int(position // self._step) - 1, 0)
-        for index in range(max(wanted, self._next), int(stop // self._step) + 1):
+        earliest = max(int(position // self._step) - 1, 0)
+        for index in range(max(earliest, self._next), int(stop // self._step) + 1):
             first = round(index * self._step)
             begin, end = max(position, first), min(stop, first + self.length)
             if begin < end:
@@ -125,12 +129,12 @@ class Waveforms:
         return stop <= 0 or stop >= round(self._next * self._step)
 
     def take(self, index: int) -> Samples:
-        """The waveform of a segment; silence where none was written."""
+        """Return and forget the waveform of a segment; zeros where no samples were written."""
         self._next = index + 1
         waveform = self._by_segment.pop(index, None)
         return np.zeros(self.length, np.float32) if waveform is None else waveform
 
     def skip(self, index: int) -> None:
-        """Let go of a segment that has no sound."""
+        """Forget the waveform of a segment that has no audio."""
         self._next = index + 1
         self._by_segment.pop(index, None)

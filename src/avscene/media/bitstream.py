@@ -1,50 +1,54 @@
-"""The few bits of H.264 and HEVC that tell what can be left undecoded."""
+"""Parse the few header bits of H.264 and HEVC packets that show which packets may be left undecoded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-IDR = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}  # unit types: ITU-T H.264 table 7-1, H.265 table 7-1
-SLICES = {"h264": range(1, 6), "hevc": range(32)}
+# NAL unit types: ITU-T H.264 table 7-1, H.265 table 7-1.
+IDR_TYPES = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}
+SLICE_TYPES = {"h264": range(1, 6), "hevc": range(32)}
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """What the header of an image's first slice says.
+class SliceHeader:
+    """Properties of a frame, from the NAL unit header of its first slice.
 
-    `resets`: no image after it in decoding order refers to one before it (an IDR picture). `layer`: temporal layer;
-    images of a layer refer to none of higher ones.
+    `is_idr`: no later frame in decoding order refers to an earlier one. `temporal_layer`: frames of a layer refer to
+    no frame of a higher layer.
     """
 
-    resets: bool
-    layer: int
+    is_idr: bool
+    temporal_layer: int
 
 
-def first_slice(data: bytes, codec: str, extradata: bytes | None) -> Slice | None:
-    """Of a packet of `codec` (h264, hevc), whose stream has such `extradata`; None: there is no slice in it."""
-    for head in _unit_heads(data, _length_size(codec, extradata or b"")):
-        kind = head[0] & 31 if codec == "h264" else head[0] >> 1 & 63
-        if kind in SLICES[codec]:
-            return Slice(kind in IDR[codec], 0 if codec == "h264" else (head[1] & 7) - 1)
+def first_slice_header(data: bytes, codec: str, extradata: bytes | None) -> SliceHeader | None:
+    """Return the header of the first slice in a packet of `codec` (h264 or hevc); None if the packet has no slice.
+
+    `extradata` is the decoder configuration record of the stream.
+    """
+    for head in _nal_unit_heads(data, _nal_length_size(codec, extradata or b"")):
+        unit_type = head[0] & 31 if codec == "h264" else head[0] >> 1 & 63
+        if unit_type in SLICE_TYPES[codec]:
+            return SliceHeader(unit_type in IDR_TYPES[codec], 0 if codec == "h264" else (head[1] & 7) - 1)
     return None
 
 
-def _length_size(codec: str, extradata: bytes) -> int:
-    """Bytes of a unit's length in front of it, as in mp4 (ISO/IEC 14496-15); 0: units begin with a start code."""
-    place = 4 if codec == "h264" else 21
-    if len(extradata) <= place or extradata[0] != 1:
+def _nal_length_size(codec: str, extradata: bytes) -> int:
+    """Bytes of the length field before each NAL unit (ISO/IEC 14496-15, as in mp4); 0 if start codes separate them."""
+    offset = 4 if codec == "h264" else 21
+    if len(extradata) <= offset or extradata[0] != 1:
         return 0
-    return (extradata[place] & 3) + 1
+    return (extradata[offset] & 3) + 1
 
 
-def _unit_heads(data: bytes, length_size: int) -> Iterator[bytes]:
-    """The first two bytes of each unit."""
-    place = 0
+def _nal_unit_heads(data: bytes, length_size: int) -> Iterator[bytes]:
+    """The first two bytes of each NAL unit."""
+    position = 0
     while True:
         if length_size:
-            begin = place + length_size
-            place = begin + int.from_bytes(data[place:begin], "big")
+            begin = position + length_size
+            position = begin + int.from_bytes(data[position:begin], "big")
         else:
-            begin = place = data.find(b"\0\0\1", place) + 3
+            begin = position = data.find(b"\0\0\1", position) + 3
             if begin < 3:
                 return
         if begin + 2 > len(data):

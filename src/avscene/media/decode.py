@@ -1,7 +1,7 @@
-"""A media file -> pieces of picture and sound in the order they lie in the file, timed from its beginning."""
+"""Decode a media file into frames and blocks of audio, in file order, timed from the beginning of the recording."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -11,141 +11,159 @@ import av
 from av.stream import Discard, Stream
 
 from avscene.errors import MediaError
-from avscene.media.audio import mono
-from avscene.media.clock import Clock
-from avscene.media.container import MAX_PIXELS, choose, is_encrypted, lacks, open_container, reason
-from avscene.media.decoded import Decoded, DecodedAudio, DecodedFrame, Ended, Passed, Timed
-from avscene.media.hardware import CPU, acceleration, is_of_device
-from avscene.media.selection import Asked, Decision, Packet, Selection
+from avscene.media.audio import to_mono
+from avscene.media.clock import StreamClock
+from avscene.media.container import (
+    MAX_PIXELS,
+    error_reason,
+    is_encrypted,
+    no_stream_error,
+    open_container,
+    select_stream,
+)
+from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, SkippedSpan, StreamEnd, TimedItem
+from avscene.media.hardware import CPU, hardware_acceleration, is_device_format
+from avscene.media.selection import Decision, HasTarget, Packet, PacketSelector
 from avscene.records import Modality
 
-# What lies up to this long (seconds) before time 0 is a sound encoder's lead-in, and is cut off.
-LEAD_IN = 0.2
-# Bytes of packets kept while a stream keeps its first timestamp back; then the recording begins without it.
-MAX_WAITING = 2**26
+# Audio encoders add up to this much (seconds) before time 0; it is cut off.
+MAX_PRIMING = 0.2
+# Bytes of packets kept while a stream has no timestamp yet; after that, the recording begins without it.
+MAX_WAITING_BYTES = 2**26
+# Errors of PyAV on damaged or hostile data.
+DECODE_ERRORS = (av.FFmpegError, ValueError, MemoryError)
 
-Reading = Literal["all", "keyframes", "times"]
+DecodeMode = Literal["all", "keyframes", "timestamps"]  # timestamps: packets are read but not decoded
 
 
 class StreamReader:
-    """Packets of one stream -> pieces. A damaged packet is counted and left out; the next one is tried."""
+    """Decode the packets of one stream; a damaged packet is counted and skipped.
 
-    def __init__(self, stream: Stream, modality: Modality, reading: Reading) -> None:
+    `first_time` is the time in seconds of the first item, `pixel_format` that of the first frame.
+    """
+
+    def __init__(self, stream: Stream, modality: Modality, mode: DecodeMode) -> None:
         self.modality: Modality = modality
-        self.first: float | None = None  # seconds, of the first piece
-        self.pixel_format: str | None = None  # of the first image
-        self.decoded = self.damaged = 0
-        self.clock = Clock()
-        self._reading = reading
+        self.first_time: float | None = None
+        self.pixel_format: str | None = None
+        self.n_decoded = self.n_damaged = 0
+        self.clock = StreamClock()
+        self._mode = mode
         self._stream = stream
         self._context: Any = stream.codec_context
-        self._base = float(stream.time_base or 0)  # frames that leave the decoder last carry none
-        self._flushed = reading == "times"
-        self._selection: Selection | None = None
-        if reading != "times":
+        self._time_base = float(stream.time_base or 0)  # frames that a decoder returns at its end have none
+        self._flushed = mode == "timestamps"
+        self._selector: PacketSelector | None = None
+        if mode != "timestamps":
             self._context.thread_type = "AUTO"
             self._context.options = {"max_pixels": str(MAX_PIXELS)}
-            if reading == "keyframes":
+            if mode == "keyframes":
                 self._context.skip_frame = "NONKEY"
 
-    def select(self, asked: Asked) -> None:
-        """Decode no more than images need that are shown when `asked` wants one (`Selection`)."""
-        if self._reading == "all" and self.modality == "video" and not self.clock.jumps:
-            self._selection = Selection(self._stream, asked)
+    def select(self, has_target: HasTarget) -> None:
+        """From now on, decode only the packets that frames at target times need (see `PacketSelector`)."""
+        if self._mode == "all" and self.modality == "video" and not self.clock.jumps:
+            self._selector = PacketSelector(self._stream, has_target)
 
-    def read(self, packet: Packet) -> Iterator[Timed]:
-        """The pieces that this packet completes."""
-        if self._selection is not None:
-            yield from self._read_decided(self._selection.add(packet))
+    def read(self, packet: Packet) -> Iterator[TimedItem]:
+        """Yield the items that this packet completes."""
+        if self._selector is not None:
+            yield from self._read_selected(self._selector.add(packet))
             return
-        if self._reading != "all":
-            yield from self._pass(packet)
-        if self._reading != "times" and packet.size:  # an empty packet would tell the decoder to stop
+        if self._mode != "all":
+            yield from self._read_timestamps(packet)
+        if self._mode != "timestamps" and packet.size:  # an empty packet would flush the decoder
             yield from self._decode(packet)
 
-    def flush(self) -> Iterator[Timed]:
-        """The pieces that the decoder still holds, once."""
+    def flush(self) -> Iterator[TimedItem]:
+        """Yield the items that are still in the decoder; later calls yield none."""
         if not self._flushed:
             self._flushed = True
-            if self._selection is not None:
-                yield from self._read_decided(self._selection.rest())
+            if self._selector is not None:
+                yield from self._read_selected(self._selector.flush())
             yield from self._decode(None)
 
-    def _read_decided(self, decisions: list[Decision]) -> Iterator[Timed]:
+    def _read_selected(self, decisions: list[Decision]) -> Iterator[TimedItem]:
         for packet, end, use in decisions:
-            if use != "image" and packet.pts is not None:
-                yield Passed(packet.pts * self._base, end, self.modality)
-            if use != "nothing" and packet.size:
-                self._context.skip_frame = "DEFAULT" if use == "image" else "NONREF"
+            if use != "output" and packet.pts is not None:
+                yield SkippedSpan(packet.pts * self._time_base, end, self.modality)
+            if use != "skip" and packet.size:
+                self._context.skip_frame = "DEFAULT" if use == "output" else "NONREF"
                 yield from self._decode(packet)
 
-    def _pass(self, packet: Packet) -> Iterator[Timed]:
+    def _read_timestamps(self, packet: Packet) -> Iterator[TimedItem]:
         if packet.is_discard or (packet.pts is None and packet.dts is None):
             return
-        base = self._base
-        order: Any = packet.dts if packet.dts is not None else packet.pts
-        start, end = self.clock.place(order * base, (packet.duration or 0) * base)
-        shown = start if packet.pts is None else packet.pts * base + self.clock.shift
-        self._begin(shown)
-        yield Passed(min(start, shown), shown + end - start, self.modality)
+        base = self._time_base
+        timestamp: Any = packet.dts if packet.dts is not None else packet.pts
+        start, end = self.clock.correct(timestamp * base, (packet.duration or 0) * base)
+        shown = start if packet.pts is None else packet.pts * base + self.clock.offset
+        self._note_first_time(shown)
+        yield SkippedSpan(min(start, shown), shown + end - start, self.modality)
 
-    def _decode(self, packet: Packet | None) -> Iterator[Timed]:
+    def _decode(self, packet: Packet | None) -> Iterator[TimedItem]:
         try:
             frames = self._context.decode(packet)
-        except (av.FFmpegError, ValueError, MemoryError):
-            self.damaged += packet is not None
-            self._doubt()
+        except DECODE_ERRORS:
+            self.n_damaged += packet is not None
+            self._decode_everything()
             return
         for frame in frames:
             try:
-                piece = self._piece(frame)
-            except (av.FFmpegError, ValueError, MemoryError):
-                self.damaged += 1
+                item = self._item(frame)
+            except DECODE_ERRORS:
+                self.n_damaged += 1
                 continue
-            if piece is not None:
-                self.decoded += 1
-                self._begin(piece.time)
-                yield piece
+            if item is not None:
+                self.n_decoded += 1
+                self._note_first_time(item.time)
+                yield item
 
-    def _doubt(self) -> None:
-        if self._selection is not None:
-            self._selection.give_up()
+    def _decode_everything(self) -> None:
+        if self._selector is not None:
+            self._selector.disable()
 
-    def _begin(self, time: float) -> None:
-        if self.first is None:
-            self.first = time
+    def _note_first_time(self, time: float) -> None:
+        if self.first_time is None:
+            self.first_time = time
 
-    def _piece(self, frame: Any) -> Timed | None:
-        stamp = frame.pts if frame.pts is not None else frame.dts
-        time = None if stamp is None or not self._base else stamp * self._base
+    def _item(self, frame: Any) -> TimedItem | None:
+        timestamp = frame.pts if frame.pts is not None else frame.dts
+        time = None if timestamp is None or not self._time_base else timestamp * self._time_base
         if self.modality == "audio":
-            samples, rate = mono(frame), int(frame.sample_rate)
+            samples, rate = to_mono(frame), int(frame.sample_rate)
             if rate <= 0 or not len(samples):
                 return None
-            return DecodedAudio(*self.clock.place(time, len(samples) / rate), rate, samples)
+            return DecodedAudio(*self.clock.correct(time, len(samples) / rate), rate, samples)
         if self.pixel_format is None:
             self.pixel_format = frame.format.name
-        if frame.interlaced_frame or frame.is_corrupt:  # half an image in a packet; damage that spreads
-            self._doubt()
-        length = (frame.duration or 0) * self._base or self._nominal()
-        if self._reading == "keyframes" and time is not None:
-            start = time + self.clock.shift
-            return DecodedFrame(start, start + length, frame)
-        return DecodedFrame(*self.clock.place(time, length), frame)
+        if frame.interlaced_frame or frame.is_corrupt:  # a packet may have half a frame; damage spreads
+            self._decode_everything()
+        duration = (frame.duration or 0) * self._time_base or self._nominal_duration()
+        if self._mode == "keyframes" and time is not None:
+            start = time + self.clock.offset
+            return DecodedFrame(start, start + duration, frame)
+        return DecodedFrame(*self.clock.correct(time, duration), frame)
 
-    def _nominal(self) -> float:
-        """Seconds that one image lasts where neither it nor its neighbours say."""
+    def _nominal_duration(self) -> float:
+        """Seconds per frame by the stream's frame rate, for a first frame without a duration; else 0."""
         rate = self._context.framerate
-        return 1 / float(rate) if rate and not self.decoded else 0.0
+        return 1 / float(rate) if rate and not self.n_decoded else 0.0
 
 
 class MediaFile:
-    """One file, opened once; `ignore` names the modality whose stream is not wanted from it.
+    """One open media file, to be decoded once.
 
-    `decoder` decodes the picture where it can: the processor, or a device that `check_decoder` knows.
+    `streams` are the selected streams by modality, `warnings` grow while the file is decoded, and `photograph` is known
+    when it was.
+
+    Args:
+        path: The file.
+        ignore: A modality that is not decoded from this file.
+        decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
 
     Raises:
-        MediaError: it cannot be opened, or holds neither sound nor picture that there is a decoder for.
+        MediaError: the file cannot be opened, or has neither audio nor video that can be decoded.
     """
 
     def __init__(self, path: Path, ignore: Modality | None = None, decoder: str = CPU) -> None:
@@ -154,54 +172,58 @@ class MediaFile:
         self.photograph = False
         self._readers: list[StreamReader] = []
         self._decoder = decoder
-        self._container = open_container(path, acceleration(decoder))
+        self._container = open_container(path, hardware_acceleration(decoder))
         try:
-            self.streams = self._choose(ignore)
+            self.streams = self._select_streams(ignore)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._container.close()
 
-    def _choose(self, ignore: Modality | None) -> dict[Modality, Stream]:
+    def _select_streams(self, ignore: Modality | None) -> dict[Modality, Stream]:
         streams: dict[Modality, Stream] = {}
         modalities: tuple[Modality, ...] = ("video", "audio")
         for modality in modalities:
-            stream, remark = choose(self._container, modality)
+            stream, warning = select_stream(self._container, modality)
             if stream is not None and modality != ignore:
                 streams[modality] = stream
-                self.warnings += [remark] if remark else []
-        if not streams and not (ignore and choose(self._container, ignore)[0]):
-            raise lacks(self._container, self.path)
+                self.warnings += [warning] if warning else []
+        if not streams and not (ignore and select_stream(self._container, ignore)[0]):
+            raise no_stream_error(self._container, self.path)
         return streams
 
-    def pieces(self, reading: dict[Modality, Reading], asked: Asked | None = None) -> Iterator[Decoded]:
-        """Everything in the file, in its order, each stream as `reading` says. Once.
+    def decode(
+        self, modes: Mapping[Modality, DecodeMode], has_target: HasTarget | None = None
+    ) -> Iterator[DecodedItem]:
+        """Yield all items of the file in file order; may be called once.
 
-        `asked` tells of an image shown in `[begin, end)` seconds whether it is wanted; others may be left out.
+        Time 0 is the earliest first timestamp of the selected streams (but see MAX_PRIMING): a file whose clock starts
+        at hours (MPEG-TS) begins at 0, and audio that starts 0.8 s after the video stays 0.8 s after it.
 
-        Time 0 is the earliest first timestamp (but see LEAD_IN) among the chosen streams, so a file whose
-        clock starts at hours (MPEG-TS) begins at 0, and sound that starts 0.8 s after the picture stays 0.8 s
-        after it.
+        Args:
+            modes: How each stream is decoded; "timestamps" for those that are not named.
+            has_target: Whether the frame shown in `[start, end)` seconds is needed; others may be left undecoded.
         """
-        self._readers = [StreamReader(s, m, reading.get(m, "times")) for m, s in self.streams.items()]
+        self._readers = [StreamReader(s, m, modes.get(m, "timestamps")) for m, s in self.streams.items()]
         by_index = {s.index: r for s, r in zip(self.streams.values(), self._readers, strict=True)}
         packets = self._packets(list(self.streams.values()))
-        held, waiting = self._beginnings(packets, by_index)
-        origin = min((r.first for r in self._readers if r.first is not None), default=0.0)
-        if -LEAD_IN <= origin < 0:
+        first_items, waiting = self._read_first_times(packets, by_index)
+        origin = min((r.first_time for r in self._readers if r.first_time is not None), default=0.0)
+        if -MAX_PRIMING <= origin < 0:
             origin = 0.0
-        if asked is not None:
+        if has_target is not None:
             for reader in self._readers:
-                reader.select(lambda begin, end: asked(begin - origin, end - origin))
-        later = (piece for p in chain(waiting, packets) for piece in by_index[p.stream_index].read(p))
-        last = (piece for reader in self._readers for piece in reader.flush())
-        for piece in chain(held, later, last):
-            yield replace(piece, time=piece.time - origin, end=piece.end - origin)
-        self._conclude()
-        yield from (Ended(reader.modality) for reader in self._readers)
+                reader.select(lambda start, end: has_target(start - origin, end - origin))
+        items = (item for p in chain(waiting, packets) for item in by_index[p.stream_index].read(p))
+        last_items = (item for reader in self._readers for item in reader.flush())
+        for item in chain(first_items, items, last_items):
+            yield replace(item, time=item.time - origin, end=item.end - origin)
+        self._add_final_warnings()
+        self.photograph = self._is_photograph()
+        yield from (StreamEnd(reader.modality) for reader in self._readers)
 
     def _packets(self, streams: list[Stream]) -> Iterator[Packet]:
         for stream in self._container.streams:
@@ -211,50 +233,58 @@ class MediaFile:
             for packet in self._container.demux(streams):
                 if packet.size and packet.stream in streams:
                     yield packet
-        except IndexError:  # PyAV, at the end of an MPEG-TS in which a stream appeared: all was read
+        except IndexError:  # PyAV at the end of an MPEG-TS in which a stream appeared: all packets were read
             pass
-        except (av.FFmpegError, ValueError, MemoryError) as error:
-            self.warnings.append(f"ends early: {reason(error)}")
+        except DECODE_ERRORS as error:
+            self.warnings.append(f"ends early: {error_reason(error)}")
 
-    def _beginnings(
-        self, packets: Iterator[Packet], readers: dict[int, StreamReader]
-    ) -> tuple[list[Timed], deque[Packet]]:
-        """Read until each stream has told its first timestamp: first pieces, and packets to read next."""
-        held: list[Timed] = []
+    def _read_first_times(
+        self, packets: Iterator[Packet], readers: Mapping[int, StreamReader]
+    ) -> tuple[list[TimedItem], deque[Packet]]:
+        """Read until each stream has its first timestamp; return the items so far and the packets to read next."""
+        items: list[TimedItem] = []
         waiting: deque[Packet] = deque()
         nbytes = 0
         for packet in packets:
             reader = readers[packet.stream_index]
-            if reader.first is not None:
+            if reader.first_time is not None:
                 waiting.append(packet)
                 nbytes += packet.size
             else:
-                held.extend(reader.read(packet))
-            if nbytes > MAX_WAITING or all(r.first is not None for r in readers.values()):
-                return held, waiting
-        for reader in readers.values():  # the end came first: a short file
-            if reader.first is None:
-                held.extend(reader.flush())
-        return held, waiting
+                items.extend(reader.read(packet))
+            if nbytes > MAX_WAITING_BYTES or all(r.first_time is not None for r in readers.values()):
+                return items, waiting
+        for reader in readers.values():  # a short file: its end was reached first
+            if reader.first_time is None:
+                items.extend(reader.flush())
+        return items, waiting
 
-    def _conclude(self) -> None:
-        damaged = sum(reader.damaged for reader in self._readers)
-        if damaged:
-            self.warnings.append(f"{damaged} damaged packet{'s' * (damaged > 1)} skipped")
+    def _video_reader(self) -> StreamReader | None:
+        return next((reader for reader in self._readers if reader.modality == "video"), None)
+
+    def _n_damaged(self) -> int:
+        return sum(reader.n_damaged for reader in self._readers)
+
+    def _add_final_warnings(self) -> None:
+        if n_damaged := self._n_damaged():
+            self.warnings.append(f"{n_damaged} damaged packet{'s' * (n_damaged > 1)} skipped")
         if any(reader.clock.jumps for reader in self._readers):
-            self.warnings.append("timestamps jump; the jumps were closed")
-        video = next((r for r in self._readers if r.modality == "video"), None)
+            self.warnings.append("timestamps jump; the jumps were removed")
+        video = self._video_reader()
         pixel_format = None if video is None else video.pixel_format
-        if self._decoder != CPU and pixel_format is not None and not is_of_device(pixel_format):
-            self.warnings.append(f"{self._decoder} does not decode such a picture; the processor did")
-        if len(self._readers) == 1 and video is not None and video.decoded == 1:
-            still = self._container.duration is None or self._container.format.name.endswith("_pipe")
-            self.photograph = still or self._container.format.name in ("gif", "apng", "webp")
+        if self._decoder != CPU and pixel_format is not None and not is_device_format(pixel_format):
+            self.warnings.append(f"{self._decoder} cannot decode this video; it was decoded on the CPU")
 
-    def unreadable(self, modalities: list[Modality]) -> MediaError:
-        """The error to raise when nothing of these modalities could be decoded."""
-        kinds = " and ".join(modalities)
-        damaged = sum(reader.damaged for reader in self._readers)
+    def _is_photograph(self) -> bool:
+        video = self._video_reader()
+        if len(self._readers) != 1 or video is None or video.n_decoded != 1:
+            return False
+        name = self._container.format.name
+        return self._container.duration is None or name.endswith("_pipe") or name in ("gif", "apng", "webp")
+
+    def undecodable_error(self, modalities: list[Modality]) -> MediaError:
+        """Make the error for a file of whose `modalities` nothing could be decoded."""
+        n_damaged = self._n_damaged()
         encrypted = any(is_encrypted(stream) for stream in self.streams.values())
-        cause = "it is encrypted" if encrypted else f"{damaged} damaged packets" if damaged else "it holds no data"
-        return MediaError(f"{self.path}: its {kinds} cannot be decoded: {cause}")
+        cause = "it is encrypted" if encrypted else f"{n_damaged} damaged packets" if n_damaged else "it holds no data"
+        return MediaError(f"{self.path}: its {' and '.join(modalities)} cannot be decoded: {cause}")

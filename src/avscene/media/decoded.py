@@ -1,4 +1,4 @@
-"""What a media file is taken apart into: images, stretches of sound, and what was left undecoded."""
+"""Define the items that a decoded media file yields: frames, blocks of audio, skipped spans and ends of streams."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from avscene.records import Modality
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedFrame:
-    """One image, shown in `[time, end)` seconds; unscaled, as the decoder gave it."""
+    """A frame as the decoder returned it (not scaled), shown in `[time, end)` seconds."""
 
     time: float
     end: float
@@ -27,8 +27,8 @@ class DecodedAudio:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Passed:
-    """A stretch of a stream that was read but not decoded: it was not asked for, or is no keyframe."""
+class SkippedSpan:
+    """A span of a stream, `[time, end)` seconds, that was read but not decoded."""
 
     time: float
     end: float
@@ -36,11 +36,11 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """No more of this modality will come."""
+class StreamEnd:
+    """No further item of this modality follows."""
 
     modality: Modality
 
 
-Timed = DecodedFrame | DecodedAudio | Passed
-Decoded = Timed | Ended
+TimedItem = DecodedFrame | DecodedAudio | SkippedSpan
+DecodedItem = TimedItem | StreamEnd

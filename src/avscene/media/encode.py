@@ -1,4 +1,4 @@
-"""Arrays to media files: PCM wav and mp4, written under a temporary name and renamed when complete."""
+"""Encode arrays into wav and mp4 files, each written under a temporary name and renamed when complete."""
 
 import platform
 import wave
@@ -18,18 +18,18 @@ from avscene.files import replace_when_complete
 from avscene.records import ByteArray, FloatArray
 
 VIDEO_ENCODERS = ("libx264", "libopenh264", "mpeg4")  # best first; the last is in every build of ffmpeg
-# The same bytes on every machine and every time: with AVX-512, which x264 takes where it can, they differed from run to
-# run. SSE2 gives those of plain C, more than twice as fast.
+# For the same bytes on every machine and in every run: with AVX-512, which x264 prefers, they differed from run to run.
+# SSE2 gives the bytes of plain C at more than twice the speed.
 X264_INSTRUCTIONS = "sse2" if platform.machine() in ("x86_64", "AMD64") else "0"
 X264_OPTIONS = {"preset": "veryfast", "crf": "23", "x264-params": f"asm={X264_INSTRUCTIONS}"}
 CONTAINER_OPTIONS = {"movflags": "+faststart"}  # the index comes first, so a player can start at once
-MAX_RATE_DENOMINATOR = 1001  # 30000/1001 and its like stay exact
+MAX_RATE_DENOMINATOR = 1001  # NTSC frame rates (30000/1001) stay exact
 PCM_BITS = (16, 24)
 
 
 @contextmanager
 def _renamed_when_done(path: Path) -> Iterator[Path]:
-    """As `files.replace_when_complete`, with errors of the encoder and the disk as a DataError."""
+    """As `files.replace_when_complete`, but raise errors of the encoder and the disk as DataError."""
     try:
         with replace_when_complete(path) as partial:
             yield partial
@@ -38,33 +38,34 @@ def _renamed_when_done(path: Path) -> Iterator[Path]:
 
 
 def _channels_last(path: Path, waveform: FloatArray) -> FloatArray:
-    """`waveform` as (n, channels) within [-1, 1]."""
+    """Return `waveform` as (n, channels) clipped to [-1, 1]."""
     samples = waveform[:, None] if waveform.ndim == 1 else waveform
     if samples.ndim != 2 or 0 in samples.shape:
-        raise DataError(f"cannot write {path}: a waveform is (n,) or (n, channels), not {waveform.shape}")
+        raise DataError(f"cannot write {path}: a waveform must be (n,) or (n, channels), not {waveform.shape}")
     if not np.isfinite(samples).all():
-        raise DataError(f"cannot write {path}: the waveform holds values that are not finite")
+        raise DataError(f"cannot write {path}: the waveform has values that are not finite")
     return np.clip(samples, -1, 1)
 
 
 def write_wav(path: str | Path, waveform: FloatArray, sample_rate: int, *, bits: int = 16) -> None:
-    """Write PCM sound.
+    """Write a PCM wav file.
 
     Args:
         path: The file; an existing one is replaced.
-        waveform: (n,) or (n, channels) in [-1, 1]; what lies outside is clipped.
+        waveform: (n,) or (n, channels) in [-1, 1]; values outside are clipped.
         sample_rate: In Hz.
-        bits: Of a sample, 16 or 24.
+        bits: Per sample, 16 or 24.
 
     Raises:
-        DataError: Waveform or `bits` are not as said above, or the file cannot be written.
+        DataError: The waveform has another shape or values that are not finite, `bits` is another number, or the file
+            cannot be written.
     """
     target = Path(path)
     if bits not in PCM_BITS:
-        raise DataError(f"cannot write {target}: PCM of {bits} bits; choose 16 or 24")
+        raise DataError(f"cannot write {target}: PCM of {bits} bits is not supported; choose 16 or 24")
     samples = _channels_last(target, waveform)
     scaled = np.rint(samples * (2 ** (bits - 1) - 1)).astype("<i4")
-    # Little endian: the low bytes of each four come first and are the sample.
+    # Little endian: the low bytes of each four come first and make the sample.
     data = scaled.view(np.uint8).reshape(-1, 4)[:, : bits // 8].tobytes()
     with _renamed_when_done(target) as partial, partial.open("wb") as raw, wave.open(raw, "wb") as file:
         file.setnchannels(samples.shape[1])
@@ -73,8 +74,8 @@ def write_wav(path: str | Path, waveform: FloatArray, sample_rate: int, *, bits:
         file.writeframes(data)
 
 
-def _encoder() -> str:
-    """The best of `VIDEO_ENCODERS` in this build of ffmpeg."""
+def _video_encoder() -> str:
+    """Return the best of `VIDEO_ENCODERS` in this build of ffmpeg."""
     for name in VIDEO_ENCODERS:
         try:
             av.Codec(name, "w")
@@ -84,8 +85,8 @@ def _encoder() -> str:
     raise DataError(f"this build of PyAV has none of the video encoders {', '.join(VIDEO_ENCODERS)}")
 
 
-class _Sound:
-    """An aac stream fed from a waveform bit by bit, so that sound and picture interleave in the file."""
+class _AudioEncoder:
+    """An AAC stream that is encoded up to a given time, so that audio and video interleave in the file."""
 
     def __init__(self, container: OutputContainer, samples: FloatArray, sample_rate: int) -> None:
         layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
@@ -95,7 +96,7 @@ class _Sound:
         self.written = 0
 
     def write_until(self, time: Fraction | None) -> None:
-        """Encode up to `time` in seconds; None encodes the rest and closes the stream."""
+        """Encode up to `time` in seconds; None encodes the rest and ends the stream."""
         rate, total = self.stream.rate, self.planes.shape[1]
         end = total if time is None else min(int(time * rate), total)
         if end > self.written:
@@ -108,8 +109,8 @@ class _Sound:
             self.container.mux(self.stream.encode(None))
 
 
-def _checked(path: Path, frames: Iterable[ByteArray]) -> Iterator[ByteArray]:
-    """`frames`, each sure to be of one even size: yuv420p halves both sides for colour."""
+def _check_frames(path: Path, frames: Iterable[ByteArray]) -> Iterator[ByteArray]:
+    """Yield `frames`; raise DataError unless all have one size with even sides (yuv420p halves both for chroma)."""
     shape: tuple[int, ...] | None = None
     for index, pixels in enumerate(frames):
         shape = shape or pixels.shape
@@ -122,8 +123,8 @@ def _checked(path: Path, frames: Iterable[ByteArray]) -> Iterator[ByteArray]:
         raise DataError(f"cannot write {path}: no frames")
 
 
-def _add_picture(container: OutputContainer, shape: tuple[int, ...], rate: Fraction) -> VideoStream:
-    encoder = _encoder()
+def _add_video(container: OutputContainer, shape: tuple[int, ...], rate: Fraction) -> VideoStream:
+    encoder = _video_encoder()
     stream = container.add_stream(encoder, rate=rate, options=X264_OPTIONS if encoder == "libx264" else {})
     if not isinstance(stream, VideoStream):
         raise TypeError(f"{encoder} made a {stream.type} stream")
@@ -136,19 +137,19 @@ def _add_picture(container: OutputContainer, shape: tuple[int, ...], rate: Fract
 def _encode(
     container: OutputContainer,
     frames: Iterable[ByteArray],
-    picture: VideoStream,
+    video: VideoStream,
     rate: Fraction,
-    sound: _Sound | None,
+    audio: _AudioEncoder | None,
 ) -> None:
     for index, pixels in enumerate(frames):
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         frame.pts, frame.time_base = index, 1 / rate
-        container.mux(picture.encode(frame))
-        if sound is not None:
-            sound.write_until((index + 1) / rate)
-    container.mux(picture.encode(None))
-    if sound is not None:
-        sound.write_until(None)
+        container.mux(video.encode(frame))
+        if audio is not None:
+            audio.write_until((index + 1) / rate)
+    container.mux(video.encode(None))
+    if audio is not None:
+        audio.write_until(None)
 
 
 def write_mp4(
@@ -158,29 +159,29 @@ def write_mp4(
     waveform: FloatArray | None = None,
     sample_rate: int | None = None,
 ) -> None:
-    """Write a video: H.264 where PyAV can encode it, else MPEG-4, and AAC where there is a waveform.
+    """Write an mp4: H.264 video if PyAV can encode it, else MPEG-4, and AAC audio if there is a waveform.
 
     Args:
         path: The file; an existing one is replaced.
-        frames: (h, w, 3) uint8 RGB each, all of one size with even sides; consumed once, one at a time.
+        frames: (h, w, 3) uint8 RGB each, all of one size with even sides; consumed one at a time.
         fps: Frames per second.
-        waveform: (n,) or (n, 2) in [-1, 1], or None for a silent film.
+        waveform: (n,) or (n, 2) in [-1, 1], or None for no audio.
         sample_rate: Of the waveform, in Hz.
 
     Raises:
-        DataError: Frames or waveform have a wrong shape, there are no frames, or the file cannot be written.
+        DataError: Frames or waveform have another shape, there are no frames, or the file cannot be written.
     """
     target = Path(path)
     rate = Fraction(fps).limit_denominator(MAX_RATE_DENOMINATOR)
     samples = None if waveform is None else _channels_last(target, waveform)
     if samples is not None and (sample_rate is None or samples.shape[1] > 2):
-        raise DataError(f"cannot write {target}: sound needs a sample rate and one or two channels")
-    rest = _checked(target, frames)
+        raise DataError(f"cannot write {target}: audio needs a sample rate and one or two channels")
+    rest = _check_frames(target, frames)
     first = next(rest)
     with (
         _renamed_when_done(target) as partial,
         av.open(str(partial), "w", format="mp4", options=CONTAINER_OPTIONS) as container,
     ):
-        picture = _add_picture(container, first.shape, rate)
-        sound = None if samples is None else _Sound(container, samples, sample_rate or 0)
-        _encode(container, chain([first], rest), picture, rate, sound)
+        video = _add_video(container, first.shape, rate)
+        audio = None if samples is None else _AudioEncoder(container, samples, sample_rate or 0)
+        _encode(container, chain([first], rest), video, rate, audio)

@@ -1,48 +1,48 @@
-"""Decoders of a GPU, where PyAV was built with them and there is such a device."""
+"""Check and open the hardware decoders of a GPU, where PyAV supports them and such a device is present."""
 
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from avscene.errors import UsageError
-from avscene.media.container import reason
+from avscene.media.container import error_reason
 
 CPU = "cpu"
-_EVERYWHERE = "h264"  # what every device with a decoder decodes
+_PROBE_CODEC = "h264"  # every device that decodes video decodes it
 
 
 def check_decoder(decoder: str) -> None:
-    """Make sure that `decoder` can be used: CPU, or a device by ffmpeg's name, such as cuda.
+    """Check that `decoder` can be used: CPU, or a device by ffmpeg's name, such as cuda.
 
     Raises:
-        UsageError: PyAV was not built for such a device, or there is none here.
+        UsageError: PyAV was not built for this device, or none is present.
     """
     if decoder == CPU:
         return
-    if decoder not in (known := _devices()):
-        raise UsageError(f"decoder {decoder!r} is not one of {', '.join([CPU, *known])}")
+    if decoder not in (supported := _supported_devices()):
+        raise UsageError(f"decoder {decoder!r} is not one of {', '.join([CPU, *supported])}")
     try:
-        HWAccel(decoder).create(av.Codec(_EVERYWHERE, "r"))
+        HWAccel(decoder).create(av.Codec(_PROBE_CODEC, "r"))
     except (av.FFmpegError, OSError) as error:
         raise UsageError(
-            f"decoder {decoder}: no such device can be opened here ({reason(error)}); use --decoder {CPU}"
+            f"decoder {decoder}: no such device can be opened here ({error_reason(error)}); try: --decoder {CPU}"
         ) from None
 
 
-def acceleration(decoder: str) -> HWAccel | None:
-    """What PyAV opens a file with; a stream that the device does not decode goes to the processor."""
+def hardware_acceleration(decoder: str) -> HWAccel | None:
+    """Return PyAV's option for opening a file; streams that the device cannot decode are decoded on the CPU."""
     return None if decoder == CPU else HWAccel(decoder, allow_software_fallback=True)
 
 
-def is_of_device(pixel_format: str) -> bool:
-    """Whether an image in this format came from a device.
+def is_device_format(pixel_format: str) -> bool:
+    """Whether a frame in `pixel_format` was decoded by a device.
 
-    Devices interleave the two planes of colour (nv12, p010le) where the processor's decoders keep them apart. Without
-    subsampling of colour nothing tells the two from each other.
+    Devices interleave the two chroma planes (nv12, p010le); decoders on the CPU keep them apart. Formats without
+    chroma subsampling (444) are the same on both and count as the device's.
     """
     return pixel_format.startswith(("nv", "p0", "p2", "p4")) or "444" in pixel_format
 
 
-def _devices() -> list[str]:
-    configs = av.Codec(_EVERYWHERE, "r").hardware_configs
+def _supported_devices() -> list[str]:
+    configs = av.Codec(_PROBE_CODEC, "r").hardware_configs
     supported = {config.device_type.name for config in configs if config.is_supported}
     return [name for name in hwdevices_available() if name in supported]

@@ -1,4 +1,4 @@
-"""A recording -> its segments."""
+"""Read a recording, one media file or a video file with an audio file, as segments."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,35 +10,38 @@ import av
 
 from avscene.errors import MediaError
 from avscene.media.assembly import Assembler, Sampling
-from avscene.media.container import reason
-from avscene.media.decode import MediaFile, Reading
-from avscene.media.decoded import Decoded, DecodedAudio, DecodedFrame, Passed
+from avscene.media.container import error_reason
+from avscene.media.decode import DecodeMode, MediaFile
+from avscene.media.decoded import DecodedItem, StreamEnd
 from avscene.media.hardware import CPU
-from avscene.media.video import Renderer
+from avscene.media.video import RgbConverter
 from avscene.records import ByteArray, Modality, Segment
 
 __all__ = ["Recording", "Sampling"]
 
 
 class Recording:
-    """One recording, read once from its beginning to its end, in memory that does not grow with its length.
+    """One recording, read once from beginning to end, in memory that does not grow with its length.
 
-    `sound` is a separate file that holds the sound (a wav beside a silent mp4); the sound in `path` is then
-    ignored and both files begin together. `has_audio` and `has_video` tell what streams there are and, after
-    `segments`, what could really be decoded. `duration` in seconds is known after `segments`; it is 0 for a
-    photograph. `decoder` decodes the picture: the processor, or a device that `check_decoder` knows.
+    `duration` in seconds is known after the segments were read; it is 0 for a photograph.
+
+    Args:
+        path: The media file.
+        audio: A separate audio file (a wav for a silent mp4). The audio in `path` is then ignored, and both files start
+            at time 0.
+        decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
 
     Raises:
-        MediaError: a file cannot be opened, or holds nothing that can be decoded.
+        MediaError: a file cannot be opened, or has nothing that can be decoded.
     """
 
     def __init__(self, path: str | Path, audio: str | Path | None = None, decoder: str = CPU) -> None:
         self.path = Path(path)
         self.duration = 0.0
-        self._begun = False
+        self._started = False
         self._closed = False
-        # Segments may be read in a thread; closing a file under a decoder would crash the process.
-        self._in_use = threading.Lock()
+        # Segments may be read in another thread; closing a file while it is decoded would crash the process.
+        self._lock = threading.Lock()
         self._decoded: dict[Modality, bool] = {}
         self._warnings: list[str] = []
         self._files = [MediaFile(self.path, "audio" if audio is not None else None, decoder)]
@@ -66,20 +69,20 @@ class Recording:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files, once the segment that is being read is done; there are no more after it."""
-        with self._in_use:
+        """Close the files once the segment that is being read is finished; no further segments are returned."""
+        with self._lock:
             self._closed = True
             for file in self._files:
                 file.close()
 
     @property
     def has_audio(self) -> bool:
-        """Whether there is sound."""
+        """Whether the recording has an audio stream; after `segments`, whether it could be decoded."""
         return self._has("audio")
 
     @property
     def has_video(self) -> bool:
-        """Whether there is a picture."""
+        """Whether the recording has a video stream; after `segments`, whether it could be decoded."""
         return self._has("video")
 
     def _has(self, modality: Modality) -> bool:
@@ -90,86 +93,86 @@ class Recording:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of; grows while segments are read."""
+        """Problems that did not stop decoding, without duplicates; more may be added while segments are read."""
         return tuple(dict.fromkeys(w for ws in (*(f.warnings for f in self._files), self._warnings) for w in ws))
 
     def segments(self, sampling: Sampling) -> Iterator[Segment]:
-        """The segments in order, each as soon as it is complete. Once per recording.
+        """Return the segments in order, each as soon as it is complete; may be called once.
 
         Raises:
-            MediaError: nothing of what was asked for and is there could be decoded, or it is longer than a
-            day. RuntimeError: the segments were already asked for.
+            MediaError: none of the requested modalities could be decoded, or the recording is longer than a day.
+            RuntimeError: the segments were requested before.
         """
-        if self._begun:
+        if self._started:
             raise RuntimeError(f"{self.path}: the segments of a recording are read once; open it again")
-        self._begun = True
-        return self._one_at_a_time(self._read(sampling))
+        self._started = True
+        return self._until_closed(self._read(sampling))
 
-    def _one_at_a_time(self, segments: Iterator[Segment]) -> Iterator[Segment]:
+    def _until_closed(self, segments: Iterator[Segment]) -> Iterator[Segment]:
         while True:
-            with self._in_use:
+            with self._lock:
                 segment = None if self._closed else next(segments, None)
             if segment is None:
                 return
             yield segment
 
     def _read(self, sampling: Sampling) -> Iterator[Segment]:
-        assembler = Assembler(sampling, self._streams(), self._renderer(sampling))
+        assembler = Assembler(sampling, self._streams(), self._rgb_converter(sampling))
         self._warnings = assembler.warnings
+        modes = _decode_modes(sampling)
         try:
-            for piece in interleave([file.pieces(_readings(sampling), sampling.has_target) for file in self._files]):
-                assembler.add(piece)
+            for item in interleave([file.decode(modes, sampling.has_target) for file in self._files]):
+                assembler.add(item)
                 yield from assembler.ready()
-            self._check(assembler, sampling)
+            self._check_decoded(assembler, sampling)
             photograph = len(self._files) == 1 and self._files[0].photograph
             yield from assembler.finish(photograph)
         except MediaError as error:
-            named = str(error).startswith(str(self.path)) or len(error.args) != 1
-            raise (error if named else MediaError(f"{self.path}: {error}")) from None
+            names_file = str(error).startswith(str(self.path)) or len(error.args) != 1
+            raise (error if names_file else MediaError(f"{self.path}: {error}")) from None
         except (av.FFmpegError, MemoryError) as error:
-            raise MediaError(f"{self.path}: cannot be decoded ({reason(error)})") from None
+            raise MediaError(f"{self.path}: cannot be decoded ({error_reason(error)})") from None
         self.duration = assembler.duration
 
-    def _check(self, assembler: Assembler, sampling: Sampling) -> None:
-        """Note what could be decoded: it must be something, if the recording has what was asked for."""
-        asked = [modality for modality in sorted(self._streams()) if modality in sampling.wanted]
-        self._decoded = {modality: modality in assembler.decoded for modality in asked}
-        failed = [modality for modality in asked if modality not in assembler.decoded]
-        if asked and failed == asked:
+    def _check_decoded(self, assembler: Assembler, sampling: Sampling) -> None:
+        """Warn of requested streams that could not be decoded; raise MediaError if there are only such streams."""
+        requested = [modality for modality in sorted(self._streams()) if modality in sampling.modalities]
+        self._decoded = {modality: modality in assembler.decoded for modality in requested}
+        failed = [modality for modality in requested if modality not in assembler.decoded]
+        if requested and failed == requested:
             file = next(file for file in self._files if set(file.streams) & set(failed))
-            raise file.unreadable(failed)
+            raise file.undecodable_error(failed)
         self._warnings += [f"the {modality} cannot be decoded" for modality in failed]
 
-    def _renderer(self, sampling: Sampling) -> Callable[[Any], ByteArray | None]:
-        renderer = Renderer(sampling.frame_size or 1)
+    def _rgb_converter(self, sampling: Sampling) -> Callable[[Any], ByteArray | None]:
+        converter = RgbConverter(sampling.frame_size or 1)
 
-        def render(image: av.VideoFrame) -> ByteArray | None:
+        def convert(image: av.VideoFrame) -> ByteArray | None:
             try:
-                return renderer(image)
+                return converter(image)
             except (av.FFmpegError, ValueError, MemoryError):
                 self._warnings.append("some frames cannot be converted to RGB")
                 return None
 
-        return render
+        return convert
 
 
-def _readings(sampling: Sampling) -> dict[Modality, Reading]:
-    readings: dict[Modality, Reading] = {}
-    for modality in sampling.wanted:
-        keyframes = modality == "video" and sampling.keyframes_only
-        readings[modality] = "keyframes" if keyframes else "all"
-    return readings
+def _decode_modes(sampling: Sampling) -> dict[Modality, DecodeMode]:
+    modes: dict[Modality, DecodeMode] = {}
+    for modality in sampling.modalities:
+        modes[modality] = "keyframes" if modality == "video" and sampling.keyframes_only else "all"
+    return modes
 
 
-def interleave(sources: list[Iterator[Decoded]]) -> Iterator[Decoded]:
-    """The pieces of several files, always from the file that is furthest behind in time."""
+def interleave(sources: list[Iterator[DecodedItem]]) -> Iterator[DecodedItem]:
+    """Yield the items of several files; the next item comes from the file with the earliest latest time."""
     times = dict.fromkeys(range(len(sources)), 0.0)
     while times:
         source = min(times, key=lambda index: times[index])
-        piece = next(sources[source], None)
-        if piece is None:
+        item = next(sources[source], None)
+        if item is None:
             del times[source]
             continue
-        if isinstance(piece, DecodedFrame | DecodedAudio | Passed):
-            times[source] = max(times[source], piece.time)
-        yield piece
+        if not isinstance(item, StreamEnd):
+            times[source] = max(times[source], item.time)
+        yield item

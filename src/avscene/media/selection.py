@@ -1,132 +1,149 @@
-"""Which packets of a picture need no decoding, because no image that is asked for hangs on them."""
+"""Select the video packets that must be decoded to get the frames at the target times."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import av
 from av.stream import Stream
 
-from avscene.media.bitstream import first_slice
+from avscene.media.bitstream import first_slice_header
 
-# Packets are held until the next keyframe shows that they are complete, but no more than so many, so many bytes.
-MOST_HELD = 300
-MOST_BYTES = 2**24
-LONGEST_STEP = 10.0  # seconds from packet to packet; after more the clock may be broken
-MARGIN = 1e-3  # seconds by which an image may be shown earlier or later than its packet says: it is decoded too
+# Packets are held back until the next keyframe completes their group of pictures (GOP), within these limits.
+MAX_PENDING_PACKETS = 300
+MAX_PENDING_BYTES = 2**24
+MAX_DTS_STEP = 10.0  # seconds from packet to packet; after a longer step the timestamps may be broken
+TIME_MARGIN = 1e-3  # seconds by which a frame may be shown earlier or later than its packet states
 
-# Images that no other image refers to can be told and left out by these decoders, exactly.
-TELLS_REFERENCES = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
-# Keyframes of these refer to nothing before them, and nothing after them does. (Of H.264 and HEVC: IDR pictures.)
-KEYFRAMES_RESET = frozenset({"vp8", "vp9"})
+# Codecs whose decoders skip non-reference frames exactly.
+SKIP_NONREF_CODECS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
+# Codecs in which every keyframe starts a closed GOP. In H.264 and HEVC, IDR frames do.
+CLOSED_GOP_CODECS = frozenset({"vp8", "vp9"})
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]  # generic only in PyAV's stubs
 else:
     Packet = av.Packet
 
-Asked = Callable[[float, float], bool]  # of the begin and the end of an image, in seconds
-# `image`: it is asked for. `reference`: other images may refer to it. `nothing`: what follows does without it.
-Use = Literal["image", "reference", "nothing"]
-Decision = tuple[Packet, float, Use]  # the float is the time (seconds, on the stream's clock) at which its image ends
+HasTarget = Callable[[float, float], bool]  # (start, end) in seconds -> whether a target time lies in [start, end)
+# output: its frame is needed. reference: other frames may refer to it. skip: no needed frame depends on it.
+PacketUse = Literal["output", "reference", "skip"]
 
 
-class Selection:
-    """Takes the packets of one stream in decoding order and gives them back with what each is needed for.
+class Decision(NamedTuple):
+    """A packet, the time in seconds (on the stream's clock) at which its frame ends, and what it is needed for."""
 
-    `asked(begin, end)` tells whether an image that is shown in `[begin, end)` seconds of the stream's clock is wanted.
-    A group of images is held until the keyframe behind it has come, so that it is known until when each is shown. In
-    streams whose timestamps leave doubt every packet is said to be needed.
+    packet: Packet
+    end: float
+    use: PacketUse
+
+
+class PacketSelector:
+    """Decide for each packet of one stream, given in decoding order, what it is needed for.
+
+    `has_target(start, end)` tells whether the frame shown in `[start, end)` seconds of the stream's clock is needed. A
+    GOP is held back until the next keyframe arrives: only then is the end of each of its frames known. If the
+    timestamps of the stream are not reliable, every packet is needed.
     """
 
-    def __init__(self, stream: Stream, asked: Asked) -> None:
+    def __init__(self, stream: Stream, has_target: HasTarget) -> None:
         context: Any = stream.codec_context
         self._codec: str = context.name
         self._extradata: bytes | None = context.extradata
         self._intra_only = bool(context.codec.intra_only)
-        self._base = float(stream.time_base or 0)
-        self._asked = asked
-        self._tells_references = self._codec in TELLS_REFERENCES
-        self._held: list[Packet] = []
-        self._nbytes = 0
-        self._last: int | None = None  # decoding time of the newest packet
-        self._doubt = not self._base
+        self._time_base = float(stream.time_base or 0)
+        self._has_target = has_target
+        self._can_skip_nonref = self._codec in SKIP_NONREF_CODECS
+        self._pending: list[Packet] = []
+        self._pending_bytes = 0
+        self._last_dts: int | None = None
+        self._disabled = not self._time_base
 
     def add(self, packet: Packet) -> list[Decision]:
-        """Take the next packet; those on which this decides."""
-        if not self._doubt and not self._regular(packet):
-            self.give_up()
-        if self._doubt:
-            return [*self.rest(), (packet, 0.0, "image")]
-        self._heed_layers(packet)
-        decided: list[Decision] = []
-        if packet.is_keyframe and self._held:
-            decided = self._decide(self._held, packet.pts, reset=self._resets(packet))
-            self._held, self._nbytes = [], 0
-        elif len(self._held) >= MOST_HELD or self._nbytes >= MOST_BYTES:
-            decided = self._let_go(packet)
-        self._held.append(packet)
-        self._nbytes += packet.size
-        return decided
+        """Take the next packet; return the decisions that it makes possible."""
+        if not self._disabled and not self._has_reliable_times(packet):
+            self.disable()
+        if self._disabled:
+            return [*self.flush(), Decision(packet, 0.0, "output")]
+        self._check_temporal_layer(packet)
+        decisions: list[Decision] = []
+        if packet.is_keyframe and self._pending:
+            decisions = self._decide(self._pending, packet.pts, before_closed_gop=self._starts_closed_gop(packet))
+            self._pending, self._pending_bytes = [], 0
+        elif len(self._pending) >= MAX_PENDING_PACKETS or self._pending_bytes >= MAX_PENDING_BYTES:
+            decisions = self._decide_oldest(packet)
+        self._pending.append(packet)
+        self._pending_bytes += packet.size
+        return decisions
 
-    def rest(self) -> list[Decision]:
-        """Decide on all that are held: no more will come."""
-        held, self._held, self._nbytes = self._held, [], 0
-        return [(packet, 0.0, "image") for packet in held] if self._doubt else self._decide(held, None)
+    def flush(self) -> list[Decision]:
+        """Decide on all pending packets, at the end of the stream."""
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        if self._disabled:
+            return [Decision(packet, 0.0, "output") for packet in pending]
+        return self._decide(pending, None)
 
-    def give_up(self) -> None:
-        """Say from now on that every packet is needed."""
-        self._doubt = True
+    def disable(self) -> None:
+        """From now on, decide that every packet is needed."""
+        self._disabled = True
 
-    def _regular(self, packet: Packet) -> bool:
+    def _has_reliable_times(self, packet: Packet) -> bool:
         pts, dts = packet.pts, packet.dts
         if pts is None or dts is None or not packet.duration or packet.duration < 0 or packet.is_corrupt:
             return False
-        step = 0 if self._last is None else dts - self._last
-        self._last = dts
-        return pts >= dts and 0 <= step * self._base <= LONGEST_STEP
+        step = 0 if self._last_dts is None else dts - self._last_dts
+        self._last_dts = dts
+        return pts >= dts and 0 <= step * self._time_base <= MAX_DTS_STEP
 
-    def _heed_layers(self, packet: Packet) -> None:
-        """An image that its own layer does without may serve a higher one (H.265, 3.151): only one layer is safe."""
-        if self._codec == "hevc" and self._tells_references:
-            head = first_slice(bytes(packet), self._codec, self._extradata)
-            self._tells_references = head is None or head.layer == 0
+    def _check_temporal_layer(self, packet: Packet) -> None:
+        """Stop skipping if there is a second temporal layer.
 
-    def _resets(self, packet: Packet) -> bool:
-        """Whether what comes after this keyframe can be decoded without what came before it."""
-        if self._intra_only or self._codec in KEYFRAMES_RESET:
+        A frame that is no reference within its own layer may be one for a higher layer (H.265, 3.151).
+        """
+        if self._codec == "hevc" and self._can_skip_nonref:
+            header = first_slice_header(bytes(packet), self._codec, self._extradata)
+            self._can_skip_nonref = header is None or header.temporal_layer == 0
+
+    def _starts_closed_gop(self, packet: Packet) -> bool:
+        """Whether this keyframe and all that follow can be decoded without the packets before it."""
+        if self._intra_only or self._codec in CLOSED_GOP_CODECS:
             return True
         if self._codec not in ("h264", "hevc"):
             return False
-        head = first_slice(bytes(packet), self._codec, self._extradata)
-        return head is not None and head.resets
+        header = first_slice_header(bytes(packet), self._codec, self._extradata)
+        return header is not None and header.is_idr
 
-    def _let_go(self, packet: Packet) -> list[Decision]:
-        """Decide on the oldest, all shown before `packet` is decoded: nothing that is still to come is shown before."""
+    def _decide_oldest(self, packet: Packet) -> list[Decision]:
+        """Decide on the oldest packets: those shown before `packet` is decoded, as no later frame precedes them."""
         newest: Any = packet.dts
-        complete = next((n for n, held in enumerate(self._held) if held.pts >= newest), len(self._held))
-        if not complete:  # no decoder waits for so many
-            self.give_up()
-            return self.rest()
-        going, self._held = self._held[:complete], self._held[complete:]
-        self._nbytes = sum(held.size for held in self._held)
-        following: list[Any] = [held.pts for held in self._held]
-        return self._decide(going, min(following, default=newest))
+        n_complete = next((n for n, pending in enumerate(self._pending) if pending.pts >= newest), len(self._pending))
+        if not n_complete:  # no decoder delays frames for so long
+            self.disable()
+            return self.flush()
+        complete, self._pending = self._pending[:n_complete], self._pending[n_complete:]
+        self._pending_bytes = sum(pending.size for pending in self._pending)
+        following: list[Any] = [pending.pts for pending in self._pending]
+        return self._decide(complete, min(following, default=newest))
 
-    def _decide(self, packets: Sequence[Packet], following: int | None, *, reset: bool = False) -> list[Decision]:
-        """`following` is when the next image is shown; behind a `reset` nothing refers to these."""
+    def _decide(
+        self, packets: Sequence[Packet], next_pts: int | None, *, before_closed_gop: bool = False
+    ) -> list[Decision]:
+        """Decide on `packets`; the frame after them is shown at `next_pts`.
+
+        `before_closed_gop`: no later frame refers to these packets.
+        """
         times: list[Any] = [packet.pts for packet in packets]
         shown = [time for packet, time in zip(packets, times, strict=True) if not packet.is_discard]
-        ends = dict(pairwise(sorted(shown if following is None else [*shown, following])))
-        spans = [(time * self._base, ends.get(time, float("inf")) * self._base) for time in times]
-        wanted = [
-            packet.is_discard or self._asked(begin - MARGIN, end + MARGIN)
-            for packet, (begin, end) in zip(packets, spans, strict=True)
+        ends = dict(pairwise(sorted(shown if next_pts is None else [*shown, next_pts])))
+        spans = [(time * self._time_base, ends.get(time, float("inf")) * self._time_base) for time in times]
+        needed = [
+            packet.is_discard or self._has_target(start - TIME_MARGIN, end + TIME_MARGIN)
+            for packet, (start, end) in zip(packets, spans, strict=True)
         ]
-        n_needed = len(packets)
-        while reset and n_needed and not wanted[n_needed - 1]:
-            n_needed -= 1
-        spare: Use = "reference" if self._tells_references else "image"
-        uses: list[Use] = ["image" if asked else spare for asked in wanted[:n_needed]]
-        uses += ["nothing"] * (len(packets) - n_needed)
-        return [(packet, end, use) for packet, (_, end), use in zip(packets, spans, uses, strict=True)]
+        n_decoded = len(packets)
+        while before_closed_gop and n_decoded and not needed[n_decoded - 1]:
+            n_decoded -= 1
+        otherwise: PacketUse = "reference" if self._can_skip_nonref else "output"
+        uses: list[PacketUse] = ["output" if is_needed else otherwise for is_needed in needed[:n_decoded]]
+        uses += ["skip"] * (len(packets) - n_decoded)
+        return [Decision(packet, end, use) for packet, (_, end), use in zip(packets, spans, uses, strict=True)]

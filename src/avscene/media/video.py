@@ -1,8 +1,8 @@
-"""Decoded images -> upright RGB at the asked size, at the asked times."""
+"""Convert decoded video frames to upright RGB at the requested size, and sample them at the target times."""
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import av
 import numpy as np
@@ -12,26 +12,23 @@ from av.video.reformatter import VideoReformatter
 
 from avscene.records import ByteArray, Frame
 
-Image = TypeVar("Image")
-
-SLACK = 1e-6  # seconds; timestamps are fractions, targets are sums of floats
-# Seconds that a target waits for a nearer keyframe: files with one keyframe at their beginning would wait for
-# ever.
+TIME_TOLERANCE = 1e-6  # seconds; timestamps are fractions, target times are sums of floats
+# Seconds that a target waits for a nearer keyframe: a file may have only one, at its beginning.
 KEYFRAME_LOOKAHEAD = 10.0
 
 
-class Renderer:
-    """An ffmpeg image -> pixels (height, width, 3), upright; the shorter side at most `size`."""
+class RgbConverter:
+    """Convert ffmpeg frames to upright RGB (height, width, 3) whose shorter side is at most `size` pixels."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._reformatter = VideoReformatter()
 
     def __call__(self, image: av.VideoFrame) -> ByteArray:
-        """Scale inside ffmpeg, then turn the small image.
+        """Scale in ffmpeg, then rotate the smaller frame.
 
         Raises:
-            av.FFmpegError, ValueError: the image has a format or a size that cannot be converted.
+            av.FFmpegError, ValueError: the format or size of the frame cannot be converted.
         """
         scale = min(1.0, self._size / min(image.width, image.height))
         small = self._reformatter.reformat(
@@ -41,11 +38,11 @@ class Renderer:
             format="rgb24",
             interpolation="BICUBIC",
         )
-        return upright(np.asarray(small.to_ndarray(), np.uint8), image)
+        return rotate_upright(np.asarray(small.to_ndarray(), np.uint8), image)
 
 
-def upright(pixels: ByteArray, image: av.VideoFrame) -> ByteArray:
-    """Turn and mirror pixels (h, w, 3) as a phone's display matrix or a photograph's EXIF asks."""
+def rotate_upright(pixels: ByteArray, image: av.VideoFrame) -> ByteArray:
+    """Rotate and mirror pixels (h, w, 3) as the display matrix or the EXIF orientation of `image` asks."""
     matrix = _display_matrix(image)
     if matrix is None:
         turns = round(image.rotation / 90)
@@ -60,7 +57,7 @@ def upright(pixels: ByteArray, image: av.VideoFrame) -> ByteArray:
 def _display_matrix(image: av.VideoFrame) -> npt.NDArray[np.int32] | None:
     try:
         found: Any = image.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
-    except ValueError:  # PyAV lists none if it does not know one kind (EXIF): turned then, never mirrored
+    except ValueError:  # PyAV refuses all if one kind is unknown to it (EXIF): rotated then, never mirrored
         return None
     if found is None:
         return None
@@ -69,104 +66,107 @@ def _display_matrix(image: av.VideoFrame) -> npt.NDArray[np.int32] | None:
 
 
 class FrameSampler:
-    """Picks the frame shown at each target time.
+    """Select the frame shown at each target time.
 
-    Each segment of `hop` seconds has `per_segment` evenly spaced targets. Sample and hold: the frame shown at
-    `t` is the last that began by then. Before the first frame and after the end of the picture the nearest
-    frame serves, if it is shown within the same segment. So a segment has all its frames or none. With
-    `nearest` (keyframes only) the nearer of the two neighbours is taken instead of the last.
+    Each segment of `hop` seconds has `per_segment` evenly spaced targets. The frame shown at `t` is the last that
+    started by then (sample and hold). Targets before the first frame or after the end of the video get the nearest
+    frame if it is shown within the same segment. So a segment has all its frames or none. With `nearest` (keyframes
+    only), the nearer of the two neighbouring frames is selected instead. `nbytes` counts the pixels of frames that were
+    not taken yet.
     """
 
     def __init__(
-        self, hop: float, per_segment: int, render: Callable[[Any], ByteArray | None], nearest: bool = False
+        self, hop: float, per_segment: int, convert: Callable[[Any], ByteArray | None], nearest: bool = False
     ) -> None:
         self._hop, self._per_segment = hop, per_segment
-        self._render, self._nearest = render, nearest
-        self._next = 0  # target
-        self._current: tuple[float, Any] | None = None
-        self._rendered: Frame | None = None
-        self._begin: float | None = None
-        self._found: deque[tuple[int, Frame]] = deque()  # (segment, frame)
+        self._convert, self._nearest = convert, nearest
+        self._next_target = 0
+        self._current: tuple[float, Any] | None = None  # the latest frame: start in seconds, image
+        self._converted: Frame | None = None  # the same, once it was selected
+        self._video_start: float | None = None
+        self._selected: deque[tuple[int, Frame]] = deque()  # (segment, frame)
         self.nbytes = 0
 
-    def _target(self) -> float:
-        return (self._next + 0.5) * self._hop / self._per_segment
+    def _target_time(self) -> float:
+        return (self._next_target + 0.5) * self._hop / self._per_segment
 
-    def _segment(self) -> int:
-        return self._next // self._per_segment
+    def _target_segment(self) -> int:
+        return self._next_target // self._per_segment
 
     def add(self, time: float, image: object) -> None:
-        """Take the next image, shown from `time` (seconds, never before the one before it)."""
-        self.passed(time)
+        """Take the next frame, shown from `time` on (seconds, never before the previous one)."""
+        self.skip_to(time)
         if self._current is None:
-            self._lead_in(time, image)
+            self._start(time, image)
         else:
-            old = self._current[0]
-            while (target := self._target()) < time - SLACK:
-                if self._nearest and time - target < target - old:
+            previous = self._current[0]
+            while (target := self._target_time()) < time - TIME_TOLERANCE:
+                if self._nearest and time - target < target - previous:
                     break
-                self._resolve()
-        self._show(time, image)
+                self._select_current()
+        self._hold(time, image)
 
-    def passed(self, time: float) -> None:
-        """No image that begins before `time` will come any more; only told where images are skipped."""
-        self._begin = time if self._begin is None else min(self._begin, time)
+    def skip_to(self, time: float) -> None:
+        """Note that no further frame starts before `time` seconds."""
+        self._video_start = time if self._video_start is None else min(self._video_start, time)
         if self._current is None or not self._nearest:
             return
-        while (target := self._target()) < time - SLACK:
+        while (target := self._target_time()) < time - TIME_TOLERANCE:
             if time - target < min(target - self._current[0], KEYFRAME_LOOKAHEAD):
                 break
-            self._resolve()
+            self._select_current()
 
     @property
-    def mark(self) -> float:
+    def complete_until(self) -> float:
         """Seconds up to which every target has its frame."""
-        return self._segment() * self._hop if self._nearest else (self._current or (0.0,))[0]
+        return self._target_segment() * self._hop if self._nearest else (self._current or (0.0,))[0]
 
     def finish(self, end: float) -> None:
-        """The picture ends at `end` seconds: the last image serves the targets left in its segments."""
+        """Select the last frame for the remaining targets of its segments; the video ends at `end` seconds."""
         if self._current is None:
             return
-        while (start := self._segment() * self._hop) < end - SLACK or (start <= self._current[0] + SLACK):
-            self._resolve()
+        last = self._current[0] + TIME_TOLERANCE
+        while (start := self._target_segment() * self._hop) < end - TIME_TOLERANCE or start <= last:
+            self._select_current()
 
     def take(self, segment: int) -> tuple[Frame, ...]:
-        """The frames of a segment, in the order of time, () if it has no picture; earlier ones are let go."""
+        """Return the frames of a segment in order of time, () if it has no video; forget them and earlier ones."""
         frames = []
-        while self._found and self._found[0][0] <= segment:
-            index, frame = self._found.popleft()
+        while self._selected and self._selected[0][0] <= segment:
+            index, frame = self._selected.popleft()
             self.nbytes -= frame.pixels.nbytes
             if index == segment:
                 frames.append(frame)
-        self._next = max(self._next, (segment + 1) * self._per_segment)
+        self._next_target = max(self._next_target, (segment + 1) * self._per_segment)
         return tuple(frames)
 
-    def still(self) -> tuple[Frame, ...]:
-        """The image itself, for a photograph."""
-        frame = self._rendering()
+    def photograph(self) -> tuple[Frame, ...]:
+        """Return the only frame, for a photograph; () if it cannot be converted."""
+        frame = self._convert_current()
         return () if frame is None else (frame,)
 
-    def _lead_in(self, time: float, image: object) -> None:
-        self._show(time, image)
-        begin = self._begin if self._nearest and self._begin is not None else time
-        while (self._segment() + 1) * self._hop <= begin + SLACK:
-            self._next += 1
-        while self._target() < time - SLACK:
-            self._resolve()
+    def _start(self, time: float, image: object) -> None:
+        """Take the first frame: skip segments before it, and select it for earlier targets of its own segment."""
+        self._hold(time, image)
+        start = self._video_start if self._nearest and self._video_start is not None else time
+        while (self._target_segment() + 1) * self._hop <= start + TIME_TOLERANCE:
+            self._next_target += 1
+        while self._target_time() < time - TIME_TOLERANCE:
+            self._select_current()
 
-    def _show(self, time: float, image: object) -> None:
-        self._current, self._rendered = (time, image), None
+    def _hold(self, time: float, image: object) -> None:
+        self._current, self._converted = (time, image), None
 
-    def _rendering(self) -> Frame | None:
-        if self._rendered is None and self._current is not None:
+    def _convert_current(self) -> Frame | None:
+        if self._converted is None and self._current is not None:
             time, image = self._current
-            pixels = self._render(image)
-            self._rendered = None if pixels is None else Frame(max(time, 0.0), pixels)
-        return self._rendered
+            pixels = self._convert(image)
+            self._converted = None if pixels is None else Frame(max(time, 0.0), pixels)
+        return self._converted
 
-    def _resolve(self) -> None:
-        frame = self._rendering()
+    def _select_current(self) -> None:
+        frame = self._convert_current()
         if frame is not None:
-            self._found.append((self._segment(), frame))
+            self._selected.append((self._target_segment(), frame))
             self.nbytes += frame.pixels.nbytes
-        self._next += 1
+        self._next_target += 1

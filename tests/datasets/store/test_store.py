@@ -32,7 +32,7 @@ from avscene.media.segments import Recording
 from avscene.records import FloatArray, Modality, Segment
 from avscene.training.embed import embed_store, embeddings_state
 from tests.support.command_line import Run, run
-from tests.support.media_files import RATE, Writer, image, sound_samples, write_media, write_photograph
+from tests.support.media_files import RATE, Writer, plain_frame, tone_samples, write_media, write_photograph
 
 SPEC = StoreSpec(sample_rate=RATE, frame_size=48)
 # Name, label, group, split; the name says what is in it.
@@ -50,10 +50,10 @@ def write_recording(root: Path, name: str, seconds: float = 3.0) -> Path:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".png":
-        return write_photograph(path, image(1))
+        return write_photograph(path, plain_frame(1))
     if path.stem == "short":
-        images = [image(int(k / 5)) for k in range(15)]
-        return Writer(path).video(images, [k / 5 for k in range(15)], fps=5).audio(sound_samples(1.0)).save()
+        images = [plain_frame(int(k / 5)) for k in range(15)]
+        return Writer(path).video(images, [k / 5 for k in range(15)], fps=5).audio(tone_samples(1.0)).save()
     seconds = 2.7 if path.stem == "uneven" else seconds
     return write_media(path, seconds, fps=10, audio=path.stem != "silent")
 
