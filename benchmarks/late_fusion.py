@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from avscene.models.fusion_network import BRANCH, DROPOUT, FUSED, HIDDEN, FusionNetwork
+from avscene.models.fusion_network import BRANCH, DROPOUT, HIDDEN, JOINT, FusionNetwork
 from avscene.training.heads.fusion_network import fresh_network
 from avscene.training.heads.in_memory import HeadSettings, Table, evaluate, run_epoch, train_in_memory
 from benchmarks.harness import Row, compared, in_turn, main
@@ -115,7 +115,7 @@ def operations(n_rows: int) -> float:
     each other once a step.
     """
     hidden = len(WIDTHS) * HIDDEN
-    composed = N_SCENES * (hidden * BRANCH + len(WIDTHS) * BRANCH * FUSED + FUSED)
+    composed = N_SCENES * (hidden * BRANCH + len(WIDTHS) * BRANCH * JOINT + JOINT)
     n_steps = math.ceil(n_rows / HeadSettings().batch_of(n_rows))
     return 2 * n_rows * (2 * sum(WIDTHS) * HIDDEN + 3 * hidden * N_SCENES) + 2 * n_steps * 3 * composed
 

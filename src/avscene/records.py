@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,23 @@ ByteArray = npt.NDArray[np.uint8]
 SCHEMA = "avscene/1"
 SUM_TOLERANCE = 1e-4
 DECIMALS = 6  # of every number written as JSON; a row of ten scenes still sums to 1 within 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled recording of a data set.
+
+    `name` identifies it in tables: its path relative to the data set. `audio` is a separate file with its audio.
+    Recordings of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns`
+    holds further columns of the data set, such as `split` or `fold`.
+    """
+
+    name: str
+    path: Path
+    label: str
+    group: str
+    audio: Path | None = None
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

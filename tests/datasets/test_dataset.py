@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from avscene.datasets.dataset import DataSet, Example, check_scenes
+from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError
-from avscene.labels import LabelSet
+from avscene.records import Example
 
 LABELS = ("bus", "park", "tram")
 
@@ -90,9 +90,3 @@ def test_a_group_on_both_sides_is_refused_and_named() -> None:
 def test_no_recordings_are_no_data_set() -> None:
     with pytest.raises(DataError, match=r"meta\.csv: holds no recordings"):
         DataSet(Path("meta.csv"), ())
-
-
-def test_scenes_that_a_system_does_not_know_are_told_with_those_it_does() -> None:
-    check_scenes(dataset(), LabelSet(("bus", "park", "tram", "metro")))
-    with pytest.raises(DataError, match=r"scene 'tram' \(tram-1-0\.mp4\) is not one of the system's: bus, park$"):
-        check_scenes(dataset(), LabelSet(("bus", "park")))

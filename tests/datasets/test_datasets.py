@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from avscene.datasets.dataset import MEDIA_SUFFIXES, Example, is_media
+from avscene.datasets.dataset import MEDIA_SUFFIXES, is_media
 from avscene.datasets.layout import read_dataset
 from avscene.errors import DataError
 from avscene.labels import LabelSet
+from avscene.records import Example
 from tests.support.media_files import write_media
 
 

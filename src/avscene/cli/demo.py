@@ -13,6 +13,7 @@ from avscene.evaluation.comparison import compare
 from avscene.evaluation.measurement import measure
 from avscene.evaluation.metrics import Evaluation
 from avscene.fusion import ensemble, postprocess
+from avscene.fusion.tree import FUSED
 from avscene.inference import load
 from avscene.inference.predict import predict
 from avscene.media.segments import Recording, Sampling
@@ -22,7 +23,7 @@ from avscene.records import FloatArray, Prediction
 from avscene.reports.evaluation.page import ReportRow, Timeline, write_report
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
-from avscene.training.heads.frozen_encoders import FUSED, OUT_OF_FOLD, train_fast
+from avscene.training.heads.frozen_encoders import OUT_OF_FOLD, train_fast
 
 HOLDOUT = "split=test"
 FILM = ("park", "tram")  # scenes of the unseen recording, one after the other
@@ -55,7 +56,7 @@ def run_demo(output: Path, watch: StageProgress) -> Demo:
     training, test = read_dataset(town).hold_out(HOLDOUT)
     train_fast(training, run, holdout=HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=watch("training"))
     system = load(run)
-    tables = predict(system, test, watch("evaluating on held-out locations")).tables
+    tables = predict(system, test.examples, test.source, watch("evaluating on held-out locations")).tables
     fitted = {name: read_table(run / OUT_OF_FOLD / f"{name}.tsv") for name in ("audio", "video", FUSED)}
     fused = fused_tables(fitted, tables)
     rows = report_rows(tables, fused)

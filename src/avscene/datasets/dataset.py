@@ -1,12 +1,13 @@
 """A data set as one table of recordings, and its parts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from avscene.errors import DataError
 from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
+from avscene.records import Example
 
 MEDIA_SUFFIXES = frozenset(
     "3g2 3gp aac ac3 ac4 adts aif aiff amr apng ape asf au avi avif bmp caf dv eac3 f4v flac flv gif heic heif ivf "
@@ -18,23 +19,6 @@ MEDIA_SUFFIXES = frozenset(
 def is_media(path: Path) -> bool:
     """Whether the file's name ends like that of a media file."""
     return path.suffix.lower().lstrip(".") in MEDIA_SUFFIXES
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One labelled recording.
-
-    `name` is how tables call it: its path relative to the data set. `sound` is a separate file with its sound.
-    Recordings of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns`
-    holds what else the data set says, such as `split` or `fold`.
-    """
-
-    name: str
-    path: Path
-    label: str
-    group: str
-    audio: Path | None = None
-    columns: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +98,3 @@ def _value(example: Example, column: str) -> str:
     if column in ("label", "group"):
         return str(getattr(example, column))
     return example.columns.get(column, "")
-
-
-def check_scenes(data: DataSet, labels: LabelSet) -> None:
-    """Make sure that every recording's scene is one that a system knows.
-
-    Raises:
-        DataError: one is not.
-    """
-    for example in data.examples:
-        if example.label not in labels:
-            raise DataError(
-                f"{data.source}: scene {example.label!r} ({example.name}) is not one of the system's: "
-                f"{', '.join(labels)}"
-            )

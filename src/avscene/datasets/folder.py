@@ -5,8 +5,9 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from avscene.datasets.dataset import DataSet, Example, is_media
+from avscene.datasets.dataset import DataSet, is_media
 from avscene.errors import DataError
+from avscene.records import Example
 
 REQUIRED = ("path", "label")
 

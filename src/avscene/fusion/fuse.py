@@ -13,14 +13,13 @@ from avscene.errors import UsageError
 from avscene.fusion.ensemble import Confidence
 from avscene.fusion.steps import StepKind
 from avscene.fusion.tables import Fused, fuse_cross_fitted, fuse_fitted, fuse_plain, fuse_saved, read_fusion
-from avscene.fusion.tree import Layout, RuleKind
+from avscene.fusion.tree import FUSED, Layout, RuleKind
 from avscene.records import Needs
 from avscene.reports.evaluation.page import ReportRow, write_report
 from avscene.tables.alignment import Aligned, align
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
 
-FUSED = "fused"
 logger = logging.getLogger(__name__)
 
 

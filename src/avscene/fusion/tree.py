@@ -19,6 +19,7 @@ from avscene.fusion.steps import Smooth, Step, StepKind, Times, Vector, fit_step
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, IntArray, Needs
 
+FUSED = "fused"  # name of the fused probabilities beside the names of the models
 RuleKind = Literal["mean", "product", "samplewise", "classwise", "log-pool"]
 # Of models and of systems; directories are called by them.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9+_-]*$", max_length=64)]

@@ -1,23 +1,25 @@
-"""A system over a labelled data set: prediction tables."""
+"""Classify labelled recordings with a system and collect the probabilities in prediction tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from avscene.datasets.dataset import DataSet, Example, check_scenes
-from avscene.errors import AvsceneError, MediaError
-from avscene.inference import Source, System
+from avscene.errors import AvsceneError, DataError, MediaError
+from avscene.fusion.tree import FUSED
+from avscene.inference.reading import Source
+from avscene.inference.system import System
+from avscene.labels import LabelSet
 from avscene.progress import Progress
-from avscene.records import FloatArray, Needs, Prediction
+from avscene.records import Example, FloatArray, Needs, Prediction
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable
-from avscene.training.heads.frozen_encoders import FUSED
 
 
 @dataclass
 class _Rows:
-    """The rows of a table as they are collected."""
+    """Rows of one table: the recording, the start in seconds and the probabilities of each segment."""
 
     examples: list[Example] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
@@ -28,9 +30,9 @@ class _Rows:
         self.starts.append(start)
         self.probabilities.append(probabilities)
 
-    def table(self, system: System, modality: Needs) -> ScoreTable:
+    def table(self, labels: LabelSet, modality: Needs) -> ScoreTable:
         return ScoreTable(
-            system.labels,
+            labels,
             tuple(example.name for example in self.examples),
             np.stack(self.probabilities),
             starts=np.array(self.starts),
@@ -41,48 +43,68 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """Tables of a data set by name (`fused` and each model's), and what could not be read."""
+class PredictedTables:
+    """Prediction tables by name (`fused`, and the name of each model), and why recordings are missing from them."""
 
     tables: dict[str, ScoreTable]
     failures: tuple[str, ...]
 
 
-def predict(system: System, data: DataSet, progress: Progress | None = None) -> Predicted:
-    """Classify every recording of `data`; a row per segment.
+def predict(
+    system: System, examples: Sequence[Example], source: Path, progress: Progress | None = None
+) -> PredictedTables:
+    """Classify `examples`, the recordings of data set `source`, and return tables with a row per segment.
 
     Raises:
-        DataError: a scene that the system does not know.
+        DataError: a recording has a scene that is not in the system's label set.
         MediaError: no recording can be read.
     """
-    check_scenes(data, system.labels)
+    check_scenes(examples, source, system.labels)
     rows: dict[str, _Rows] = {FUSED: _Rows()}
     failures: list[str] = []
-    outcomes = system.classify_all([Source(example.path, example.audio) for example in data.examples])
-    for done, (example, outcome) in enumerate(zip(data.examples, outcomes, strict=True), start=1):
+    outcomes = system.classify_all([Source(example.path, example.audio) for example in examples])
+    for done, (example, outcome) in enumerate(zip(examples, outcomes, strict=True), start=1):
         if isinstance(outcome, AvsceneError):
             failures.append(str(outcome))
         else:
-            _collect(rows, example, outcome)
+            _add_segments(rows, example, outcome)
         if progress is not None:
-            progress(done, len(data.examples))
+            progress(done, len(examples))
     if not rows[FUSED].examples:
-        raise MediaError(f"{data.source}: none of {len(data.examples)} recordings can be read; first: {failures[0]}")
+        raise MediaError(f"{source}: none of {len(examples)} recordings can be read; first: {failures[0]}")
     needs: dict[str, Needs] = {model.name: model.needs for model in system.models}
     kinds = set(needs.values())
     needs[FUSED] = kinds.pop() if len(kinds) == 1 else "both"
-    return Predicted({name: found.table(system, needs[name]) for name, found in rows.items()}, tuple(failures))
+    tables = {name: collected.table(system.labels, needs[name]) for name, collected in rows.items()}
+    return PredictedTables(tables, tuple(failures))
 
 
-def _collect(rows: dict[str, _Rows], example: Example, prediction: Prediction) -> None:
+def check_scenes(examples: Sequence[Example], source: Path, labels: LabelSet) -> None:
+    """Check that the scene of every recording of data set `source` is in `labels`.
+
+    Raises:
+        DataError: one is not.
+    """
+    for example in examples:
+        if example.label not in labels:
+            raise DataError(
+                f"{source}: scene {example.label!r} ({example.name}) is not one of the system's: {', '.join(labels)}"
+            )
+
+
+def _add_segments(rows: dict[str, _Rows], example: Example, prediction: Prediction) -> None:
     for segment in prediction.segments:
         rows[FUSED].add(example, segment.start, segment.probabilities)
         for name, probabilities in segment.by_model.items():
             rows.setdefault(name, _Rows()).add(example, segment.start, probabilities)
 
 
-def write_tables(predicted: Predicted, output: Path, *, by_model: bool) -> list[Path]:
-    """Write the fused table to `output` and, if asked, each model's beside it: `scores.tsv`, `scores.audio.tsv`."""
+def write_tables(predicted: PredictedTables, output: Path, *, by_model: bool) -> list[Path]:
+    """Write the fused table to `output` and, if `by_model`, each model's beside it.
+
+    Returns:
+        The written files, such as `scores.tsv` and `scores.audio.tsv`.
+    """
     written = []
     for name, table in predicted.tables.items():
         path = output if name == FUSED else output.with_suffix(f".{name}{output.suffix}")

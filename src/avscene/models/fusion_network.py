@@ -21,7 +21,7 @@ from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
 # Table 1: widths of a branch's two layers and of the layer that fuses the branches.
-HIDDEN, BRANCH, FUSED = 512, 256, 128
+HIDDEN, BRANCH, JOINT = 512, 256, 128
 DROPOUT = 0.2
 BATCH = 4096  # rows at a time, which bounds the memory of hidden values
 
@@ -42,8 +42,8 @@ class FusionNetwork(nn.Module):
             )
             for size in sizes
         )
-        self.fusion = nn.Linear(BRANCH * len(sizes), FUSED)
-        self.classifier = nn.Linear(FUSED, n_scenes)
+        self.fusion = nn.Linear(BRANCH * len(sizes), JOINT)
+        self.classifier = nn.Linear(JOINT, n_scenes)
 
     def forward(self, *embeddings: Tensor) -> Tensor:
         """Logits (n, n_scenes) of one array (n, size) for each encoder.

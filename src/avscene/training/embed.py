@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.store.columns import UnfinishedColumn, column_key, write_column
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import SegmentStore
@@ -18,7 +18,7 @@ from avscene.inference import BATCH, ahead, batched
 from avscene.media.segments import Recording, Sampling
 from avscene.models import SegmentEncoder
 from avscene.progress import Progress
-from avscene.records import FloatArray, Segment
+from avscene.records import Example, FloatArray, Segment
 
 State = Literal["absent", "outdated", "partial", "current"]  # of a column of a store
 

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from avscene.datasets.dataset import Example
 from avscene.errors import DataError
 from avscene.fusion.rules import ScoresByModel
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector, by_modality
 from avscene.mismatch.pairs import PairedScores, RecordingPair
-from avscene.records import FloatArray, IntArray, Needs
+from avscene.records import Example, FloatArray, IntArray, Needs
 
 
 def fit_mismatch(

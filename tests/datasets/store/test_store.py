@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.store.columns import add_embeddings
 from avscene.datasets.store.manifest import StoreSpec, is_store
@@ -29,7 +29,7 @@ from avscene.datasets.store.table import write_lock
 from avscene.datasets.store.writer import Prepared, prepare
 from avscene.errors import DataError, MediaError
 from avscene.media.segments import Recording
-from avscene.records import FloatArray, Modality, Segment
+from avscene.records import Example, FloatArray, Modality, Segment
 from avscene.training.embed import embed_store, embeddings_state
 from tests.support.command_line import Run, run
 from tests.support.media_files import RATE, Writer, plain_frame, tone_samples, write_media, write_photograph

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.tau import layout as tau
 from avscene.datasets.tau.layout import check_published
 from avscene.errors import DataError
+from avscene.records import Example
 from tests.support import small_tau
 from tests.support.small_tau import NAMES, PREFIX, TEST, TRAIN, row, tables, write
 

@@ -166,7 +166,7 @@ def predict(
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
     with stages() as watch:
-        predicted = predict_all(loaded, dataset, watch("predicting"))
+        predicted = predict_all(loaded, dataset.examples, dataset.source, watch("predicting"))
     for failure in predicted.failures:
         logger.info(failure)
     for path in write_tables(predicted, output, by_model=by_model):

@@ -7,10 +7,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
-from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError, first_validation_error
 from avscene.files import write_text
 from avscene.media.assembly import Sampling
+from avscene.records import Example
 
 FORMAT = "avscene-store/1"
 MANIFEST = "store.json"

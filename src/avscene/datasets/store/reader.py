@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.store.manifest import Manifest, StoreSpec, read_manifest
 from avscene.datasets.store.rows import PCM, from_jpeg, from_pcm
 from avscene.datasets.store.table import open_table, translate_errors
 from avscene.errors import DataError
 from avscene.labels import LabelSet
-from avscene.records import FloatArray, Frame, Modality, Segment
+from avscene.records import Example, FloatArray, Frame, Modality, Segment
 
 IntArray = npt.NDArray[np.int64]
 EMBEDDING = "embedding_"  # begins the names of the columns of encoders

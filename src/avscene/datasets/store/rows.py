@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from avscene.datasets.dataset import Example
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.media.segments import Recording
-from avscene.records import ByteArray, FloatArray, Segment
+from avscene.records import ByteArray, Example, FloatArray, Segment
 
 PCM_SCALE = 32_768  # of 16-bit samples
 PCM = np.dtype("<i2")

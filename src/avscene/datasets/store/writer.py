@@ -14,7 +14,7 @@ import lance
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.store.manifest import Manifest, StoreSpec, is_store, read_manifest
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.rows import SCHEMA, spool, spooled
@@ -22,6 +22,7 @@ from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy,
 from avscene.errors import DataError, MediaError
 from avscene.files import sha256_of
 from avscene.progress import Progress
+from avscene.records import Example
 
 # An interruption loses the recordings since the last commit: about a minute of work; each commit makes a file.
 ROWS_PER_COMMIT = 1024

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from avscene.datasets.dataset import DataSet, Example
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.tau.archives import SHELF
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
+from avscene.records import Example
 
 META = "meta.csv"
 SETUP = {"train": "fold1_train.csv", "test": "fold1_evaluate.csv"}

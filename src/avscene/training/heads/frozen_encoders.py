@@ -14,7 +14,7 @@ from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError
 from avscene.evaluation.metrics import evaluate
 from avscene.features.logmel import LogMelSpec
-from avscene.fusion.tree import Fusion, Layout, fit_fusion
+from avscene.fusion.tree import FUSED, Fusion, Layout, fit_fusion
 from avscene.inference import check_hop
 from avscene.labels import LabelSet
 from avscene.media.segments import Sampling
@@ -41,7 +41,6 @@ SOUND = LogMelSpec(sample_rate=44_100, n_fft=2048, hop_length=441, n_mels=224, f
 # recordings).
 MEL_IMAGE = (224, 112)
 OUT_OF_FOLD = "out_of_fold"  # directory of a checkpoint with one table for each model and one for the pool
-FUSED = "fused"
 NEEDS: dict[str, Needs] = {"audio": "audio", "video": "video"}
 
 
