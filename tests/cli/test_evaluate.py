@@ -130,7 +130,7 @@ def test_without_groups_there_are_no_intervals_and_it_is_said_why(command):
     write_table("plain.tsv", plain)
     write_table("place.tsv", replace(plain, groups=("one",) * 72))
     told = figures_of(run := command("plain.tsv", "place.tsv", "--json", "figures.json", "--report", "r.html"))
-    assert "no intervals: the table does not say which rows are of one group" in run.out
+    assert "no intervals: the table has no column 'group'" in run.out
     assert "no intervals: all rows are of one group" in run.out
     assert " to " not in run.out
     assert set(told["plain.tsv"]["intervals"].values()) == {None}

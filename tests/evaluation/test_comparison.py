@@ -1,4 +1,4 @@
-"""Systems against each other: paired differences by group, who is right where another is wrong, and laws of both."""
+"""Comparison of systems: paired differences by group, and who is right where another is wrong."""
 
 from dataclasses import replace
 from itertools import product
@@ -21,7 +21,7 @@ LABELS = LabelSet(("park", "tram", "bus"))
 
 
 def system(seed: int, strength: float = 1.0, groups: int = 6, rows: int = 5) -> ScoreTable:
-    """Truth and groups are the same for every seed and strength."""
+    """A table whose truth and groups are the same for every seed and strength."""
     truth = np.random.default_rng(0).integers(0, 3, groups * rows)
     random = np.random.default_rng(seed)
     odds = np.exp(random.normal(size=(len(truth), 3)) + strength * np.eye(3)[truth])
@@ -59,7 +59,7 @@ def as_numbers(found: Comparison) -> np.ndarray:
     return np.array(lines)
 
 
-def test_shares_by_hand():
+def test_shares_of_rows_by_hand():
     top = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
     truth = ("park", "park", "park", "park", "tram")
     first = ScoreTable(LABELS, tuple("12345"), top[[0, 0, 1, 1, 2]], truth=truth)
@@ -73,8 +73,8 @@ def test_shares_by_hand():
     assert (pair.accuracy.p, pair.accuracy.interval, found.oracle_interval, found.groups) == (None, None, None, 0)
 
 
-def test_p_is_the_share_of_all_exchanges_of_systems_in_groups():
-    """With six groups there are 64 of them; drawn at random they come within three standard errors of that share."""
+def test_p_approximates_the_exact_randomisation_test():
+    """With six groups there are 64 assignments; random ones come within three standard errors of the exact share."""
     first, second = system(1, 1.3), system(2, 0.9)
     found = compare({"a": first, "b": second}).pairs[0]
     truth = first.truth_index
@@ -89,7 +89,7 @@ def test_p_is_the_share_of_all_exchanges_of_systems_in_groups():
         assert value.value == pytest.approx(change.sum() / 30)
 
 
-def test_intervals_are_those_of_both_tables_put_together_from_the_same_drawn_groups():
+def test_intervals_are_those_of_paired_resamples_of_groups():
     first, second = system(1, 1.3), system(2, 0.9)
     losses = [-np.log(table.probabilities[np.arange(30), first.truth_index]) for table in (first, second)]
     change = (losses[0] - losses[1]).reshape(6, 5)
@@ -101,7 +101,7 @@ def test_intervals_are_those_of_both_tables_put_together_from_the_same_drawn_gro
 
 @given(st.integers(0, 1000), st.floats(0, 3), st.integers(2, 8))
 @settings(max_examples=20, deadline=None)
-def test_a_system_is_no_better_than_itself(seed, strength, groups):
+def test_a_system_compared_with_itself_has_no_difference(seed, strength, groups):
     table = system(seed, strength, groups)
     (pair,) = compare({"a": table, "b": table}).pairs
     for change in (pair.log_loss, pair.accuracy):
@@ -111,7 +111,7 @@ def test_a_system_is_no_better_than_itself(seed, strength, groups):
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.floats(-1, 3)), min_size=2, max_size=4), st.integers(1, 6))
 @settings(max_examples=20, deadline=None)
-def test_laws_of_shares_and_bounds(drawn, groups):
+def test_shares_and_differences_agree_with_the_metrics(drawn, groups):
     tables = {str(at): system(seed, strength, groups) for at, (seed, strength) in enumerate(drawn)}
     found = compare(tables)
     truth = tables["0"].truth_index
@@ -137,26 +137,26 @@ def test_the_order_of_rows_does_not_matter(order):
     np.testing.assert_allclose(as_numbers(compare(moved)), as_numbers(compare(tables)), atol=1e-12)
 
 
-def test_a_pair_seen_from_the_other_side():
+def test_a_pair_with_the_systems_exchanged():
     tables = {"a": system(1, 1.3), "b": system(2, 0.9)}
-    found, turned = compare(tables), compare(dict(reversed(tables.items())))
+    found, exchanged = compare(tables), compare(dict(reversed(tables.items())))
     assert found.between("a", "b") == found.pairs[0]
-    seen, expected = found.between("b", "a"), turned.pairs[0]
-    assert (seen.first, seen.second, seen.only_first) == ("b", "a", expected.only_first)
-    assert seen.log_loss.value == pytest.approx(expected.log_loss.value)
-    assert seen.log_loss.interval.low == pytest.approx(expected.log_loss.interval.low)
-    assert seen.log_loss.p == expected.log_loss.p
+    pair, expected = found.between("b", "a"), exchanged.pairs[0]
+    assert (pair.first, pair.second, pair.only_first) == ("b", "a", expected.only_first)
+    assert pair.log_loss.value == pytest.approx(expected.log_loss.value)
+    assert pair.log_loss.interval.low == pytest.approx(expected.log_loss.interval.low)
+    assert pair.log_loss.p == expected.log_loss.p
     with pytest.raises(KeyError):
         found.between("a", "a")
 
 
-def test_a_plainly_better_system_is_told_from_a_worse_one_and_two_alike_are_not():
-    good, alike, poor = (system(seed, strength, groups=20) for seed, strength in ((1, 3.0), (2, 3.0), (3, 0.5)))
-    found = compare({"good": good, "alike": alike, "poor": poor})
+def test_a_clear_difference_is_significant_and_that_of_similar_systems_is_not():
+    good, similar, poor = (system(seed, strength, groups=20) for seed, strength in ((1, 3.0), (2, 3.0), (3, 0.5)))
+    found = compare({"good": good, "similar": similar, "poor": poor})
     worse = found.between("poor", "good")
     assert worse.log_loss.p < 0.001
     assert worse.log_loss.interval.low > 0
-    assert found.between("alike", "good").log_loss.p > 0.05
+    assert found.between("similar", "good").log_loss.p > 0.05
 
 
 TABLE = system(1)
@@ -173,12 +173,12 @@ TABLE = system(1)
         (replace(TABLE, truth=("park",) * 30), "its true scenes"),
     ],
 )
-def test_tables_of_other_rows_are_refused(other, message):
+def test_tables_of_different_rows_are_refused(other, message):
     with pytest.raises(DataError, match=message):
         compare({"a": TABLE, "b": other})
 
 
-def test_one_table_or_none_with_a_truth_is_refused():
+def test_a_single_table_and_tables_without_truth_are_refused():
     with pytest.raises(DataError, match="at least two"):
         compare({"a": TABLE})
     bare = replace(TABLE, truth=None)

@@ -1,4 +1,4 @@
-"""Risk against coverage: by hand, laws, and what ties may not change."""
+"""The risk-coverage curve: by hand, its properties, and ties."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from avscene.evaluation.risk import risk_coverage
 
 
 def two_scenes(confidence, right):
-    """Truth and probabilities of rows answered with scene 0 at `confidence`, `right` or not."""
+    """Truth and probabilities of rows for which scene 0 is predicted with `confidence`, `right` or not."""
     top = np.asarray(confidence, float)
     return np.where(right, 0, 1), np.stack([top, 1 - top], axis=1)
 
@@ -18,7 +18,7 @@ def two_scenes(confidence, right):
 ROWS = st.lists(st.tuples(st.sampled_from([0.55, 0.6, 0.7, 0.7 + 1e-14, 0.9, 1.0]), st.booleans()), min_size=1)
 
 
-def test_by_hand():
+def test_a_curve_by_hand():
     found = risk_coverage(*two_scenes([0.9, 0.6, 0.8, 0.7], [True, False, False, True]))
     np.testing.assert_allclose(found.coverage, [0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(found.risk, [0, 1 / 2, 1 / 3, 1 / 2])
@@ -33,14 +33,14 @@ def test_equal_confidences_are_one_point():
     assert found.area == pytest.approx(0.75 * 0.25)
 
 
-def test_a_system_that_is_never_unsure_has_the_risk_of_all_its_answers():
+def test_equal_confidences_throughout_give_the_error_rate():
     found = risk_coverage(*two_scenes([1.0] * 4, [True, False, True, True]))
     assert (found.coverage.tolist(), found.risk.tolist(), found.area) == ([1], [0.25], 0.25)
 
 
 @given(ROWS)
 @settings(max_examples=50, deadline=None)
-def test_everything_answered_errs_as_often_as_the_accuracy_says(rows):
+def test_full_coverage_has_the_risk_one_minus_accuracy(rows):
     truth, p = two_scenes(*zip(*rows, strict=True))
     found = risk_coverage(truth, p)
     assert found.coverage[-1] == 1
@@ -52,7 +52,7 @@ def test_everything_answered_errs_as_often_as_the_accuracy_says(rows):
 
 @given(ROWS)
 @settings(max_examples=50, deadline=None)
-def test_thresholds_give_what_they_promise(rows):
+def test_thresholds_reach_their_coverage_and_risk(rows):
     truth, p = two_scenes(*zip(*rows, strict=True))
     found = risk_coverage(truth, p)
     for coverage, risk, threshold in zip(found.coverage, found.risk, found.threshold, strict=True):
@@ -81,6 +81,6 @@ def test_thinned_to_even_coverages():
     np.testing.assert_array_equal(few.thinned(10).threshold, few.threshold)
 
 
-def test_malformed():
+def test_empty_arrays_are_refused():
     with pytest.raises(ValueError, match="no rows"):
         risk_coverage(np.zeros(0, int), np.zeros((0, 3)))

@@ -1,4 +1,4 @@
-"""A threshold that keeps a risk: its bound, its choice, and `classify --max-risk`."""
+"""Selective prediction: the bound of the risk, the choice of thresholds, and `classify --max-risk`."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import avscene
 from avscene.errors import CheckpointError, UsageError
-from avscene.evaluation.selective import COVERAGES, DELTA, SelectiveThresholds, thresholds
+from avscene.evaluation.selective import COVERAGES, DELTA, SelectiveThresholds, risk_bounds
 from avscene.labels import LabelSet
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable
@@ -22,7 +22,7 @@ LABELS = LabelSet(tuple(SCENES))
 
 
 def table(confidence: np.ndarray, wrong: np.ndarray, groups: np.ndarray) -> ScoreTable:
-    """Recordings of one row each whose answer, the first scene, has that probability."""
+    """Recordings of one row each whose predicted scene, the first, has that probability."""
     rest = (1 - confidence) / 2
     truth = tuple(LABELS.names[1 if miss else 0] for miss in wrong)
     return ScoreTable(
@@ -35,71 +35,73 @@ def table(confidence: np.ndarray, wrong: np.ndarray, groups: np.ndarray) -> Scor
 
 
 def drawn(random: np.random.Generator, groups: int, per_group: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Calibrated rows; those of one group are right or wrong together."""
+    """Calibrated rows; those of one group are all right or all wrong."""
     confidence = random.uniform(0.5, 1, groups)
     wrong = random.random(groups) > confidence
     return confidence.repeat(per_group), wrong.repeat(per_group), np.arange(groups).repeat(per_group)
 
 
 @pytest.mark.parametrize("per_group", [1, 5])
-def test_the_risk_is_kept(per_group: int) -> None:
-    """Of rows as sure as `t` or more, drawn calibrated from [t, 1], the share (1 - t) / 2 is wrong."""
+def test_the_risk_is_bounded(per_group: int) -> None:
+    """Of calibrated rows with confidence uniform in [t, 1], the share (1 - t) / 2 is wrong."""
     random = np.random.default_rng(0)
-    broken, named = 0, []
+    exceeded, coverages = 0, []
     for _ in range(200):
-        tried, bounds = thresholds(*drawn(random, 300, per_group))
+        tried, bounds = risk_bounds(*drawn(random, 300, per_group))
         kept = np.flatnonzero(bounds <= 0.2)
         if kept.size:
-            named.append(COVERAGES[kept[0]])
-            broken += (1 - tried[kept[0]]) / 2 > 0.2
-    assert broken <= 200 * DELTA
-    assert np.mean(named) > 0.3
-    assert len(named) > 150
+            coverages.append(COVERAGES[kept[0]])
+            exceeded += (1 - tried[kept[0]]) / 2 > 0.2
+    assert exceeded <= 200 * DELTA
+    assert np.mean(coverages) > 0.3
+    assert len(coverages) > 150
 
 
-def test_what_is_never_wrong_is_always_accepted_and_bounded_by_the_number_of_groups() -> None:
+def test_rows_without_errors_are_all_accepted_with_a_bound_by_the_number_of_groups() -> None:
     confidence = np.linspace(0.5, 1, 400)
-    tried, bounds = thresholds(confidence, np.zeros(400, bool), np.arange(400))
+    tried, bounds = risk_bounds(confidence, np.zeros(400, bool), np.arange(400))
     assert tried[0] == 0.5
     assert bounds[0] == pytest.approx(1 - (DELTA / len(COVERAGES)) ** (1 / 400))
-    _, of_few = thresholds(confidence, np.zeros(400, bool), np.arange(400) % 20)
-    assert of_few[0] == pytest.approx(1 - (DELTA / len(COVERAGES)) ** (1 / 20))
-    assert SelectiveThresholds.of(
+    _, few_groups = risk_bounds(confidence, np.zeros(400, bool), np.arange(400) % 20)
+    assert few_groups[0] == pytest.approx(1 - (DELTA / len(COVERAGES)) ** (1 / 20))
+    assert SelectiveThresholds.fit(
         table(confidence, np.zeros(400, bool), np.arange(400)), 0.05
     ).segment == pytest.approx(0.5)
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(2, 40), st.integers(1, 4), st.integers(0, 2**32 - 1))
-def test_rows_in_another_order_or_twice_over_change_nothing(groups: int, per_group: int, seed: int) -> None:
+def test_the_order_and_repetition_of_rows_do_not_matter(groups: int, per_group: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     confidence, wrong, group = drawn(random, groups, per_group)
-    tried, bounds = thresholds(confidence, wrong, group)
+    tried, bounds = risk_bounds(confidence, wrong, group)
     rows = random.permutation(len(confidence))
-    again = thresholds(confidence[rows], wrong[rows], group[rows])
+    again = risk_bounds(confidence[rows], wrong[rows], group[rows])
     np.testing.assert_allclose(again, (tried, bounds), atol=1e-12)
-    twice = thresholds(confidence.repeat(2), wrong.repeat(2), group.repeat(2))
-    np.testing.assert_allclose(twice, (tried, bounds), atol=1e-9)  # the same places, seen twice, are no more places
+    twice = risk_bounds(confidence.repeat(2), wrong.repeat(2), group.repeat(2))
+    np.testing.assert_allclose(twice, (tried, bounds), atol=1e-9)  # repeated rows add no groups
     assert ((bounds > 0) & (bounds <= 1)).all()
 
 
-def test_the_largest_coverage_is_taken() -> None:
+def test_the_largest_coverage_within_the_risk_is_taken() -> None:
     confidence = np.linspace(0.5, 1, 2000)
     wrong = confidence < 0.6  # the lowest fifth
-    found = SelectiveThresholds.of(table(confidence, wrong, np.arange(2000)), 0.01)
+    found = SelectiveThresholds.fit(table(confidence, wrong, np.arange(2000)), 0.01)
     assert found.segment == found.recording
     assert 0.6 <= found.segment <= 0.625
-    assert SelectiveThresholds.of(table(confidence, wrong, np.arange(2000)), 0.25).segment == pytest.approx(0.5)
+    assert SelectiveThresholds.fit(table(confidence, wrong, np.arange(2000)), 0.25).segment == pytest.approx(0.5)
 
 
-def test_a_risk_that_cannot_be_kept_is_answered_with_the_least_that_can() -> None:
+def test_the_message_for_an_unattainable_risk_has_the_lowest_attainable_risk() -> None:
     right = table(np.linspace(0.5, 1, 60), np.zeros(60, bool), np.arange(60) % 12)
-    with pytest.raises(UsageError, match=r"risk of segments at 0.05 with 95% confidence; 0.394 .* from its 12 groups"):
-        SelectiveThresholds.of(right, 0.05)
-    SelectiveThresholds.of(right, 0.394)
+    with pytest.raises(
+        UsageError, match=r"risk of segments at 0\.05 with 95% confidence; .* with its 12 groups is 0\.394"
+    ):
+        SelectiveThresholds.fit(right, 0.05)
+    SelectiveThresholds.fit(right, 0.394)
     for risk in (0, 1, -0.1, float("nan")):
         with pytest.raises(UsageError, match="not between 0 and 1"):
-            SelectiveThresholds.of(right, risk)
+            SelectiveThresholds.fit(right, risk)
 
 
 # A system
@@ -116,64 +118,66 @@ def system(data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sure_only(system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, if it had been wrong wherever it was less than all but certain."""
+def accepting_certain_only(system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same system with a validation table that is wrong wherever it is not almost certain."""
     directory = tmp_path_factory.mktemp("runs") / "system"
     shutil.copytree(system, directory)
-    confidence = np.where(np.arange(600) % 2 == 0, 1 - 1e-14, 0.9)  # surer than two models are together
+    confidence = np.where(np.arange(600) % 2 == 0, 1 - 1e-14, 0.9)  # above the confidence that the fused models reach
     write_table(directory / "out_of_fold" / "fused.tsv", table(confidence, confidence < 0.95, np.arange(600)))
     return directory
 
 
-def test_a_trained_system_tells_whose_sound_is_another_ones(system: Path, data: Path, tmp_path: Path) -> None:
+def test_a_trained_system_detects_swapped_audio(system: Path, data: Path, tmp_path: Path) -> None:
     loaded = avscene.load(system, device="cpu", precision="float32")
     film, other = data / "cave" / "cave-0.mp4", data / "meadow" / "meadow-0.mp4"
-    own, dubbed = (loaded.classify(film, audio=audio).to_dict() for audio in (None, other))
+    own, swapped = (loaded.classify(film, audio=audio).to_dict() for audio in (None, other))
     assert own["mismatch"]["verdict"] is False
-    assert dubbed["mismatch"]["verdict"] is True
-    assert own["mismatch"]["score"] < 0.5 < dubbed["mismatch"]["score"]
-    assert [segment["mismatch"]["verdict"] for segment in dubbed["segments"]] == [True, True]
+    assert swapped["mismatch"]["verdict"] is True
+    assert own["mismatch"]["score"] < 0.5 < swapped["mismatch"]["score"]
+    assert [segment["mismatch"]["verdict"] for segment in swapped["segments"]] == [True, True]
     silent = loaded.classify(write_scene(tmp_path / "silent.mp4", "cave", 5, audio=False)).to_dict()
     assert silent["mismatch"] is None
     assert [segment["mismatch"] for segment in silent["segments"]] == [None, None]
 
 
-def test_scenes_that_are_not_sure_enough_stay_unnamed_at_every_door(
-    sure_only: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_scenes_below_the_threshold_are_unknown_on_the_command_line_and_in_python(
+    accepting_certain_only: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     film = data / "cave" / "cave-0.mp4"
-    arguments = ("classify", film, "--system", sure_only, "--precision", "float32", "--device", "cpu")
-    assert call(*arguments, "--max-risk", "0.05", "--format", "json", "--output", tmp_path / "told.json") == 0
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["scene"] is None
-    assert told["score"] == max(told["scores"].values()) == told["scores"]["cave"]
-    assert [segment["scene"] for segment in told["segments"]] == [None, None]
-    loaded = avscene.load(sure_only, max_risk=0.05, device="cpu", precision="float32")
-    assert loaded.classify(film).to_dict() == told
+    arguments = ("classify", film, "--system", accepting_certain_only, "--precision", "float32", "--device", "cpu")
+    assert call(*arguments, "--max-risk", "0.05", "--format", "json", "--output", tmp_path / "scores.json") == 0
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written["scene"] is None
+    assert written["score"] == max(written["scores"].values()) == written["scores"]["cave"]
+    assert [segment["scene"] for segment in written["segments"]] == [None, None]
+    loaded = avscene.load(accepting_certain_only, max_risk=0.05, device="cpu", precision="float32")
+    assert loaded.classify(film).to_dict() == written
     shown = run(capfd, *arguments, "--max-risk", "0.05")
     assert "  unknown  (fast" in shown.out
     assert run(capfd, *arguments, "--max-risk", "0.6", "--format", "json").out.count('"scene": "cave"') == 3
 
 
-def test_risks_that_cannot_be_told(
-    system: Path, sure_only: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_max_risk_is_refused_without_suitable_validation_rows(
+    system: Path, accepting_certain_only: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     film = data / "cave" / "cave-0.mp4"
     refused = run(capfd, "classify", film, "--system", system, "--max-risk", "0.05").refused()
-    assert "is the least that can be had from its 12 groups" in refused
+    assert "the lowest attainable risk with its 12 groups is" in refused
     assert "fused.tsv: no threshold keeps the risk of segments at 0.05" in refused
     refused = run(capfd, "classify", film, "--system", "conse", "--max-risk", "0.05").refused()
     assert "was not trained" in refused
-    refused = run(capfd, "classify", film, "--system", sure_only, "--max-risk", "0.05", "--hop", "0.5").refused()
+    refused = run(
+        capfd, "classify", film, "--system", accepting_certain_only, "--max-risk", "0.05", "--hop", "0.5"
+    ).refused()
     assert "known of segments of 1 s only" in refused
-    shutil.copytree(sure_only, tmp_path / "bare")
+    shutil.copytree(accepting_certain_only, tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "out_of_fold")
     with pytest.raises(CheckpointError, match=r"has neither out_of_fold/fused.tsv nor validation.tsv"):
         avscene.load(tmp_path / "bare", max_risk=0.05)
     assert avscene.load(tmp_path / "bare").acceptance is None
 
 
-def test_a_checkpoint_from_before_there_were_detectors_is_loaded(system: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_without_a_mismatch_detector_is_loaded(system: Path, tmp_path: Path) -> None:
     from avscene.models.checkpoint import CONFIG, _digest
 
     shutil.copytree(system, tmp_path / "old")

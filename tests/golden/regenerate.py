@@ -1,6 +1,6 @@
-"""Write the golden tables and what `evaluate` says of each: `python tests/golden/regenerate.py [DIR]`.
+"""Write the golden tables and their metrics: `python tests/golden/regenerate.py [DIR]`.
 
-Run it only when a convention changes on purpose, and read the difference before committing it.
+Run it only after an intended change of a convention, and read the difference before committing it.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avscene.evaluation.metrics import evaluate
+from avscene.evaluation.metrics import compute_metrics
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import ScoreTable
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent / "metrics"
 
 
 def segments() -> ScoreTable:
-    """Ten scenes, 12 recordings of 5 segments: an answerer that is mostly right and too cautious."""
+    """Ten scenes, 12 recordings of 5 segments: predictions that are mostly right and underconfident."""
     rng = np.random.default_rng(7)
     recordings = [f"{TAU_SCENES.names[index % 10]}-lisbon-{index}-{index}.mp4" for index in range(12)]
     truth = np.repeat(np.arange(12) % 10, 5)
@@ -34,7 +34,7 @@ def segments() -> ScoreTable:
 
 
 def ties() -> ScoreTable:
-    """Equal probabilities, certainties right and wrong, and exact zeros."""
+    """Equal probabilities, certain predictions, right and wrong, and exact zeros."""
     labels = LabelSet(("park", "tram", "bus"))
     third = 1 / 3
     rows = [
@@ -55,7 +55,7 @@ def ties() -> ScoreTable:
 
 
 def absent() -> ScoreTable:
-    """Four scenes of which one has no row and another is never the answer."""
+    """Four scenes: one has no row and another is never predicted."""
     rng = np.random.default_rng(11)
     truth = rng.integers(0, 3, 40)
     logits = rng.normal(size=(40, 4)) + 2 * np.eye(4)[truth] - np.array([0, 0, 9, 0])
@@ -77,11 +77,11 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def regenerate(folder: Path = HERE) -> None:
-    """Write NAME.tsv and NAME.json for every table; the figures are those of the table as read back."""
+    """Write NAME.tsv and NAME.json for every table; the metrics are those of the table as read back."""
     for name, make in TABLES.items():
         write_table(folder / f"{name}.tsv", make())
-        figures = evaluate(read_table(folder / f"{name}.tsv")).to_dict()
-        (folder / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+        metrics = compute_metrics(read_table(folder / f"{name}.tsv")).to_dict()
+        (folder / f"{name}.json").write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

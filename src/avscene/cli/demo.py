@@ -11,7 +11,7 @@ from avscene.datasets.toytown.build import build_toytown, write_recording
 from avscene.errors import UsageError
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.measurement import measure
-from avscene.evaluation.metrics import Evaluation
+from avscene.evaluation.metrics import TableMetrics
 from avscene.fusion import ensemble, postprocess
 from avscene.fusion.tree import FUSED
 from avscene.inference import load
@@ -121,7 +121,7 @@ def report_rows(tables: Mapping[str, ScoreTable], fused: Mapping[str, ScoreTable
 
 
 def _summary(rows: tuple[ReportRow, ...]) -> str:
-    figures: dict[str, Evaluation] = {row.name: row.measured.segments for row in rows}
+    figures: dict[str, TableMetrics] = {row.name: row.measured.segments for row in rows}
     alone = min(("audio", "video"), key=lambda name: figures[name].log_loss)
     best = min((name for name in figures if name not in ("audio", "video")), key=lambda name: figures[name].log_loss)
     return (

@@ -1,1 +1,1 @@
-"""Predictions to numbers: tables, metrics and reports, of any system."""
+"""Compute metrics, intervals and comparisons from prediction tables with true scenes."""

@@ -1,17 +1,17 @@
-"""Truth and probabilities in; the same, checked, out: what every figure of merit asks of them."""
+"""Check the true scenes and probabilities that every metric takes as arguments."""
 
 import numpy as np
 
 from avscene.records import FloatArray, IntArray
 from avscene.tables.rounding import MAX_SUM_ERROR
 
-TIE_DECIMALS = 12  # confidences that agree to here are one value: sums taken in another order differ in the last bits
+TIE_DECIMALS = 12  # confidences that agree to here are equal: the order of a summation changes the last bits
 
 
 def validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
-    """`truth` (n,) and `probabilities` (n, n_scenes) as arrays, n >= 1, the latter as float64.
+    """Return `truth` (n,) and `probabilities` (n, n_scenes) as arrays, n >= 1, the latter as float64.
 
-    Rows of probabilities sum to 1 as far as the rounding of a text lets them.
+    Rows of probabilities sum to 1, up to the rounding of a text.
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -20,7 +20,7 @@ def validate(truth: IntArray, probabilities: FloatArray) -> tuple[IntArray, Floa
     if probabilities.ndim != 2 or truth.ndim != 1 or len(truth) != len(probabilities):
         raise ValueError(f"truth of shape {truth.shape} does not fit probabilities of shape {probabilities.shape}")
     if not len(truth):
-        raise ValueError("there are no rows to measure")
+        raise ValueError("there are no rows to evaluate")
     if not np.issubdtype(truth.dtype, np.integer):
         raise ValueError(f"truth must be integers, got {truth.dtype}")
     if not np.issubdtype(probabilities.dtype, np.floating):

@@ -1,4 +1,4 @@
-"""Tables of the same rows in; out, which system is better by how much, and who is right where another is wrong."""
+"""Compare systems on the same rows: differences with intervals and p-values, and who is right where another errs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,30 +12,31 @@ from avscene.evaluation.metrics import row_log_losses
 from avscene.records import BoolArray, FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
 
-FLIPS = 9_999  # with the observed one, 10,000 assignments of systems to groups
-FLIPS_AT_A_TIME = 100  # so that memory does not grow with their number
-ROUNDING = 1e-9  # sums of the same numbers in another order are as far from 0
+PERMUTATIONS = 9_999  # with the observed one, 10,000 assignments of systems to groups
+BATCH = 100  # permutations at a time, so that memory does not grow with their number
+SUM_ROUNDING = 1e-9  # relative error of a sum in another order
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure of one system minus that of another; no interval and no `p` where there are fewer than two groups."""
+    """A metric of one system minus that of another; interval and `p` are None with fewer than two groups."""
 
     value: float
     interval: Interval | None
     p: float | None
 
     def reversed(self) -> "Difference":
-        """The same seen from the other system."""
-        turned = None if self.interval is None else Interval(-self.interval.high, -self.interval.low)
-        return Difference(0.0 - self.value, turned, self.p)
+        """Return the difference with the systems exchanged."""
+        interval = None if self.interval is None else Interval(-self.interval.high, -self.interval.low)
+        return Difference(0.0 - self.value, interval, self.p)
 
 
 @dataclass(frozen=True, slots=True)
 class PairOfSystems:
     """`first` against `second`: differences (first minus second) and shares of the rows.
 
-    `both`, `only_first`, `only_second` and `neither` are right; `disagreement` is where their answers differ.
+    `both`, `only_first`, `only_second` and `neither` are the shares on which these are right; `disagreement` is the
+    share on which the predicted scenes differ.
     """
 
     first: str
@@ -50,11 +51,11 @@ class PairOfSystems:
 
     @property
     def oracle(self) -> float:
-        """The accuracy of always taking the right one of the two answers: no choice between them is better."""
+        """The accuracy if the right one of the two predictions is always taken: an upper bound for choosing."""
         return 1 - self.neither
 
     def reversed(self) -> "PairOfSystems":
-        """The same with `second` first."""
+        """Return the pair with `second` first."""
         return PairOfSystems(
             first=self.second,
             second=self.first,
@@ -70,10 +71,10 @@ class PairOfSystems:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Systems on the same `n` rows of so many `groups`; `best` is the one of least log loss.
+    """Systems compared on the same `n` rows of `groups` groups; `best` is the system of least log loss.
 
     `pairs` are all unordered pairs in the order of the `systems`. `oracle` is the share of rows on which at least one
-    system is right, with its `oracle_interval` (None where there are fewer than two groups).
+    system is right, with its `oracle_interval` (None with fewer than two groups).
     """
 
     n: int
@@ -85,10 +86,10 @@ class Comparison:
     oracle_interval: Interval | None
 
     def between(self, first: str, second: str) -> PairOfSystems:
-        """The pair of two different systems, `first` first.
+        """Return the pair of two different systems, `first` first.
 
         Raises:
-            KeyError: one of them is not compared here, or they are the same.
+            KeyError: one of them is not among the systems, or they are the same.
         """
         for pair in self.pairs:
             if (pair.first, pair.second) == (first, second):
@@ -101,43 +102,43 @@ class Comparison:
 def compare(tables: Mapping[str, ScoreTable]) -> Comparison:
     """Compare two or more systems by name, from tables of the same rows, labels, truth and groups in the same order.
 
-    Intervals of differences are those of the paired cluster bootstrap: whole groups are drawn, and both systems are
-    measured on the same draw (`resampling.group_draws`). `p` is two-sided and from the approximate randomisation test
-    (Noreen 1989, "Computer-Intensive Methods for Testing Hypotheses"): if the two systems were alike, either could
-    have given the answers to any group, so both are exchanged in random groups, and `p` is the share of 10,000
-    assignments, the observed one among them (Phipson & Smyth 2010), whose difference is at least as large. With g
-    groups it is about 2 ** (1 - g) at the least. It is not corrected for the number of pairs.
+    Intervals of differences are from the paired cluster bootstrap: whole groups are drawn, and both systems are
+    evaluated on the same resample (`bootstrap.group_resamples`). `p` is two-sided and from the approximate
+    randomisation test (Noreen 1989, "Computer-Intensive Methods for Testing Hypotheses"): under the null hypothesis
+    either system could have made the predictions of any group, so both are exchanged in random groups, and `p` is the
+    share of 10,000 assignments, the observed one included (Phipson & Smyth 2010), whose difference is at least as
+    large. With g groups it is at least about 2 ** (1 - g). It is not corrected for the number of pairs.
 
     Raises:
         DataError: there are fewer than two tables, their rows differ, or they have no truth.
     """
-    _refuse_different(tables)
+    _check_same_rows(tables)
     names, first = tuple(tables), next(iter(tables.values()))
     truth = first.truth_index
     losses = np.column_stack([row_log_losses(truth, table.probabilities) for table in tables.values()])
-    answers = np.column_stack([table.probabilities.argmax(axis=1) for table in tables.values()])
-    right = answers == truth[:, None]
-    places = list(combinations(range(len(names)), 2))
+    predicted = np.column_stack([table.probabilities.argmax(axis=1) for table in tables.values()])
+    right = predicted == truth[:, None]
+    pairs = list(combinations(range(len(names)), 2))
     groups = group_indices(first.groups)
-    changes = zip(*(_differences(values, places, *groups) for values in (losses, right)), strict=True)
-    some = right.any(axis=1)
+    differences = zip(*(_differences(values, pairs, *groups) for values in (losses, right)), strict=True)
+    any_right = right.any(axis=1)
     return Comparison(
         n=len(first),
         groups=groups[0],
         systems=names,
         best=names[int(losses.mean(axis=0).argmin())],
         pairs=tuple(
-            _pair((names[one], names[other]), change, right[:, [one, other]], answers[:, [one, other]])
-            for (one, other), change in zip(places, changes, strict=True)
+            _compare_pair((names[one], names[other]), difference, right[:, [one, other]], predicted[:, [one, other]])
+            for (one, other), difference in zip(pairs, differences, strict=True)
         ),
-        oracle=float(some.mean()),
-        oracle_interval=_interval(some, *groups),
+        oracle=float(any_right.mean()),
+        oracle_interval=_mean_interval(any_right, *groups),
     )
 
 
-def _refuse_different(tables: Mapping[str, ScoreTable]) -> None:
+def _check_same_rows(tables: Mapping[str, ScoreTable]) -> None:
     if len(tables) < 2:
-        raise DataError("a comparison takes at least two tables")
+        raise DataError("a comparison needs at least two tables")
     (name, first), *others = tables.items()
     for other, table in others:
         for what, same in (
@@ -156,52 +157,52 @@ def _equal_starts(first: ScoreTable, second: ScoreTable) -> bool:
     return np.array_equal(first.starts, second.starts)
 
 
-def _pair(
-    names: tuple[str, str], change: tuple[Difference, Difference], right: BoolArray, answers: IntArray
+def _compare_pair(
+    names: tuple[str, str], difference: tuple[Difference, Difference], right: BoolArray, predicted: IntArray
 ) -> PairOfSystems:
-    """`right` and `answers` (n, 2) are those of the two; `change` is their difference in log loss and in accuracy."""
+    """`right` and `predicted` (n, 2) are of the two systems; `difference` is in log loss and in accuracy."""
     one, other = right.T
     return PairOfSystems(
         *names,
-        *change,
+        *difference,
         both=float((one & other).mean()),
         only_first=float((one & ~other).mean()),
         only_second=float((other & ~one).mean()),
         neither=float((~one & ~other).mean()),
-        disagreement=float((answers[:, 0] != answers[:, 1]).mean()),
+        disagreement=float((predicted[:, 0] != predicted[:, 1]).mean()),
     )
 
 
 def _differences(
-    values: FloatArray | BoolArray, places: list[tuple[int, int]], groups: int, place: IntArray
+    values: FloatArray | BoolArray, pairs: list[tuple[int, int]], n_groups: int, group: IntArray
 ) -> list[Difference]:
-    """Of the means of the columns `values` (n, systems), for every pair of columns."""
-    first, second = np.array(places).T
+    """The difference of the means of two columns of `values` (n, systems), for every pair of columns."""
+    first, second = np.array(pairs).T
     means = values.mean(axis=0)
-    found = (means[first] - means[second]).tolist()
-    if groups < 2:
-        return [Difference(value, None, None) for value in found]
-    sums = group_sums(place, values)
-    changes = sums[:, first] - sums[:, second]
-    intervals = mean_intervals(changes, np.bincount(place).astype(float))
-    p = _flipped(changes)
-    return [Difference(*line) for line in zip(found, intervals, p.tolist(), strict=True)]
+    differences = (means[first] - means[second]).tolist()
+    if n_groups < 2:
+        return [Difference(value, None, None) for value in differences]
+    sums = group_sums(group, values)
+    group_differences = sums[:, first] - sums[:, second]
+    intervals = mean_intervals(group_differences, np.bincount(group).astype(float))
+    p = _randomisation_test(group_differences)
+    return [Difference(*parts) for parts in zip(differences, intervals, p.tolist(), strict=True)]
 
 
-def _interval(values: BoolArray, groups: int, place: IntArray) -> Interval | None:
-    """Of the mean of `values` (n,)."""
-    if groups < 2:
+def _mean_interval(values: BoolArray, n_groups: int, group: IntArray) -> Interval | None:
+    """The interval of the mean of `values` (n,)."""
+    if n_groups < 2:
         return None
-    (found,) = mean_intervals(group_sums(place, values[:, None]), np.bincount(place).astype(float))
-    return found
+    (interval,) = mean_intervals(group_sums(group, values[:, None]), np.bincount(group).astype(float))
+    return interval
 
 
-def _flipped(changes: FloatArray) -> FloatArray:
-    """(pairs,) two-sided p-values of the sums over groups of `changes` (groups, pairs), from signs drawn by group."""
-    least = np.abs(changes.sum(axis=0)) - ROUNDING * np.abs(changes).sum(axis=0)
+def _randomisation_test(differences: FloatArray) -> FloatArray:
+    """(pairs,) two-sided p-values of the sums over groups of `differences` (groups, pairs), by random signs."""
+    observed = np.abs(differences.sum(axis=0)) - SUM_ROUNDING * np.abs(differences).sum(axis=0)
     random = np.random.default_rng(SEED)
-    larger = np.ones(changes.shape[1])  # the observed assignment
-    for start in range(0, FLIPS, FLIPS_AT_A_TIME):
-        signs = random.integers(0, 2, (min(FLIPS_AT_A_TIME, FLIPS - start), len(changes)), np.int8) * 2.0 - 1
-        larger += (np.abs(signs @ changes) >= least).sum(axis=0)
-    return larger / (FLIPS + 1)
+    larger = np.ones(differences.shape[1])  # the observed assignment
+    for start in range(0, PERMUTATIONS, BATCH):
+        signs = random.integers(0, 2, (min(BATCH, PERMUTATIONS - start), len(differences)), np.int8) * 2.0 - 1
+        larger += (np.abs(signs @ differences) >= observed).sum(axis=0)
+    return larger / (PERMUTATIONS + 1)

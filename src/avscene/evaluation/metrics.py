@@ -1,14 +1,14 @@
-"""Figures of merit for scene probabilities, and what they say of one table.
+"""Compute metrics of scene probabilities against the true scenes, one by one or all of a table.
 
 Conventions, the same in every function:
 
-- `truth` (n,) integer columns of the true scenes; `probabilities` (n, n_scenes), rows summing to 1 as far
-  as the rounding of a text lets them; n >= 1.
-- The answer to a row is its largest probability; of equal ones the first in the order of the scenes.
+- `truth` (n,) are integer columns of the true scenes; `probabilities` (n, n_scenes) have rows that sum to 1, up to
+  the rounding of a text; n >= 1.
+- The predicted scene of a row is the one of largest probability; of ties, the first in the order of the scenes.
 - Logarithms are natural. Probabilities are clipped to [EPSILON, 1 - EPSILON] and rows not renormalised
-  afterwards, as in scikit-learn's `log_loss`: a true scene that was given 0 costs 34.5.
-- Figures of a scene that has no row are NaN; means over scenes leave those out.
-- Malformed input raises ValueError, naming what is wrong: validate -> compute.
+  afterwards, as in scikit-learn's `log_loss`: a true scene of probability 0 costs 34.5.
+- Metrics of a scene without rows are NaN; macro averages (means over scenes) leave those out.
+- Malformed input raises ValueError, which names the problem.
 """
 
 import math
@@ -29,22 +29,22 @@ BINS = 15  # Guo et al. 2017
 
 
 def _losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
-    """(n,) loss of every row."""
-    given = probabilities[np.arange(len(truth)), truth]
-    losses: FloatArray = -np.log(np.clip(given, EPSILON, 1 - EPSILON))
+    """(n,) log loss of every row."""
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    losses: FloatArray = -np.log(np.clip(of_truth, EPSILON, 1 - EPSILON))
     return losses
 
 
-def _mean_by_class(truth: IntArray, values: FloatArray, classes: int) -> FloatArray:
-    """(classes,) mean of `values` (n,) over the rows of each class; NaN where there are none."""
-    counts = np.bincount(truth, minlength=classes)
-    sums = np.bincount(truth, weights=values, minlength=classes)
-    means: FloatArray = np.divide(sums, counts, out=np.full(classes, np.nan), where=counts > 0)
+def _mean_by_class(truth: IntArray, values: FloatArray, n_scenes: int) -> FloatArray:
+    """(n_scenes,) mean of `values` (n,) over the rows of each true scene; NaN for scenes without rows."""
+    counts = np.bincount(truth, minlength=n_scenes)
+    sums = np.bincount(truth, weights=values, minlength=n_scenes)
+    means: FloatArray = np.divide(sums, counts, out=np.full(n_scenes, np.nan), where=counts > 0)
     return means
 
 
 def row_log_losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
-    """(n,) minus the natural logarithm of the probability of each row's true scene.
+    """Return -ln p of the true scene of each row (n,).
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -53,7 +53,7 @@ def row_log_losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
 
 
 def log_loss(truth: IntArray, probabilities: FloatArray) -> float:
-    """Mean of -ln of the probability of the true scene: 0 is perfect, ln(n_scenes) a blind guess.
+    """Return the mean of -ln p of the true scene: 0 is perfect, ln(n_scenes) is the uniform distribution.
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -62,7 +62,7 @@ def log_loss(truth: IntArray, probabilities: FloatArray) -> float:
 
 
 def accuracy(truth: IntArray, probabilities: FloatArray) -> float:
-    """Share of the rows whose answer is the true scene.
+    """Return the share of the rows whose predicted scene is the true scene.
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -72,11 +72,11 @@ def accuracy(truth: IntArray, probabilities: FloatArray) -> float:
 
 
 def brier_score(truth: IntArray, probabilities: FloatArray) -> float:
-    """Squared distance of the probabilities from the truth, summed over scenes and averaged over rows.
+    """Return the squared distance of the probabilities from the truth, summed over scenes and averaged over rows.
 
-    0 is perfect, 2 certain and always wrong, 1 - 1 / n_scenes a blind guess. This is the original definition of Brier
-    1950, "Verification of Forecasts Expressed in Terms of Probability"; with two scenes it is twice the figure that
-    some call by this name.
+    0 is perfect, 2 is certain and always wrong, 1 - 1 / n_scenes is the uniform distribution. This is the original
+    definition of Brier 1950, "Verification of Forecasts Expressed in Terms of Probability"; with two scenes it is twice
+    the one-column definition.
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -85,19 +85,19 @@ def brier_score(truth: IntArray, probabilities: FloatArray) -> float:
 
 
 def row_brier_scores(truth: IntArray, probabilities: FloatArray) -> FloatArray:
-    """(n,) squared distance of each row's probabilities from 1 for its true scene and 0 for the others.
+    """Return the squared distance (n,) of each row's probabilities from 1 for its true scene and 0 for the others.
 
     Raises:
         ValueError: the arrays are malformed or empty.
     """
     truth, probabilities = validate(truth, probabilities)
-    given = probabilities[np.arange(len(truth)), truth]
-    distances: FloatArray = (probabilities**2).sum(axis=1) - 2 * given + 1
-    return np.maximum(distances, 0)  # what is exact is not negative
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    distances: FloatArray = (probabilities**2).sum(axis=1) - 2 * of_truth + 1
+    return np.maximum(distances, 0)  # float errors may make a distance negative
 
 
 def class_log_loss(truth: IntArray, probabilities: FloatArray) -> FloatArray:
-    """(n_scenes,) log loss over the rows of each true scene; its mean ranks systems in DCASE 2021 task 1B.
+    """Return the log loss (n_scenes,) over the rows of each true scene; its mean ranks systems in DCASE 2021 task 1B.
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -107,7 +107,7 @@ def class_log_loss(truth: IntArray, probabilities: FloatArray) -> FloatArray:
 
 
 def class_accuracy(truth: IntArray, probabilities: FloatArray) -> FloatArray:
-    """(n_scenes,) accuracy over the rows of each true scene, also called recall.
+    """Return the accuracy (n_scenes,) over the rows of each true scene, also called recall.
 
     Raises:
         ValueError: the arrays are malformed or empty.
@@ -118,15 +118,15 @@ def class_accuracy(truth: IntArray, probabilities: FloatArray) -> FloatArray:
 
 
 def confusion(truth: IntArray, probabilities: FloatArray) -> npt.NDArray[np.intp]:
-    """(n_scenes, n_scenes) counts: row = true scene, column = answer.
+    """Return the confusion matrix (n_scenes, n_scenes): row = true scene, column = predicted scene.
 
     Raises:
         ValueError: the arrays are malformed or empty.
     """
     truth, probabilities = validate(truth, probabilities)
-    classes = probabilities.shape[1]
-    pairs = truth * classes + probabilities.argmax(axis=1)
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    n_scenes = probabilities.shape[1]
+    pairs = truth * n_scenes + probabilities.argmax(axis=1)
+    return np.bincount(pairs, minlength=n_scenes**2).reshape(n_scenes, n_scenes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,12 +139,11 @@ class Reliability:
 
 
 def reliability(truth: IntArray, probabilities: FloatArray, bins: int = BINS) -> Reliability:
-    """Accuracy against confidence (the probability of the answer) in bins of about equal count.
+    """Compute accuracy against confidence (the largest probability) in bins of about equal count.
 
-    Equal confidences always share a bin (the one of their middle rank), so that the order of the rows cannot
-    matter; empty bins are left out, so there may be fewer than `bins`. Equal-mass bins after Nixon et al.
-    2019, "Measuring Calibration in Deep Learning"; the diagram after Guo et al. 2017, "On Calibration of
-    Modern Neural Networks".
+    Equal confidences share a bin (that of their middle rank), so that the order of the rows does not matter; empty
+    bins are left out, so there may be fewer than `bins`. Equal-mass bins after Nixon et al. 2019, "Measuring
+    Calibration in Deep Learning"; the diagram after Guo et al. 2017, "On Calibration of Modern Neural Networks".
 
     Raises:
         ValueError: the arrays are malformed or empty, or `bins` is not positive.
@@ -156,35 +155,35 @@ def reliability(truth: IntArray, probabilities: FloatArray, bins: int = BINS) ->
     hits = probabilities.argmax(axis=1) == truth
     _, value, repeats = np.unique(confidence.round(TIE_DECIMALS), return_inverse=True, return_counts=True)
     middle = np.cumsum(repeats) - repeats / 2
-    place = np.minimum((middle * bins / len(truth)).astype(np.intp), bins - 1)[value]
-    count = np.bincount(place, minlength=bins)
+    bin_index = np.minimum((middle * bins / len(truth)).astype(np.intp), bins - 1)[value]
+    count = np.bincount(bin_index, minlength=bins)
     filled = count > 0
     return Reliability(
-        confidence=np.bincount(place, weights=confidence, minlength=bins)[filled] / count[filled],
-        accuracy=np.bincount(place, weights=hits, minlength=bins)[filled] / count[filled],
+        confidence=np.bincount(bin_index, weights=confidence, minlength=bins)[filled] / count[filled],
+        accuracy=np.bincount(bin_index, weights=hits, minlength=bins)[filled] / count[filled],
         count=count[filled],
     )
 
 
 def expected_calibration_error(truth: IntArray, probabilities: FloatArray, bins: int = BINS) -> float:
-    """Mean distance of accuracy from confidence over the bins of `reliability`, weighted by count.
+    """Return the ECE: the mean of |accuracy - confidence| over the bins of `reliability`, weighted by count.
 
-    Guo et al. 2017 with the equal-mass bins of Nixon et al. 2019 (there: adaptive calibration error of the
-    answer).
+    Guo et al. 2017 with the equal-mass bins of Nixon et al. 2019 (there: adaptive calibration error of the predicted
+    class).
 
     Raises:
         ValueError: the arrays are malformed or empty, or `bins` is not positive.
     """
-    found = reliability(truth, probabilities, bins)
-    return float(np.average(np.abs(found.confidence - found.accuracy), weights=found.count))
+    curve = reliability(truth, probabilities, bins)
+    return float(np.average(np.abs(curve.confidence - curve.accuracy), weights=curve.count))
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The figures of one table over `n` rows; `risk_coverage_area` is that of `RiskCoverage`.
+class TableMetrics:
+    """Metrics of one table over `n` rows; `..._class_mean` are macro averages, `risk_coverage_area` is the AURC.
 
-    `per_class` gives for every scene its `n`, `precision`, `recall`, `f1` and `log_loss`, NaN where
-    undefined: no such row (recall, log loss), never answered (precision), or both (F1).
+    `per_class` has for every scene its `n`, `precision`, `recall`, `f1` and `log_loss`, NaN if undefined: a scene
+    without rows (recall, log loss), never predicted (precision), or both (F1).
     """
 
     n: int
@@ -198,23 +197,23 @@ class Evaluation:
     per_class: Mapping[str, Mapping[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluation as plain values fit for JSON, which has no NaN: None stands for it."""
+        """Return the metrics as plain values for JSON, with None instead of NaN."""
         plain = asdict(self)
         plain["per_class"] = {
-            scene: {key: None if math.isnan(value) else value for key, value in figures.items()}
-            for scene, figures in self.per_class.items()
+            scene: {key: None if math.isnan(value) else value for key, value in metrics.items()}
+            for scene, metrics in self.per_class.items()
         }
         return plain
 
 
-def evaluate(table: ScoreTable) -> Evaluation:
-    """Every figure of `table`, which must hold the truth.
+def compute_metrics(table: ScoreTable) -> TableMetrics:
+    """Compute every metric of `table`, which must have true scenes.
 
     Raises:
         DataError: the table has no truth.
     """
     truth, probabilities = table.truth_index, table.probabilities
-    return Evaluation(
+    return TableMetrics(
         n=len(table),
         log_loss=log_loss(truth, probabilities),
         log_loss_class_mean=float(np.nanmean(class_log_loss(truth, probabilities))),
@@ -230,18 +229,18 @@ def evaluate(table: ScoreTable) -> Evaluation:
 def _per_class(table: ScoreTable) -> dict[str, dict[str, float]]:
     counts = confusion(table.truth_index, table.probabilities)
     losses = class_log_loss(table.truth_index, table.probabilities)
-    rows, answers, hits = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
+    rows, predicted, hits = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
     return {
         scene: {
             "n": int(rows[index]),
-            "precision": _ratio(hits[index], answers[index]),
-            "recall": _ratio(hits[index], rows[index]),
-            "f1": _ratio(2 * hits[index], rows[index] + answers[index]),
+            "precision": _fraction(hits[index], predicted[index]),
+            "recall": _fraction(hits[index], rows[index]),
+            "f1": _fraction(2 * hits[index], rows[index] + predicted[index]),
             "log_loss": float(losses[index]),
         }
         for index, scene in enumerate(table.labels)
     }
 
 
-def _ratio(part: int, whole: int) -> float:
+def _fraction(part: int, whole: int) -> float:
     return float(part / whole) if whole else math.nan

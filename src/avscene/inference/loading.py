@@ -50,7 +50,7 @@ def load(
         loaded = _load_checkpoint(Path(system), wanted, prompts, runtime)
         if max_risk is None:
             return loaded
-        return replace(loaded, acceptance=SelectiveThresholds.of(validation_table(Path(system)), max_risk))
+        return replace(loaded, acceptance=SelectiveThresholds.fit(validation_table(Path(system)), max_risk))
     if not registry.is_system(str(system)) and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
     if max_risk is not None:

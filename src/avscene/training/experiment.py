@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save
 
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
-from avscene.evaluation.metrics import evaluate
+from avscene.evaluation.metrics import compute_metrics
 from avscene.files import write_bytes, write_text
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
@@ -169,7 +169,7 @@ class ExperimentRunner:
             models=(trained.part,),
             fusion=Fusion.of(trained.part.name),
             training={**self._provenance(), **trained.figures, "history": trained.history},
-            metrics={"validation": evaluate(table).to_dict()},
+            metrics={"validation": compute_metrics(table).to_dict()},
         )
         tensors = {trained.part.name: trained.tensors}
         save_checkpoint(directory, config, tensors, model_card(config), {VALIDATION_TABLE: table})
@@ -183,7 +183,7 @@ class ExperimentRunner:
             fusion=self._top(name),
             mismatch=self._mismatch(name),
             training=self._provenance(),
-            metrics={"validation": evaluate(table).to_dict()},
+            metrics={"validation": compute_metrics(table).to_dict()},
         )
         save_ensemble(directory, config, members, model_card(config), {VALIDATION_TABLE: table})
 

@@ -155,7 +155,7 @@ def test_intervals_are_those_of_tables_put_together_from_drawn_groups():
             sureness = expected_calibration_error(truth, p), risk_coverage(truth, p).area
             figures.append((whole[0], np.mean(by_class), whole[1], np.mean(hits), brier, *sureness))
     expected = np.quantile(figures, [0.025, 0.975], axis=0).T
-    found = group_intervals(table, draws=draws, seed=7)
+    found = group_intervals(table, resamples=draws, seed=7)
     assert tuple(found) == METRICS
     np.testing.assert_allclose([(interval.low, interval.high) for interval in found.values()], expected)
 

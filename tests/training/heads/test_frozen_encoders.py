@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from avscene import inference as pipeline
 from avscene.datasets.layout import read_dataset
 from avscene.errors import CheckpointError, DataError, MediaError, UsageError
-from avscene.evaluation.metrics import evaluate
+from avscene.evaluation.metrics import compute_metrics
 from avscene.fusion.ensemble import log_pool
 from avscene.models.device import Runtime
 from avscene.tables.prediction_table import read_table
@@ -124,7 +124,7 @@ def test_metrics_are_those_of_the_out_of_fold_tables(run: FastResult, data: Path
     assert len(table) == 24
     assert set(table.groups or ()) == {f"{scene}{take}" for scene in SCENES for take in range(TAKES)}
     assert set(np.asarray(table.starts)) == {0.0, 1.0}
-    again, told = evaluate(table).to_dict(), dict(run.metrics[name])
+    again, told = compute_metrics(table).to_dict(), dict(run.metrics[name])
     assert again.pop("per_class").keys() == told.pop("per_class").keys() == SCENES.keys()
     assert again == pytest.approx(told, rel=1e-6, abs=1e-9)
 

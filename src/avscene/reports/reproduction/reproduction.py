@@ -9,7 +9,7 @@ from typing import Any
 
 from avscene.evaluation.bootstrap import LEVEL, METRICS, RESAMPLES, SEED, Interval
 from avscene.evaluation.measurement import Measurement, measure
-from avscene.evaluation.metrics import Evaluation
+from avscene.evaluation.metrics import TableMetrics
 from avscene.files import write_text
 from avscene.records import DECIMALS
 from avscene.reports.reproduction.html import to_html
@@ -108,7 +108,7 @@ def _interval(found: Interval | None) -> dict[str, float] | None:
     return None if found is None else asdict(found)
 
 
-def _overall(evaluation: Evaluation) -> dict[str, float]:
+def _overall(evaluation: TableMetrics) -> dict[str, float]:
     return {"n": evaluation.n} | {name: getattr(evaluation, name) for name in METRICS}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from avscene.evaluation.bootstrap import LEVEL, RESAMPLES
 from avscene.evaluation.measurement import Measurement, SubsetMetrics
-from avscene.evaluation.metrics import Evaluation
+from avscene.evaluation.metrics import TableMetrics
 from avscene.reports.reproduction.rows import Absent, Epoch, Reproduction, ReproductionRow
 from avscene.reports.text_table import MINUS, NOTHING, TextTable, count, number, percent, text_table
 
@@ -203,7 +203,7 @@ def _found(row: ReproductionRow, figure: str, shown: Shown) -> str:
     return text if interval is None else f"{text} ({shown(interval.low)} to {shown(interval.high)})"
 
 
-def _part(figures: SubsetMetrics | Evaluation | None, figure: str, shown: Shown) -> str:
+def _part(figures: SubsetMetrics | TableMetrics | None, figure: str, shown: Shown) -> str:
     return NOTHING if figures is None else shown(getattr(figures, figure))
 
 

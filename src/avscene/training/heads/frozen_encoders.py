@@ -12,7 +12,7 @@ import numpy as np
 
 from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError
-from avscene.evaluation.metrics import evaluate
+from avscene.evaluation.metrics import compute_metrics
 from avscene.features.logmel import LogMelSpec
 from avscene.fusion.tree import FUSED, Fusion, Layout, fit_fusion
 from avscene.inference import check_hop
@@ -89,7 +89,7 @@ def train_fast(
     layout = Layout(name="fast", members=tuple(heads), rule="log-pool", needs=NEEDS)
     fusion = fit_fusion(layout, out_of_fold, truth, labels, groups=rows.groups)
     tables = _tables(rows, labels, {**out_of_fold, FUSED: fusion.apply(out_of_fold, labels)})
-    metrics = {name: evaluate(table).to_dict() for name, table in tables.items()}
+    metrics = {name: compute_metrics(table).to_dict() for name, table in tables.items()}
     mismatch = fit_mismatch(labels, out_of_fold, NEEDS, rows.examples, rows.starts, truth)
     config = _config(labels, hop, heads, fusion, mismatch, _provenance(data, rows, holdout), metrics)
     tensors = {name: fitted.head.tensors() for name, fitted in heads.items()}
