@@ -1,13 +1,23 @@
-"""Frames to tensors: the same numbers as PIL and torchvision's usual preprocessing, whatever the shape of the image."""
+"""Frame preprocessing equals that of PIL and torchvision for images of any shape."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms.v2 import functional as transforms
 
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.models.cnn.efficientnet_lite import FRAMES
 
+ROOT = Path(__file__).parents[2]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CROPPED = FrameSpec(224, 256, *IMAGENET)
 BILINEAR = FrameSpec(96, 110, *IMAGENET, interpolation="bilinear")
@@ -15,7 +25,7 @@ SIZES = [(300, 400), (400, 300), (1080, 1920), (257, 256), (256, 700), (256, 256
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A smooth scene with edges and some noise, uint8 (h, w, 3)."""
+    """Smooth waves with edges and some noise, uint8 (height, width, 3)."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     random = np.random.default_rng(seed)
     waves = [np.sin(12 * x + 3 * y + c) * np.cos(7 * y - c) + 0.6 * ((x > 0.4 + 0.1 * c) & (y > 0.3)) for c in range(3)]
@@ -37,6 +47,60 @@ def by_pil(image: np.ndarray, spec: FrameSpec) -> np.ndarray:
     return ((crop / 255 - spec.mean) / spec.std).transpose(2, 0, 1)
 
 
+def by_torchvision(image: np.ndarray, spec: FrameSpec) -> torch.Tensor:
+    """(3, size, size): torchvision's resize, center_crop and normalize, which round to uint8 between them."""
+    pixels = torch.from_numpy(image).permute(2, 0, 1)
+    mode = transforms.InterpolationMode(spec.interpolation)
+    scaled = transforms.resize(pixels, [spec.resize], interpolation=mode, antialias=True)
+    crop = transforms.center_crop(scaled, [spec.size, spec.size])
+    return transforms.normalize(crop / 255, list(spec.mean), list(spec.std))
+
+
+def assert_equals_torchvision(image: np.ndarray, spec: FrameSpec) -> None:
+    torch.testing.assert_close(frames_to_tensor([image], spec)[0], by_torchvision(image, spec), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", [FRAMES, CROPPED, BILINEAR], ids=["of the encoder", "cropped", "bilinear"])
+@pytest.mark.parametrize("size", SIZES)
+def test_photographs_equal_those_of_torchvision(size: tuple[int, int], spec: FrameSpec) -> None:
+    assert_equals_torchvision(photo(*size), spec)
+
+
+@given(
+    height=st.integers(1, 300),
+    width=st.integers(1, 300),
+    resize=st.integers(1, 300),
+    size=st.integers(1, 300),
+    interpolation=st.sampled_from(["bicubic", "bilinear"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(deadline=None)
+def test_any_size_up_or_down_equals_that_of_torchvision(
+    height: int, width: int, resize: int, size: int, interpolation: Literal["bicubic", "bilinear"], seed: int
+) -> None:
+    if resize * max(height, width) > 5000 * min(height, width):
+        width = height
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    assert_equals_torchvision(image, FrameSpec(size, resize, *IMAGENET, interpolation=interpolation))
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_part_of_an_array_equals_that_of_torchvision(interpolation: Literal["bicubic", "bilinear"]) -> None:
+    part = photo(300, 400)[17::2, 31:355]
+    assert_equals_torchvision(part, FrameSpec(96, 110, *IMAGENET, interpolation=interpolation))
+
+
+def test_values_equal_those_of_torchvision_without_vector_instructions() -> None:
+    code = (
+        "from tests.features.test_frames import BILINEAR, CROPPED, SIZES, assert_equals_torchvision, photo\n"
+        "for spec in (BILINEAR, CROPPED):\n"
+        "    for size in SIZES:\n"
+        "        assert_equals_torchvision(photo(*size), spec)\n"
+    )
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": "default"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT)
+
+
 @pytest.mark.parametrize("spec", [FRAMES, CROPPED, BILINEAR], ids=["of the encoder", "cropped", "bilinear"])
 @pytest.mark.parametrize("size", SIZES)
 def test_agrees_with_pil(size: tuple[int, int], spec: FrameSpec) -> None:
@@ -48,14 +112,14 @@ def test_agrees_with_pil(size: tuple[int, int], spec: FrameSpec) -> None:
     assert error.mean() <= 0.3
 
 
-def test_an_image_of_the_right_size_is_only_scaled() -> None:
+def test_frame_of_the_right_size_is_only_normalised() -> None:
     image = photo(224, 224)
     ours = frames_to_tensor([image], FRAMES)[0]
     expected = (torch.from_numpy(image).permute(2, 0, 1) / 255 - 0.5) / 0.5
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
 
 
-def test_the_middle_is_kept_and_channels_keep_their_order() -> None:
+def test_middle_is_cropped_and_channels_keep_their_order() -> None:
     image = np.zeros((224, 424, 3), np.uint8)
     image[:, 100:324] = (255, 128, 0)  # the middle square; black to its sides
     crop = frames_to_tensor([image], FRAMES)[0]
@@ -63,7 +127,7 @@ def test_the_middle_is_kept_and_channels_keep_their_order() -> None:
     torch.testing.assert_close(crop, expected[:, None, None].expand(3, 224, 224))
 
 
-def test_images_of_different_sizes_make_one_batch_in_order() -> None:
+def test_frames_of_different_sizes_make_one_batch_in_order() -> None:
     images = [photo(*size, seed=seed) for seed, size in enumerate(SIZES)]
     batch = frames_to_tensor(images, CROPPED)
     assert batch.shape == (len(images), 3, 224, 224)
@@ -73,7 +137,7 @@ def test_images_of_different_sizes_make_one_batch_in_order() -> None:
 
 
 @pytest.mark.parametrize("size", [(224, 224), (100, 300)])
-def test_the_callers_array_is_not_changed(size: tuple[int, int]) -> None:
+def test_array_of_the_caller_is_not_changed(size: tuple[int, int]) -> None:
     image = photo(*size)
     before = image.copy()
     frames_to_tensor([image], FRAMES).zero_()
