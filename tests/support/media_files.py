@@ -213,3 +213,15 @@ def damage(path: Path, every: int = 10, kind: str = "video", first: int = 5) -> 
         content[position : position + size] = rng.integers(0, 256, size, np.uint8).tobytes()
     path.write_bytes(content)
     return len(damaged)
+
+
+def decode_audio(path: Path) -> np.ndarray:
+    """Return the samples (n,) of the first channel, in the sample format of the file."""
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+def decode_video(path: Path) -> np.ndarray:
+    """Return all frames (n, h, w, 3) as RGB."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])

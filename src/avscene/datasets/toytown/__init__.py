@@ -1,1 +1,1 @@
-"""."""
+"""Generate toytown, a synthetic data set in TAU's layout, from a seed."""

@@ -1,7 +1,7 @@
-"""A recipe of amounts to a panorama: the views of toytown, painted back to front.
+"""Paint a panorama of a toytown scene from a recipe of parts and amounts.
 
-A recipe maps parts of a view to amounts in [0, 1]. Two scenes that look alike have recipes over the same
-parts, and a blend of their recipes is a scene between them. the module `video` films the panorama.
+A recipe maps parts of a view to amounts in [0, 1]. Scenes of a pair have recipes over the same parts, so that a blend
+of their recipes is a scene between them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +12,13 @@ from numpy.random import Generator
 from avscene.records import FloatArray
 
 HEIGHT, WIDTH = 144, 176  # pixels of a frame
-PANORAMA = 2 * WIDTH  # pixels: the camera turns within it, a vehicle passes along it
+PANORAMA = 2 * WIDTH  # pixels: the camera turns within it, a vehicle moves along it
 HORIZON = 64  # row
 VideoRecipe = Mapping[str, float]
 Painter = Callable[[FloatArray, VideoRecipe, Generator], None]  # paints on a canvas (h, w, 3) in [0, 1]
 
-# Amount of each part; a part that is not named is absent. Rows stand in the pairs that look alike.
-PICTURES: dict[str, VideoRecipe] = {
+# Amount of each part; parts that are not named are absent. Consecutive rows are the pairs that video confuses.
+VIDEO_RECIPES: dict[str, VideoRecipe] = {
     "tram": {"daylight": 0.9, "sky": 0.9, "buildings": 0.8, "carriage": 1, "people": 0.3, "speed": 0.5},
     "metro": {"daylight": 0.1, "sky": 0.0, "buildings": 0.1, "carriage": 1, "people": 0.3, "speed": 0.9},
     "airport": {"daylight": 0.9, "lamps": 0.3, "glazing": 1, "signs": 0.7, "people": 0.5, "rails": 0.0},
@@ -48,18 +48,18 @@ PICTURES: dict[str, VideoRecipe] = {
 
 
 def muted(low: float, high: float, random: Generator) -> FloatArray:
-    """A muted colour (3,) about a grey between `low` and `high`."""
+    """Return a muted colour (3,) close to a grey between `low` and `high`."""
     return np.clip(random.uniform(low, high) + random.uniform(-0.12, 0.12, 3), 0, 1)
 
 
 def box(canvas: FloatArray, left: float, top: float, width: float, height: float, colour: FloatArray) -> None:
-    """A rectangle, cut where it leaves the canvas."""
+    """Paint a rectangle, clipped to the canvas."""
     x, y = int(left), int(top)
     canvas[max(y, 0) : max(y + int(height), 0), max(x, 0) : max(x + int(width), 0)] = colour
 
 
 def disc(canvas: FloatArray, x: float, y: float, across: float, down: float, colour: FloatArray) -> None:
-    """An ellipse about (`x`, `y`) with half axes `across` and `down`."""
+    """Paint an ellipse around (`x`, `y`) with half axes `across` and `down`, clipped to the canvas."""
     top, left = max(int(y - down), 0), max(int(x - across), 0)
     part = canvas[top : max(int(y + down) + 1, 0), left : max(int(x + across) + 1, 0)]
     rows = (np.arange(top, top + part.shape[0]) - y) / down
@@ -68,9 +68,9 @@ def disc(canvas: FloatArray, x: float, y: float, across: float, down: float, col
 
 
 def slots(count: int, random: Generator) -> Iterator[tuple[float, float, Generator]]:
-    """`count` places along the panorama as (left in pixels, rank in [0, 1), own generator).
+    """Yield `count` positions along the panorama as (left in pixels, rank in [0, 1), random generator).
 
-    A painter fills a slot whose rank is below the amount: a location keeps its layout whatever the amount.
+    Painters fill the slots whose rank is below the amount, so that a location has the same layout for every amount.
     """
     ranks = (random.permutation(count) + random.random(count)) / count
     for index, (rank, own) in enumerate(zip(ranks, random.spawn(count), strict=True)):
@@ -78,7 +78,7 @@ def slots(count: int, random: Generator) -> Iterator[tuple[float, float, Generat
 
 
 def _backdrop(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """Open sky, a ceiling, or what lies between, as bright as the day."""
+    """Paint the sky, a ceiling, or a blend of them, as bright as the daylight."""
     day, sky = recipe.get("daylight", 0), recipe.get("sky", 0)
     fade = np.linspace(0, 1, HORIZON)[:, None, None]
     blue = np.array([0.35, 0.6, 0.95]) * (1 - fade) + np.array([0.85, 0.9, 0.95]) * fade
@@ -97,7 +97,7 @@ def _backdrop(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> Non
 
 
 def _lamps(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """Rows of ceiling lamps that converge towards the horizon."""
+    """Paint rows of ceiling lamps that converge towards the horizon."""
     width = random.uniform(14, 30)
     for row, scale in ((10, 1.0), (28, 0.65), (41, 0.4)):
         for left, rank, _ in slots(8, random):
@@ -106,7 +106,7 @@ def _lamps(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
 
 
 def _buildings(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """Facades with rows of windows."""
+    """Paint facades with rows of windows."""
     day = 0.2 + 0.8 * recipe.get("daylight", 0)
     for left, rank, own in slots(8, random):
         wall, glass = muted(0.4, 0.8, own), muted(0.15, 0.35, own)
@@ -119,7 +119,7 @@ def _buildings(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> No
 
 
 def _glazing(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """The tall panes of a terminal, an aircraft behind some."""
+    """Paint the tall windows of a terminal, with aircraft behind some of them."""
     pane = PANORAMA / 10
     for left, rank, own in slots(10, random):
         if rank < recipe.get("glazing", 0):
@@ -130,7 +130,7 @@ def _glazing(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None
 
 
 def _ground(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """Paving in perspective, grass or a road with lanes."""
+    """Paint paving in perspective, grass, or a road with lanes."""
     day = 0.4 + 0.6 * recipe.get("daylight", 0)
     rows = np.arange(1, HEIGHT - HORIZON + 1)[:, None]
     across, depth = (np.arange(PANORAMA)[None] - PANORAMA / 2) / rows, 60 / rows
@@ -146,7 +146,7 @@ def _ground(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
 
 
 def _trees(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """Trunks and crowns of many leaves."""
+    """Paint trees: trunks, and crowns of many leaves."""
     day, hue = 0.3 + 0.7 * recipe.get("daylight", 0), random.uniform(0.7, 1.3)
     for left, rank, own in slots(11, random):
         size, foot = own.uniform(0.7, 1.5), own.uniform(HORIZON + 4, HORIZON + 22)
@@ -165,7 +165,7 @@ def _trees(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
 
 
 def _shops(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """Lit shop windows below coloured signs."""
+    """Paint lit shop windows below coloured signs."""
     for left, rank, own in slots(7, random):
         sign, lit = own.random(3), own.uniform(0.75, 1)
         if rank < recipe.get("shops", 0):
@@ -177,7 +177,7 @@ def _shops(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
 
 
 def _rails(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """A platform's edge and the dark trench of the track; a train may stand in it."""
+    """Paint the edge of a platform, the dark trench of the track, and pillars."""
     amount = recipe.get("rails", 0)
     edge = int(HORIZON + 10 + random.uniform(0, 14))
     trench = int(30 * amount)
@@ -192,7 +192,7 @@ def _rails(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
 
 
 def _signs(canvas: FloatArray, recipe: VideoRecipe, random: Generator) -> None:
-    """Hanging boards with lines of text."""
+    """Paint hanging boards with lines of text."""
     colour = np.array([[0.95, 0.8, 0.1], [0.1, 0.2, 0.5], [0.08, 0.08, 0.1]])[random.integers(3)]
     for left, rank, own in slots(6, random):
         if rank < recipe.get("signs", 0):
@@ -215,9 +215,12 @@ PAINTERS: tuple[Painter, ...] = (
 )
 
 
-def paint_panorama(recipe: VideoRecipe, place: Generator) -> FloatArray:
-    """(`HEIGHT`, `PANORAMA`, 3) in [0, 1]: what is around the camera; `place` fixes layout and materials."""
+def paint_panorama(recipe: VideoRecipe, location: Generator) -> FloatArray:
+    """Return the view around the camera, (`HEIGHT`, `PANORAMA`, 3) in [0, 1].
+
+    `location` is the random generator of layout and materials.
+    """
     canvas = np.zeros((HEIGHT, PANORAMA, 3), dtype=np.float32)
-    for paint, own in zip(PAINTERS, place.spawn(len(PAINTERS)), strict=True):
+    for paint, own in zip(PAINTERS, location.spawn(len(PAINTERS)), strict=True):
         paint(canvas, recipe, own)
     return canvas

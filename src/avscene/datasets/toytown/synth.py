@@ -1,4 +1,4 @@
-"""Building blocks of toytown's sounds: noise, tones, slow changes and events, each to a waveform (n,)."""
+"""Synthesise the building blocks of toytown's audio as waveforms (n,): noise, tones, slow changes and events."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,31 +10,31 @@ from numpy.typing import NDArray
 
 from avscene.records import FloatArray
 
-SAMPLE_RATE = 48_000  # Hz, as TAU has it
+SAMPLE_RATE = 48_000  # Hz, as in TAU
 TICK = 480  # samples from one value of a slow change to the next; divides a second
 RESPONSE_POINTS = 256
-EDGE_SLOPE = 18.0  # dB an octave beyond the edges of a band of noise
+EDGE_SLOPE = 18.0  # dB per octave beyond the edges of a band of noise
 Response = Callable[[FloatArray], FloatArray]  # octaves above 1 Hz to dB
 Spectrum = NDArray[np.complexfloating[Any]]
 
 
 @lru_cache(maxsize=4)
 def seconds(n: int) -> FloatArray:
-    """(n,) time of each sample; shared, so it cannot be written to."""
+    """Return the time of each sample (n,), shared and read-only."""
     time = np.arange(n) / SAMPLE_RATE
     time.flags.writeable = False
     return time
 
 
 def spectrum(wave: FloatArray, size: int | None = None) -> Spectrum:
-    """(size // 2 + 1,) of `wave`, padded to `size`; in double precision, which numpy 2 transforms faster."""
+    """Return the spectrum (size // 2 + 1,) of `wave` padded to `size`; numpy 2 is faster in double precision."""
     return np.fft.rfft(wave.astype(np.float64), size)
 
 
-def coloured(spectrum: Spectrum, decibels: Response) -> FloatArray:
-    """The waveform of `spectrum` (n // 2 + 1,) after the response `decibels`.
+def apply_response(spectrum: Spectrum, decibels: Response) -> FloatArray:
+    """Return the waveform of `spectrum` (n // 2 + 1,) after the frequency response `decibels`.
 
-    The response is evaluated on a coarse grid and drawn through it: curves this smooth need no more.
+    The response is evaluated on a coarse grid and interpolated, which is enough for smooth responses.
     """
     grid = np.linspace(0, np.log2(SAMPLE_RATE / 2), RESPONSE_POINTS)
     hertz = np.linspace(0, SAMPLE_RATE / 2, len(spectrum))
@@ -43,7 +43,7 @@ def coloured(spectrum: Spectrum, decibels: Response) -> FloatArray:
 
 
 def noise(n: int, low: float, high: float, slope: float, random: Generator) -> FloatArray:
-    """Noise between `low` and `high` Hz with soft edges, falling by `slope` dB an octave."""
+    """Return noise (n,) between `low` and `high` Hz with soft edges, falling by `slope` dB per octave."""
 
     def response(octave: FloatArray) -> FloatArray:
         below, above = np.log2(low) - octave, octave - np.log2(high)
@@ -51,22 +51,22 @@ def noise(n: int, low: float, high: float, slope: float, random: Generator) -> F
         return decibels
 
     spectrum = random.standard_normal(n + 2, dtype=np.float32).view(np.complex64)
-    return coloured(spectrum, response)
+    return apply_response(spectrum, response)
 
 
 def resonant(wave: FloatArray, peaks: list[tuple[float, float]]) -> FloatArray:
-    """`wave` through resonances of (centre in Hz, width in octaves)."""
+    """Filter `wave` with resonances of (centre in Hz, width in octaves)."""
 
     def response(octave: FloatArray) -> FloatArray:
         gain = sum(np.exp(-(((octave - np.log2(centre)) / width) ** 2)) for centre, width in peaks)
         decibels: FloatArray = 20 * np.log10(gain + 1e-4)
         return decibels
 
-    return coloured(spectrum(wave), response)
+    return apply_response(spectrum(wave), response)
 
 
-def wander(n: int, per_second: float, random: Generator) -> FloatArray:
-    """(n,) a line through random values in [0, 1], `per_second` of them: a slow change."""
+def slow_change(n: int, per_second: float, random: Generator) -> FloatArray:
+    """Return a slow change (n,): linear between random values in [0, 1], `per_second` of them."""
     knots = random.random(int(n / SAMPLE_RATE * per_second) + 2)
     ticks = np.arange(n // TICK + 1) * (per_second * TICK / SAMPLE_RATE)
     line = np.interp(ticks, np.arange(len(knots)), knots).astype(np.float32)
@@ -75,18 +75,18 @@ def wander(n: int, per_second: float, random: Generator) -> FloatArray:
     return wave
 
 
-def sum_of(n: int, per_second: float, event: Callable[[Generator], FloatArray], random: Generator) -> FloatArray:
-    """(n,) events at random times, about `per_second` of them, at least one."""
+def sum_of_events(n: int, per_second: float, event: Callable[[Generator], FloatArray], random: Generator) -> FloatArray:
+    """Return the sum (n,) of events at random times, about `per_second` of them and at least one."""
     wave = np.zeros(n)
     for _ in range(max(1, random.poisson(per_second * n / SAMPLE_RATE))):
-        sound = event(random)[:n]
-        start = int(random.integers(n - len(sound) + 1))  # a whole event: never silence
-        wave[start : start + len(sound)] += sound
+        wave_of_event = event(random)[:n]
+        start = int(random.integers(n - len(wave_of_event) + 1))  # a whole event: never silence
+        wave[start : start + len(wave_of_event)] += wave_of_event
     return wave
 
 
 def harmonics(pitch: FloatArray, count: int, slope: float, random: Generator) -> FloatArray:
-    """Tones at multiples of `pitch` (n,) Hz, amplitude falling as k ** -slope."""
+    """Return the sum (n,) of `count` tones at multiples k of `pitch` (n,) Hz with amplitudes k ** -slope."""
     phase = (2 * np.pi * (np.cumsum(pitch) / SAMPLE_RATE % 1)).astype(np.float32)
     wave = np.zeros(len(pitch), dtype=np.float32)
     for k, offset in enumerate(2 * np.pi * random.random(count, dtype=np.float32), start=1):
@@ -94,7 +94,7 @@ def harmonics(pitch: FloatArray, count: int, slope: float, random: Generator) ->
     return wave
 
 
-def fading(since: FloatArray, rate: float) -> FloatArray:
-    """Amplitude `since` seconds after a blow, fading as exp(-rate x since); single precision, for speed."""
+def decay(since: FloatArray, rate: float) -> FloatArray:
+    """Return the amplitude exp(-rate x since) at `since` seconds after an impact; single precision, for speed."""
     wave: FloatArray = np.exp(np.float32(-rate) * since.astype(np.float32))
     return wave

@@ -1,7 +1,7 @@
-"""A panorama of toytown to frames: a vehicle around the camera, people and cars, camera motion and light.
+"""Render the video of toytown: frames of a panorama with a vehicle around the camera, people, cars, motion and light.
 
-What belongs to a location (seats, light, the hand that holds the camera) is drawn from `place`; what belongs
-to one recording (heading, passers-by) from `take`.
+`location` is the random generator of what all recordings of a location share (seats, light, camera motion),
+`recording` that of what differs between them (heading, passers-by).
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ from avscene.records import ByteArray, FloatArray
 
 FPS = 12
 SPEED = 200.0  # pixels per second at which a vehicle of `speed` 1 passes the view
-MOST_PEOPLE, MOST_CARS = 9, 6  # in view at amount 1
-GLASS = -1.0  # marks what one sees through in an interior
+MAX_PEOPLE, MAX_CARS = 9, 6  # in view at amount 1
+GLASS = -1.0  # marks the transparent pixels of an interior
 
 
 def _carriage(random: Generator) -> FloatArray:
-    """The inside of a carriage: wide windows, a lamp, seats and poles. `GLASS` where the outside shows."""
+    """Paint the inside of a carriage: wide windows, a lamp, seats and poles; windows are `GLASS`."""
     inside = np.empty((HEIGHT, WIDTH, 3), dtype=np.float32)
     wall, seat = muted(0.55, 0.8, random), random.random(3) * 0.8
     inside[:] = wall * np.linspace(1.1, 0.7, HEIGHT)[:, None, None]
@@ -49,7 +49,7 @@ def _carriage(random: Generator) -> FloatArray:
 
 
 def _windscreen(amount: float, random: Generator) -> FloatArray:
-    """The front of a bus around the road: pillars, roof, dashboard and wheel, as far as `amount` has them."""
+    """Paint the front of a bus around the road: pillars, roof, dashboard and wheel, of sizes scaled by `amount`."""
     inside = np.full((HEIGHT, WIDTH, 3), GLASS, dtype=np.float32)
     dark = muted(0.12, 0.3, random)
     roof, pillar, board = random.uniform(20, 30), random.uniform(12, 22), random.uniform(30, 44)
@@ -74,20 +74,20 @@ def _interior(recipe: VideoRecipe, random: Generator) -> FloatArray | None:
 
 @dataclass(frozen=True, slots=True)
 class _Mover:
-    """Someone or something that crosses the view: `x` pixels at the start, `speed` in pixels per second."""
+    """A person or car that crosses the view: `x` in pixels at the start, `speed` in pixels per second."""
 
     x: float
     speed: float
-    foot: float  # row of the ground below it; nearer is lower and larger
+    foot: float  # row of the ground below it; lower rows are nearer
     colours: FloatArray  # (3, 3)
 
     def left(self, time: float) -> float:
-        """Position at `time`, coming in again on the other side."""
+        """Return the position at `time`; it wraps around the view."""
         return (self.x + self.speed * time) % (WIDTH + 60) - 30
 
     @property
     def size(self) -> float:
-        """Scale by perspective, 1 in the middle of the ground."""
+        """Scale of the perspective, 1 in the middle of the ground."""
         return (self.foot - HORIZON + 12) / 45
 
 
@@ -111,9 +111,9 @@ def _car(canvas: FloatArray, mover: _Mover, time: float) -> None:
         disc(canvas, x + wheel * size, foot - 3 * size, 7 * size, 7 * size, np.full(3, 0.07))
 
 
-def _movers(amount: float, most: int, speed: float, random: Generator) -> list[_Mover]:
-    """About `amount` x `most` of them, the farthest first."""
-    count = int(random.binomial(most, amount))
+def _movers(amount: float, maximum: int, speed: float, random: Generator) -> list[_Mover]:
+    """Return about `amount` x `maximum` of them, the farthest first."""
+    count = int(random.binomial(maximum, amount))
     feet = np.sort(random.uniform(HORIZON + 8, HEIGHT - 6, count))
     return [
         _Mover(random.uniform(0, WIDTH), random.choice([-1, 1]) * random.uniform(0.3, 1) * speed, foot, colours)
@@ -123,36 +123,36 @@ def _movers(amount: float, most: int, speed: float, random: Generator) -> list[_
 
 @dataclass(frozen=True, slots=True)
 class _Camera:
-    """How a location is filmed: pan and shake in pixels, then the light."""
+    """The camera of a location: its motion and the light."""
 
     heading: float
     pan: float  # pixels per second
-    shake: float
+    shake: float  # standard deviation in pixels
     gain: FloatArray  # (3,) brightness and tint
     contrast: float
     grain: float
 
     @classmethod
-    def of(cls, speed: float, place: Generator, take: Generator) -> "_Camera":
-        """The location's camera, turned somewhere else for each recording."""
-        hand = place.uniform(-14, 14)
-        tint = 1 + place.uniform(-0.1, 0.1, 3)
+    def of(cls, speed: float, location: Generator, recording: Generator) -> "_Camera":
+        """Return the camera of the location, with another heading for each recording."""
+        drift = location.uniform(-14, 14)
+        tint = 1 + location.uniform(-0.1, 0.1, 3)
         return cls(
-            heading=take.uniform(0, PANORAMA),
-            pan=speed * SPEED if speed > 0 else hand,
-            shake=place.uniform(0, 2.5),
-            gain=tint * place.uniform(0.8, 1.25) * take.uniform(0.95, 1.05),
-            contrast=place.uniform(0.75, 1.15),
-            grain=place.uniform(0.0, 0.025),
+            heading=recording.uniform(0, PANORAMA),
+            pan=speed * SPEED if speed > 0 else drift,
+            shake=location.uniform(0, 2.5),
+            gain=tint * location.uniform(0.8, 1.25) * recording.uniform(0.95, 1.05),
+            contrast=location.uniform(0.75, 1.15),
+            grain=location.uniform(0.0, 0.025),
         )
 
     def view(self, panorama: FloatArray, time: float) -> FloatArray:
-        """(`HEIGHT`, `WIDTH`, 3) copy of what it sees at `time`."""
+        """Return a copy of the part of the panorama in view at `time`, (`HEIGHT`, `WIDTH`, 3)."""
         columns = int(self.heading + self.pan * time) + np.arange(WIDTH)
         return panorama.take(columns % PANORAMA, axis=1)
 
-    def develop(self, image: FloatArray, noise: FloatArray, random: Generator) -> ByteArray:
-        """`image` shaken, in the location's light, as pixels. Changes `image`, to be fast."""
+    def expose(self, image: FloatArray, noise: FloatArray, random: Generator) -> ByteArray:
+        """Return `image` with light, noise and shake as pixels; `image` is changed in place, for speed."""
         shift = np.rint(random.normal(0, self.shake, 2)).astype(int)
         image *= (255 * self.contrast * self.gain).astype(np.float32)
         image += np.float32(255 * 0.5 * (1 - self.contrast))
@@ -160,25 +160,25 @@ class _Camera:
         return np.roll(np.clip(image, 0, 255, out=image).astype(np.uint8), shift, axis=(0, 1))
 
 
-def render_picture(recipe: VideoRecipe, seconds: int, place: Generator, take: Generator) -> Iterator[ByteArray]:
-    """The frames of one recording, `seconds` x `FPS` of (`HEIGHT`, `WIDTH`, 3) uint8.
+def render_video(recipe: VideoRecipe, seconds: int, location: Generator, recording: Generator) -> Iterator[ByteArray]:
+    """Yield the frames of one recording, `seconds` x `FPS` of (`HEIGHT`, `WIDTH`, 3) uint8.
 
     Args:
         recipe: Amounts by part.
-        seconds: Length.
-        place: Generator of the location; in the same state for each of its recordings.
-        take: Generator of the recording.
+        seconds: Length of the recording.
+        location: Random generator of the location; in the same state for each of its recordings.
+        recording: Random generator of the recording.
     """
-    layout, cabin, hand = place.spawn(3)
-    panorama, inside = paint_panorama(recipe, layout), _interior(recipe, cabin)
-    camera = _Camera.of(recipe.get("speed", 0), hand, take)
-    people = _movers(recipe.get("people", 0), MOST_PEOPLE, 25, take)
-    cars = _movers(recipe.get("cars", 0), MOST_CARS, 70, take)
-    if inside is not None and recipe.get("carriage", 0) > 0:  # passengers stand where they are
+    layout, interior, motion = location.spawn(3)
+    panorama, inside = paint_panorama(recipe, layout), _interior(recipe, interior)
+    camera = _Camera.of(recipe.get("speed", 0), motion, recording)
+    people = _movers(recipe.get("people", 0), MAX_PEOPLE, 25, recording)
+    cars = _movers(recipe.get("cars", 0), MAX_CARS, 70, recording)
+    if inside is not None and recipe.get("carriage", 0) > 0:  # passengers stand still
         for person in people:
             _person(inside, person, 0)
         people = []
-    noise = take.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32)
+    noise = recording.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32)
     for time in np.arange(seconds * FPS) / FPS:
         image = camera.view(panorama, time)
         for car in cars:
@@ -187,4 +187,4 @@ def render_picture(recipe: VideoRecipe, seconds: int, place: Generator, take: Ge
             np.copyto(image, inside, where=inside != GLASS)
         for person in people:
             _person(image, person, time)
-        yield camera.develop(image, noise, take)
+        yield camera.expose(image, noise, recording)
