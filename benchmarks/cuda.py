@@ -15,7 +15,7 @@ import torch
 
 import avscene
 from avscene.errors import UsageError
-from avscene.inference import BATCH, System
+from avscene.inference import BATCH_SIZE, System
 from avscene.media.hardware import CPU, check_decoder
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
@@ -91,7 +91,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("torch sees no CUDA device here: nothing was measured", file=sys.stderr)
         raise SystemExit(NO_DEVICE)
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH}\n")
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH_SIZE}\n")
     for told in lines("cuda", options.rounds, quick=options.quick):
         print(told, flush=True)
 

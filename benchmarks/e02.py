@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from avscene.features.batch import SegmentBatch
-from avscene.inference import BATCH, System
+from avscene.inference import BATCH_SIZE, System
 from avscene.labels import TAU_SCENES
 from avscene.media.segments import Sampling
 from avscene.models.cnn.audio_cnn import LOG_MEL
@@ -41,7 +41,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     read = segments(path, SAMPLING)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
         networks, system = load_random(Path(directory) / "E02", read, device="cpu", quick=quick)
-        told = costs(system, networks, read[:BATCH])
+        told = costs(system, networks, read[:BATCH_SIZE])
     plain = plain_e02(networks, system, quick=quick)
     check(system, plain, path)
     runs: dict[str, Run] = {

@@ -14,7 +14,7 @@ from torch import Tensor
 from avscene.features.logmel import log_mel
 from avscene.fusion.rules import Mean
 from avscene.fusion.tree import Fusion
-from avscene.inference import BATCH, System
+from avscene.inference import BATCH_SIZE, System
 from avscene.labels import TAU_SCENES
 from avscene.models import SceneModel
 from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnn, LogMelNetwork
@@ -46,8 +46,8 @@ def audio(seconds: int) -> Tensor:
 
 
 def by_avscene(waveforms: Tensor) -> Iterator[Tensor]:
-    """Log-mels (BATCH, n_mels, n_times) in dB, as many at a time as are scored together."""
-    return (log_mel(part, LOG_MEL) for part in torch.split(waveforms, BATCH))
+    """Log-mels (BATCH_SIZE, n_mels, n_times) in dB, as many at a time as are scored together."""
+    return (log_mel(part, LOG_MEL) for part in torch.split(waveforms, BATCH_SIZE))
 
 
 def by_librosa(waveforms: Tensor) -> Iterator[Any]:

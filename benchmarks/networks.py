@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from avscene.inference import BATCH
+from avscene.inference import BATCH_SIZE
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from benchmarks.harness import Row, Run, in_turn, main, ratios
@@ -57,7 +57,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
 
 def images_of(name: str, network: nn.Module) -> Tensor:
     """A batch of the network's size."""
-    return blurred_noise(network.image_size[0] if name == VIT else SIDE, BATCH)
+    return blurred_noise(network.image_size[0] if name == VIT else SIDE, BATCH_SIZE)
 
 
 def each_way(network: nn.Module, images: Tensor, runtime: Runtime) -> dict[str, Run]:
@@ -79,9 +79,9 @@ def check(ours: Tensor, theirs: Tensor) -> None:
 
 
 def against_plain(name: str, taken: dict[str, list[float]], runtime: Runtime) -> Row:
-    ours, plain = (f"{BATCH / median(taken[side]):.1f} images/s" for side in ("ours", "plain"))
+    ours, plain = (f"{BATCH_SIZE / median(taken[side]):.1f} images/s" for side in ("ours", "plain"))
     return Row(
-        f"{name}, batch {BATCH}",
+        f"{name}, batch {BATCH_SIZE}",
         f"{ours} ({_name(runtime.dtype)})",
         f"plain torch, float32: {plain}",
         ratios(taken["plain"], taken["ours"]),

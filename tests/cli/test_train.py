@@ -353,10 +353,10 @@ def test_a_film_is_classified(command: Command, system: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "lacks", "modality", "warning"),
     [
-        ("sound.wav", {"video": False}, "audio", "no video: model video has no say"),
-        ("sound.m4a", {"video": False}, "audio", "no video: model video has no say"),
-        ("silent.mp4", {"audio": False}, "video", "no audio: model audio has no say"),
-        ("photo.png", {}, "video", "no audio: model audio has no say"),
+        ("sound.wav", {"video": False}, "audio", "no video track: model `video` was skipped"),
+        ("sound.m4a", {"video": False}, "audio", "no video track: model `video` was skipped"),
+        ("silent.mp4", {"audio": False}, "video", "no audio track: model `audio` was skipped"),
+        ("photo.png", {}, "video", "no audio track: model `audio` was skipped"),
     ],
 )
 def test_a_missing_part_is_said_and_the_other_answers(

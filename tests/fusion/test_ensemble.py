@@ -158,7 +158,7 @@ def test_an_ensemble_answers_as_its_models_and_its_fusion(origin: dict[str, Path
 def test_a_silent_film_is_judged_by_the_models_that_are_left(origin: dict[str, Path], tmp_path: Path) -> None:
     silent = write_media(tmp_path / "silent.mp4", 2.0, audio=False)
     prediction = pipeline.load(origin["E02"], device="cpu", precision="float32").classify(silent)
-    assert prediction.warnings == ("no audio: model A01 has no say",)
+    assert prediction.warnings == ("no audio track: model `A01` was skipped",)
     e01 = fitted()["E01"]
     for segment in prediction.segments:
         scores = {name: values[None] for name, values in segment.by_model.items()} | {"A01": np.full((1, 3), np.nan)}

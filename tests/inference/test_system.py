@@ -17,8 +17,8 @@ import avscene
 from avscene.errors import CheckpointError, MediaError, ModalityError, UsageError, WeightsError
 from avscene.fusion.rules import LogPool
 from avscene.fusion.tree import Fusion
-from avscene.inference import BATCH, Source, System, ahead, batched
-from avscene.inference.reading import MOST_ENDS, MOST_SEGMENTS, SegmentReader
+from avscene.inference import BATCH_SIZE, Source, System, batched, prefetch
+from avscene.inference.reading import MAX_RECORDING_ENDS, MAX_SEGMENTS, SegmentReader
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.segments import Recording, Sampling
 from avscene.models import SceneModel
@@ -156,13 +156,13 @@ def test_keyframes_only(tmp_path: Path) -> None:
 
 
 def test_segments_come_in_batches(tmp_path: Path) -> None:
-    long = write_media(tmp_path / "long.mp4", BATCH + 4.0, fps=5, audio=False)
+    long = write_media(tmp_path / "long.mp4", BATCH_SIZE + 4.0, fps=5, audio=False)
     eye = Eye()
     told: list[float] = []
     prediction = system(eye).classify(long, progress=told.append)
-    assert eye.batches == [BATCH, 4]
-    assert told == [BATCH, BATCH + 4.0]
-    assert seconds(prediction) == [f"second {k % 8}" for k in range(BATCH + 4)]
+    assert eye.batches == [BATCH_SIZE, 4]
+    assert told == [BATCH_SIZE, BATCH_SIZE + 4.0]
+    assert seconds(prediction) == [f"second {k % 8}" for k in range(BATCH_SIZE + 4)]
 
 
 def test_sound_from_another_file(tmp_path: Path) -> None:
@@ -184,14 +184,14 @@ def test_sound_that_begins_late(tmp_path: Path) -> None:
     assert seconds(prediction) == [f"second {k}" for k in range(4)]
     np.testing.assert_allclose(prediction.segments[0].probabilities, answer(0), atol=1e-9)  # the eye alone, as it is
     assert prediction.segments[2].probabilities.max() > SURE  # two agree
-    assert prediction.warnings == ("no audio in 2 of 4 segments: model ear has no say there",)
+    assert prediction.warnings == ("2 of 4 segments have no audio: model `ear` was skipped there",)
 
 
 @pytest.mark.parametrize(
     ("name", "has", "alone", "warning"),
     [
-        ("silent.mp4", {"audio": False, "video": True}, "eye", "no audio: model ear has no say"),
-        ("blind.wav", {"audio": True, "video": False}, "ear", "no video: model eye has no say"),
+        ("silent.mp4", {"audio": False, "video": True}, "eye", "no audio track: model `ear` was skipped"),
+        ("blind.wav", {"audio": True, "video": False}, "ear", "no video track: model `eye` was skipped"),
     ],
 )
 def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool], alone: str, warning: str) -> None:
@@ -208,7 +208,7 @@ def test_segments_that_nobody_can_score_are_left_out_and_told(tmp_path: Path) ->
     late = write_media(tmp_path / "late.mkv", 4.0, audio_start=2.0)
     prediction = system(Ear()).classify(late)
     assert [s.start for s in prediction.segments] == [2.0, 3.0]
-    assert prediction.warnings == ("2 of 4 segments lack what the system needs and are left out",)
+    assert prediction.warnings == ("2 of 4 segments were not scored: they have no audio",)
     assert not np.isnan(prediction.probabilities).any()
 
 
@@ -233,17 +233,17 @@ def test_a_photograph(tmp_path: Path) -> None:
     assert [(s.start, s.end) for s in prediction.segments] == [(0, 0)]
     assert prediction.scene == "second 5"
     assert prediction.modalities == {"audio": False, "video": True}
-    assert prediction.warnings == ("no audio: model ear has no say",)
+    assert prediction.warnings == ("no audio track: model `ear` was skipped",)
 
 
 def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
     path = Writer(tmp_path / "two.mkv").audio(tone_samples(2.0)).audio(tone_samples(2.0), default=False).save()
     prediction = system(Eye(), Ear()).classify(path)
-    assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no video: model eye has no say")
+    assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no video track: model `eye` was skipped")
 
 
 def test_models_that_want_sound_at_different_rates_are_refused(film: Path) -> None:
-    with pytest.raises(UsageError, match=r"different rates.*16000.*8000"):
+    with pytest.raises(UsageError, match=r"different sample rates: 16000, 8000 Hz$"):
         system(Ear(), Ear(8000, "other")).classify(film)
 
 
@@ -284,7 +284,7 @@ def test_missing_models_are_dropped_from_each_row(rows: list[list[float]], data:
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 7))
 def test_ahead_and_batched_lose_nothing(items: list[int], size: int) -> None:
-    assert list(ahead(items)) == items
+    assert list(prefetch(items)) == items
     batches = list(batched(items, size))
     assert [item for batch in batches for item in batch] == items
     assert all(len(batch) == size for batch in batches[:-1])
@@ -300,7 +300,7 @@ def test_ahead_works_while_the_consumer_does() -> None:
             event.set()
             yield k
 
-    for k in ahead(source()):
+    for k in prefetch(source()):
         if k + 1 < len(made):
             assert made[k + 1].wait(5)
 
@@ -312,7 +312,7 @@ def test_ahead_passes_errors_on_and_ends_its_thread() -> None:
         yield 1
         raise MediaError("gone")
 
-    items = ahead(broken())
+    items = prefetch(broken())
     assert next(items) == 1
     with pytest.raises(MediaError, match="gone"):
         next(items)
@@ -329,7 +329,7 @@ def test_ahead_ends_its_thread_when_the_consumer_leaves() -> None:
         finally:
             closed.append(True)
 
-    items = ahead(source())
+    items = prefetch(source())
     assert next(items) == 0
     items.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
@@ -359,7 +359,7 @@ def test_scores_alone(film: Path) -> None:
     both = system(eye, ear)
     with Recording(film) as recording:
         segments = list(recording.segments(both.sampling(1.0)))
-    scores = both.scores(segments)
+    scores = both.score_by_model(segments)
     assert scores.shape == (2, len(segments), 8) == (2, 4, 8)
     np.testing.assert_allclose(scores[0], [answer(k) for k in range(4)])
 
@@ -368,10 +368,10 @@ def test_scores_alone(film: Path) -> None:
 
 
 def test_segments_that_show_the_same_image_are_scored_together(tmp_path: Path) -> None:
-    long = write_media(tmp_path / "long.mp4", MOST_SEGMENTS + 6.0, fps=2, gop=20, audio=False)
+    long = write_media(tmp_path / "long.mp4", MAX_SEGMENTS + 6.0, fps=2, gop=20, audio=False)
     eye = Eye()
     system(eye).classify(long, keyframes=True)
-    assert eye.batches == [MOST_SEGMENTS, 6]
+    assert eye.batches == [MAX_SEGMENTS, 6]
 
 
 def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> None:
@@ -383,7 +383,7 @@ def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> Non
     told: list[tuple[int, float]] = []
     sources = [Source(film), Source(broken), Source(audio), Source(silent, audio), *[Source(film)] * 3]
     outcomes = list(system(eye).classify_all(sources, progress=lambda at, end: told.append((at, end))))
-    assert eye.batches == [BATCH + 2, 3]  # 4 + 0 + 2 without a picture + 3 + 4 + 4 + 1, then 3
+    assert eye.batches == [BATCH_SIZE + 2, 3]  # 4 + 0 + 2 without a picture + 3 + 4 + 4 + 1, then 3
     assert told == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 1.0), (6, 4.0)]
     assert [type(outcome) for outcome in outcomes] == [Prediction, MediaError, ModalityError, *[Prediction] * 4]
     for source, outcome in zip(sources, outcomes, strict=True):
@@ -400,7 +400,7 @@ def test_recordings_that_cannot_be_read_do_not_hold_the_others_up(tmp_path: Path
 
     class Gone(Sequence[Source]):
         def __len__(self) -> int:
-            return 10 * MOST_ENDS
+            return 10 * MAX_RECORDING_ENDS
 
         def __getitem__(self, index: int) -> Source:  # type: ignore[override]
             asked.append(index)
@@ -410,15 +410,15 @@ def test_recordings_that_cannot_be_read_do_not_hold_the_others_up(tmp_path: Path
 
     outcomes = system(Eye()).classify_all(Gone())
     assert isinstance(next(outcomes), MediaError)
-    assert max(asked) < 3 * MOST_ENDS
+    assert max(asked) < 3 * MAX_RECORDING_ENDS
 
 
 def test_reading_ends_with_the_segment_when_nobody_wants_more(tmp_path: Path) -> None:
     """An interruption does not wait for a batch, which may be minutes of film."""
-    long = write_media(tmp_path / "long.mp4", 3.0 * BATCH, fps=2, audio=False)
+    long = write_media(tmp_path / "long.mp4", 3.0 * BATCH_SIZE, fps=2, audio=False)
     reader = SegmentReader([Source(long)], Sampling(frame_size=16))
     batches = iter(reader)
-    assert len(next(batches)) == BATCH
+    assert len(next(batches)) == BATCH_SIZE
     reader.stop()
     assert list(batches) == []
 

@@ -12,7 +12,7 @@ from avscene.models.cnn.backbones import HUB_BACKBONES
 from avscene.models.cnn.block_network import create_block_network
 from avscene.models.cnn.efficientnet_lite import FRAME_SPECS, load_efficientnet_lite
 from avscene.models.device import Runtime
-from avscene.models.inference import BATCH, Inference, fold_batch_norms
+from avscene.models.inference import MAX_ROWS, Inference, fold_batch_norms
 from avscene.models.openl3.network import OpenL3Network
 
 CPU = Runtime.choose("cpu", "float32")
@@ -105,7 +105,7 @@ def test_batch_norms_that_cannot_be_folded_are_kept() -> None:
 
 def test_inference_computes_the_network_for_any_number_of_rows() -> None:
     network = with_random_norms(timm.create_model("regnety_002", num_classes=4))
-    images = torch.randn(BATCH + 3, 3, 32, 32)
+    images = torch.randn(MAX_ROWS + 3, 3, 32, 32)
     expected = network(images)
     inference = Inference(network, [images[:1]], CPU)
     found = inference(images)

@@ -1,7 +1,7 @@
-"""Path in, prediction out: `reading` decodes ahead, `system` scores and fuses, `loading` finds systems by name."""
+"""Classify recordings: take paths and a system's name, return predictions or prediction tables."""
 
 from avscene.inference.loading import load
-from avscene.inference.reading import BATCH, Source, ahead, batched
+from avscene.inference.reading import BATCH_SIZE, Source, batched, prefetch
 from avscene.inference.system import System, check_hop
 
-__all__ = ["BATCH", "Source", "System", "ahead", "batched", "check_hop", "load"]
+__all__ = ["BATCH_SIZE", "Source", "System", "batched", "check_hop", "load", "prefetch"]

@@ -1,4 +1,4 @@
-"""Recordings -> batches of their segments, decoded ahead of whoever scores them, in memory that does not grow."""
+"""Read recordings as batches of segments; decode the next batch while the current one is scored."""
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -14,14 +14,14 @@ from avscene.media.segments import Recording, Sampling
 from avscene.records import Modality, Segment
 
 Item = TypeVar("Item")
-BATCH = 16  # sounds or images scored at a time: enough to keep the networks busy, little enough to keep memory flat
-MOST_SEGMENTS = 64  # in a batch, where many show one image (key frames)
-MOST_ENDS = 64  # recordings that end in a batch: those that cannot be read do not hold the others up
+BATCH_SIZE = 16  # waveforms or frames scored at once: enough to keep networks busy, few enough to bound memory
+MAX_SEGMENTS = 64  # of a batch, where many segments share a frame (key frames)
+MAX_RECORDING_ENDS = 64  # of a batch: outcomes of recordings that cannot be read do not wait for segments
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A media file and, if it is apart, the file that holds its sound."""
+    """A media file and, if the audio is apart, the file that holds it."""
 
     path: str | Path
     audio: str | Path | None = None
@@ -29,23 +29,22 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RecordingInfo:
-    """What is known of a recording once all of it was read."""
+    """Properties of a recording, complete once all of it was read; `duration` is in seconds."""
 
     duration: float
     modalities: dict[Modality, bool]
     warnings: tuple[str, ...]
 
 
-ReadItem = (
-    Segment | RecordingInfo | AvsceneError
-)  # of a recording: its segments, and in the end what is known of it, or why not
+# A recording is read as its segments, then its properties or the error that ended it.
+ReadItem = Segment | RecordingInfo | AvsceneError
 
 
 class SegmentReader:
-    """The recordings of `sources` in batches of pieces, each with the position of its source.
+    """Recordings of `sources` in batches of items, each with the position of its source.
 
-    Batches have BATCH different sounds or images, whichever recordings those belong to, so that short ones are scored
-    together too. `decoder` decodes the pictures.
+    A batch has BATCH_SIZE different waveforms or frames, of one or more recordings, so that short recordings are scored
+    together. `decoder` decodes the video.
     """
 
     def __init__(self, sources: Sequence[Source], sampling: Sampling, decoder: str = CPU) -> None:
@@ -56,19 +55,19 @@ class SegmentReader:
 
     def __iter__(self) -> Iterator[list[tuple[int, ReadItem]]]:
         batch: list[tuple[int, ReadItem]] = []
-        for position, piece in self._pieces():
-            batch.append((position, piece))
-            if _full([piece for _, piece in batch]):
+        for position, item in self._items():
+            batch.append((position, item))
+            if _is_full([item for _, item in batch]):
                 yield batch
                 batch = []
         if batch:
             yield batch
 
     def stop(self) -> None:
-        """No more pieces after the one that is being read, in whichever thread that is."""
+        """End reading after the segment that is being read; may be called from any thread."""
         self._stopped.set()
 
-    def _pieces(self) -> Iterator[tuple[int, ReadItem]]:
+    def _items(self) -> Iterator[tuple[int, ReadItem]]:
         for position, source in enumerate(self._sources):
             try:
                 with Recording(source.path, source.audio, self._decoder) as recording:
@@ -77,40 +76,40 @@ class SegmentReader:
                             return
                         yield position, segment
                     modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
-                    facts = RecordingInfo(recording.duration, modalities, recording.warnings)
+                    info = RecordingInfo(recording.duration, modalities, recording.warnings)
             except AvsceneError as error:
                 yield position, error
             else:
-                yield position, facts
+                yield position, info
 
 
-def _full(pieces: Sequence[ReadItem]) -> bool:
-    segments = [piece for piece in pieces if isinstance(piece, Segment)]
-    n_sounds = sum(segment.waveform is not None for segment in segments)
-    n_images = len({id(frame.pixels) for segment in segments for frame in segment.frames})
-    n_ends = len(pieces) - len(segments)
-    return max(n_sounds, n_images) >= BATCH or len(segments) == MOST_SEGMENTS or n_ends == MOST_ENDS
+def _is_full(items: Sequence[ReadItem]) -> bool:
+    segments = [item for item in items if isinstance(item, Segment)]
+    n_waveforms = sum(segment.waveform is not None for segment in segments)
+    n_frames = len({id(frame.pixels) for segment in segments for frame in segment.frames})
+    n_ends = len(items) - len(segments)
+    return max(n_waveforms, n_frames) >= BATCH_SIZE or len(segments) == MAX_SEGMENTS or n_ends == MAX_RECORDING_ENDS
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
-    """The items in tuples of `size`, the last one perhaps shorter (itertools.batched, of Python 3.12)."""
+    """Yield the items in tuples of `size`, the last one perhaps shorter (itertools.batched needs Python 3.12)."""
     iterator = iter(items)
     while batch := tuple(islice(iterator, size)):
         yield batch
 
 
-def ahead(items: Iterable[Item], stop: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:
-    """The same items, each made in a thread while the one before it is in use.
+def prefetch(items: Iterable[Item], stop: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:
+    """Yield the items, each computed in a thread while the one before it is in use.
 
-    `stop` is called when no more items are wanted: then the one that is being made had better end soon.
+    `stop` is called when no more items are wanted, to end the computation of the next item early.
     """
     iterator = iter(items)
     end = object()
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            coming = pool.submit(next, iterator, end)
-            while (item := coming.result()) is not end:
-                coming = pool.submit(next, iterator, end)
-                yield item  # type: ignore[misc]  # `end` never gets here
+            following = pool.submit(next, iterator, end)
+            while (item := following.result()) is not end:
+                following = pool.submit(next, iterator, end)
+                yield item  # type: ignore[misc]  # never `end`
         finally:
             stop()

@@ -1,7 +1,4 @@
-"""Path in, prediction out: the whole flow on one screen.
-
-media -> segments -> (features inside) models -> scores -> fusion -> prediction
-"""
+"""Classify recordings with a system: decode, score segments with each model, fuse, and build predictions."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -15,23 +12,33 @@ from avscene.evaluation.selective import SelectiveThresholds
 from avscene.features.batch import SegmentBatch
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
-from avscene.inference.reading import RecordingInfo, SegmentReader, Source, ahead
+from avscene.inference.reading import RecordingInfo, SegmentReader, Source, prefetch
 from avscene.labels import LabelSet
 from avscene.media.hardware import CPU, check_decoder
 from avscene.media.segments import Sampling
 from avscene.mismatch.detector import MismatchDetector, by_modality
 from avscene.models import SceneModel
-from avscene.records import MODALITY_NAMES, FloatArray, Mismatch, Modality, Prediction, Segment, SegmentPrediction
+from avscene.records import (
+    MODALITY_NAMES,
+    BoolArray,
+    FloatArray,
+    Mismatch,
+    Modality,
+    Needs,
+    Prediction,
+    Segment,
+    SegmentPrediction,
+)
 
-LEAST_HOP = 0.02  # seconds: below the length of a frame, where one segment looks like the next
+MIN_HOP = 0.02  # seconds; a video frame is hardly shorter
 
 
 @dataclass(frozen=True)
 class System:
-    """One or more models, the fusion of what they say by their names, and the scenes they answer in.
+    """One or more models on the same scenes, and the fusion of their probabilities.
 
-    `mismatch` tells whether sound and picture belong together, `acceptance` which answers are sure enough, where there
-    is such a thing.
+    `hop` is the default length of a segment in seconds. `mismatch`, if given, detects whether audio and video belong
+    together; `acceptance`, if given, rejects predictions whose probability is too low.
     """
 
     name: str
@@ -45,7 +52,7 @@ class System:
     def __post_init__(self) -> None:
         names = sorted(model.name for model in self.models)
         if names != sorted(self.fusion.models):
-            raise ValueError(f"a fusion of {', '.join(self.fusion.models)} does not fit models {', '.join(names)}")
+            raise ValueError(f"fusion of {', '.join(self.fusion.models)} does not fit models {', '.join(names)}")
 
     def classify(
         self,
@@ -61,20 +68,20 @@ class System:
 
         Args:
             path: a media file.
-            audio: a separate file that holds its audio, if there is one.
-            hop: length of a segment in seconds; by default that which the system was made for.
-            keyframes: look at key frames only, which decodes many times faster and sees older frames.
-            decoder: decodes pictures, where it can: cpu, or a device that PyAV was built for, such as cuda.
+            audio: a separate file with the audio of the recording.
+            hop: length of a segment in seconds; by default that of the system.
+            keyframes: decode key frames only, which is many times faster; segments then get older frames.
+            decoder: decodes the video, where it can: cpu, or a device that PyAV was built for, such as cuda.
             progress: called with the end of the last scored segment, in seconds.
 
         Raises:
             MediaError: the file cannot be decoded.
-            ModalityError: it has nothing that the system can score.
-            UsageError: the system cannot work with such segments, or there is no such decoder.
+            ModalityError: it lacks the modalities that the system needs.
+            UsageError: the system does not support this hop, or there is no such decoder.
         """
-        told = None if progress is None else lambda _, end: progress(end)
+        report = None if progress is None else lambda _, end: progress(end)
         (outcome,) = self.classify_all(
-            [Source(path, audio)], hop=hop, keyframes=keyframes, decoder=decoder, progress=told
+            [Source(path, audio)], hop=hop, keyframes=keyframes, decoder=decoder, progress=report
         )
         if isinstance(outcome, AvsceneError):
             raise outcome
@@ -89,50 +96,51 @@ class System:
         decoder: str = CPU,
         progress: Callable[[int, float], None] | None = None,
     ) -> Generator[Prediction | AvsceneError, None, None]:
-        """Classify recordings: an outcome for each, in their order, the prediction or why there is none.
+        """Classify recordings; yield the prediction of each, in order, or the error that prevented it.
 
-        Segments are scored together across recordings, so that the outcome of one comes with the first segments of the
-        next. `progress` is called with the position of a source and the end of its last scored segment, in seconds;
-        the rest is as for `classify`.
+        Segments are scored together across recordings, so the outcome of a recording comes with the first segments of
+        the next. `progress` is called with the position of a source and the end of its last scored segment, in seconds;
+        the other arguments are those of `classify`.
 
         Raises:
-            UsageError: the system cannot work with such segments, or there is no such decoder.
+            UsageError: the system does not support this hop, or there is no such decoder.
         """
         check_decoder(decoder)
         reader = SegmentReader(sources, self.sampling(self.hop if hop is None else hop, keyframes=keyframes), decoder)
-        scored: list[tuple[Segment, FloatArray]] = []  # of the recording whose end has not come yet
-        with closing(ahead(reader, reader.stop)) as batches:
-            for pieces in batches:
-                segments = [piece for _, piece in pieces if isinstance(piece, Segment)]
-                scores = iter(self.scores(segments).swapaxes(0, 1) if segments else ())
-                for position, piece in pieces:
-                    if isinstance(piece, Segment):
-                        scored.append((replace(piece, frames=(), waveform=None), next(scores)))  # lets go of the media
+        scored: list[tuple[Segment, FloatArray]] = []  # segments of the current recording, with each model's output
+        with closing(prefetch(reader, reader.stop)) as batches:
+            for items in batches:
+                segments = [item for _, item in items if isinstance(item, Segment)]
+                by_segment = iter(self.score_by_model(segments).swapaxes(0, 1) if segments else ())
+                for position, item in items:
+                    if isinstance(item, Segment):
+                        scored.append((replace(item, frames=(), waveform=None), next(by_segment)))  # frees the media
                     else:
-                        yield self._outcome(str(sources[position].path), piece, scored)
+                        yield self._outcome(str(sources[position].path), item, scored)
                         scored = []
                 if progress is not None:
-                    reached = {position: piece.end for position, piece in pieces if isinstance(piece, Segment)}
+                    reached = {position: item.end for position, item in items if isinstance(item, Segment)}
                     for position, end in reached.items():
                         progress(position, end)
 
-    def scores(self, segments: Sequence[Segment]) -> FloatArray:
-        """What each model says (n_models, n_segments, n_scenes), NaN where it has no say."""
+    def score_by_model(self, segments: Sequence[Segment]) -> FloatArray:
+        """Return the probabilities (n_models, n_segments, n_scenes) by each model; NaN where it did not score."""
         batch = SegmentBatch.of(segments)
         return np.stack([model.score(batch).probabilities for model in self.models])
 
     def sampling(self, hop: float, *, keyframes: bool = False) -> Sampling:
-        """What the models together ask of a recording.
+        """Return the sampling of a recording that serves all models.
 
         Raises:
-            UsageError: the hop is not a number of seconds from LEAST_HOP on, or not the one whose risk is known.
+            UsageError: the hop is shorter than MIN_HOP, or not the hop for which the thresholds were chosen.
         """
         check_hop(hop)
         if self.acceptance is not None and hop != self.hop:
-            raise UsageError(f"hop {hop:g}: the risk of system {self.name} is known of segments of {self.hop:g} s only")
+            raise UsageError(f"hop {hop:g}: the risk of system {self.name} was measured on segments of {self.hop:g} s")
         rates = {model.sample_rate for model in self.models} - {None}
         if len(rates) > 1:
-            raise UsageError(f"system {self.name}: its models want sound at different rates: {sorted(map(str, rates))}")
+            rates_text = ", ".join(sorted(map(str, rates)))
+            raise UsageError(f"system {self.name}: its models need audio at different sample rates: {rates_text} Hz")
         sizes = [model.frame_size for model in self.models if model.frame_size is not None]
         return Sampling(
             hop=hop,
@@ -141,9 +149,9 @@ class System:
             keyframes_only=keyframes,
         )
 
-    def fuse(self, scores: FloatArray, times: Times | None = None) -> FloatArray:
-        """One score (n, n_scenes) of those of the models (n_models, n, n_scenes), in their order."""
-        by_name = {model.name: values for model, values in zip(self.models, scores, strict=True)}
+    def fuse(self, by_model: FloatArray, times: Times | None = None) -> FloatArray:
+        """Fuse probabilities (n_models, n, n_scenes), in the order of the models, to (n, n_scenes)."""
+        by_name = {model.name: values for model, values in zip(self.models, by_model, strict=True)}
         return self.fusion.apply(by_name, self.labels, times)
 
     def _outcome(
@@ -156,72 +164,88 @@ class System:
         except AvsceneError as error:
             return error
 
-    def _prediction(self, source: str, facts: RecordingInfo, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
-        by_model = np.stack([scores for _, scores in scored], axis=1)
+    def _prediction(self, source: str, info: RecordingInfo, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
+        by_model = np.stack([probabilities for _, probabilities in scored], axis=1)
         starts = np.array([segment.start for segment, _ in scored])
         fused = self.fuse(by_model, Times([source] * len(scored), starts))
-        known = ~np.isnan(fused[:, 0])
-        if not known.any():
-            raise ModalityError(self._refusal(source, facts.modalities))
+        is_scored = ~np.isnan(fused[:, 0])
+        if not is_scored.any():
+            raise ModalityError(self._missing_modality(source, info.modalities))
         mismatches, mismatch = self._mismatches(by_model)
-        least = self.acceptance or SelectiveThresholds(0, 0)
+        thresholds = self.acceptance or SelectiveThresholds(0, 0)
         segments = tuple(
             SegmentPrediction(
                 segment.start,
                 segment.end,
                 fused[row],
-                self._spoken(by_model[:, row]),
+                self._scored_by_model(by_model[:, row]),
                 mismatches[row],
-                bool(fused[row].max() >= least.segment),
+                bool(fused[row].max() >= thresholds.segment),
             )
             for row, (segment, _) in enumerate(scored)
-            if known[row]
+            if is_scored[row]
         )
-        warnings = (*facts.warnings, *self._missing(by_model, known))
-        overall = fused[known].mean(axis=0)
+        overall = fused[is_scored].mean(axis=0)
         return Prediction(
-            *(source, facts.duration, self.name, self.labels, facts.modalities, overall, segments, warnings),
+            source=source,
+            duration=info.duration,
+            system=self.name,
+            labels=self.labels,
+            modalities=info.modalities,
+            probabilities=overall,
+            segments=segments,
+            warnings=(*info.warnings, *self._warnings(by_model, is_scored)),
             mismatch=mismatch,
-            accepted=bool(overall.max() >= least.recording),
+            accepted=bool(overall.max() >= thresholds.recording),
         )
 
-    def _spoken(self, scores: FloatArray) -> dict[str, FloatArray]:
-        """What those models said of a segment that could score it."""
-        named = zip(self.models, scores, strict=True)
+    def _scored_by_model(self, by_model: FloatArray) -> dict[str, FloatArray]:
+        """Probabilities of one segment by the names of the models that scored it."""
+        named = zip(self.models, by_model, strict=True)
         return {model.name: values for model, values in named if not np.isnan(values[0])}
 
     def _mismatches(self, by_model: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
-        """Of each segment and of the recording, whether sound and picture belong together."""
+        """Mismatch of audio and video in each segment and in the recording; None where it was not scored."""
         scores = {model.name: values for model, values in zip(self.models, by_model, strict=True)}
-        heard, seen = by_modality(scores, {model.name: model.needs for model in self.models})
-        if self.mismatch is None or heard is None or seen is None:
+        audio, video = by_modality(scores, {model.name: model.needs for model in self.models})
+        if self.mismatch is None or audio is None or video is None:
             return (None,) * by_model.shape[1], None
-        return self.mismatch.judge(heard, seen)
+        return self.mismatch.judge(audio, video)
 
-    def _refusal(self, source: str, modalities: dict[Modality, bool]) -> str:
+    def _missing_modality(self, source: str, modalities: dict[Modality, bool]) -> str:
         needed = " or ".join(sorted({MODALITY_NAMES[model.needs] for model in self.models}))
         has = " and ".join(modality for modality, present in modalities.items() if present) or "neither"
         return f"{source}: has {has} only; system {self.name} needs {needed}"
 
-    def _missing(self, by_model: FloatArray, known: np.ndarray) -> Iterator[str]:
-        """What a reader of the prediction should know of models and segments that are missing in it."""
-        for model, scores in zip(self.models, by_model, strict=True):
-            silent = np.isnan(scores[:, 0]) & known
-            lack = "no audio or no video" if model.needs == "both" else f"no {MODALITY_NAMES[model.needs]}"
-            if silent.all():
-                yield f"{lack}: model {model.name} has no say"
-            elif silent.any():
-                share = f"{silent.sum()} of {len(silent)} segments"
-                yield f"{lack} in {share}: model {model.name} has no say there"
-        if not known.all():
-            yield f"{(~known).sum()} of {len(known)} segments lack what the system needs and are left out"
+    def _warnings(self, by_model: FloatArray, is_scored: BoolArray) -> Iterator[str]:
+        """Warnings for models that did not score all of the scored segments, and for segments that none scored."""
+        n_segments = len(is_scored)
+        for model, probabilities in zip(self.models, by_model, strict=True):
+            skipped = np.isnan(probabilities[:, 0]) & is_scored
+            if skipped.all():
+                track = "no audio track or no video track" if model.needs == "both" else f"no {model.needs} track"
+                yield f"{track}: model `{model.name}` was skipped"
+            elif skipped.any():
+                missing = _missing({model.needs})
+                yield f"{skipped.sum()} of {n_segments} segments have {missing}: model `{model.name}` was skipped there"
+        if not is_scored.all():
+            missing = _missing({model.needs for model in self.models})
+            yield f"{(~is_scored).sum()} of {n_segments} segments were not scored: they have {missing}"
+
+
+def _missing(needs: set[Needs]) -> str:
+    """Modalities that a segment lacks if no model with one of `needs` scored it."""
+    single = sorted(needs - {"both"})
+    if len(single) == 2:
+        return "neither audio nor video"
+    return f"no {single[0]}" if single else "no audio or no video"
 
 
 def check_hop(hop: float) -> None:
-    """Make sure that segments can be `hop` seconds long.
+    """Check that segments can be `hop` seconds long.
 
     Raises:
         UsageError: they cannot.
     """
-    if not LEAST_HOP <= hop < float("inf"):
-        raise UsageError(f"hop {hop:g} is not a number of seconds of {LEAST_HOP} or more")
+    if not MIN_HOP <= hop < float("inf"):
+        raise UsageError(f"hop {hop:g} is not a number of seconds of {MIN_HOP} or more")

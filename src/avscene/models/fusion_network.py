@@ -23,7 +23,7 @@ from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 # Table 1: widths of a branch's two layers and of the layer that fuses the branches.
 HIDDEN, BRANCH, JOINT = 512, 256, 128
 DROPOUT = 0.2
-BATCH = 4096  # rows at a time, which bounds the memory of hidden values
+MAX_ROWS = 4096  # rows at a time, which bounds the memory of hidden values
 
 
 class FusionNetwork(nn.Module):
@@ -126,8 +126,8 @@ def fusion_probabilities(network: FusionNetwork, arrays: Sequence[FloatArray], r
     present = np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in arrays])
     scores = np.full((len(present), network.classifier.out_features), np.nan)
     rows = np.flatnonzero(present)
-    for first in range(0, len(rows), BATCH):
-        part = rows[first : first + BATCH]
+    for first in range(0, len(rows), MAX_ROWS):
+        part = rows[first : first + MAX_ROWS]
         inputs = [torch.from_numpy(array[part]).float().to(runtime.device) for array in arrays]
         scores[part] = network(*inputs).double().softmax(dim=1).cpu().numpy()
     return scores

@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from avscene.models.device import Runtime
 
-BATCH = 32  # rows at a time: enough to keep a processor busy, and it bounds the memory of what lies between layers
+MAX_ROWS = 32  # rows at a time: enough to keep a processor busy, and it bounds the memory of what lies between layers
 
 
 class Inference:
@@ -33,7 +33,7 @@ class Inference:
         """Return outputs (n, n_outputs) for inputs (n, ...)."""
         if not len(inputs[0]):
             return self._no_outputs
-        parts = zip(*(torch.split(values, BATCH) for values in inputs), strict=True)
+        parts = zip(*(torch.split(values, MAX_ROWS) for values in inputs), strict=True)
         return torch.cat([self._network(*map(self._placed, part)).float().cpu() for part in parts])
 
     def _placed(self, values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.table import write_lock
 from avscene.errors import DataError, MediaError
-from avscene.inference import BATCH, ahead, batched
+from avscene.inference import BATCH_SIZE, batched, prefetch
 from avscene.media.segments import Recording, Sampling
 from avscene.models import SegmentEncoder
 from avscene.progress import Progress
@@ -66,7 +66,7 @@ def embed_dataset(
     rows: list[tuple[Example, float]] = []
     parts: dict[str, list[FloatArray]] = {name: [] for name in encoders}
     done: set[str] = set()
-    for batch in ahead(batched(_read_all(data, sampling, failures), BATCH)):
+    for batch in prefetch(batched(_read_all(data, sampling, failures), BATCH_SIZE)):
         segments = [segment for _, segment in batch]
         for name, encoder in encoders.items():
             parts[name].append(encoder.embed(segments))
@@ -157,8 +157,8 @@ def _computed(store: SegmentStore, name: str, encoder: SegmentEncoder, first: in
     """Embeddings (n, size) of the rows from `first` on in batches, decoded ahead; computed where they are not there."""
     stored = store.stored_embeddings(name) if embeddings_state(store, name, encoder) == "partial" else None
     missing = np.ones(len(store), bool) if stored is None else ~stored[1]
-    batches = [np.arange(row, min(row + BATCH, len(store))) for row in range(first, len(store), BATCH)]
-    for rows, segments in ahead((rows, _wanted(store, rows[missing[rows]], encoder)) for rows in batches):
+    batches = [np.arange(row, min(row + BATCH_SIZE, len(store))) for row in range(first, len(store), BATCH_SIZE)]
+    for rows, segments in prefetch((rows, _wanted(store, rows[missing[rows]], encoder)) for rows in batches):
         embeddings = np.full((len(rows), encoder.embedding_size), np.nan, np.float32)
         if stored is not None:
             embeddings[:] = stored[0][rows]

@@ -4,7 +4,7 @@ import numpy as np
 
 from avscene.datasets.store.columns import column_key
 from avscene.datasets.store.reader import SegmentStore
-from avscene.inference import BATCH, ahead, batched
+from avscene.inference import BATCH_SIZE, batched, prefetch
 from avscene.models import SceneModel
 from avscene.models.fusion_network import FusionNetworkModel
 from avscene.models.openl3.heads import OpenL3HeadModel
@@ -18,7 +18,7 @@ def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress:
         return model.score_embeddings([store.embeddings(name)[rows] for name in model.encoders]).probabilities
     parts: list[FloatArray] = [np.empty((0, len(model.labels)))]
     done = 0
-    for segments in ahead(store.segments(batch) for batch in batched(rows.tolist(), BATCH)):
+    for segments in prefetch(store.segments(batch) for batch in batched(rows.tolist(), BATCH_SIZE)):
         parts.append(model.score(segments).probabilities)
         done += len(segments)
         if progress is not None:

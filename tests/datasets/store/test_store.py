@@ -626,7 +626,7 @@ def test_an_interruption_between_two_columns_loses_nothing(
 
 
 def test_half_a_row_is_no_row(store: SegmentStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avscene.training.embed.BATCH", 4)
+    monkeypatch.setattr("avscene.training.embed.BATCH_SIZE", 4)
 
     def press(done: int, total: int) -> None:
         if done == 8:
@@ -671,7 +671,7 @@ class Slow(Stand):
         time.sleep(0.05)
         return super().embed(segments)
 
-embed.BATCH = 2
+embed.BATCH_SIZE = 2
 embed.embed_store(SegmentStore.open(sys.argv[1]), "stand", Slow(), lambda done, total: print(done, flush=True))
 """
 

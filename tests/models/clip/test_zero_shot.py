@@ -407,7 +407,7 @@ def test_batch_norms_without_their_count_load(server: HubServer, small_resnet: P
 def test_one_segment_is_the_mean_over_its_frames(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load()
     alone = model.score([segment(frame(0)), segment(frame(1)), segment(frame(2))]).probabilities
-    monkeypatch.setattr(inference, "BATCH", 2)  # a batch that ends inside a segment
+    monkeypatch.setattr(inference, "MAX_ROWS", 2)  # a batch that ends inside a segment
     segments = [segment(), segment(frame(0)), segment(), segment(frame(1), frame(2)), segment()]
     scores = model.score(segments)
     assert scores.scored.tolist() == [False, True, False, True, False]
