@@ -1,4 +1,4 @@
-"""Label sets and the public names."""
+"""Test label sets and the public names of the package."""
 
 import importlib
 
@@ -46,26 +46,26 @@ def test_the_order_is_part_of_a_label_set(names: list[str]) -> None:
         ("par\rk,tram", "line break"),
     ],
 )
-def test_labels_that_are_refused(text: str, message: str) -> None:
+def test_invalid_label_lists_are_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         LabelSet.parse(text)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("names", [(), ("a", " b"), ("a ", "b")])
-def test_names_that_are_refused(names: tuple[str, ...]) -> None:
+def test_invalid_names_are_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
         LabelSet(names)
 
 
-def test_a_name_that_is_not_in_the_set_is_told_with_those_that_are() -> None:
+def test_the_error_for_an_unknown_scene_lists_the_scenes() -> None:
     with pytest.raises(UsageError, match="'pub' is not one of park, tram"):
         LabelSet(("park", "tram")).index("pub")
     assert "pub" not in TAU_SCENES
     assert 3 not in TAU_SCENES
 
 
-def test_the_ten_scenes_are_the_challenges_in_its_order() -> None:
+def test_tau_scenes_are_in_the_order_of_the_challenge() -> None:
     assert len(TAU_SCENES) == 10
     assert list(TAU_SCENES) == sorted(TAU_SCENES)
     assert TAU_SCENES.names[0] == "airport"

@@ -1,4 +1,4 @@
-"""The values between the stages: laws of scores, refusals, and the schema of the JSON."""
+"""Test the values between the stages: valid and invalid probabilities, and the schema of the JSON."""
 
 import json
 
@@ -29,16 +29,16 @@ def normalised(values: np.ndarray) -> np.ndarray:
 
 
 @given(POSITIVE, st.data())
-def test_rows_that_sum_to_one_are_scores_and_columns_go_by_name(values: np.ndarray, data: st.DataObject) -> None:
+def test_rows_that_sum_to_one_are_accepted_and_columns_go_by_name(values: np.ndarray, data: st.DataObject) -> None:
     rows = normalised(values)
     missing = np.array(data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))), dtype=bool)
     rows[missing] = np.nan
-    scores = SceneProbabilities(LABELS, rows)
-    np.testing.assert_array_equal(scores.scored, ~missing)
+    probabilities = SceneProbabilities(LABELS, rows)
+    np.testing.assert_array_equal(probabilities.scored, ~missing)
     for index, name in enumerate(LABELS):
-        np.testing.assert_array_equal(scores.column(name), rows[:, index])
-    turned = SceneProbabilities(LabelSet(LABELS.names[::-1]), rows[:, ::-1])
-    np.testing.assert_array_equal(turned.column("park"), scores.column("park"))
+        np.testing.assert_array_equal(probabilities.column(name), rows[:, index])
+    reversed_columns = SceneProbabilities(LabelSet(LABELS.names[::-1]), rows[:, ::-1])
+    np.testing.assert_array_equal(reversed_columns.column("park"), probabilities.column("park"))
 
 
 @given(POSITIVE.filter(len), st.floats(0.001, 10).filter(lambda f: abs(f - 1) > 0.001))
@@ -57,37 +57,37 @@ def test_rows_that_do_not_sum_to_one_are_refused(values: np.ndarray, factor: flo
         ([[np.nan, 0.5, 0.5]], "finite"),
     ],
 )
-def test_other_rows_are_refused(rows: object, message: str) -> None:
+def test_rows_that_are_no_distribution_are_refused(rows: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SceneProbabilities(LABELS, np.array(rows))
 
 
-def test_a_column_that_is_not_there() -> None:
+def test_a_column_of_an_unknown_scene_is_refused() -> None:
     with pytest.raises(UsageError, match="not one of park, tram, bus"):
         SceneProbabilities(LABELS, np.array([[1.0, 0, 0]])).column("pub")
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 0), (2, 1), (float("nan"), 1)])
-def test_a_segment_is_a_stretch_of_time(start: float, end: float) -> None:
-    with pytest.raises(ValueError, match="stretch of time"):
+def test_a_segment_must_be_a_span_of_time(start: float, end: float) -> None:
+    with pytest.raises(ValueError, match="span of time"):
         Segment(start, end, (), None)
 
 
-def test_what_a_segment_has() -> None:
+def test_modalities_of_a_segment() -> None:
     frame = Frame(0.5, np.zeros((2, 2, 3), np.uint8))
-    assert [Segment(0, 1, (frame,), None).has(kind) for kind in ("audio", "video")] == [False, True]
-    assert [Segment(0, 1, (), np.zeros(4)).has(kind) for kind in ("audio", "video")] == [True, False]
+    assert [Segment(0, 1, (frame,), None).has(modality) for modality in ("audio", "video")] == [False, True]
+    assert [Segment(0, 1, (), np.zeros(4)).has(modality) for modality in ("audio", "video")] == [True, False]
 
 
 @given(arrays(np.float64, st.just((2, 3)), elements=st.floats(1e-6, 1.0)), st.floats(0, 86400))
-def test_a_prediction_as_json(values: np.ndarray, duration: float) -> None:
+def test_json_of_a_prediction(values: np.ndarray, duration: float) -> None:
     rows = normalised(values)
-    segments = (SegmentPrediction(0.0, 1.0, rows[0], {"eye": rows[1]}),)
+    segments = (SegmentPrediction(0.0, 1.0, rows[0], {"video": rows[1]}),)
     prediction = Prediction(
-        "a.mp4", duration, "E9", LABELS, {"audio": False, "video": True}, rows[0], segments, ("so so",)
+        "a.mp4", duration, "E9", LABELS, {"audio": False, "video": True}, rows[0], segments, ("a warning",)
     )
     content = prediction.to_dict()
-    # the order of the keys is the design's
+    # the order of the keys is part of the format
     assert list(content) == [
         *("schema", "source", "duration", "system", "labels", "modalities"),
         *("scene", "score", "scores", "mismatch", "segments", "warnings"),
@@ -101,17 +101,19 @@ def test_a_prediction_as_json(values: np.ndarray, duration: float) -> None:
     assert content["scene"] == prediction.scene
     assert prediction.score == rows[0].max()
     assert prediction.scores == content["scores"]
-    assert content["segments"][0]["by_model"]["eye"] == pytest.approx(dict(zip(LABELS, rows[1], strict=True)), abs=1e-6)
-    assert content["warnings"] == ["so so"]
+    assert content["segments"][0]["by_model"]["video"] == pytest.approx(
+        dict(zip(LABELS, rows[1], strict=True)), abs=1e-6
+    )
+    assert content["warnings"] == ["a warning"]
     assert json.loads(json.dumps(content, allow_nan=False)) == content
 
 
-def test_a_prediction_that_is_not_sure_names_no_scene_and_keeps_its_scores() -> None:
+def test_a_prediction_that_is_not_accepted_has_no_scene_and_keeps_its_scores() -> None:
     row = np.array([0.4, 0.35, 0.25])
-    said = Mismatch(0.75, verdict=True)
-    segments = (SegmentPrediction(0.0, 1.0, row, mismatch=said), SegmentPrediction(1.0, 2.0, row, accepted=False))
+    mismatch = Mismatch(0.75, verdict=True)
+    segments = (SegmentPrediction(0.0, 1.0, row, mismatch=mismatch), SegmentPrediction(1.0, 2.0, row, accepted=False))
     has = {"audio": True, "video": True}
-    prediction = Prediction("a.mp4", 2.0, "E9", LABELS, has, row, segments, mismatch=said, accepted=False)
+    prediction = Prediction("a.mp4", 2.0, "E9", LABELS, has, row, segments, mismatch=mismatch, accepted=False)
     content = prediction.to_dict()
     assert prediction.scene is None
     assert (content["scene"], content["score"], content["scores"]["park"]) == (None, 0.4, 0.4)
@@ -121,8 +123,8 @@ def test_a_prediction_that_is_not_sure_names_no_scene_and_keeps_its_scores() -> 
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, float("nan")])
-def test_a_mismatch_is_a_probability(score: float) -> None:
-    with pytest.raises(ValueError, match="no probability"):
+def test_a_mismatch_score_must_be_a_probability(score: float) -> None:
+    with pytest.raises(ValueError, match="not a probability"):
         Mismatch(score, verdict=True)
 
 
@@ -137,11 +139,11 @@ def test_a_mismatch_is_a_probability(score: float) -> None:
         (WeightsError, "weights", 4),
     ],
 )
-def test_failures_and_what_they_exit_with(error: type[AvsceneError], kind: str, code: int) -> None:
-    failure = Failure("a.mp4", error("a.mp4: is gone"))
+def test_json_and_exit_codes_of_failures(error: type[AvsceneError], kind: str, code: int) -> None:
+    failure = Failure("a.mp4", error("a.mp4: not found"))
     assert failure.to_dict() == {
         "schema": "avscene/1",
         "source": "a.mp4",
-        "error": {"type": kind, "message": "a.mp4: is gone"},
+        "error": {"type": kind, "message": "a.mp4: not found"},
     }
     assert error.exit_code == code

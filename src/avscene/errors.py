@@ -1,4 +1,4 @@
-"""Every failure a user can cause or meet, as one exception each; the message names the thing and the way out."""
+"""Define the exceptions for failures that a user can meet; each message says what is wrong and how to fix it."""
 
 from typing import TYPE_CHECKING
 
@@ -7,22 +7,25 @@ if TYPE_CHECKING:
 
 
 class AvsceneError(Exception):
-    """Something the user can understand and mend. Its message is one line fit for a terminal."""
+    """A failure that the user can understand and fix; its message is one line.
+
+    `exit_code` is that of a command which fails with it.
+    """
 
     exit_code = 1
 
     @property
     def kind(self) -> str:
-        """Short stable name for error records: `MediaError` is written as "media"."""
+        """Short stable name in error records: "media" for `MediaError`."""
         return type(self).__name__.removesuffix("Error").lower()
 
 
 class MediaError(AvsceneError):
-    """A media file cannot be opened or holds nothing that can be decoded."""
+    """A media file cannot be opened or has nothing that can be decoded."""
 
 
 class ModalityError(AvsceneError):
-    """A recording lacks every modality that the system needs."""
+    """A recording has no modality that the system needs."""
 
 
 class DataError(AvsceneError):
@@ -44,12 +47,12 @@ class CheckpointError(AvsceneError):
 
 
 class WeightsError(AvsceneError):
-    """Weights, or a package that carries them, are absent or not what they should be."""
+    """Weights, or a package that provides them, are missing or do not have the expected content."""
 
     exit_code = 4
 
 
 def first_validation_error(error: "ValidationError") -> str:
-    """Where a file does not hold what it should, and what is wrong there, in a few words."""
+    """Return the position and the message of the first error, such as `models.0.name: Field required`."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"

@@ -1,4 +1,4 @@
-"""Scene names in one fixed order: the label set that a system answers in."""
+"""Define label sets: the scenes that a system predicts, in a fixed order."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from avscene.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """An ordered tuple of distinct scene names; the order is the column order of every score array.
+    """An ordered tuple of distinct scene names; the order is that of the columns of probabilities.
 
     Raises:
         UsageError: fewer than two names, an empty one, or one given twice.
@@ -30,12 +30,12 @@ class LabelSet:
 
     @classmethod
     def parse(cls, text: str) -> "LabelSet":
-        """The label set of a comma-separated list such as `park,tram,living room`."""
+        """Return the label set of a comma-separated list such as `park,tram,living room`."""
         return cls(tuple(name.strip() for name in text.split(",")))
 
     @classmethod
     def of(cls, names: Iterable[str]) -> "LabelSet":
-        """The distinct names among `names`, sorted: the label set of a data set."""
+        """Return the distinct names in `names`, sorted: the label set of a data set."""
         return cls(tuple(sorted(set(names))))
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class LabelSet:
         return name in self.names
 
     def index(self, name: str) -> int:
-        """Column of scene `name`.
+        """Return the column of scene `name`.
 
         Raises:
             UsageError: the name is not in the set.

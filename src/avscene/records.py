@@ -1,4 +1,4 @@
-"""Frozen, validated values that pass between the stages."""
+"""Define the frozen, validated values that pass between the stages, from examples and segments to predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from avscene.errors import AvsceneError
 from avscene.labels import LabelSet
 
 Modality = Literal["audio", "video"]
-Needs = Modality | Literal["both"]  # of a model: one, or the two of them together
-MODALITY_NAMES: dict[Needs, str] = {"audio": "audio", "video": "video", "both": "audio and video"}  # as messages say it
+Needs = Modality | Literal["both"]  # what a model cannot do without
+MODALITY_NAMES: dict[Needs, str] = {"audio": "audio", "video": "video", "both": "audio and video"}  # in messages
 # Networks that a reproduction trains: the paper's, or small ones whose weights are installed with the package.
 Backbones = Literal["paper", "small"]
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -23,7 +23,7 @@ ByteArray = npt.NDArray[np.uint8]
 
 SCHEMA = "avscene/1"
 SUM_TOLERANCE = 1e-4
-DECIMALS = 6  # of every number written as JSON; a row of ten scenes still sums to 1 within 1e-5
+DECIMALS = 6  # of numbers in JSON; a row of ten scenes still sums to 1 within 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One image: `pixels` (height, width, 3) RGB, upright, and the time in seconds at which it was shown."""
+    """One image of the video: `pixels` (height, width, 3), upright RGB, first shown at `time` seconds."""
 
     time: float
     pixels: ByteArray
@@ -53,10 +53,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """A stretch of a recording: `[start, end)` in seconds from its beginning.
+    """A span of a recording: `[start, end)` in seconds from its beginning.
 
-    `waveform` (hop x sample_rate,) is mono in [-1, 1], or None where the recording has no sound here; `frames` is empty
-    where it has no picture. `padded` marks a last part shorter than the hop: its waveform was filled with silence.
+    `waveform` (hop x sample_rate,) is mono in [-1, 1], None if the segment has no audio; `frames` is empty if it has no
+    video. `padded` marks a last segment that is shorter than the hop: its waveform was padded with zeros.
+
+    Raises:
+        ValueError: the start is negative or after the end.
     """
 
     start: float
@@ -67,10 +70,10 @@ class Segment:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.end:
-            raise ValueError(f"segment [{self.start}, {self.end}) is not a stretch of time")
+            raise ValueError(f"segment [{self.start}, {self.end}) is not a span of time")
 
     def has(self, modality: Modality) -> bool:
-        """Whether this segment carries `modality`."""
+        """Whether this segment has `modality`."""
         return self.waveform is not None if modality == "audio" else bool(self.frames)
 
 
@@ -78,7 +81,10 @@ class Segment:
 class SceneProbabilities:
     """Probabilities (n_segments, n_scenes) in the order of `labels`.
 
-    A row of NaN says "not scored": the segment lacked what the model needs. Every other row sums to 1.
+    A row of NaN means "not scored": the segment lacks a modality that the model needs. Every other row sums to 1.
+
+    Raises:
+        ValueError: the shape does not fit the labels, or a row is neither NaN nor a probability distribution.
     """
 
     labels: LabelSet
@@ -87,42 +93,42 @@ class SceneProbabilities:
     def __post_init__(self) -> None:
         values = self.probabilities
         if values.ndim != 2 or values.shape[1] != len(self.labels):
-            raise ValueError(f"scores of shape {values.shape} do not fit {len(self.labels)} scenes")
+            raise ValueError(f"probabilities of shape {values.shape} do not fit {len(self.labels)} scenes")
         scored = values[self.scored]
         if not np.isfinite(scored).all() or (scored < 0).any():
-            raise ValueError("scores must be finite and not negative")
+            raise ValueError("probabilities must be finite and not negative")
         if not np.allclose(scored.sum(axis=1), 1, atol=SUM_TOLERANCE):
-            raise ValueError("each row of scores must sum to 1")
+            raise ValueError("each row of probabilities must sum to 1")
 
     @property
     def scored(self) -> npt.NDArray[np.bool_]:
-        """(n_segments,) whether each segment was scored."""
+        """Whether each segment was scored (n_segments,)."""
         return np.asarray(~np.isnan(self.probabilities).all(axis=1))
 
     def column(self, scene: str) -> FloatArray:
-        """(n_segments,) probabilities of one scene, by its name."""
+        """Return the probabilities (n_segments,) of one scene, by its name."""
         return self.probabilities[:, self.labels.index(scene)]
 
 
-def _named(labels: LabelSet, probabilities: FloatArray) -> dict[str, float]:
+def _by_scene(labels: LabelSet, probabilities: FloatArray) -> dict[str, float]:
     return {name: round(float(value), DECIMALS) for name, value in zip(labels, probabilities, strict=True)}
 
 
-def _best(labels: LabelSet, probabilities: FloatArray, *, accepted: bool) -> dict[str, Any]:
+def _scene_fields(labels: LabelSet, probabilities: FloatArray, *, accepted: bool) -> dict[str, Any]:
     top = int(probabilities.argmax())
     return {
         "scene": labels.names[top] if accepted else None,
         "score": round(float(probabilities[top]), DECIMALS),
-        "scores": _named(labels, probabilities),
+        "scores": _by_scene(labels, probabilities),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The probability `score` that sound and picture do not belong together, and whether it is called a mismatch.
+    """The probability `score` that audio and video do not belong together, and the decision `verdict`.
 
     Raises:
-        ValueError: the score is no probability.
+        ValueError: the score is not a probability.
     """
 
     score: float
@@ -130,18 +136,19 @@ class Mismatch:
 
     def __post_init__(self) -> None:
         if not 0 <= self.score <= 1:
-            raise ValueError(f"a mismatch of {self.score} is no probability")
+            raise ValueError(f"a mismatch score of {self.score} is not a probability")
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the mismatch as plain values."""
         return {"score": round(self.score, DECIMALS), "verdict": self.verdict}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentPrediction:
-    """Fused probabilities (n_scenes,) of one segment and, by model name, what each model said of it.
+    """Fused probabilities (n_scenes,) of one segment, and those of each model by its name.
 
-    `mismatch` is None where nothing is known of it. Unless `accepted`, the segment is of no known scene.
+    `mismatch` is None if the system has no detector or a modality is missing. If `accepted` is False, no scene is
+    predicted: its probability is too low.
     """
 
     start: float
@@ -154,9 +161,9 @@ class SegmentPrediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a system says of one recording; `probabilities` (n_scenes,) are those of the whole recording.
+    """The prediction of a system for one recording; `probabilities` (n_scenes,) are those of the whole recording.
 
-    `modalities` tells what the recording has; `duration` is in seconds, 0 for a photograph. `mismatch` and `accepted`
+    `modalities` states which the recording has; `duration` is in seconds, 0 for a photograph. `mismatch` and `accepted`
     are as in its segments.
     """
 
@@ -173,7 +180,7 @@ class Prediction:
 
     @property
     def scene(self) -> str | None:
-        """The most probable scene; None where its probability does not do."""
+        """The most probable scene; None if its probability is too low to accept."""
         return self.labels.names[int(self.probabilities.argmax())] if self.accepted else None
 
     @property
@@ -183,11 +190,11 @@ class Prediction:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Probability of each scene, by name."""
-        return _named(self.labels, self.probabilities)
+        """Probability of each scene, by its name."""
+        return _by_scene(self.labels, self.probabilities)
 
     def to_dict(self) -> dict[str, Any]:
-        """The prediction as plain values, schema `avscene/1`: what every door hands out as JSON."""
+        """Return the prediction as plain values, schema `avscene/1`: the same JSON from every interface."""
         return {
             "schema": SCHEMA,
             "source": self.source,
@@ -195,15 +202,15 @@ class Prediction:
             "system": self.system,
             "labels": list(self.labels),
             "modalities": dict(self.modalities),
-            **_best(self.labels, self.probabilities, accepted=self.accepted),
+            **_scene_fields(self.labels, self.probabilities, accepted=self.accepted),
             "mismatch": self.mismatch and self.mismatch.to_dict(),
             "segments": [
                 {
                     "start": round(segment.start, DECIMALS),
                     "end": round(segment.end, DECIMALS),
-                    **_best(self.labels, segment.probabilities, accepted=segment.accepted),
+                    **_scene_fields(self.labels, segment.probabilities, accepted=segment.accepted),
                     "mismatch": segment.mismatch and segment.mismatch.to_dict(),
-                    "by_model": {name: _named(self.labels, values) for name, values in segment.by_model.items()},
+                    "by_model": {name: _by_scene(self.labels, values) for name, values in segment.by_model.items()},
                 }
                 for segment in self.segments
             ],
@@ -213,13 +220,13 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one recording of a batch has no prediction."""
+    """The error because of which one recording of a batch has no prediction."""
 
     source: str
     error: AvsceneError
 
     def to_dict(self) -> dict[str, Any]:
-        """The failure as plain values, schema `avscene/1`."""
+        """Return the failure as plain values, schema `avscene/1`."""
         return {
             "schema": SCHEMA,
             "source": self.source,
