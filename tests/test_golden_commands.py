@@ -1,17 +1,18 @@
 """Every command line of golden/commands/cases.yaml answers what is recorded beside it, as far as processors agree."""
 
 import os
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
-GOLDEN = Path(__file__).parent / "golden"
-sys.path.insert(0, str(GOLDEN))
+sys.path.insert(0, str(Path(__file__).parent / "golden"))
 
 from command_cases import Case, Result, read_cases, run_cases
 from regenerate_commands import compare
 
+GOLDEN = Path(__file__).parent / "golden"
 # Sums of float32 are in another order on other processors. Embeddings then differ by about 1e-6 of their size, which
 # the training of heads on them turns into up to 1e-4 of a probability.
 TOLERANCE = 2e-3
@@ -60,9 +61,8 @@ def test_slow_command_answers_as_recorded(case: Case, slow_results: Results) -> 
 def test_every_command_has_a_case() -> None:
     from typer.main import get_command
 
-    import avscene.__main__ as entry
-
-    application = get_command(sys.modules[entry.main.__module__].app)
+    entry = runpy.run_module("avscene", run_name="entry")["main"]
+    application = get_command(sys.modules[entry.__module__].app)
     offered = set(application.commands) - {"data"} | set(application.commands["data"].commands)  # type: ignore[attr-defined]
     run = {word for case in [*CASES, *SLOW_CASES] if case.exit == 0 for word in case.run.split()[:2]}
     assert offered - {"download"} <= run

@@ -98,12 +98,7 @@ def _renamed(text: str, key: str = "") -> str:
 
 def _json(expected: Any, found: Any, tolerance: float, at: str, key: str = "") -> Iterator[str]:
     if isinstance(expected, dict) and isinstance(found, dict):
-        ours, theirs = ({_renamed(name): value for name, value in item.items()} for item in (expected, found))
-        for name in dict.fromkeys([*ours, *theirs]):
-            if name not in ours or name not in theirs:
-                yield f"{at}: key {name!r} is {'new' if name in theirs else 'missing'}"
-            else:
-                yield from _json(ours[name], theirs[name], tolerance, f"{at}.{name}", name)
+        yield from _objects(expected, found, tolerance, at)
     elif isinstance(expected, list) and isinstance(found, list):
         if len(expected) != len(found):
             yield f"{at}: {len(found)} items instead of {len(expected)}"
@@ -117,6 +112,15 @@ def _json(expected: Any, found: Any, tolerance: float, at: str, key: str = "") -
             yield f"{at}: {found!r} instead of {expected!r}"
     elif expected is not found and expected != found:
         yield f"{at}: {found!r} instead of {expected!r}"
+
+
+def _objects(expected: dict[str, Any], found: dict[str, Any], tolerance: float, at: str) -> Iterator[str]:
+    ours, theirs = ({_renamed(name): value for name, value in item.items()} for item in (expected, found))
+    for name in dict.fromkeys([*ours, *theirs]):
+        if name not in ours or name not in theirs:
+            yield f"{at}: key {name!r} is {'new' if name in theirs else 'missing'}"
+        else:
+            yield from _json(ours[name], theirs[name], tolerance, f"{at}.{name}", name)
 
 
 def _rows(expected: list[list[str]], found: list[list[str]], tolerance: float, at: str) -> Iterator[str]:

@@ -48,6 +48,10 @@ def _exit_differs(case: Case, result: Result) -> str:
     return f"exit code {result.exit} instead of {case.exit}: {result.stderr.strip()}"
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
 def _isolate(caches: str) -> None:
     """Set the environment before avscene is imported: one thread, no network, empty caches."""
     for name in [name for name in os.environ if name.startswith(("HF_", "HUGGINGFACE_"))]:
@@ -74,13 +78,13 @@ def main(arguments: Sequence[str]) -> int:
         started = time.perf_counter()
         for case, result in run_cases(read_cases(slow=given.slow), Path(place) / "work"):
             if given.times:
-                print(f"{time.perf_counter() - started:7.2f} s  {case.id}")
+                _say(f"{time.perf_counter() - started:7.2f} s  {case.id}")
                 started = time.perf_counter()
             found = compare(case, result, given.tolerance) if given.compare else record(case, result)
             count += len(found)
             for line in found:
-                print(f"{case.id}: {line}", flush=True)
-    print(f"{count} differences" if given.compare else f"recorded in {EXPECTED.parent}")
+                _say(f"{case.id}: {line}")
+    _say(f"{count} differences" if given.compare else f"recorded in {EXPECTED.parent}")
     return 1 if count else 0
 
 

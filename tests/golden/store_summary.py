@@ -15,7 +15,7 @@ COMPONENTS = 8  # of an embedding that are written, evenly spaced
 
 
 def store_summary(directory: Path) -> str:
-    """Write a line for each segment, in the order of recordings and starts, with figures of all that is stored of it."""
+    """Write a line for each segment, by recording and start, with figures of all that is stored of it."""
     rows = lance.dataset(directory / TABLE).to_table().to_pylist()
     rows.sort(key=lambda row: (row["recording"], row["start"]))
     lines = [_figures(row) for row in rows]
@@ -46,3 +46,9 @@ def _figures(row: dict[str, Any]) -> dict[str, object]:
 
 def _rounded(value: float) -> str:
     return f"{value:.6g}"
+
+
+def table_version(directory: Path) -> int:
+    """Give the version of the store's table, which grows whenever something is written to it."""
+    version: int = lance.dataset(directory / TABLE).version
+    return version
