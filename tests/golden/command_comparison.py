@@ -53,7 +53,7 @@ def normalised(path: Path, text: str) -> str:
 
 def compared_name(path: Path) -> str:
     """Give a relative path with renamed systems under their new names."""
-    return "/".join(part.replace(Path(part).stem, _renamed(Path(part).stem), 1) for part in path.parts)
+    return "/".join(".".join(_renamed(word) for word in part.split(".")) for part in path.parts)
 
 
 def differences(path: Path, expected: str, found: str, tolerance: float) -> list[str]:
