@@ -52,7 +52,7 @@ def openl3_answers() -> Answers:
     from safetensors.torch import load_file
 
     from avscene.models.checkpoint import read_config
-    from avscene.models.openl3 import OpenL3HeadPart
+    from avscene.models.openl3.heads import OpenL3HeadPart
 
     config = read_config(unpack("openl3-head", Path("system")))
     (part,) = config.models
@@ -63,16 +63,16 @@ def openl3_answers() -> Answers:
     counts = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
     network.load_state_dict({name.removeprefix(f"{part.name}."): value for name, value in tensors.items()} | counts)
     random = np.random.default_rng(0)
-    sound, image = (torch.from_numpy(random.normal(0, 1, (4, 512)).astype(np.float32)) for _ in range(2))
+    audio, image = (torch.from_numpy(random.normal(0, 1, (4, 512)).astype(np.float32)) for _ in range(2))
     with torch.inference_mode():
-        probabilities = network.eval()(sound, image).double().softmax(dim=1).numpy()
+        probabilities = network.eval()(audio, image).double().softmax(dim=1).numpy()
     lines = ["\t".join(f"{value:.9g}" for value in row) for row in probabilities]
     return {"openl3-head.tsv": "\n".join(["\t".join(config.labels), *lines]) + "\n"}
 
 
 def store_answers() -> Answers:
     """Read the rows of a store, and check that its embeddings are taken for current ones and not computed again."""
-    from avscene.datasets.store import SegmentStore
+    from avscene.datasets.store.reader import SegmentStore
 
     directory = unpack("store", Path("store"))
     store = SegmentStore.open(directory)
