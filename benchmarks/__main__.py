@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from avscene.cli.progress import progress_bar
+from avscene.cli.progress import progress_bars
 from benchmarks.harness import HEADINGS, table
 
 MODULES = ("decoding", "logmel", "zero_shot", "networks", "late_fusion", "e02", "growth")
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = list(table([]))
     facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "versions": versions()}
     output = options.output or (None if options.only or options.quick else RESULTS)
-    with progress_bar() as progress:
+    with progress_bars() as progress:
         for module in progress.track(modules, description="benchmarks"):
             for line in lines_of(module, options.rounds, quick=options.quick):
                 lines.append(line)

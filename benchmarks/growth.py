@@ -51,13 +51,14 @@ def child(*paths: str) -> None:
     times = [(time.perf_counter(), time.process_time())]
     import avscene
     from avscene.cli.inputs import expand
-    from avscene.inference.classify import Destination, classify_all
+    from avscene.cli.output.formats import jsonl
+    from avscene.inference.classify import classify_files
 
     system = avscene.load("conse")
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
-            to = Destination("jsonl", Path(folder) / "predictions.jsonl")
-            assert classify_all(system, expand([path]), to, hop=None, keyframes=False) == 0
+            outcomes = classify_files(system, expand([path]))
+            (Path(folder) / "predictions.jsonl").write_text("".join(map(jsonl, outcomes)))
             times.append((time.perf_counter(), time.process_time()))
     (start, *seconds), (_, *processor) = np.diff(times, axis=0).T.tolist()
     print(json.dumps({"start": start, "seconds": seconds, "processor": processor, "peak": peak()}))

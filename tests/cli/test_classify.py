@@ -22,7 +22,7 @@ import pytest
 from huggingface_hub import constants
 
 import avscene
-from avscene.cli.output.files import Sink
+from avscene.cli.output.files import TextOutput
 from avscene.errors import UsageError
 from avscene.labels import TAU_SCENES
 from avscene.tables.prediction_table import read_table
@@ -219,7 +219,7 @@ def test_files_whatever_they_are_called(classify: Command, film: str) -> None:
 def test_any_name_and_any_scene_on_any_terminal(film: str, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="strict"))
-    with Sink(None) as sink:
+    with TextOutput(None) as sink:
         sink.write(os.fsdecode(b"\xff") + " 映 ████ ü\n")
     assert raw.getvalue().endswith(b"\n")
     if encoding == "utf-8":
@@ -457,7 +457,7 @@ def test_a_folder_that_may_not_be_written_to(here: Path) -> None:
         os.seteuid(65534)  # root may write everywhere
     try:
         with pytest.raises(UsageError, match=r"out: cannot be written \(Permission denied\)"):
-            Sink(Path("out"))
+            TextOutput(Path("out"))
     finally:
         os.seteuid(before)
         here.chmod(0o755)
@@ -490,7 +490,7 @@ def test_what_an_output_holds_after_an_end_of_any_kind(
     Path("out").write_text("old")
 
     def write() -> None:
-        with Sink(Path("out")) as sink:
+        with TextOutput(Path("out")) as sink:
             for text in texts:
                 sink.write(text)
                 assert Path("out").read_text() == "old"  # until all is done

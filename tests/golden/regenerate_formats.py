@@ -74,12 +74,12 @@ def in_every_format(outcome: Prediction) -> dict[str, str]:
     return {
         "json": formats.json_text(outcome) + "\n",
         "jsonl": formats.jsonl(outcome),
-        "csv": formats.separated(outcome, delimiter=",", header=True),
-        "tsv": formats.separated(outcome, delimiter="\t", header=True),
+        "csv": formats.delimited_text(outcome, delimiter=",", header=True),
+        "tsv": formats.delimited_text(outcome, delimiter="\t", header=True),
         "vtt": formats.webvtt(outcome),
         "srt": formats.subrip(outcome),
         "audacity.txt": formats.audacity(outcome),
-        "table.txt": timeline.rendered(outcome, coloured=False),
+        "table.txt": timeline.timeline_text(outcome, colored=False),
     }
 
 

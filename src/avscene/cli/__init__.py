@@ -1,1 +1,1 @@
-"""Ways in: the command line."""
+"""Turn command-line arguments into calls of the library, and what these return into text, files and exit codes."""

@@ -1,6 +1,6 @@
-"""The command line: its commands, and the one place where errors become a line and an exit code.
+"""Run the command line: parse arguments, run a command, turn errors into one line and an exit code.
 
-Nothing heavy is imported before a command runs: `avscene --help` answers at once.
+Commands import heavy libraries when they run, so that `avscene --help` is fast.
 """
 
 import logging
@@ -10,13 +10,26 @@ from typing import Any
 
 import typer
 
-from avscene.cli.commands import data, judge, learn, use
-from avscene.cli.messages import messages_on_stderr
-from avscene.cli.options import RepeatedFit
+from avscene.cli.commands.classify import classify
+from avscene.cli.commands.data import download, toytown, verify
+from avscene.cli.commands.demo import demo
+from avscene.cli.commands.doctor import doctor
+from avscene.cli.commands.embed import embed
+from avscene.cli.commands.evaluate import evaluate
+from avscene.cli.commands.fuse import fuse
+from avscene.cli.commands.mismatch import mismatch
+from avscene.cli.commands.predict import predict
+from avscene.cli.commands.prepare import prepare
+from avscene.cli.commands.reproduce import reproduce
+from avscene.cli.commands.submit import submit
+from avscene.cli.commands.systems import systems
+from avscene.cli.commands.train import train
+from avscene.cli.messages import InterruptionError, messages_on_stderr
+from avscene.cli.options import RepeatedFitCommand
 from avscene.errors import AvsceneError, WeightsError
 
-# Threads of torch that wait for each other by spinning take the processor from whatever else runs: on two busy cores a
-# training step took eight times as long. Read when torch is loaded.
+# Threads of torch otherwise wait for each other in busy loops: on two busy cores a training step took eight times as
+# long. The variable is read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 logger = logging.getLogger(__name__)
@@ -26,40 +39,40 @@ USAGE = 2
 MISSING = WeightsError.exit_code
 
 app = typer.Typer(
-    help="Tell where a video was recorded from what it shows and how it sounds.",
+    help="Classify the scene of recordings from their audio and video.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Make and fetch data sets.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Make, download and check data sets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
 COMMANDS = (
-    use.classify,
-    use.demo,
-    use.systems,
-    use.doctor,
-    data.prepare,
-    data.embed,
-    learn.train,
-    learn.reproduce,
-    learn.predict,
-    judge.evaluate,
-    judge.fuse,
-    judge.mismatch,
-    judge.submit,
+    classify,
+    demo,
+    systems,
+    doctor,
+    prepare,
+    embed,
+    train,
+    reproduce,
+    predict,
+    evaluate,
+    fuse,
+    mismatch,
+    submit,
 )
-DATA_COMMANDS = (data.toytown, data.download, data.verify)
+DATA_COMMANDS = (toytown, download, verify)
 
 for command in COMMANDS:
-    app.command(cls=RepeatedFit if command is judge.fuse else None)(command)
+    app.command(cls=RepeatedFitCommand if command is fuse else None)(command)
 for data_command in DATA_COMMANDS:
     data_app.command()(data_command)
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code; errors are one line on standard error."""
+    """Run the command line and exit with its exit code; an error is one line on standard error."""
     with messages_on_stderr():
         code = _run()
     sys.exit(code)
@@ -72,28 +85,31 @@ def _run() -> int:
     except AvsceneError as error:
         logger.error(str(error))
         code = error.exit_code
+    except InterruptionError as error:
+        logger.error(f"interrupted: {error}")
+        return INTERRUPTED
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except ModuleNotFoundError as error:
         logger.error(f"package {error.name} is not installed; run: avscene doctor")
         code = MISSING
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has left; nobody reads messages either
+        sys.stderr.close()  # the reader of the output has ended: there is nowhere to print messages
         code = 1
-    except Exception as error:  # noqa: BLE001  # the last door: no traceback ever reaches a user
+    except Exception as error:  # noqa: BLE001  # users see no tracebacks
         code = _unexpected(error)
     if code == INTERRUPTED:
-        logger.error("interrupted; what was finished is kept")
+        logger.error("interrupted")
     return code if isinstance(code, int) else 0
 
 
 def _unexpected(error: Exception) -> int:
-    told = getattr(error, "format_message", None)  # typer's own: an option or argument that cannot be parsed
-    if told is None:
+    format_message = getattr(error, "format_message", None)  # of typer: an argument that cannot be parsed
+    if format_message is None:
         logger.error(f"internal error, please report it: {type(error).__name__}: {error}")
         return 1
     if type(error).__name__ == "NoArgsIsHelpError":
-        print(told(), file=sys.stderr)
+        print(format_message(), file=sys.stderr)
     else:
-        logger.error(f"{told()}; see avscene --help")
+        logger.error(f"{format_message()}; see avscene --help")
     return USAGE

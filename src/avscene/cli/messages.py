@@ -2,13 +2,19 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from avscene.cli.output.files import printable
 
+CONTINUES = "run the same command again to continue"
 
-class _StandardError(logging.Handler):
+
+class InterruptionError(Exception):
+    """The user interrupted a command (Ctrl-C); the message says what is done so far and how to continue."""
+
+
+class _StandardErrorHandler(logging.Handler):
     """Prints `avscene: MESSAGE` on the current `sys.stderr`, which a progress bar replaces while it is drawn."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -17,18 +23,33 @@ class _StandardError(logging.Handler):
 
 @contextmanager
 def messages_on_stderr() -> Iterator[None]:
-    """Print messages of the logger `avscene` from level INFO on; those of other libraries are not shown."""
-    ours, others = logging.getLogger("avscene"), logging.getLogger()
-    handler, silence = _StandardError(), logging.NullHandler()
+    """Print messages of the logger `avscene` from level INFO on; messages of other libraries are not shown."""
+    ours, root = logging.getLogger("avscene"), logging.getLogger()
+    handler, silence = _StandardErrorHandler(), logging.NullHandler()
     level, propagate = ours.level, ours.propagate
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)
     ours.propagate = False
-    others.addHandler(silence)
+    root.addHandler(silence)
     try:
         yield
     finally:
         ours.removeHandler(handler)
-        others.removeHandler(silence)
+        root.removeHandler(silence)
         ours.setLevel(level)
         ours.propagate = propagate
+
+
+@contextmanager
+def explain_interruption(explanation: Callable[[], str] | str) -> Iterator[None]:
+    """Raise `InterruptionError` with an explanation in place of `KeyboardInterrupt`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptionError(explanation if isinstance(explanation, str) else explanation()) from None
+
+
+def log_skipped(logger: logging.Logger, failures: Iterable[str]) -> None:
+    """Log each recording that could not be used, with the reason."""
+    for failure in failures:
+        logger.warning(f"skipped: {failure}")

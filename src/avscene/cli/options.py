@@ -1,6 +1,5 @@
-"""Options that several commands share, and how they are checked."""
+"""Define the options that several commands share, and check option values."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
@@ -13,20 +12,28 @@ Choice = TypeVar("Choice", bound=str)
 
 System = Annotated[str, typer.Option("--system", help="A name from `avscene systems`, or a checkpoint directory.")]
 Data = Annotated[str, typer.Option("--data", help="A folder per class, a meta.csv, or a TAU directory.")]
+TrainingData = Annotated[
+    str, typer.Option("--data", help="A folder per class, a meta.csv, a TAU directory, or a store.")
+]
+Holdout = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN=VALUE", help="Recordings to leave out. [default: split=test if the data set has it]"),
+]
+Hop = Annotated[float, typer.Option(help="Length of a segment in seconds.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only weights that are on this machine.")]
 
 
-class RepeatedFit(TyperCommand):
-    """A command whose `--fit A B C` means `--fit A --fit B --fit C`."""
+class RepeatedFitCommand(TyperCommand):
+    """A command that reads `--fit A B C` as `--fit A --fit B --fit C`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The arguments, every value of the option with its own `--fit`."""
-        return super().parse_args(ctx, list(_repeated(args, "--fit")))
+        """Parse the arguments after repeating `--fit` before each of its values."""
+        return super().parse_args(ctx, list(_repeat_option(args, "--fit")))
 
 
-def _repeated(arguments: Iterable[str], option: str) -> Iterator[str]:
+def _repeat_option(arguments: Iterable[str], option: str) -> Iterator[str]:
     values = None  # of the option so far; None outside of it
     for argument in arguments:
         if argument.startswith("-"):
@@ -39,17 +46,12 @@ def _repeated(arguments: Iterable[str], option: str) -> Iterator[str]:
 
 
 def one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
-    """The choice that `value` names.
+    """Return the choice that equals `value`.
 
     Raises:
-        UsageError: none.
+        UsageError: `value` is not one of the choices.
     """
     for choice in choices:
         if value == choice:
             return choice
     raise UsageError(f"{option} {value!r} is not one of {', '.join(choices)}")
-
-
-def tell(line: str) -> None:
-    """One line on standard error."""
-    logging.getLogger("avscene").info(line)

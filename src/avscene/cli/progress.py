@@ -1,4 +1,4 @@
-"""Progress bars on standard error, drawn on a terminal only."""
+"""Draw progress bars on standard error, on a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,48 +10,50 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 
+from avscene.progress import Progress as ProgressCallback
+from avscene.progress import StageProgress
 
-def progress_bar() -> Progress:
-    """A bar with counts, the time that remains and what is being done."""
+
+def progress_bars(*counts: ProgressColumn, redirect_stdout: bool = True) -> Progress:
+    """Return bars with counts (of steps, by default), the time that remains and a description."""
     console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    counts = counts or (MofNCompleteColumn(),)
+    columns = (BarColumn(), *counts, TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
+    return Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=redirect_stdout
+    )
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Bars for named stages, one below the other; each is told (done, total)."""
-    with progress_bar() as progress:
+def stage_bars() -> Iterator[StageProgress]:
+    """Draw a bar for each stage, one below the other."""
+    with progress_bars() as bars:
 
-        def watch(stage: str) -> Callable[[int, int], None]:
-            task = progress.add_task(stage, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+        def start(stage: str) -> ProgressCallback:
+            task = bars.add_task(stage, total=None)
+            return lambda done, total: bars.update(task, completed=done, total=total)
 
-        yield watch
+        yield start
 
 
 @contextmanager
 def byte_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """One bar for what is being done now; it is told (what, bytes done, bytes in all)."""
-    console = Console(stderr=True)
-    text = TextColumn("{task.description}", markup=False)
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), text)
-    shared = sys.stdout.isatty()  # else what is printed meanwhile would end here and not in its file
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=shared
-    ) as progress:
-        task, current = progress.add_task("", total=None), ""
+    """Draw one bar of bytes; the callback takes (description of the step, bytes done, bytes in all)."""
+    shared = sys.stdout.isatty()  # otherwise rich would print to standard error what belongs in a redirected file
+    with progress_bars(DownloadColumn(), TransferSpeedColumn(), redirect_stdout=shared) as bars:
+        task, current = bars.add_task("", total=None), ""
 
-        def tell(what: str, done: int, total: int) -> None:
+        def show(step: str, done: int, total: int) -> None:
             nonlocal current
-            if what != current:  # speed is that of one thing at a time
-                progress.reset(task, description=what)
-                current = what
-            progress.update(task, completed=done, total=total)
+            if step != current:  # the speed is that of one step
+                bars.reset(task, description=step)
+                current = step
+            bars.update(task, completed=done, total=total)
 
-        yield tell
+        yield show

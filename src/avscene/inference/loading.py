@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from avscene.errors import CheckpointError, UsageError
+from avscene.errors import CheckpointError, DataError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.fusion.tree import Fusion
 from avscene.inference.system import System
 from avscene.labels import LabelSet
+from avscene.mismatch.detector import MismatchDetector
+from avscene.mismatch.tables import read_detector
 from avscene.models import registry, zero_shot
-from avscene.models.checkpoint import is_checkpoint, load_checkpoint
+from avscene.models.checkpoint import is_checkpoint, load_checkpoint, read_config
 from avscene.models.device import Runtime
 from avscene.models.validation import validation_table
 
@@ -75,3 +77,20 @@ def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence
         raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
     config = loaded.config
     return System(config.name, loaded.labels, loaded.models, loaded.fusion, config.hop, config.mismatch)
+
+
+def load_mismatch_detector(path: Path) -> MismatchDetector:
+    """Load the mismatch detector of a checkpoint directory, or of a JSON file that `avscene mismatch --json` wrote.
+
+    Raises:
+        DataError: there is no detector.
+        CheckpointError: the checkpoint is damaged.
+    """
+    if not path.is_dir():
+        return read_detector(path)
+    detector = read_config(path).mismatch
+    if detector is None:
+        raise DataError(
+            f"{path}: has no mismatch detector: it was trained without recordings that have both audio and video"
+        )
+    return detector

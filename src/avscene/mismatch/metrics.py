@@ -1,7 +1,6 @@
 """Judged pairs of sound and picture to figures: how many are called a mismatch, and how well they are told."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,21 +35,6 @@ def figures(paired: PairedScores, detector: MismatchDetector, *, pristine: bool)
         known = None if answered is None else _told(pooled(answered) if whole else answered, decision)
         found[level]["known"] = known and {"answers": source, **known}
     return found
-
-
-def rendered(found: Mapping[str, Any]) -> str:
-    """The figures as text: a line for each level and, where the answers are known, how well it is told."""
-    lines = []
-    for level, told in found.items():
-        lines.append(f"{level}: {told['n']}, with a verdict {told['judged']}, mismatched {told['mismatched']}")
-        if known := told["known"]:
-            lines.append(f"  against {known['answers']}: {known['mismatches']} mismatches, {known['others']} others")
-            lines += [f"    {name:18}  {_line(known[name])}" for name in (SCORE, DIFFER, PRODUCT)]
-    return "\n".join(lines)
-
-
-def _line(figures: Mapping[str, float | None]) -> str:
-    return "  ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in figures.items())
 
 
 def _answered(paired: PairedScores, *, pristine: bool) -> tuple[PairedScores | None, str]:

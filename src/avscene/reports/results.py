@@ -9,9 +9,18 @@ from avscene.evaluation.comparison import Comparison, PairOfSystems
 from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.metrics import confusion, reliability
 from avscene.evaluation.risk import risk_coverage
+from avscene.evaluation.tables import EvaluationResult
 from avscene.tables.score_table import ScoreTable
 
 CURVE_POINTS = 100  # of the risk-coverage curve
+
+
+def evaluation_to_dict(result: EvaluationResult) -> dict[str, Any]:
+    """Return all metrics of evaluated tables as plain values, by the name of the table."""
+    return {
+        name: to_dict(result.tables[name], measured, result.comparison, name)
+        for name, measured in result.measured.items()
+    }
 
 
 def to_dict(table: ScoreTable, found: Measurement, comparison: Comparison | None, name: str) -> dict[str, Any]:

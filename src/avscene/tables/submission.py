@@ -23,6 +23,7 @@ from avscene.labels import TAU_SCENES
 from avscene.records import FloatArray
 from avscene.tables.delimited import DelimitedFile, read_delimited
 from avscene.tables.names import stem
+from avscene.tables.prediction_table import read_table
 from avscene.tables.rounding import SIGNIFICANT_DIGITS, rescale_rows
 from avscene.tables.score_table import ScoreTable
 
@@ -144,6 +145,24 @@ def write_submission(path: str | Path, table: ScoreTable) -> ScoreTable:
         writer.writerow([name, TAU_SCENES.names[row.argmax()], *(f"{value:.{SIGNIFICANT_DIGITS}g}" for value in row)])
     write_text(path, text.getvalue())
     return submission
+
+
+def submit_table(table: Path, output: Path) -> tuple[Path, ScoreTable]:
+    """Write the submission of a prediction table into the directory `output` and read it back.
+
+    Raises:
+        DataError: the table cannot be submitted, or the file cannot be written.
+    """
+    path = output / FILENAME
+    write_submission(path, read_table(table))
+    return path, read_submission(path)
+
+
+def describe_submission(table: ScoreTable) -> str:
+    """Return what a submission contains, in words."""
+    if is_evaluation(table):
+        return f"a submission of all {len(table)} files of the evaluation set"
+    return f"in a submission's format, {len(table)} rows; not of the evaluation set, whose files are 0.wav, 1.wav, ..."
 
 
 def read_submission(path: str | Path) -> ScoreTable:

@@ -1,18 +1,20 @@
 """What `prepare` and `embed` do and say: a data set to a segment store, a store to one with embeddings."""
 
+import logging
 from math import ceil
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from avscene.cli.options import tell
-from avscene.cli.progress import stages
+from avscene.cli.progress import stage_bars
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.writer import prepare
 from avscene.errors import UsageError
 from avscene.inference import check_hop
+
+logger = logging.getLogger(__name__)
 
 AT_MOST = 20  # lines of one kind; the rest are counted
 
@@ -45,12 +47,12 @@ def prepare_store(data: Path, output: Path, spec: StoreSpec) -> bool:
         MediaError: no recording can be read.
     """
     dataset = read_dataset(data)
-    with stages() as watch:
+    with stage_bars() as watch:
         made = prepare(dataset, output, spec, watch("preparing"))
     _tell_some(made.notes)
     _tell_some([f"left out: {failure}" for failure in made.failures])
     if made.removed:
-        tell(f"{made.removed} recordings are no longer in the data set and were removed")
+        logger.info(f"{made.removed} recordings are no longer in the data set and were removed")
     recordings = len(made.store.data.examples)
     print(
         f"{output}: {len(made.store)} segments of {recordings} recordings, {made.decoded} of them decoded now; "
@@ -72,18 +74,20 @@ def embed_encoder(directory: Path, name: str, *, device: str, offline: bool) -> 
 
     store = SegmentStore.open(directory)
     for note in store.notes:
-        tell(note)
+        logger.info(note)
     encoder = build_encoder(name, Runtime.choose(device, "float32", offline=offline))
     check_rate(store, name, encoder)
     if (encoder.frame_size or 0) > store.spec.frame_size:
-        tell(
+        logger.info(
             f"{name} takes frames of {encoder.frame_size} pixels, those of {directory} have at most "
             f"{store.spec.frame_size} and are scaled up"
         )
     state = embeddings_state(store, name, encoder)
     if state == "outdated":
-        tell(f"{directory}: its embeddings of {name} were made by other weights or settings; computing them again")
-    with stages() as watch:
+        logger.info(
+            f"{directory}: its embeddings of {name} were made by other weights or settings; computing them again"
+        )
+    with stage_bars() as watch:
         store = embed_store(store, name, encoder, watch(f"embedding with {name}"))
     size = store.embeddings(name).shape[1]
     what = "there already" if state == "current" else "written"
@@ -92,6 +96,6 @@ def embed_encoder(directory: Path, name: str, *, device: str, offline: bool) -> 
 
 def _tell_some(lines: list[str] | tuple[str, ...]) -> None:
     for line in lines[:AT_MOST]:
-        tell(line)
+        logger.info(line)
     if len(lines) > AT_MOST:
-        tell(f"... and {len(lines) - AT_MOST} more of these")
+        logger.info(f"... and {len(lines) - AT_MOST} more of these")

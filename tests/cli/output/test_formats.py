@@ -55,7 +55,7 @@ def test_json_and_jsonl_are_the_prediction(prediction: Prediction) -> None:
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_our_table_reader_reads_what_is_written(prediction: Prediction, delimiter: str, tmp_path: Path) -> None:
     path = tmp_path / ("t.csv" if delimiter == "," else "t.tsv")
-    text = formats.separated(prediction, delimiter=delimiter, header=True)
+    text = formats.delimited_text(prediction, delimiter=delimiter, header=True)
     path.write_text(text, encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
     assert [row["filename"] for row in rows] == [prediction.source] * len(prediction.segments)
@@ -75,8 +75,8 @@ def test_our_table_reader_reads_what_is_written(prediction: Prediction, delimite
 
 
 def test_two_recordings_make_one_table(tmp_path: Path) -> None:
-    first = formats.separated(made_of(0, 1), delimiter=",", header=True)
-    second = formats.separated(made_of(2, source="b.mp4"), delimiter=",", header=False)
+    first = formats.delimited_text(made_of(0, 1), delimiter=",", header=True)
+    second = formats.delimited_text(made_of(2, source="b.mp4"), delimiter=",", header=False)
     (tmp_path / "t.csv").write_text(first + second)
     table = read_table(tmp_path / "t.csv")
     assert table.filenames == ("a.mp4", "a.mp4", "b.mp4")
@@ -85,7 +85,7 @@ def test_two_recordings_make_one_table(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.sampled_from([0.25, 0.5, 1.0, 2.0]))
 def test_stretches_cover_the_segments_and_neighbours_differ(tops: list[int], hop: float) -> None:
     prediction = made_of(*tops, hop=hop)
-    found = formats.stretches(prediction)
+    found = formats.scene_spans(prediction)
     assert found[0].start == 0
     assert found[-1].end == len(tops) * hop
     for before, after in pairwise(found):
@@ -103,7 +103,7 @@ VTT_TIME = re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})")
 def test_webvtt_cues(prediction: Prediction) -> None:
     header, *cues = formats.webvtt(prediction).rstrip("\n").split("\n\n")
     assert header == "WEBVTT"
-    assert len(cues) == len(formats.stretches(prediction))
+    assert len(cues) == len(formats.scene_spans(prediction))
     for cue in cues:
         timing, text = cue.split("\n")
         assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", text)
@@ -136,8 +136,8 @@ def test_srt_is_webvtt_with_numbers_and_commas(prediction: Prediction) -> None:
     ],
 )
 def test_clock_of_subtitles(seconds: float, text: str) -> None:
-    assert formats.clock(seconds, ".") == text
-    assert formats.clock(seconds, ",") == text.replace(".", ",")
+    assert formats.subtitle_time(seconds, ".") == text
+    assert formats.subtitle_time(seconds, ",") == text.replace(".", ",")
 
 
 @pytest.mark.parametrize(
@@ -153,17 +153,17 @@ def test_clock_of_subtitles(seconds: float, text: str) -> None:
     ],
 )
 def test_clock_of_the_table(seconds: float, tenths: bool, text: str) -> None:
-    assert timeline.clock(seconds, tenths=tenths) == text
+    assert timeline.short_time(seconds, tenths=tenths) == text
 
 
 @each_prediction
 def test_colours_change_no_word(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    plain = timeline.rendered(prediction, coloured=False)
-    coloured = timeline.rendered(prediction, coloured=True)
+    plain = timeline.timeline_text(prediction, colored=False)
+    colored = timeline.timeline_text(prediction, colored=True)
     assert "\x1b" not in plain
-    assert "\x1b[" in coloured
-    bare = re.sub(r"\x1b\[[\d;]*m", "", coloured).split("\n")
+    assert "\x1b[" in colored
+    bare = re.sub(r"\x1b\[[\d;]*m", "", colored).split("\n")
     (strip,) = (line for line in bare if re.fullmatch(r"\s*█+\s*", line))
     assert len(strip.strip()) == len(prediction.segments)
     bare.remove(strip)
@@ -171,7 +171,7 @@ def test_colours_change_no_word(prediction: Prediction, monkeypatch: pytest.Monk
 
 
 def test_the_strip_of_a_long_recording_keeps_its_proportions() -> None:
-    text = timeline.rendered(made_of(*[0] * 900, *[1] * 2700), coloured=True)
+    text = timeline.timeline_text(made_of(*[0] * 900, *[1] * 2700), colored=True)
     strip = text.split("\n")[1]
     assert strip.count("█") == 60
     colours = re.findall(r"\x1b\[([\d;]+)m█", strip)
@@ -181,20 +181,20 @@ def test_the_strip_of_a_long_recording_keeps_its_proportions() -> None:
 
 def test_what_is_not_known_is_told_as_such() -> None:
     unsure = MADE["unsure"]
-    assert [stretch.label for stretch in formats.stretches(unsure)] == ["park", "unknown"]
+    assert [stretch.label for stretch in formats.scene_spans(unsure)] == ["park", "unknown"]
     assert formats.audacity(unsure).splitlines()[1].split("\t")[2] == "unknown"
     assert "\nunknown\n" in formats.webvtt(unsure)
-    head, *_, note = timeline.rendered(unsure, coloured=False).rstrip().split("\n")
-    assert head == "dubbed.mp4  0:03  unknown  (fast; sound and picture)"
-    assert note.strip() == "mismatch: sound and picture do not seem to belong together (88%)"
-    assert "mismatch" not in timeline.rendered(MADE["film"], coloured=False)
+    head, *_, note = timeline.timeline_text(unsure, colored=False).rstrip().split("\n")
+    assert head == "dubbed.mp4  0:03  unknown  (fast; audio and video)"
+    assert note.strip() == "mismatch: audio and video do not seem to belong together (88%)"
+    assert "mismatch" not in timeline.timeline_text(MADE["film"], colored=False)
 
 
 def test_halves_of_a_second_are_told_apart() -> None:
-    assert "0:00.5 - 0:01.0" in timeline.rendered(made_of(0, 1, hop=0.5), coloured=False)
+    assert "0:00.5 - 0:01.0" in timeline.timeline_text(made_of(0, 1, hop=0.5), colored=False)
 
 
 def test_a_name_cannot_act_on_the_terminal() -> None:
-    text = timeline.rendered(made_of(0, source="a\x1b[2J\nb\u2028c ü 映.mp4"), coloured=False)
+    text = timeline.timeline_text(made_of(0, source="a\x1b[2J\nb\u2028c ü 映.mp4"), colored=False)
     assert text.split("\n")[0].startswith("a\\x1b[2J\\nb\\u2028c ü 映.mp4  0:01")
     assert printable("\udcff\t") == "\\udcff\\t"

@@ -1,1 +1,1 @@
-"""The commands, by what a user is at: options in, exit codes out. What they do is done elsewhere."""
+"""Define the commands, one in each module: options in, one call of the library, printed results and exit code out."""

@@ -1,4 +1,4 @@
-"""Commands that make, fetch, check and prepare data sets: data toytown, download, verify; prepare, embed."""
+"""Commands `data toytown`, `data download` and `data verify`: make, fetch and check data sets."""
 
 import logging
 from pathlib import Path
@@ -6,30 +6,30 @@ from typing import Annotated
 
 import typer
 
-from avscene.cli.options import Device, Offline
+from avscene.cli.messages import CONTINUES, explain_interruption
 
 logger = logging.getLogger(__name__)
 
 
 def toytown(
-    directory: Annotated[Path, typer.Argument(help="Where; it is made.")],
+    directory: Annotated[Path, typer.Argument(help="Directory to create.")],
     locations: Annotated[int, typer.Option(help="Locations of each scene; every third is for testing.")] = 6,
     recordings: Annotated[int, typer.Option(help="Recordings of each location.")] = 4,
     seconds: Annotated[int, typer.Option(help="Length of a recording.")] = 5,
-    seed: Annotated[int, typer.Option(help="Another seed is another town.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; another seed makes other recordings.")] = 0,
 ) -> None:
     """Make a synthetic data set of the ten TAU scenes, in TAU's layout."""
-    from avscene.cli.progress import stages
+    from avscene.cli.progress import stage_bars
     from avscene.datasets.toytown.build import build_toytown
 
-    with stages() as watch:
+    with stage_bars() as stages:
         build_toytown(
             directory,
             locations_per_scene=locations,
             recordings_per_location=recordings,
             seconds=seconds,
             seed=seed,
-            progress=watch("building toytown"),
+            progress=stages("building toytown"),
         )
     print(f"{directory}: {10 * locations * recordings} recordings of {10 * locations} locations")
 
@@ -38,7 +38,8 @@ def download(
     dataset: Annotated[str, typer.Argument(help="tau-2021, or tau-2021-evaluation.")],
     subset: Annotated[str, typer.Option(help="examples, meta, audio, video or all.")] = "all",
     output: Annotated[
-        Path | None, typer.Option(help="Where; what is there already is kept. [default: the data set's name]")
+        Path | None,
+        typer.Option(help="Directory of the data set; files in it are kept. [default: the data set's name]"),
     ] = None,
     source: Annotated[
         str | None,
@@ -48,48 +49,39 @@ def download(
         bool, typer.Option("--discard-archives", help="Delete each archive once it is unpacked: half the space.")
     ] = False,
 ) -> None:
-    """Fetch a published data set and unpack it; run again, it goes on where it stopped."""
-    from avscene.cli import fetching
+    """Download and unpack a published data set; run it again to continue after an interruption."""
+    from avscene.cli.progress import byte_bar
+    from avscene.datasets.tau import archives
+    from avscene.datasets.tau.archives import Archive, readable
+    from avscene.datasets.tau.download import download, free_space, plan
 
-    logger.info(fetching.licence(dataset))
-    fetching.fetch(dataset, subset, output or Path(dataset), source=source, discard=discard_archives)
+    published, directory = archives.collection(dataset), output or Path(dataset)
+    logger.info(f"{published.title}: for non-commercial use only; its licence: {published.page}")
+    to_do = plan(published, subset, directory, source=source, discard=discard_archives)
+    print(
+        f"{directory}: {len(to_do.wanted)} archives, {len(to_do.wanted) - len(to_do.todo)} of them already unpacked; "
+        f"{readable(to_do.missing)} to download, {readable(free_space(directory))} free",
+        flush=True,
+    )
+
+    def print_finished(archive: Archive, files: int) -> None:
+        print(f"{archive.label}: verified and unpacked, {files} files", flush=True)
+
+    with explain_interruption(CONTINUES), byte_bar() as progress:
+        download(to_do, progress, print_finished)
+    follow = f"avscene classify {directory}" if subset == "examples" else f"avscene data verify {directory}"
+    print(f"{directory}: {subset} of {dataset} is complete; next: {follow}")
 
 
 def verify(
-    directory: Annotated[Path, typer.Argument(help="A data set, fetched with `data download` or not.")],
+    directory: Annotated[Path, typer.Argument(help="A data set, downloaded with `data download` or not.")],
 ) -> None:
-    """Say which archives and files of a data set are missing or damaged."""
-    from avscene.cli import fetching
+    """List which archives and files of a data set are missing or damaged."""
+    from avscene.cli.output.verification import verification_text
+    from avscene.cli.progress import byte_bar
+    from avscene.datasets.tau.verify import verify
 
-    text, is_whole = fetching.verified(directory)
-    print(text)
-    raise typer.Exit(0 if is_whole else 3)
-
-
-def prepare(
-    data: Annotated[Path, typer.Argument(help="A folder per class, a meta.csv, or a TAU directory.")],
-    output: Annotated[
-        Path, typer.Option(metavar="STORE", help="Directory of the store; one that is there is updated.")
-    ],
-    hop: Annotated[float, typer.Option(help="Length of a segment in seconds.")] = 1.0,
-    frames_per_second: Annotated[float, typer.Option(help="At least; a segment has an odd number of frames.")] = 3.0,
-    sample_rate: Annotated[int, typer.Option(help="Of the sound, in Hz.")] = 48_000,
-    frame_size: Annotated[int, typer.Option(help="Shorter side of the frames in pixels, at most.")] = 288,
-) -> None:
-    """Decode a data set once, into a store that training reads; run again, it goes on where it stopped."""
-    from avscene.training.prepare import prepare_store, spec_of
-
-    spec = spec_of(hop, frames_per_second, sample_rate, frame_size)
-    raise typer.Exit(0 if prepare_store(data, output, spec) else 3)
-
-
-def embed(
-    store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")],
-    encoder: Annotated[str, typer.Option(metavar="NAME", help="Such as clip-rn101, efficientnet-lite0, openl3-audio.")],
-    device: Device = "auto",
-    offline: Offline = False,
-) -> None:
-    """Add a column of embeddings to a store; run again, it goes on where it stopped."""
-    from avscene.training.prepare import embed_encoder
-
-    embed_encoder(store, encoder, device=device, offline=offline)
+    with byte_bar() as progress:
+        found = verify(directory, progress)
+    print(verification_text(directory, found))
+    raise typer.Exit(0 if found.is_whole else 3)

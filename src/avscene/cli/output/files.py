@@ -1,12 +1,13 @@
-"""Where results go: standard output, or files that appear complete."""
+"""Write text to standard output or to files that appear complete."""
 
 import contextlib
 import io
+import json
 import sys
 import unicodedata
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from avscene.errors import UsageError
 from avscene.files import create_beside
@@ -14,11 +15,11 @@ from avscene.files import create_beside
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, separators of lines and paragraphs
 
 
-class Sink:
-    """Text to standard output or, through a temporary file beside it, to `path`.
+class TextOutput:
+    """A context manager that writes text to standard output (`path` is None) or to the file `path`.
 
-    The file takes its name when the block ends, after an interruption too: what was finished is kept. After any other
-    error, or where no text came, nothing is left. A device or pipe is written to as it is.
+    A file is written under a temporary name beside `path` and renamed when the block ends, also by an interruption.
+    After any other error, or without any text, no file is left. A device or pipe is written to directly.
 
     Raises:
         UsageError: the file cannot be written.
@@ -30,24 +31,24 @@ class Sink:
         self._written = False
         self._file: IO[str] = sys.stdout
         if path is None:
-            _let_through_any_name(sys.stdout)
+            _accept_any_name(sys.stdout)
             return
         try:
             if is_folder(path):
-                raise UsageError(f"{path}: is a folder; name a file")
-            self._file = self._opened(path)
+                raise UsageError(f"{path}: is a folder; give the name of a file")
+            self._file = self._open(path)
         except OSError as error:
-            raise self._refusal(error) from error
+            raise self._not_writable(error) from error
 
-    def _opened(self, path: Path) -> IO[str]:
+    def _open(self, path: Path) -> IO[str]:
         if path.exists() and not path.is_file():
             return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-        self._path = path = path.resolve()  # a link stays one
+        self._path = path = path.resolve()  # so that a link is kept and its target replaced
         path.parent.mkdir(parents=True, exist_ok=True)
         self._partial = create_beside(path)
         return self._partial.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
-    def __enter__(self) -> "Sink":
+    def __enter__(self) -> "TextOutput":
         return self
 
     def write(self, text: str) -> None:
@@ -56,9 +57,9 @@ class Sink:
             self._file.write(text)
             self._file.flush()
         except BrokenPipeError:
-            raise  # the reader of standard output has left, which is no fault of anybody's
+            raise  # the reader of a pipe has ended; `main` handles it
         except OSError as error:
-            raise self._refusal(error) from error
+            raise self._not_writable(error) from error
         self._written = True
 
     def __exit__(
@@ -66,7 +67,7 @@ class Sink:
     ) -> None:
         if self._path is None:
             return
-        with contextlib.suppress(OSError):  # every text was flushed; what a full disk did not take was told
+        with contextlib.suppress(OSError):  # every text was flushed, and a full disk was reported then
             self._file.close()
         if self._partial is None:
             return
@@ -76,12 +77,22 @@ class Sink:
         else:
             self._partial.unlink(missing_ok=True)
 
-    def _refusal(self, error: OSError) -> UsageError:
+    def _not_writable(self, error: OSError) -> UsageError:
         return UsageError(f"{self._path or 'standard output'}: cannot be written ({error.strerror})")
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write plain values as indented JSON.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    with TextOutput(path) as out:
+        out.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
 def is_folder(path: Path) -> bool:
-    """Whether `path` is a folder; of a name that the system cannot even look up it is not."""
+    """Return whether `path` is a folder; False for a name that the system cannot look up."""
     try:
         return path.is_dir()
     except OSError:
@@ -89,13 +100,13 @@ def is_folder(path: Path) -> bool:
 
 
 def printable(text: str) -> str:
-    """`text` on one line that no terminal acts upon: a file name may hold a line break or an escape sequence."""
+    """Return `text` with control characters escaped: file names may contain line breaks and escape sequences."""
     return "".join(
         repr(character)[1:-1] if unicodedata.category(character) in _UNPRINTABLE else character for character in text
     )
 
 
-def _let_through_any_name(stream: IO[str]) -> None:
-    """Have a file name that is no UTF-8, or a block that the terminal lacks, printed somehow rather than raise."""
+def _accept_any_name(stream: IO[str]) -> None:
+    """Print file names that are not UTF-8, and characters that the terminal lacks, in another form."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "backslashreplace")

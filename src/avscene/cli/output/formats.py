@@ -1,4 +1,4 @@
-"""Predictions as text: one writer for each format."""
+"""Turn predictions into text in each output format."""
 
 import csv
 import io
@@ -13,17 +13,17 @@ from avscene.records import Failure, Prediction, SegmentPrediction
 Format = Literal["table", "json", "jsonl", "csv", "tsv", "vtt", "srt", "audacity"]
 Outcome = Prediction | Failure
 
-# Formats of which one file holds one recording; several recordings need a folder.
-SUFFIXES: dict[str, str] = {"vtt": ".vtt", "srt": ".srt", "audacity": ".txt"}
-UNKNOWN = "unknown"  # in place of a scene where none is sure enough
-_LEAST_CUE = 1.0  # seconds a photograph's cue is shown
+# Formats whose files hold a single recording, so that several recordings need a folder -> file name extension.
+EXTENSIONS: dict[str, str] = {"vtt": ".vtt", "srt": ".srt", "audacity": ".txt"}
+UNKNOWN_SCENE = "unknown"  # instead of a scene whose probability is below the threshold
+_MIN_CUE = 1.0  # seconds that the subtitle of a photograph, which has no duration, is shown
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Neighbouring segments of one scene; `score` is the mean probability of that scene.
+class SceneSpan:
+    """Consecutive segments of one scene, in seconds; `score` is the mean probability of the scene.
 
-    `scene` is None where none was sure enough; `score` then is the mean of the largest probabilities.
+    `scene` is None if no scene was accepted; `score` is then the mean of the largest probabilities.
     """
 
     start: float
@@ -33,39 +33,39 @@ class Span:
 
     @property
     def label(self) -> str:
-        """The scene, or that it is not known."""
-        return self.scene or UNKNOWN
+        """The name of the scene, or "unknown"."""
+        return self.scene or UNKNOWN_SCENE
 
 
-def stretches(prediction: Prediction) -> list[Span]:
-    """The timeline of a recording: its segments, neighbours of the same scene joined."""
-    joined = []
+def scene_spans(prediction: Prediction) -> list[SceneSpan]:
+    """Join consecutive segments of the same scene."""
+    spans = []
     for scene, run in groupby(prediction.segments, key=lambda segment: scene_of(prediction, segment)):
         segments = list(run)
         score = sum(float(segment.probabilities.max()) for segment in segments) / len(segments)
-        joined.append(Span(segments[0].start, segments[-1].end, scene, score))
-    return joined
+        spans.append(SceneSpan(segments[0].start, segments[-1].end, scene, score))
+    return spans
 
 
 def scene_of(prediction: Prediction, segment: SegmentPrediction) -> str | None:
-    """The scene of one of its segments; None where none is sure enough."""
+    """Return the scene of a segment of `prediction`, or None if no scene was accepted."""
     return prediction.labels.names[int(segment.probabilities.argmax())] if segment.accepted else None
 
 
 def json_text(outcome: Outcome) -> str:
-    """One outcome, indented."""
+    """Return one outcome as indented JSON."""
     return json.dumps(outcome.to_dict(), indent=2)
 
 
 def jsonl(outcome: Outcome) -> str:
-    """One outcome on one line."""
+    """Return one outcome as JSON on one line."""
     return json.dumps(outcome.to_dict()) + "\n"
 
 
-def separated(prediction: Prediction, *, delimiter: str, header: bool) -> str:
-    """A prediction table, a row per segment: `filename`, `start`, `scene_label`, a probability for each scene.
+def delimited_text(prediction: Prediction, *, delimiter: str, header: bool) -> str:
+    """Return a row per segment: `filename`, `start`, `scene_label`, a probability for each scene.
 
-    The label is empty where no scene is sure enough.
+    The label is empty if no scene was accepted.
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
@@ -79,40 +79,41 @@ def separated(prediction: Prediction, *, delimiter: str, header: bool) -> str:
 
 
 def webvtt(prediction: Prediction) -> str:
-    """WebVTT subtitles (W3C): a cue for each stretch."""
+    """Return WebVTT subtitles (W3C) with a cue for each span of one scene."""
     return "WEBVTT\n\n" + "".join(
-        f"{clock(start, '.')} --> {clock(end, '.')}\n{_escaped(label)}\n\n" for start, end, label in _cues(prediction)
+        f"{subtitle_time(start, '.')} --> {subtitle_time(end, '.')}\n{_escaped(label)}\n\n"
+        for start, end, label in _cues(prediction)
     )
 
 
 def subrip(prediction: Prediction) -> str:
-    """SubRip subtitles: a numbered cue for each stretch."""
+    """Return SubRip subtitles with a numbered cue for each span of one scene."""
     return "".join(
-        f"{number}\n{clock(start, ',')} --> {clock(end, ',')}\n{label}\n\n"
+        f"{number}\n{subtitle_time(start, ',')} --> {subtitle_time(end, ',')}\n{label}\n\n"
         for number, (start, end, label) in enumerate(_cues(prediction), start=1)
     )
 
 
 def audacity(prediction: Prediction) -> str:
-    """Audacity's label track: start, end and label between tabs."""
-    return "".join(f"{stretch.start:.6f}\t{stretch.end:.6f}\t{stretch.label}\n" for stretch in stretches(prediction))
+    """Return an Audacity label track: start, end and label, separated by tabs."""
+    return "".join(f"{span.start:.6f}\t{span.end:.6f}\t{span.label}\n" for span in scene_spans(prediction))
 
 
-# The formats that hold one recording alone.
-SINGLE: dict[str, Callable[[Prediction], str]] = {"vtt": webvtt, "srt": subrip, "audacity": audacity}
+# The writers of formats whose files hold a single recording.
+SINGLE_RECORDING: dict[str, Callable[[Prediction], str]] = {"vtt": webvtt, "srt": subrip, "audacity": audacity}
 
 
-def clock(seconds: float, point: str) -> str:
-    """`hh:mm:ss.mmm`, with `point` before the milliseconds."""
+def subtitle_time(seconds: float, point: str) -> str:
+    """Return `hh:mm:ss.mmm`, with `point` before the milliseconds."""
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
 
 
 def _cues(prediction: Prediction) -> Iterator[tuple[float, float, str]]:
-    for stretch in stretches(prediction):
-        end = stretch.end if stretch.end > stretch.start else stretch.start + _LEAST_CUE
-        yield stretch.start, end, stretch.label if stretch.scene is None else f"{stretch.scene} {stretch.score:.0%}"
+    for span in scene_spans(prediction):
+        end = span.end if span.end > span.start else span.start + _MIN_CUE
+        yield span.start, end, span.label if span.scene is None else f"{span.scene} {span.score:.0%}"
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,23 @@
+"""Command `demo`: run every stage on synthetic data."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(output: Annotated[Path, typer.Option(help="Directory for everything.")] = Path("demo")) -> None:
+    """Run every stage on synthetic data: build, train, evaluate, report, classify. Takes minutes, needs no network."""
+    from avscene.cli.output.tables import report_rows_text
+    from avscene.cli.output.timeline import timeline_text
+    from avscene.cli.progress import stage_bars
+    from avscene.training.demo import run_demo
+
+    with stage_bars() as stages:
+        result = run_demo(output, stages)
+    print(report_rows_text(result.rows))
+    print(f"\nA new recording, {result.prediction.source}:\n")
+    print(timeline_text(result.prediction, colored=sys.stdout.isatty()))
+    print(f"Report: {result.report}")
+    print(f"Next:   avscene classify VIDEO --system {result.system}")

@@ -1,0 +1,62 @@
+"""Command `mismatch`: detect recordings whose audio and video do not belong together."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avscene.cli.options import one_of
+from avscene.errors import UsageError
+
+
+def mismatch(
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO.tsv", help="Predictions of an audio model.")],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO.tsv", help="Predictions of a video model.")],
+    output: Annotated[Path, typer.Option(help="The scores (TSV); those of whole recordings are written beside it.")],
+    fit: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="AUDIO.tsv VIDEO.tsv", help="Fit the detector on these tables of other recordings."),
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE|SYSTEM", help="Use the detector of an earlier --json, or of a trained system."),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LIST.tsv", help="Which audio is paired with which video: audio, video and optionally mismatch."
+        ),
+    ] = None,
+    vadd: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="MANIPULATED.txt PRISTINE.txt", help="Pairs from the two published lists of VADD."),
+    ] = None,
+    classes: Annotated[str, typer.Option(help="all; or three: indoor, outdoor, vehicle for TAU's scenes.")] = "all",
+    json: Annotated[Path | None, typer.Option("--json", help="Also write metrics and detector to this file.")] = None,
+) -> None:
+    """Detect whether the audio of each recording belongs to its video."""
+    from avscene.cli.output.files import write_json
+    from avscene.cli.output.mismatch import mismatch_text
+    from avscene.inference.loading import load_mismatch_detector
+    from avscene.mismatch.tables import detect_mismatches, write_scores
+    from avscene.mismatch.vadd import read_pairs, read_vadd
+
+    three_classes = one_of("--classes", classes, ("all", "three")) == "three"
+    if (fit is None) == (detector is None):
+        raise UsageError("a fitted detector is needed: give either --fit AUDIO.tsv VIDEO.tsv or --detector")
+    if pairs is not None and vadd is not None:
+        raise UsageError("--pairs and --vadd are two sources of pairs; give one of them")
+    result = detect_mismatches(
+        audio,
+        video,
+        fit=fit,
+        detector=None if detector is None else load_mismatch_detector(detector),
+        detector_name=str(detector),
+        pairs=read_pairs(pairs) if pairs is not None else read_vadd(*vadd) if vadd is not None else None,
+        three_classes=three_classes,
+    )
+    print(mismatch_text(result.metrics))
+    for path in write_scores(result, output):
+        print(f"{path}: written")
+    if json is not None:
+        write_json(json, {**result.metrics, "detector": result.detector.model_dump()})

@@ -1,0 +1,28 @@
+"""Command `prepare`: decode a data set into a segment store."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avscene.cli.messages import CONTINUES, explain_interruption
+from avscene.cli.options import Hop
+
+
+def prepare(
+    data: Annotated[Path, typer.Argument(help="A folder per class, a meta.csv, or a TAU directory.")],
+    output: Annotated[
+        Path, typer.Option(metavar="STORE", help="Directory of the store; an existing store is updated.")
+    ],
+    hop: Hop = 1.0,
+    frames_per_second: Annotated[float, typer.Option(help="At least; a segment has an odd number of frames.")] = 3.0,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate of the audio in Hz.")] = 48_000,
+    frame_size: Annotated[int, typer.Option(help="Shorter side of the frames in pixels, at most.")] = 288,
+) -> None:
+    """Decode a data set once, into a store for training; run it again to continue after an interruption."""
+    from avscene.training.prepare import prepare_store, spec_of
+
+    spec = spec_of(hop, frames_per_second, sample_rate, frame_size)
+    with explain_interruption(CONTINUES):
+        complete = prepare_store(data, output, spec)
+    raise typer.Exit(0 if complete else 3)

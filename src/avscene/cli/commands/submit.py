@@ -1,0 +1,27 @@
+"""Command `submit`: write or check a submission to the DCASE 2021 challenge."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avscene.errors import UsageError
+
+
+def submit(
+    table: Annotated[Path | None, typer.Argument(metavar="TABLE.tsv", help="A prediction table.")] = None,
+    output: Annotated[Path, typer.Option(help="Directory for the file.")] = Path("submission"),
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Check this submission instead of writing one.")
+    ] = None,
+) -> None:
+    """Write the challenge's CSV (DCASE 2021 task 1B) from a table, or check one."""
+    from avscene.tables.submission import describe_submission, read_submission, submit_table
+
+    if table is not None and check is None:
+        path, submission = submit_table(table, output)
+    elif table is None and check is not None:
+        path, submission = check, read_submission(check)
+    else:
+        raise UsageError("give either a table to submit or --check FILE")
+    print(f"{path}: {describe_submission(submission)}")

@@ -1,0 +1,123 @@
+"""Check the installation: packages, decoders, packaged weights, device and CLIP weights."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from avscene.errors import AvsceneError
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationCheck:
+    """The result of one check: `name`, `status`, and `fix`, a command or advice; None if nothing is wrong.
+
+    `required` is whether avscene cannot work at all without it.
+    """
+
+    name: str
+    status: str
+    fix: str | None = None
+    required: bool = True
+
+
+# Distribution name -> module name of required packages.
+_PACKAGES = {
+    "av": "av",
+    "numpy": "numpy",
+    "open-clip-torch": "open_clip",
+    "safetensors": "safetensors",
+    "scipy": "scipy",
+    "soxr": "soxr",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "transformers": "transformers",
+}
+
+
+def check_installation(*, offline: bool) -> Iterator[InstallationCheck]:
+    """Run every check in turn; with `offline`, not those that need a network."""
+    yield InstallationCheck("python", sys.version.split()[0])
+    for distribution, module in _PACKAGES.items():
+        yield _package(distribution, module)
+    for check in (_decoders, _packaged_weights, _compute):
+        yield _guarded(check)
+    if not offline:
+        yield _guarded(_hub)
+
+
+def _package(distribution: str, module: str) -> InstallationCheck:
+    try:
+        installed = version(distribution)
+        importlib.import_module(module)
+    except PackageNotFoundError:
+        return InstallationCheck(distribution, "not installed", f"pip install {distribution}")
+    except Exception as error:  # noqa: BLE001  # the import of a broken build can raise any exception
+        together = "torch torchvision" if distribution.startswith("torch") else distribution
+        return InstallationCheck(
+            distribution,
+            f"{installed}, but cannot be imported: {error}",
+            f"pip install --force-reinstall {together}",
+        )
+    return InstallationCheck(distribution, installed)
+
+
+def _guarded(check: Callable[[], InstallationCheck]) -> InstallationCheck:
+    try:
+        return check()
+    except ImportError as error:
+        name = check.__name__.strip("_").replace("_", " ")
+        return InstallationCheck(name, f"cannot be checked: {error}", "fix the packages above first")
+
+
+def _decoders() -> InstallationCheck:
+    from avscene.media.container import COMMON_DECODERS, missing_decoders
+
+    missing = missing_decoders()
+    if missing:
+        return InstallationCheck(
+            "decoders",
+            f"PyAV has no {', '.join(missing)}",
+            "pip install --force-reinstall --only-binary av av",
+        )
+    return InstallationCheck("decoders", ", ".join(COMMON_DECODERS))
+
+
+def _packaged_weights() -> InstallationCheck:
+    from avscene.models.cnn.efficientnet_lite import LITE0, load_efficientnet_lite
+    from avscene.models.conse.sentence import load_sentence_encoder
+
+    try:
+        load_efficientnet_lite(LITE0)
+        load_sentence_encoder()
+    except AvsceneError as error:
+        return InstallationCheck("packaged weights", str(error), str(error).rpartition("run: ")[2] or None)
+    return InstallationCheck("packaged weights", "present, checksums match")
+
+
+def _compute() -> InstallationCheck:
+    from avscene.models.device import Runtime
+
+    runtime = Runtime.choose()
+    return InstallationCheck("device", f"{runtime.device}, {str(runtime.dtype).removeprefix('torch.')}")
+
+
+def _hub() -> InstallationCheck:
+    from avscene.models import registry
+    from avscene.models.weights import hub
+
+    row = registry.find("C03")
+    assert isinstance(row, registry.ZeroShotSystem)
+    repo_id = str(row.weights)
+    if hub.is_cached(repo_id, hub.OPEN_CLIP_FILES):
+        return InstallationCheck("CLIP weights", "cached")
+    if hub.can_fetch(repo_id, hub.OPEN_CLIP_FILES):
+        return InstallationCheck("CLIP weights", "not downloaded; the hub has them")
+    return InstallationCheck(
+        "CLIP weights",
+        "not downloaded, and the hub cannot be reached: C01, C02 and C03 do not work, all other systems do",
+        "set HF_ENDPOINT to a mirror, or HF_HOME to a copy of a cache",
+        required=False,
+    )

@@ -1,0 +1,160 @@
+"""Detect in prediction tables of audio and video which recordings have audio of another place; write the scores."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from avscene.errors import DataError
+from avscene.files import write_text
+from avscene.groups import Side, check_apart
+from avscene.mismatch.detector import Decision, MismatchDetector, pooled
+from avscene.mismatch.metrics import figures
+from avscene.mismatch.pairs import PairedScores, RecordingPair, pair_tables
+from avscene.mismatch.vadd import three_classes as merge_into_three
+from avscene.records import DECIMALS
+from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import ScoreTable
+
+Tables = tuple[ScoreTable, ScoreTable]  # of audio, of video
+
+
+@dataclass(frozen=True, slots=True)
+class MismatchResult:
+    """Paired rows of two tables, the detector that was applied to them, and its metrics as plain values."""
+
+    paired: PairedScores
+    detector: MismatchDetector
+    metrics: dict[str, Any]
+
+
+def detect_mismatches(
+    audio: Path,
+    video: Path,
+    *,
+    fit: tuple[Path, Path] | None = None,
+    detector: MismatchDetector | None = None,
+    detector_name: str = "the detector",
+    pairs: Sequence[RecordingPair] | None = None,
+    three_classes: bool = False,
+) -> MismatchResult:
+    """Apply a fitted detector to the prediction tables of an audio and a video model.
+
+    Args:
+        audio: the table of the audio model.
+        video: the table of the video model.
+        fit: tables of audio and video of other recordings to fit a detector on.
+        detector: the fitted detector, if `fit` is None.
+        detector_name: the name of the detector in error messages.
+        pairs: which audio is paired with which video; by default those of the same recording.
+        three_classes: merge TAU's ten scenes into indoor, outdoor and vehicle.
+
+    Raises:
+        DataError: a table is malformed, does not fit the others, or shares groups or recordings with those that the
+            detector was fitted on.
+    """
+    tables = _read_tables(audio, video, three_classes=three_classes)
+    paired = pair_tables(*tables, pairs)
+    if fit is not None:
+        detector = _fit_detector(_read_tables(*fit, three_classes=three_classes), tables)
+    elif detector is not None:
+        _check_detector(detector, detector_name, tables)
+    else:
+        raise ValueError("either fit or detector must be given")
+    return MismatchResult(paired, detector, figures(paired, detector, pristine=pairs is None))
+
+
+def write_scores(result: MismatchResult, output: Path) -> tuple[Path, Path]:
+    """Write a row per segment to `output` and one per recording beside it: `scores.tsv`, `scores.recordings.tsv`.
+
+    Columns: `filename` of the video, `audio` if a list pairs it with the audio of another recording, `start`, `score`
+    (probability of mismatch), `verdict` (1: mismatch), and `mismatch` if the list has it. Where a modality is missing,
+    score and verdict are empty.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    paired, detector = result.paired, result.detector
+    beside = output.with_suffix(f".recordings{output.suffix}")
+    for path, part, decision in (
+        (output, paired, detector.segment),
+        (beside, pooled(paired), detector.recording),
+    ):
+        write_text(path, _rows(part, decision))
+    return output, beside
+
+
+def read_detector(path: Path) -> MismatchDetector:
+    """Read a detector from a JSON file that `avscene mismatch --json` wrote.
+
+    Raises:
+        DataError: the file cannot be read or has no detector.
+    """
+    try:
+        return MismatchDetector.model_validate(json.loads(path.read_bytes())["detector"])
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: has no detector; give a file that avscene mismatch --json wrote") from error
+
+
+def _read_tables(audio: Path, video: Path, *, three_classes: bool) -> Tables:
+    tables = read_table(audio), read_table(video)
+    return (merge_into_three(tables[0]), merge_into_three(tables[1])) if three_classes else tables
+
+
+def _fit_detector(fitting: Tables, tested: Tables) -> MismatchDetector:
+    """Fit a detector on two tables that share no recording and no group with the `tested` ones."""
+    advice = "evaluate a detector on other recordings than those it was fitted on"
+    check_apart(_groups_of(fitting), _groups_of(tested), advice)
+    check_apart(_recordings_of(fitting), _recordings_of(tested), advice, kind="recording")
+    if different := sorted(set(fitting[0].labels) ^ set(tested[0].labels)):
+        raise DataError(f"{fitting[0].source} and {tested[0].source}: scene {different[0]!r} is only in one of them")
+    try:
+        return MismatchDetector.fit(pair_tables(*fitting))
+    except DataError as error:
+        raise DataError(f"{fitting[0].source}, {fitting[1].source}: {error}") from error
+
+
+def _check_detector(detector: MismatchDetector, name: str, tested: Tables) -> None:
+    fitted_on = Side(f"what {name} was fitted on", detector.fitted_on)
+    check_apart(fitted_on, _groups_of(tested), "evaluate a detector on groups it was not fitted on")
+    if different := sorted(set(detector.scenes) ^ set(tested[0].labels)):
+        raise DataError(
+            f"{name}: was fitted on other scenes than those of {tested[0].source}: {different[0]!r} is only in one"
+        )
+
+
+def _rows(paired: PairedScores, decision: Decision) -> str:
+    scores = decision.score(paired.audio, paired.video)
+    columns: dict[str, Sequence[object]] = {"filename": [pair.name for pair in paired.pairs]}
+    if any(pair.audio and pair.video and pair.audio != pair.video for pair in paired.pairs):
+        columns["audio"] = [pair.audio for pair in paired.pairs]
+    if paired.starts is not None:
+        columns["start"] = [f"{start:.10g}" for start in paired.starts]
+    columns["score"] = ["" if np.isnan(score) else f"{score:.{DECIMALS}f}" for score in scores]
+    columns["verdict"] = ["" if np.isnan(score) else int(score >= decision.threshold) for score in scores]
+    if paired.pairs[0].mismatch is not None:
+        columns["mismatch"] = [int(bool(pair.mismatch)) for pair in paired.pairs]
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(
+        [tuple(columns), *zip(*columns.values(), strict=True)]
+    )
+    return text.getvalue()
+
+
+def _groups_of(tables: Tables) -> Side:
+    known = [table for table in tables if table.groups is not None]
+    groups = [group for table in known for group in table.groups or ()]
+    return Side(tables[0].source, groups, [name for table in known for name in table.filenames])
+
+
+def _recordings_of(tables: Tables) -> Side:
+    """Return recordings without file name extensions, which differ between audio and video."""
+    names = [str(PurePath(name).with_suffix("")) for table in tables for name in table.filenames]
+    return Side(tables[0].source, names)
