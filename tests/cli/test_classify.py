@@ -251,9 +251,9 @@ def test_folders_globs_and_lists(classify: Command, media: Path, here: Path, mon
 @pytest.mark.parametrize(
     ("name", "has", "headline", "segments"),
     [
-        ("film.mp4", {"audio": True, "video": True}, "(conse; sound and picture)", 3),
-        ("silent.mp4", {"audio": False, "video": True}, "(conse; picture)", 2),
-        ("photograph.png", {"audio": False, "video": True}, "(conse; picture)", 1),
+        ("film.mp4", {"audio": True, "video": True}, "(conse; audio and video)", 3),
+        ("silent.mp4", {"audio": False, "video": True}, "(conse; video)", 2),
+        ("photograph.png", {"audio": False, "video": True}, "(conse; video)", 1),
     ],
 )
 def test_what_a_recording_has_is_said(
@@ -325,9 +325,9 @@ BAD = {
     "nothing.wav": "",
     "gone.mp4": "not found",
     "no folder/gone.mp4": "not found",
-    "folder": "holds no media files",
-    "*.mkv": "matches no file",
-    "list.txt": "lists no paths",
+    "folder": "no media files in this folder",
+    "*.mkv": "no matching file",
+    "list.txt": "the list has no paths",
     "lost\nline.mp4": "not found",
     "x" * 300 + ".mp4": "cannot be opened (file name too long)",
 }
@@ -432,7 +432,7 @@ def test_a_gpu_where_there_is_none(classify: Command, film: str) -> None:
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("folder", "folder: is a folder; name a file"),
+        ("folder", "folder: is a folder; give the name of a file"),
         ("film.mp4/below/out", "cannot be written (Not a directory)"),
         ("/proc/out", "cannot be written"),
         ("o" * 300, "cannot be written (File name too long)"),
@@ -657,7 +657,7 @@ def test_an_interruption_keeps_what_was_finished(tmp_path: Path, film: str, here
     assert 1 <= len(lines) < 500
     assert all(json.loads(line)["source"] == film for line in lines)
     assert names(here) == ["film.mp4", "out.jsonl"]
-    assert "interrupted; what was finished is kept" in err
+    assert err == f"avscene: interrupted: {len(lines)} of 500 results are in out.jsonl\n"
 
 
 LIGHT = """

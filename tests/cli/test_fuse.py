@@ -196,7 +196,7 @@ def test_without_the_truth_tables_are_fused_and_not_judged(tmp_path: Path, capfd
         capfd, "fuse", tmp_path / "a.tsv", tmp_path / "b.tsv", "--rule", "mean", "--output", tmp_path / "out.tsv"
     )
     assert found.code == 0
-    assert "fused, not judged" in found.err
+    assert "fused but not evaluated" in found.err
     np.testing.assert_allclose(read_table(tmp_path / "out.tsv").probabilities, [[0.4, 0.6]])
 
 

@@ -74,7 +74,7 @@ def test_hidden_files_of_a_folder_are_left_out(here: Path) -> None:
 
 def test_a_folder_without_media_is_a_failure_in_its_place(here: Path) -> None:
     touch("f/notes.doc", "a.mp4")
-    assert refusal("f") == "f: the folder holds no media files"
+    assert refusal("f") == "f: no media files in this folder"
     outcomes = expand(["f", "a.mp4"])
     assert isinstance(outcomes[0], Failure)
     assert outcomes[1] == "a.mp4"
@@ -86,7 +86,7 @@ def test_globs(here: Path) -> None:
     assert expand(["*.mp4"]) == ["a.mp4", "b.mp4"]
     assert expand(["**/*.mp4"]) == ["a.mp4", "b.mp4", "sub/c.mp4"]
     assert expand(["[ab].mp4"]) == ["a.mp4", "b.mp4"]
-    assert refusal("*.mkv") == "*.mkv: matches no file"
+    assert refusal("*.mkv") == "*.mkv: no matching file"
     touch("[ab].mp4")  # a file of that very name comes before the pattern
     assert expand(["[ab].mp4"]) == ["[ab].mp4"]
 
@@ -102,10 +102,10 @@ def test_a_list_on_standard_input(here: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "standard input: lists no paths"),
-        (b" \n\n", "standard input: lists no paths"),
-        (b"a.mp4\0b.mp4\0", "standard input: is no list of paths, one on each line"),
-        ("a.mp4\n".encode("utf-16"), "standard input: is no list of paths, one on each line"),
+        (b"", "standard input: the list has no paths"),
+        (b" \n\n", "standard input: the list has no paths"),
+        (b"a.mp4\0b.mp4\0", "standard input: not a list of paths, one per line"),
+        ("a.mp4\n".encode("utf-16"), "standard input: not a list of paths, one per line"),
     ],
 )
 def test_standard_input_that_is_no_list(monkeypatch: pytest.MonkeyPatch, content: bytes, message: str) -> None:
@@ -118,9 +118,9 @@ def test_a_txt_file_is_a_list(here: Path) -> None:
     Path("list.TXT").write_text("a.mp4\nsub/b.mp4\n")
     assert expand(["list.TXT", "c.mp4"]) == ["a.mp4", "sub/b.mp4", "c.mp4"]
     Path("none.txt").touch()
-    assert refusal("none.txt") == "none.txt: lists no paths"
+    assert refusal("none.txt") == "none.txt: the list has no paths"
     Path("media.txt").write_bytes(b"\0\0\0\x20ftypisom")
-    assert "is no list of paths" in refusal("media.txt")
+    assert "not a list of paths" in refusal("media.txt")
     assert expand(["gone.txt"]) == ["gone.txt"]  # opening it says "not found"
 
 

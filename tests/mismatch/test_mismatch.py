@@ -387,10 +387,10 @@ def test_other_refusals(
     fitting: tuple[Path, Path], judged: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = ("--output", tmp_path / "scores.tsv")
-    assert "needs a fitted detector" in run(capfd, "mismatch", *judged, *output).refused()
+    assert "a fitted detector is needed" in run(capfd, "mismatch", *judged, *output).refused()
     other = tmp_path / "other.json"
     other.write_text('{"detector": {"slope": 1}}')
-    assert "holds no detector" in run(capfd, "mismatch", *judged, "--detector", other, *output).refused()
+    assert "has no detector" in run(capfd, "mismatch", *judged, "--detector", other, *output).refused()
     gone = run(capfd, "mismatch", *judged, "--detector", tmp_path / "gone.json", *output).refused()
     assert "gone.json: cannot be read" in gone
     kept = tmp_path / "kept.json"
@@ -399,7 +399,7 @@ def test_other_refusals(
     other = run(capfd, "mismatch", *judged, "--detector", kept, *output).refused()
     assert "kept.json: was fitted on other scenes than" in other
     both = run(capfd, "mismatch", *judged, "--detector", kept, *output, "--pairs", kept, "--vadd", kept, kept).refused()
-    assert both == "give --pairs or --vadd; not both"
+    assert both == "--pairs and --vadd are two sources of pairs; give one of them"
     lists = run(capfd, "mismatch", *towns[0], "--detector", kept, *output, "--vadd", kept, kept).refused()
     assert "kept.json, line 1: is not of the form" in lists
     three = run(capfd, "mismatch", *judged, "--fit", *fitting, *output, "--classes", "three").refused()

@@ -292,9 +292,9 @@ def test_the_command_reports_other_recordings(tmp_path: Path, capfd: pytest.Capt
 
 
 def test_the_command_refuses_with_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(capfd, "submit").refused() == "give a table to submit, or --check FILE; not both"
+    assert run(capfd, "submit").refused() == "give either a table to submit or --check FILE"
     both = run(capfd, "submit", tmp_path / "a.tsv", "--check", tmp_path / "b.csv")
-    assert both.refused() == "give a table to submit, or --check FILE; not both"
+    assert both.refused() == "give either a table to submit or --check FILE"
     assert "No such file" in run(capfd, "submit", tmp_path / "gone.tsv").refused()
     write_table(tmp_path / "scores.tsv", table("1.mp4", "2.mp4"))
     error = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out").refused()

@@ -530,14 +530,14 @@ def test_download_says_what_it_does(
     assert done.code == 0
     assert done.told == ["Small scenes: for non-commercial use only; its licence: https://scenes.example/1"]
     first, *each, last = done.out.splitlines()
-    assert first.startswith("tau-2021: 6 archives, of which 0 are unpacked already; ")
+    assert first.startswith("tau-2021: 6 archives, 0 of them already unpacked; ")
     assert each[1] == "meta.zip: verified and unpacked, 3 files"
     assert len(each) == 6
-    assert last == "tau-2021: all of tau-2021 is there; next: avscene data verify tau-2021"
+    assert last == "tau-2021: all of tau-2021 is complete; next: avscene data verify tau-2021"
     assert len(read_dataset(tmp_path / "tau-2021").examples) == 4
     again = call(capfd, "download", "tau-2021", "--subset", "examples")
     assert again.out.splitlines()[0].startswith(
-        "tau-2021: 2 archives, of which 2 are unpacked already; 0 bytes to fetch"
+        "tau-2021: 2 archives, 2 of them already unpacked; 0 bytes to download"
     )
     assert call(capfd, "verify", "tau-2021").code == 0
 

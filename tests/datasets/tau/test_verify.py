@@ -249,8 +249,8 @@ def test_verify_at_the_door(small: Collection, root: Path, capfd: pytest.Capture
     lines = broken.out.splitlines()
     assert lines[4].split() == [small.archives[4].name, "damaged", "0", "bytes,", "not", str(small.archives[4].bytes)]
     assert f"  audio/{small_tau.TRAIN[0]}.wav: is not there" in lines
-    assert lines[-2] == f"{root}: is not whole: 1 of 6 archives and 4 of 13 files are missing or damaged"
-    assert lines[-1] == f"  delete what is damaged, then run: avscene data download tau-2021 --output {root}"
+    assert lines[-2] == f"{root}: incomplete: 1 of 6 archives and 4 of 13 files are missing or damaged"
+    assert lines[-1] == f"  delete the damaged files, then run: avscene data download tau-2021 --output {root}"
     assert run(capfd, "data", "verify", root / "gone").refused() == f"{root / 'gone'}: is not there"
 
 
