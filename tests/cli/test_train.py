@@ -90,7 +90,7 @@ def test_an_unreadable_recording_is_left_out_and_told(command: Command, data: Pa
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 3
     assert len(run.told) == 2
-    assert run.told[1].startswith("left out: ")
+    assert run.told[1].startswith("skipped: ")
     assert "cave-0.mp4" in run.told[1]
     assert "22 segments" in run.out
     assert (tmp_path / "system" / "config.json").is_file()

@@ -536,9 +536,7 @@ def test_download_says_what_it_does(
     assert last == "tau-2021: all of tau-2021 is complete; next: avscene data verify tau-2021"
     assert len(read_dataset(tmp_path / "tau-2021").examples) == 4
     again = call(capfd, "download", "tau-2021", "--subset", "examples")
-    assert again.out.splitlines()[0].startswith(
-        "tau-2021: 2 archives, 2 of them already unpacked; 0 bytes to download"
-    )
+    assert again.out.splitlines()[0].startswith("tau-2021: 2 archives, 2 of them already unpacked; 0 bytes to download")
     assert call(capfd, "verify", "tau-2021").code == 0
 
 
