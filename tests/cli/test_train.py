@@ -160,7 +160,7 @@ def test_a_wrong_recipe(command: Command, data: Path, tmp_path: Path) -> None:
 
 def test_data_that_is_not_there(command: Command, tmp_path: Path) -> None:
     told = command("train", "fast", "--data", tmp_path / "gone", "--output", tmp_path / "system").refused()
-    assert told == f"{tmp_path / 'gone'}: is not there"
+    assert told == f"{tmp_path / 'gone'}: no such file or directory"
 
 
 def test_an_output_that_is_there(command: Command, data: Path, system: Path) -> None:

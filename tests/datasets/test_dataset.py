@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from avscene.datasets.dataset import DataSet
+from avscene.datasets.dataset import MEDIA_SUFFIXES, DataSet, is_media
 from avscene.errors import DataError
 from avscene.records import Example
 
@@ -90,3 +90,23 @@ def test_a_group_on_both_sides_is_refused_and_named() -> None:
 def test_no_recordings_are_no_data_set() -> None:
     with pytest.raises(DataError, match=r"meta\.csv: holds no recordings"):
         DataSet(Path("meta.csv"), ())
+
+
+def test_a_single_scene_is_an_error() -> None:
+    data = dataset().only("label=park")
+    with pytest.raises(DataError, match=r"all recordings are of one scene \(park\); at least two scenes are needed"):
+        _ = data.labels
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.MP4", "x.wav", "x.jpg", "a.b.webm", "x.m2ts"])
+def test_media_names(name: str) -> None:
+    assert is_media(Path(name))
+
+
+@pytest.mark.parametrize("name", ["x.txt", "mp4", "x.csv", ".mp4", "x.mp4.part", "x"])
+def test_other_names(name: str) -> None:
+    assert not is_media(Path(name))
+
+
+def test_media_suffixes_are_lower_case_without_dots() -> None:
+    assert all(suffix == suffix.lower().strip(".") for suffix in MEDIA_SUFFIXES)

@@ -1,4 +1,4 @@
-"""A host of archives on loopback, and the ways in which one breaks; small archives in TAU's layout."""
+"""Serve archives on loopback, with the faults that real servers have; make small archives in the layout of TAU."""
 
 import contextlib
 import hashlib
@@ -9,17 +9,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from types import TracebackType
 
-from avscene.datasets.tau.archives import Archive, Collection, Kind
+from avscene.datasets.tau.archives import Archive, ArchiveKind, PublishedDataSet
 
-# What a request meets: the connection ends half-way ("cut"), or before the first byte ("dropped"); Range is ignored;
-# a byte is changed; the length is promised too long, or is not told and the file goes on ("endless") or ends early
-# ("short"); 206 answers for other bytes, or no range was asked for; a login page; another encoding; a way to http, or
-# in a circle; it stalls half-way; and statuses such as "404".
+# What happens to a request. The connection ends half-way ("cut") or before the first byte ("dropped"); Range is
+# ignored ("no ranges"); a byte is "changed"; the promised length is too long ("promises more"), or none is given and
+# the file goes on ("endless") or ends early ("short"); the answer 206 is for other bytes ("other range", "other total",
+# "no content range") or was not asked for ("unasked 206"); a "login" page; another encoding ("gzip"); a redirect "to
+# http" or in a "circle"; a "stall" half-way; or a status such as "404".
 Fault = str
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
-    """A zip file of these members."""
+    """Return a zip file of these members."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -27,8 +28,8 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return made.getvalue()
 
 
-def published(contents: dict[str, tuple[Kind, bytes]], source: str, prefix: str = "TAU-x") -> Collection:
-    """A data set of these archives, by their labels such as audio.1.zip."""
+def published(contents: dict[str, tuple[ArchiveKind, bytes]], source: str, prefix: str = "TAU-x") -> PublishedDataSet:
+    """Return a data set published at `source` with these archives, by labels such as audio.1.zip."""
     archives = tuple(
         Archive(
             kind=kind,
@@ -38,12 +39,12 @@ def published(contents: dict[str, tuple[Kind, bytes]], source: str, prefix: str 
         )
         for label, (kind, content) in contents.items()
     )
-    return Collection(title="Small scenes", page="https://scenes.example/1", source=source, archives=archives)
+    return PublishedDataSet(title="Small scenes", page="https://scenes.example/1", source=source, archives=archives)
 
 
 class _Listener(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that left is what many of these tests are about; anything else is told as ever."""
+        """Ignore clients that left, which many tests are about; report anything else."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -51,7 +52,7 @@ class _Listener(ThreadingHTTPServer):
 class ArchiveServer:
     """`with ArchiveServer() as server: server.files["a.zip"] = ...`; `server.url` is the source.
 
-    `faults` are met by one request each, in their order; `fault` by all others.
+    Each of `faults` applies to one request, in their order; `fault` applies to all others.
     """
 
     def __init__(self) -> None:
@@ -59,18 +60,19 @@ class ArchiveServer:
         self.faults: list[Fault] = []
         self.fault: Fault | None = None
         self.requests: list[tuple[str, str | None]] = []  # name and Range
-        self.released = Event()  # ends what stalls
-        host = self
+        self.stalled = Event()  # set once a stalling answer has been sent as far as it goes
+        self.released = Event()  # ends stalling answers
+        archive_server = self
 
         class Handler(_Handler):
-            server_of_files = host
+            host = archive_server
 
         self._server = _Listener(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/files/"
 
-    def offer(self, contents: dict[str, tuple[Kind, bytes]], prefix: str = "TAU-x") -> Collection:
-        """Have these archives; returns them as a data set published here."""
+    def offer(self, contents: dict[str, tuple[ArchiveKind, bytes]], prefix: str = "TAU-x") -> PublishedDataSet:
+        """Serve these archives; return them as a published data set."""
         self.files |= {f"{prefix}.{label}": content for label, (_, content) in contents.items()}
         return published(contents, self.url, prefix)
 
@@ -88,10 +90,10 @@ class ArchiveServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_of_files: ArchiveServer
+    host: ArchiveServer
 
     def do_GET(self) -> None:
-        host, name = self.server_of_files, self.path.rpartition("/")[2]
+        host, name = self.host, self.path.rpartition("/")[2]
         host.requests.append((name, self.headers.get("Range")))
         fault = host.faults.pop(0) if host.faults else host.fault
         with contextlib.suppress(OSError):  # the client has gone
@@ -101,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self, name: str, fault: Fault | None) -> None:
-        content = self.server_of_files.files.get(name)
+        content = self.host.files.get(name)
         if fault == "dropped":
             self.close_connection = True
         elif fault == "login":
@@ -137,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
             ranged["Content-Encoding"] = "gzip"
         if fault == "stall":
             self._send(status, ranged, body[: len(body) // 2], promised=len(body))
-            self.server_of_files.released.wait(30)
+            self.host.stalled.set()
+            self.host.released.wait()
             self.close_connection = True
         elif fault == "cut":
             self.close_connection = True

@@ -1,8 +1,8 @@
-"""A data set of four short recordings in TAU's layout, whole or as the archives in which it would be published."""
+"""Make a data set of four short recordings in the layout of TAU, as files or as the archives of a download."""
 
 from pathlib import Path
 
-from avscene.datasets.tau.archives import Kind
+from avscene.datasets.tau.archives import ArchiveKind
 from tests.support.archive_server import zipped
 from tests.support.media_files import write_media
 
@@ -16,12 +16,12 @@ _COLUMNS = "filename_audio\tfilename_video\tscene_label"
 
 
 def row(name: str) -> str:
-    """The line of a recording in a table."""
+    """Return the line of a recording in a table."""
     return f"audio/{name}.wav\tvideo/{name}.mp4\t{name.split('-', maxsplit=1)[0]}"
 
 
 def tables(train: tuple[str, ...] = TRAIN, test: tuple[str, ...] = TEST) -> dict[str, bytes]:
-    """meta.csv and the two lists."""
+    """Return meta.csv and the two lists of the split, by path."""
     lists = {"fold1_train.csv": train, "fold1_evaluate.csv": test}
     text = {f"evaluation_setup/{file}": [_COLUMNS, *map(row, names)] for file, names in lists.items()}
     text["meta.csv"] = [f"{_COLUMNS}\tidentifier", *(f"{row(name)}\tx" for name in (*train, *test))]
@@ -29,7 +29,7 @@ def tables(train: tuple[str, ...] = TRAIN, test: tuple[str, ...] = TEST) -> dict
 
 
 def media(directory: Path) -> dict[str, bytes]:
-    """The wav and mp4 files, made in `directory`."""
+    """Make the WAV and mp4 files in `directory`; return their content by path."""
     found: dict[str, bytes] = {}
     for name in NAMES:
         audio, video = directory / f"{name}.wav", directory / f"{name}.mp4"
@@ -40,12 +40,12 @@ def media(directory: Path) -> dict[str, bytes]:
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    """Everything, by path; media are made in `directory`."""
+    """Return all files by path; media are made in `directory`."""
     return tables() | media(directory)
 
 
-def archives(content: dict[str, bytes]) -> dict[str, tuple[Kind, bytes]]:
-    """`content` as archives of each kind, by label; each kind in a folder of its own choice, as the published are."""
+def archives(content: dict[str, bytes]) -> dict[str, tuple[ArchiveKind, bytes]]:
+    """Pack `content` into archives of each kind, by label; each kind has its own top folder, as published."""
     audio = {name: data for name, data in content.items() if name.startswith("audio/")}
     video = {name: data for name, data in content.items() if name.startswith("video/")}
     text = {name: data for name, data in content.items() if name not in audio | video}
@@ -61,7 +61,7 @@ def archives(content: dict[str, bytes]) -> dict[str, tuple[Kind, bytes]]:
 
 
 def write(root: Path, content: dict[str, bytes]) -> Path:
-    """Put files into `root`."""
+    """Write files into `root`."""
     for name, data in content.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)

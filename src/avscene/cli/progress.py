@@ -1,8 +1,9 @@
 """Draw progress bars on standard error, on a terminal only."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import (
@@ -43,17 +44,17 @@ def stage_bars() -> Iterator[StageProgress]:
 
 
 @contextmanager
-def byte_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Draw one bar of bytes; the callback takes (description of the step, bytes done, bytes in all)."""
+def byte_bar() -> Iterator[StageProgress]:
+    """Draw one bar of bytes for the current stage."""
     shared = sys.stdout.isatty()  # otherwise rich would print to standard error what belongs in a redirected file
     with progress_bars(DownloadColumn(), TransferSpeedColumn(), redirect_stdout=shared) as bars:
         task, current = bars.add_task("", total=None), ""
 
-        def show(step: str, done: int, total: int) -> None:
+        def show(stage: str, done: int, total: int) -> None:
             nonlocal current
-            if step != current:  # the speed is that of one step
-                bars.reset(task, description=step)
-                current = step
+            if stage != current:  # the speed is that of one stage
+                bars.reset(task, description=stage)
+                current = stage
             bars.update(task, completed=done, total=total)
 
-        yield show
+        yield lambda stage: partial(show, stage)

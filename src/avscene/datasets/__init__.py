@@ -1,1 +1,1 @@
-"""A data set to a table of recordings: path, label, group, split or fold."""
+"""Read, download, verify, generate and decode data sets: directories become labelled recordings or segment stores."""

@@ -1,4 +1,4 @@
-"""A data set as one table of recordings, and its parts."""
+"""Represent a data set as a table of labelled recordings and select parts of it by conditions such as `fold=5`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MEDIA_SUFFIXES = frozenset(
 
 
 def is_media(path: Path) -> bool:
-    """Whether the file's name ends like that of a media file."""
+    """Return whether the file has the suffix of a media file."""
     return path.suffix.lower().lstrip(".") in MEDIA_SUFFIXES
 
 
@@ -38,34 +38,34 @@ class DataSet:
         names = {example.label for example in self.examples}
         if len(names) < 2:
             raise DataError(
-                f"{self.source}: all recordings are of one scene ({names.pop()}); there is nothing to tell apart"
+                f"{self.source}: all recordings are of one scene ({names.pop()}); at least two scenes are needed"
             )
         return LabelSet.of(names)
 
     def values(self, column: str) -> tuple[str, ...]:
-        """The distinct values of a column such as `fold`, sorted; empty where no recording has it."""
+        """Return the distinct values of a column such as `fold`, sorted; empty if no recording has it."""
         return tuple(sorted({example.columns[column] for example in self.examples if column in example.columns}))
 
     def only(self, condition: str) -> "DataSet":
-        """The recordings that meet a condition such as `fold=5`.
+        """Select the recordings that meet a condition such as `fold=5`.
 
         Raises:
             DataError: no such column or value.
         """
-        column, value = self._parsed(condition)
-        return self._part(lambda example: _value(example, column) == value)
+        column, value = self._parse_condition(condition)
+        return self._filter(lambda example: _value(example, column) == value)
 
     def hold_out(self, condition: str) -> tuple["DataSet", "DataSet"]:
-        """The recordings that do not meet a condition such as `fold=5`, and those that do.
+        """Split into the recordings that do not meet a condition such as `fold=5`, and those that do.
 
         Raises:
             DataError: no such column or value, nothing left, or a group on both sides.
         """
-        column, value = self._parsed(condition)
-        held = self._part(lambda example: _value(example, column) == value)
+        column, value = self._parse_condition(condition)
+        held = self._filter(lambda example: _value(example, column) == value)
         if len(held.examples) == len(self.examples):
             raise DataError(f"{self.source}: every recording has {condition}; nothing is left to train on")
-        rest = self._part(lambda example: _value(example, column) != value)
+        rest = self._filter(lambda example: _value(example, column) != value)
         check_apart(
             rest._side(f"{self.source} without {condition}"),
             held._side(f"{self.source} with {condition}"),
@@ -77,16 +77,16 @@ class DataSet:
         groups = [example.group for example in self.examples]
         return Side(name, groups, [example.name for example in self.examples])
 
-    def _part(self, belongs: Callable[[Example], bool]) -> "DataSet":
-        return DataSet(self.source, tuple(example for example in self.examples if belongs(example)))
+    def _filter(self, keep: Callable[[Example], bool]) -> "DataSet":
+        return DataSet(self.source, tuple(example for example in self.examples if keep(example)))
 
-    def _parsed(self, condition: str) -> tuple[str, str]:
+    def _parse_condition(self, condition: str) -> tuple[str, str]:
         column, equals, value = condition.partition("=")
         if not equals or not column or not value:
             raise DataError(f"{condition!r} is not COLUMN=VALUE, such as fold=5")
-        known = {"label", "group"}.union(*(example.columns for example in self.examples))
-        if column not in known:
-            raise DataError(f"{self.source}: has no column {column!r}; it has {', '.join(sorted(known))}")
+        columns = {"label", "group"}.union(*(example.columns for example in self.examples))
+        if column not in columns:
+            raise DataError(f"{self.source}: has no column {column!r}; it has {', '.join(sorted(columns))}")
         if all(_value(example, column) != value for example in self.examples):
             values = sorted({_value(example, column) for example in self.examples})
             listed = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")

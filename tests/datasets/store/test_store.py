@@ -217,9 +217,9 @@ def test_one_modality_can_be_read_alone(prepared: Prepared) -> None:
 
 def test_what_is_missing_is_told(prepared: Prepared, media: Path) -> None:
     told = "\n".join(prepared.notes)
-    assert f"{media}/park/silent.mp4: has no sound\n" in told
-    assert f"{media}/bus/sound.wav: has no picture" in told
-    assert f"{media}/bus/short.mp4: has no sound in 1 of 3 segments" in told
+    assert f"{media}/park/silent.mp4: has no audio\n" in told
+    assert f"{media}/bus/sound.wav: has no video" in told
+    assert f"{media}/bus/short.mp4: has no audio in 1 of 3 segments" in told
     assert prepared.failures == ()
     assert (prepared.store.complete, prepared.store.notes) == (True, ())
 
@@ -769,7 +769,7 @@ SMALL = ("--sample-rate", 8000, "--frame-size", 48)
 def test_prepare_on_the_command_line(avscene: Callable[..., Run], media: Path, tmp_path: Path) -> None:
     first = avscene("prepare", media, "--output", tmp_path / "store", *SMALL, "--frames-per-second", 4, "--hop", 0.5)
     assert first.code == 0
-    assert f"{media}/park/silent.mp4: has no sound" in first.told
+    assert f"{media}/park/silent.mp4: has no audio" in first.told
     assert first.out == (
         f"{tmp_path}/store: 31 segments of 6 recordings, 6 of them decoded now; "
         f"next: avscene embed {tmp_path}/store --encoder NAME\n"

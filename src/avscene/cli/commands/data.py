@@ -52,15 +52,15 @@ def download(
     """Download and unpack a published data set; run it again to continue after an interruption."""
     from avscene.cli.progress import byte_bar
     from avscene.datasets.tau import archives
-    from avscene.datasets.tau.archives import Archive, readable
-    from avscene.datasets.tau.download import download, free_space, plan
+    from avscene.datasets.tau.archives import Archive, format_bytes
+    from avscene.datasets.tau.download import download, free_space, plan_download
 
-    published, directory = archives.collection(dataset), output or Path(dataset)
+    published, directory = archives.published_data_set(dataset), output or Path(dataset)
     logger.info(f"{published.title}: for non-commercial use only; its licence: {published.page}")
-    to_do = plan(published, subset, directory, source=source, discard=discard_archives)
+    plan = plan_download(published, subset, directory, source=source, discard=discard_archives)
     print(
-        f"{directory}: {len(to_do.wanted)} archives, {len(to_do.wanted) - len(to_do.todo)} of them already unpacked; "
-        f"{readable(to_do.missing)} to download, {readable(free_space(directory))} free",
+        f"{directory}: {len(plan.wanted)} archives, {len(plan.wanted) - len(plan.remaining)} of them already unpacked; "
+        f"{format_bytes(plan.missing_bytes)} to download, {format_bytes(free_space(directory))} free",
         flush=True,
     )
 
@@ -68,7 +68,7 @@ def download(
         print(f"{archive.label}: verified and unpacked, {files} files", flush=True)
 
     with explain_interruption(CONTINUES), byte_bar() as progress:
-        download(to_do, progress, print_finished)
+        download(plan, progress, print_finished)
     follow = f"avscene classify {directory}" if subset == "examples" else f"avscene data verify {directory}"
     print(f"{directory}: {subset} of {dataset} is complete; next: {follow}")
 

@@ -1,4 +1,4 @@
-"""Embeddings -> a column of a segment store, beside the others: nothing else is written again."""
+"""Add embeddings to a segment store as a column, without rewriting the other columns."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import EMBEDDING, KEY, SegmentStore
-from avscene.datasets.store.table import UNFINISHED, open_table, tidy, translate_errors, write_lock
+from avscene.datasets.store.table import UNFINISHED, as_data_error, clean_up, open_table, write_lock
 from avscene.errors import DataError
 from avscene.records import FloatArray
 
@@ -18,17 +18,22 @@ ROWS_PER_BATCH = 4096
 
 
 def column_key(encoder_key: str, spec: StoreSpec) -> str:
-    """The key of a column: another encoder or other settings of the store, other embeddings."""
+    """Return the key of a column: it differs where the encoder or the settings of the store differ."""
     return f"{encoder_key} store:{spec.digest}"
 
 
 def add_embeddings(store: SegmentStore, name: str, key: str, size: int, batches: Iterable[FloatArray]) -> SegmentStore:
-    """Store `batches` (n_i, size), together one row for each of the store's, as the embeddings of encoder `name`.
+    """Store the embeddings of all segments by one encoder; an existing column of that name is replaced.
 
-    A column that is there under this name is replaced. Rows of NaN say that the modality is missing.
+    Args:
+        store: The store.
+        name: Name of the encoder.
+        key: The `column_key` under which they were computed.
+        size: Length of an embedding.
+        batches: Arrays (n_i, size), together one row per row of the store; NaN where the modality is missing.
 
     Returns:
-        The store with the column; `store` itself goes on seeing the version it was opened with.
+        The store with the column; `store` itself still reads the version it was opened with.
 
     Raises:
         DataError: another process writes to the store, it was changed since it was opened, or cannot be written.
@@ -39,7 +44,7 @@ def add_embeddings(store: SegmentStore, name: str, key: str, size: int, batches:
 
 
 def write_column(store: SegmentStore, name: str, key: str, values: FloatArray) -> SegmentStore:
-    """As `add_embeddings`, of all embeddings (n, size), by who has the right to write."""
+    """Store all embeddings (n, size) as `add_embeddings` does; the caller holds the `write_lock`."""
     _check_name(name)
     if values.shape[:1] != (len(store),):
         raise ValueError(f"{name}: {len(values)} embeddings for the {len(store)} segments of {store.directory}")
@@ -48,11 +53,11 @@ def write_column(store: SegmentStore, name: str, key: str, values: FloatArray) -
         raise DataError(f"{store.directory}: was changed meanwhile; run the same command again")
     column = pa.field(EMBEDDING + name, pa.list_(pa.float32(), values.shape[1]), metadata={KEY: key.encode()})
     schema = pa.schema([column])
-    with translate_errors(store.directory, "written"):
+    with as_data_error(store.directory, "written"):
         if column.name in table.schema.names:
             table.drop_columns([column.name])
         table.add_columns(pa.RecordBatchReader.from_batches(schema, _batches(store.in_table_order(values), schema)))
-        tidy(table)
+        clean_up(table)
     return SegmentStore.open(store.directory)
 
 
@@ -68,10 +73,10 @@ def _batches(values: FloatArray, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 class UnfinishedColumn:
-    """Embeddings (n, size) as far as they are computed, in a file to which they are appended batch by batch.
+    """A file to which embeddings (n, size) are appended batch by batch as they are computed.
 
-    What a process appended before it was killed is there for the next one, if that computes the same: embeddings of
-    the same rows under the same `key`.
+    What a killed process appended is there for the next one, if that computes the same: embeddings of the same rows
+    under the same `key`.
     """
 
     def __init__(self, store: SegmentStore, name: str, key: str, size: int) -> None:
@@ -87,29 +92,29 @@ class UnfinishedColumn:
     def _row_bytes(self) -> int:
         return self._size * np.dtype(np.float32).itemsize
 
-    def extend(self, batches: Iterable[FloatArray], done: Callable[[int], None]) -> None:
-        """Append `batches` (n_i, size), each as soon as it comes; `done` is told how many rows there are.
+    def extend(self, batches: Iterable[FloatArray], progress: Callable[[int], None]) -> None:
+        """Append each of `batches` (n_i, size) as soon as it comes; call `progress` with the rows in the file.
 
         Raises:
             DataError: the file cannot be written.
         """
         rows = len(self)
-        with translate_errors(self._path, "written"):
+        with as_data_error(self._path, "written"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = self._path.open("ab", buffering=0)
         with file:
-            file.truncate(rows * self._row_bytes)  # of a row that was being written there may be a part
+            file.truncate(rows * self._row_bytes)  # a killed process may have written part of a row
             for batch in batches:
-                with translate_errors(self._path, "written"):
+                with as_data_error(self._path, "written"):
                     file.write(np.ascontiguousarray(batch, np.float32).tobytes())
                 rows += len(batch)
-                done(rows)
+                progress(rows)
 
     def values(self) -> FloatArray:
-        """All rows (n, size)."""
-        with translate_errors(self._path, "read"):
+        """Read all rows (n, size)."""
+        with as_data_error(self._path, "read"):
             return np.fromfile(self._path, np.float32).reshape(-1, self._size)
 
     def delete(self) -> None:
-        """Delete the file, and what was begun for the same column under other keys."""
+        """Delete the file, and unfinished files of the same column under other keys."""
         shutil.rmtree(self._path.parent, ignore_errors=True)

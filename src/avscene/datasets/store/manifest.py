@@ -1,4 +1,4 @@
-"""What a segment store says of itself: its format, its settings and its recordings, in `store.json`."""
+"""Read and write `store.json`, which describes a segment store: format, settings and recordings."""
 
 import hashlib
 from importlib.metadata import version
@@ -20,9 +20,9 @@ MANIFEST = "store.json"
 class StoreSpec(BaseModel):
     """The settings of `prepare`; part of every key.
 
-    `hop` in seconds, `sample_rate` in Hz. A segment has `frames_per_segment` evenly spaced frames, an odd number, so
-    that one is the middle; their shorter side is scaled down to `frame_size` pixels, never up. By default the size is
-    the most that an encoder of the seed takes (CLIP RN50x4).
+    `hop` is in seconds, `sample_rate` in Hz. A segment has `frames_per_segment` evenly spaced frames, an odd number, so
+    that one is in the middle; their shorter side is scaled down to `frame_size` pixels, never up. The default size is
+    the largest input of the paper's encoders (CLIP RN50x4).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,41 +41,40 @@ class StoreSpec(BaseModel):
         return self
 
     def sampling(self) -> Sampling:
-        """What is asked of the decoder."""
+        """Return what the decoder is asked for."""
         return Sampling(self.hop, self.sample_rate, self.frame_size, self.frames_per_segment)
 
     @property
     def digest(self) -> str:
-        """Another spec, another digest."""
+        """Hash of the settings."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     def differences(self, asked: "StoreSpec") -> str:
-        """The settings in which `asked` differs, as a phrase; empty if in none."""
+        """Return the settings in which `asked` differs as a phrase; empty if there are none."""
         ours, theirs = self.model_dump(), asked.model_dump()
         return ", ".join(f"{name} {ours[name]} (not {theirs[name]})" for name in ours if ours[name] != theirs[name])
 
 
 class StoredRecording(BaseModel):
-    """An `Example` as `store.json` holds it; `path` and `sound` are where it was when it was decoded."""
+    """An `Example` in `store.json`; `path` and `audio` are where its files were when it was decoded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     name: str
     path: str
-    audio: str | None = Field(
-        validation_alias="sound", serialization_alias="sound"
-    )  # the name of the field in stores of every version
+    # Its key is "sound" in the stores of every version.
+    audio: str | None = Field(validation_alias="sound", serialization_alias="sound")
     label: str
     group: str
     columns: dict[str, str]
 
     @classmethod
     def of(cls, example: Example) -> "StoredRecording":
-        """The record of an example."""
-        audio = None if example.audio is None else _place(example.audio)
+        """Convert from an `Example`."""
+        audio = None if example.audio is None else _absolute(example.audio)
         return cls(
             name=example.name,
-            path=_place(example.path),
+            path=_absolute(example.path),
             audio=audio,
             label=example.label,
             group=example.group,
@@ -83,20 +82,20 @@ class StoredRecording(BaseModel):
         )
 
     def example(self) -> Example:
-        """The example of the record."""
+        """Convert to an `Example`."""
         audio = None if self.audio is None else Path(self.audio)
         return Example(self.name, Path(self.path), self.label, self.group, audio, self.columns)
 
 
-def _place(path: Path) -> str:
+def _absolute(path: Path) -> str:
     return str(path.absolute()).encode(errors="replace").decode()
 
 
 class Manifest(BaseModel):
-    """What `store.json` holds.
+    """The content of `store.json`.
 
-    `source` is the data set that was prepared; `complete` says that all of `recordings` have been tried. It is written
-    before the rows: every row is of one of `recordings`.
+    `source` is the data set that was prepared. `complete` is true once all of `recordings` have been tried. The file is
+    written before the rows, so every row belongs to one of `recordings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,13 +109,13 @@ class Manifest(BaseModel):
 
     @classmethod
     def of(cls, data: DataSet, spec: StoreSpec) -> "Manifest":
-        """What a store of `data` says once all is done."""
+        """Return the manifest of a complete store of `data`."""
         recordings = tuple(StoredRecording.of(example) for example in data.examples)
         made_by = f"avscene {version('avscene')}"
-        return cls(made_by=made_by, spec=spec, source=_place(data.source), complete=True, recordings=recordings)
+        return cls(made_by=made_by, spec=spec, source=_absolute(data.source), complete=True, recordings=recordings)
 
     def write(self, directory: Path) -> None:
-        """Write `store.json`, whole or not at all.
+        """Write `store.json`; it is replaced as a whole.
 
         Raises:
             DataError: it cannot be written.
@@ -132,15 +131,15 @@ class _Header(BaseModel):
 
 
 def is_store(path: str | Path) -> bool:
-    """Whether `path` is a directory with a segment store."""
+    """Return whether `path` is a directory with a segment store."""
     return (Path(path) / MANIFEST).is_file()
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """What the store in `directory` says of itself.
+    """Read `store.json` of the store in `directory`.
 
     Raises:
-        DataError: it is no store, one of another version, or damaged.
+        DataError: it is not a store, one of another version, or damaged.
     """
     path = directory / MANIFEST
     again = "make a new one: avscene prepare DATA --output ANOTHER"

@@ -1,4 +1,4 @@
-"""Rows of a segment store -> segments, labels and embeddings: what training reads."""
+"""Read segments, labels and embeddings of a segment store by row numbers."""
 
 import hashlib
 import os
@@ -15,21 +15,21 @@ import pyarrow as pa
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.store.manifest import Manifest, StoreSpec, read_manifest
 from avscene.datasets.store.rows import PCM, from_jpeg, from_pcm
-from avscene.datasets.store.table import open_table, translate_errors
+from avscene.datasets.store.table import as_data_error, open_table
 from avscene.errors import DataError
 from avscene.labels import LabelSet
 from avscene.records import Example, FloatArray, Frame, Modality, Segment
 
 IntArray = npt.NDArray[np.int64]
-EMBEDDING = "embedding_"  # begins the names of the columns of encoders
-KEY = b"avscene:key"  # of a column: weights, front end and store settings that made it
+EMBEDDING = "embedding_"  # prefix of the names of the columns with embeddings
+KEY = b"avscene:key"  # metadata of such a column: weights, front end and store settings that it was made with
 COLUMNS: dict[Modality, tuple[str, ...]] = {"audio": ("sound",), "video": ("frames", "frame_times")}
 BOTH: tuple[Modality, ...] = ("audio", "video")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredSegment:
-    """A segment as it is stored: `frames` are JPEGs, shown at `times` in seconds; `waveform` is 16-bit, or None."""
+    """A segment as it is stored: `frames` are JPEGs with `times` in seconds; `waveform` is 16-bit, or None."""
 
     start: float
     end: float
@@ -39,7 +39,7 @@ class StoredSegment:
     padded: bool
 
     def decoded(self, *, every_frame: bool = False) -> Segment:
-        """The segment with RGB frames, by default the middle one alone, and a float32 waveform."""
+        """Decode to RGB frames, by default the middle one only, and a float32 waveform."""
         middle = len(self.frames) // 2
         wanted = slice(None) if every_frame else slice(middle, middle + 1)
         frames = tuple(
@@ -53,8 +53,8 @@ class StoredSegment:
 class SegmentStore:
     """The segments of a data set as numbered rows, sorted by the recordings' names and by time.
 
-    The order depends on what is stored, never on the order in which it came. `examples` (n) has the recording of each
-    row, `starts` and `ends` (n,) are in seconds; `complete` is False while recordings are still to be prepared.
+    The order depends on what is stored, never on the order in which it was written. `examples` (n) has the recording of
+    each row, `starts` and `ends` (n,) are in seconds; `complete` is False while recordings are still to be prepared.
     Several processes may read one store; it is pickled as its directory and version. Give a torch DataLoader
     `multiprocessing_context="spawn"` or `"forkserver"`: Lance runs threads, which a fork does not copy.
     """
@@ -64,7 +64,7 @@ class SegmentStore:
         known = {recording.name: recording.example() for recording in manifest.recordings}
         names = table.column("recording").to_pylist()
         starts = table.column("start").to_numpy()
-        self._physical: IntArray = np.lexsort((starts, _ranks(names)))  # where in the table each row lies
+        self._physical: IntArray = np.lexsort((starts, _ranks(names)))  # position in the table of each row
         self.directory = directory
         self.spec: StoreSpec = manifest.spec
         source = Path(manifest.source)
@@ -84,12 +84,12 @@ class SegmentStore:
         """Open the store in `directory`.
 
         Raises:
-            DataError: it is no store, one of another version, damaged or empty.
+            DataError: it is not a store, one of another version, damaged or empty.
         """
         path = Path(directory)
         manifest = read_manifest(path)
         table = open_table(path)
-        with translate_errors(path, "read"):
+        with as_data_error(path, "read"):
             store = cls(path, manifest, table)
         if not len(store):
             raise DataError(f"{path}: holds no segments yet; finish it: avscene prepare DATA --output {path}")
@@ -103,7 +103,7 @@ class SegmentStore:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What whoever reads the store should be told: that there is not all of the data set in it."""
+        """Warnings for the user: whether part of the data set is missing."""
         if not self.complete:
             return (f"{self.directory}: is only partly prepared; finish it: avscene prepare DATA --output STORE",)
         if self.unreadable:
@@ -112,7 +112,7 @@ class SegmentStore:
 
     @property
     def data(self) -> DataSet:
-        """The recordings that have rows."""
+        """The recordings that have rows, as a data set."""
         return DataSet(self.directory, tuple({example.name: example for example in self.examples}.values()))
 
     @property
@@ -121,7 +121,7 @@ class SegmentStore:
         return self.data.labels
 
     def rows(self, condition: str) -> IntArray:
-        """Numbers of the rows whose recording meets a condition such as `split=train`.
+        """Return the numbers of the rows whose recording meets a condition such as `split=train`.
 
         Raises:
             DataError: no such column or value.
@@ -130,7 +130,7 @@ class SegmentStore:
         return np.array([row for row, example in enumerate(self.examples) if example.name in names], np.int64)
 
     def truth(self, names: Sequence[str]) -> IntArray:
-        """(n,) position of each row's scene in `names`.
+        """Return (n,) the position in `names` of each row's scene.
 
         Raises:
             DataError: a scene is not among them.
@@ -144,16 +144,17 @@ class SegmentStore:
         return np.array([position[example.label] for example in self.examples], np.int64)
 
     def raw(self, rows: Sequence[int] | IntArray, modalities: Sequence[Modality] = BOTH) -> list[StoredSegment]:
-        """The segments of `rows`, in their order, undecoded; only `modalities` are read.
+        """Read the segments of `rows`, in their order, undecoded; only `modalities` are read.
 
         Raises:
-            DataError: the store cannot be read. IndexError: there is no such row.
+            DataError: the store cannot be read.
+            IndexError: there is no such row.
         """
         wanted = np.asarray(rows, np.int64)
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"{self.directory}: has rows 0 to {len(self) - 1}")
         columns = ["padded", *(column for modality in modalities for column in COLUMNS[modality])]
-        with translate_errors(self.directory, "read"):
+        with as_data_error(self.directory, "read"):
             table = self._dataset().take(self._physical[wanted].tolist(), columns=columns)
         return [
             StoredSegment(
@@ -170,22 +171,23 @@ class SegmentStore:
     def segments(
         self, rows: Sequence[int] | IntArray, *, every_frame: bool = False, modalities: Sequence[Modality] = BOTH
     ) -> list[Segment]:
-        """The segments of `rows`, in their order, decoded; by default with their middle frame alone.
+        """Read the segments of `rows`, in their order, decoded; by default with their middle frame only.
 
         Raises:
-            DataError: the store cannot be read. IndexError: there is no such row.
+            DataError: the store cannot be read.
+            IndexError: there is no such row.
         """
         found = self.raw(rows, modalities)
-        with translate_errors(self.directory, "read"):
+        with as_data_error(self.directory, "read"):
             return [segment.decoded(every_frame=every_frame) for segment in found]
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        """Names of the encoders whose embeddings are here."""
+        """Names of the encoders whose embeddings are stored."""
         return tuple(self._columns)
 
     def embedding_key(self, encoder: str) -> str:
-        """The key that the embeddings of `encoder` were made under.
+        """Return the key under which the embeddings of `encoder` were computed.
 
         Raises:
             DataError: there are none.
@@ -199,7 +201,7 @@ class SegmentStore:
         return self._columns[encoder]
 
     def embeddings(self, encoder: str) -> FloatArray:
-        """Embeddings float32 (n, size) of `encoder`, rows of NaN where the modality is missing.
+        """Read the embeddings float32 (n, size) of `encoder`; rows are NaN where the modality is missing.
 
         Raises:
             DataError: there are none, or not of all rows.
@@ -213,13 +215,13 @@ class SegmentStore:
         return values
 
     def stored_embeddings(self, encoder: str) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Embeddings (n, size) of `encoder` and (n,) whether each was computed; rows that came later were not.
+        """Read the embeddings (n, size) of `encoder` and (n,) whether each was computed: rows added later were not.
 
         Raises:
             DataError: there are none.
         """
         self.embedding_key(encoder)
-        with translate_errors(self.directory, "read"):
+        with as_data_error(self.directory, "read"):
             table = self._dataset().to_table(columns=[EMBEDDING + encoder])
             column = table.column(0).combine_chunks()
         size = column.type.list_size
@@ -232,20 +234,20 @@ class SegmentStore:
 
     @property
     def content_key(self) -> str:
-        """Of what the rows hold and in which order: equal where all segments are the same."""
+        """Hash of the content and the order of the rows: equal where all segments are the same."""
         digest = hashlib.sha256(self.spec.digest.encode())
         for example, start in zip(self.examples, self.starts, strict=True):
             digest.update(f"{example.name}\n{self._content[example.name]}\n{start}\n".encode())
         return digest.hexdigest()
 
     def in_table_order(self, values: FloatArray) -> FloatArray:
-        """Values (n, ...), one per row of the store, in the order in which its table holds the rows."""
+        """Reorder values (n, ...), one per row of the store, to the order of the rows in its table."""
         ordered = np.empty_like(values)
         ordered[self._physical] = values
         return ordered
 
     def _dataset(self) -> lance.LanceDataset:
-        """The table, opened in this process, in the version whose rows were counted."""
+        """Return the table, opened in this process, in the version that this store was opened with."""
         process, dataset = self._opened
         if process != os.getpid():
             dataset = open_table(self.directory, self.version)
@@ -254,7 +256,7 @@ class SegmentStore:
 
 
 def _ranks(names: Sequence[str]) -> IntArray:
-    """(n,) position of each name among the distinct ones, sorted."""
+    """Return (n,) the position of each name among the distinct names, sorted."""
     rank = {name: position for position, name in enumerate(sorted(set(names)))}
     return np.array([rank[name] for name in names], np.int64)
 
@@ -266,7 +268,7 @@ def _example(known: dict[str, Example], name: str, directory: Path) -> Example:
 
 
 def _embedding_columns(schema: pa.Schema) -> dict[str, str]:
-    """Name of each encoder with a column -> the key of the column."""
+    """Map the name of each encoder with a column to the key of the column."""
     return {
         field.name.removeprefix(EMBEDDING): (field.metadata or {}).get(KEY, b"").decode()
         for field in schema

@@ -1,4 +1,4 @@
-"""A recording -> rows of a segment store, in a file of its own until they are all there."""
+"""Decode a recording into rows of a segment store, kept in an Arrow file until all of them are decoded."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ from PIL import Image
 
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.media.segments import Recording
-from avscene.records import ByteArray, Example, FloatArray, Segment
+from avscene.records import ByteArray, Example, FloatArray, Modality, Segment
 
 PCM_SCALE = 32_768  # of 16-bit samples
 PCM = np.dtype("<i2")
-ROWS_AT_A_TIME = 16  # kept in memory of a recording, however long it is
-# JPEGs do not shrink, sound by a tenth; reading compressed sound takes three times as long.
-_AS_IT_IS = {"lance-encoding:compression": "none"}
-# A row is a segment. Of a missing modality all columns are null. `sha256` is that of the recording's files.
+ROWS_IN_MEMORY = 16  # of one recording, however long it is
+# Compression does not shrink JPEGs, audio only by a tenth, and reading compressed audio takes three times as long.
+_UNCOMPRESSED = {"lance-encoding:compression": "none"}
+# A row is a segment. The columns of a missing modality are null. `sha256` is that of the recording's files.
 SCHEMA = pa.schema(
     [
         pa.field("recording", pa.string(), nullable=False),
@@ -27,59 +27,67 @@ SCHEMA = pa.schema(
         pa.field("start", pa.float64(), nullable=False),
         pa.field("end", pa.float64(), nullable=False),
         pa.field("padded", pa.bool_(), nullable=False),
-        pa.field("frames", pa.list_(pa.field("item", pa.binary(), metadata=_AS_IT_IS))),
+        pa.field("frames", pa.list_(pa.field("item", pa.binary(), metadata=_UNCOMPRESSED))),
         pa.field("frame_times", pa.list_(pa.float64())),
-        pa.field("sound", pa.binary(), metadata=_AS_IT_IS),
+        pa.field("sound", pa.binary(), metadata=_UNCOMPRESSED),
     ]
 )
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: the caller asked for it
-    """Decoding was called off."""
+class DecodingCancelled(Exception):  # noqa: N818  # not an error: the caller asked for it
+    """Decoding was cancelled."""
 
 
-def spool(
-    example: Example, sha256: str, spec: StoreSpec, path: Path, called_off: Callable[[], bool]
+def decode_to_file(
+    example: Example, sha256: str, spec: StoreSpec, path: Path, cancelled: Callable[[], bool]
 ) -> tuple[int, list[str]]:
-    """Decode a recording into the Arrow file `path`; the number of its rows and what the user should know of it.
+    """Decode a recording into the Arrow file `path`.
+
+    Returns:
+        The number of rows, and warnings for the user.
 
     Raises:
-        MediaError: it cannot be decoded. OSError: the file cannot be written.
-        Stopped: `called_off` became true.
+        MediaError: the recording cannot be decoded.
+        OSError: the file cannot be written.
+        DecodingCancelled: `cancelled` returned true.
     """
-    rows, silent, blind = 0, 0, 0
+    rows, without_audio, without_video = 0, 0, 0
     with (
         Recording(example.path, example.audio) as recording,
         pa.OSFile(str(path), "wb") as file,
         pa.ipc.new_stream(file, SCHEMA) as writer,
     ):
         for batch in _batches(recording.segments(spec.sampling())):
-            if called_off():
-                raise Stopped
+            if cancelled():
+                raise DecodingCancelled
             records = [_row(example.name, sha256, segment, spec.jpeg_quality) for segment in batch]
             writer.write_batch(pa.RecordBatch.from_pylist(records, schema=SCHEMA))
             rows += len(batch)
-            silent += sum(not segment.has("audio") for segment in batch)
-            blind += sum(not segment.has("video") for segment in batch)
-        notes = [*recording.warnings, *_lacks("sound", silent, rows), *_lacks("picture", blind, rows)]
-    return rows, [f"{example.path}: {note}" for note in notes]
+            without_audio += sum(not segment.has("audio") for segment in batch)
+            without_video += sum(not segment.has("video") for segment in batch)
+        warnings = [
+            *recording.warnings,
+            *_missing("audio", without_audio, rows),
+            *_missing("video", without_video, rows),
+        ]
+    return rows, [f"{example.path}: {warning}" for warning in warnings]
 
 
-def spooled(path: Path) -> Iterator[pa.RecordBatch]:
-    """The rows in a file of `spool`, a few at a time."""
+def read_decoded(path: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in a file of `decode_to_file`, a few at a time."""
     with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
         yield from reader
 
 
 def _batches(segments: Iterator[Segment]) -> Iterator[list[Segment]]:
-    while batch := list(islice(segments, ROWS_AT_A_TIME)):
+    while batch := list(islice(segments, ROWS_IN_MEMORY)):
         yield batch
 
 
-def _lacks(what: str, lacking: int, rows: int) -> list[str]:
-    if not lacking:
+def _missing(modality: Modality, without: int, rows: int) -> list[str]:
+    if not without:
         return []
-    return [f"has no {what}" + ("" if lacking == rows else f" in {lacking} of {rows} segments")]
+    return [f"has no {modality}" + ("" if without == rows else f" in {without} of {rows} segments")]
 
 
 def _row(name: str, sha256: str, segment: Segment, quality: int) -> dict[str, Any]:
@@ -97,27 +105,27 @@ def _row(name: str, sha256: str, segment: Segment, quality: int) -> dict[str, An
 
 
 def to_jpeg(pixels: ByteArray, quality: int) -> bytes:
-    """A JPEG of `pixels` (h, w, 3). Colour is not halved: the frame was scaled down, so it is as sharp as the grey."""
+    """Encode `pixels` (h, w, 3) as JPEG, with colour at full resolution: the frame was scaled down already."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:4:4")
     return file.getvalue()
 
 
 def from_jpeg(content: bytes) -> ByteArray:
-    """Pixels (h, w, 3) of a JPEG.
+    """Decode a JPEG to pixels (h, w, 3).
 
     Raises:
-        OSError: it is none.
+        OSError: it is not a JPEG.
     """
     with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
         return np.array(image.convert("RGB"))
 
 
 def to_pcm(waveform: FloatArray) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """16-bit samples (n,) of a waveform (n,) in [-1, 1], off by at most 1 / 32768."""
+    """Convert a waveform (n,) in [-1, 1] to 16-bit samples (n,); the error is at most 1 / 32768."""
     return np.clip(np.rint(waveform * PCM_SCALE), -PCM_SCALE, PCM_SCALE - 1).astype(PCM)
 
 
 def from_pcm(samples: np.ndarray[Any, np.dtype[np.int16]]) -> FloatArray:
-    """float32 waveform (n,) in [-1, 1) of 16-bit samples."""
+    """Convert 16-bit samples to a float32 waveform (n,) in [-1, 1)."""
     return samples.astype(np.float32) / np.float32(PCM_SCALE)

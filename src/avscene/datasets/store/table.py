@@ -1,4 +1,4 @@
-"""The Lance table of a segment store: who may write to it, how it is opened, what its failures are called."""
+"""Open, lock and clean up the Lance table of a segment store, and translate its errors."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,47 +15,47 @@ from avscene.errors import DataError
 from avscene.files import lock
 
 LOCK = ".lock"
-SEGMENTS = "segments.lance"  # a row for each segment: what was decoded
-UNFINISHED = "unfinished"  # directory of what is not in the table yet; no reader needs it
-LANCE_FORMAT: Final = "2.1"  # of the table's files, whatever a later Lance would choose
-KEPT = timedelta(days=1)  # versions that a reader may still be at
+SEGMENTS = "segments.lance"  # one row per decoded segment
+UNFINISHED = "unfinished"  # directory of work that is not in the table yet; readers do not need it
+LANCE_FORMAT: Final = "2.1"  # of the table's files, whatever later versions of Lance write by default
+VERSIONS_KEPT_FOR = timedelta(days=1)  # a reader may still use them
 
 
 def open_table(directory: Path, version: int | None = None) -> lance.LanceDataset:
-    """The table of the store in `directory`, by default in its last version.
+    """Open the table of the store in `directory`, by default its latest version.
 
     Raises:
         DataError: it cannot be read.
     """
-    with translate_errors(directory, "read"):
+    with as_data_error(directory, "read"):
         return lance.dataset(directory / SEGMENTS, version=version)
 
 
 def open_or_create_table(directory: Path) -> lance.LanceDataset:
-    """The table of the store in `directory`, an empty one if there is none.
+    """Open the table of the store in `directory`, or create an empty one.
 
     Raises:
         DataError: it cannot be read or written.
     """
     path = directory / SEGMENTS
     if not any(path.glob("_versions/*.manifest")):  # no version was ever committed
-        with translate_errors(directory, "written"):
+        with as_data_error(directory, "written"):
             shutil.rmtree(path, ignore_errors=True)
             lance.write_dataset(SCHEMA.empty_table(), path, mode="create", data_storage_version=LANCE_FORMAT)
     return open_table(directory)
 
 
-def tidy(table: lance.LanceDataset) -> None:
-    """Delete what killed processes left behind, and what was replaced some time ago; by who has the right to write."""
-    table.cleanup_old_versions(older_than=KEPT, delete_unverified=True)
+def clean_up(table: lance.LanceDataset) -> None:
+    """Delete old versions and files that killed processes left behind; the caller holds the `write_lock`."""
+    table.cleanup_old_versions(older_than=VERSIONS_KEPT_FOR, delete_unverified=True)
 
 
 @contextmanager
 def write_lock(directory: Path) -> Iterator[None]:
-    """The right to write to the store in `directory`; it ends with the process, however that ends.
+    """Hold the right to write to the store in `directory`; it ends with the process, however that ends.
 
     Raises:
-        DataError: another process has it.
+        DataError: another process holds it.
     """
     with ExitStack() as stack:
         try:
@@ -68,20 +68,20 @@ def write_lock(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def translate_errors(directory: Path, doing: str) -> Iterator[None]:
-    """Failures of Arrow and Lance inside become one line about `directory`, which cannot be `doing` ("read").
+def as_data_error(path: Path, action: str) -> Iterator[None]:
+    """Raise errors of Arrow, Lance and the disk as one line: `path` cannot be `action`, such as "read".
 
     Raises:
-        DataError: there was one.
+        DataError: there was an error.
     """
     try:
         yield
     except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"{directory}: cannot be {doing} ({_reason(error)})") from error
+        raise DataError(f"{path}: cannot be {action} ({_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:
-    """The heart of an error of Lance, which tells of its own sources and of line numbers."""
+    """The essential part of an error of Lance, which also lists its own source files and lines."""
     text = str(error)
     if "No space left on device" in text:
         return "no space left on device; what was finished is kept: free some and run the same command again"

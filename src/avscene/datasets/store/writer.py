@@ -1,4 +1,4 @@
-"""A data set -> a segment store: every recording decoded once, every segment a row of a Lance table."""
+"""Prepare a segment store: decode every recording of a data set once and store each segment as a row."""
 
 import hashlib
 import os
@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.store.manifest import Manifest, StoreSpec, is_store, read_manifest
 from avscene.datasets.store.reader import SegmentStore
-from avscene.datasets.store.rows import SCHEMA, spool, spooled
-from avscene.datasets.store.table import UNFINISHED, open_or_create_table, tidy, translate_errors, write_lock
+from avscene.datasets.store.rows import SCHEMA, decode_to_file, read_decoded
+from avscene.datasets.store.table import UNFINISHED, as_data_error, clean_up, open_or_create_table, write_lock
 from avscene.errors import DataError, MediaError
 from avscene.files import sha256_of
 from avscene.progress import Progress
@@ -26,16 +26,17 @@ from avscene.records import Example
 
 # An interruption loses the recordings since the last commit: about a minute of work; each commit makes a file.
 ROWS_PER_COMMIT = 1024
-WORKERS = min(os.cpu_count() or 1, 8)  # recordings decoded at a time; the decoder has threads of its own
-AHEAD = 4 * WORKERS  # recordings that may wait, on disk, for one that takes long
+WORKERS = min(os.cpu_count() or 1, 8)  # recordings decoded at a time; the decoder uses more threads
+AHEAD = 4 * WORKERS  # decoded recordings that may wait on disk for one that takes long
 DECODED = "recordings"  # directory in UNFINISHED of recordings that are not committed yet
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What `prepare` left: the store; what could not be read; `notes` on what was decoded now.
+    """The result of `prepare`.
 
-    `decoded` recordings are new or have changed, `removed` ones are no longer in the data set.
+    `failures` names what could not be read, `notes` are warnings on what was decoded now. `decoded` counts recordings
+    that are new or have changed, `removed` those that are no longer in the data set.
     """
 
     store: SegmentStore
@@ -47,7 +48,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A recording that is new or has changed: `rows` rows in the file `path`, or why there are none."""
+    """A recording that is new or has changed: `rows` rows in the file `path`, or the reason why there are none."""
 
     name: str
     path: Path
@@ -61,9 +62,9 @@ def prepare(
 ) -> Prepared:
     """Decode what is not in the store yet, so that it holds the recordings of `data` and no others.
 
-    A recording is known by its name and the SHA-256 of its files: one whose files changed is decoded again, one that is
-    no longer in the data set is removed, one that cannot be read is reported and left out. Labels, groups and columns
-    become those of `data` without decoding. Interrupted at any moment, the next call goes on where this one was.
+    Recordings are identified by their names and the SHA-256 of their files: one whose files changed is decoded again,
+    one that is no longer in the data set is removed, one that cannot be read is reported and left out. Labels, groups
+    and columns become those of `data` without decoding. After an interruption at any moment, the next call continues.
 
     Raises:
         DataError: `directory` holds something else, a store of another version, with other settings or of another data
@@ -73,14 +74,14 @@ def prepare(
     root, spec = Path(directory), spec or StoreSpec()
     manifest = Manifest.of(data, spec)
     _check_names(data)
-    _claim(root, manifest)
+    _open_or_create(root, manifest)
     with write_lock(root):
         before = read_manifest(root)
         _check_spec(root, before.spec, spec)
-        run = _Run(root, before, manifest.model_copy(update={"made_by": before.made_by}))
+        run = _Preparation(root, before, manifest.model_copy(update={"made_by": before.made_by}))
         removed = run.remove_all_but(data)
         run.add(data.examples, progress)
-        run.tidy()
+        run.clean_up()
     if not run.has_rows():
         raise MediaError(
             f"{data.source}: none of its {len(data.examples)} recordings can be read; first: {run.failures[0]}"
@@ -96,12 +97,12 @@ def _check_names(data: DataSet) -> None:
         seen.add(example.name)
 
 
-def _claim(root: Path, manifest: Manifest) -> None:
-    """See that `root` is a store, or make it one."""
+def _open_or_create(root: Path, manifest: Manifest) -> None:
+    """Make `root` a store, unless it is one."""
     if is_store(root):
         return
     try:
-        # Hidden files are the lock, or what an interruption left of the first `store.json`.
+        # Hidden files are the lock, or the rest of a first `store.json` whose writing was interrupted.
         if root.exists() and (not root.is_dir() or any(not path.name.startswith(".") for path in root.iterdir())):
             raise DataError(f"{root}: is not a segment store and not empty; choose another directory")
         root.mkdir(parents=True, exist_ok=True)
@@ -118,30 +119,30 @@ def _check_spec(root: Path, has: StoreSpec, asked: StoreSpec) -> None:
         raise DataError(f"{root}: was prepared with {different}; use its settings, or another --output for yours")
 
 
-class _Run:
-    """One run of `prepare`: decodes in threads, commits in batches of recordings."""
+class _Preparation:
+    """One run of `prepare`: decodes in threads and commits batches of recordings."""
 
     def __init__(self, root: Path, before: Manifest, now: Manifest) -> None:
         self.failures: list[str] = []
         self.notes: list[str] = []
         self.decoded = 0
         self._root, self._spec = root, now.spec
-        self._written, self._now = before, now
+        self._written, self._target = before, now
         self._table = open_or_create_table(root)
-        self._known = _contents(self._table)
+        self._stored = _contents(self._table)
         self._first_version = self._table.version
         self._pending: list[_Decoded] = []
         self._stop = threading.Event()
 
     def has_rows(self) -> bool:
-        """Whether any recording is in."""
-        return bool(self._known) or self.decoded > 0
+        """Return whether the store holds any recording."""
+        return bool(self._stored) or self.decoded > 0
 
     def remove_all_but(self, data: DataSet) -> int:
-        """Remove recordings that are not in `data`; how many there were."""
+        """Remove recordings that are not in `data`; return their number."""
         wanted = {example.name for example in data.examples}
-        gone = self._known.keys() - wanted
-        if gone and len(gone) == len(self._known):
+        gone = self._stored.keys() - wanted
+        if gone and len(gone) == len(self._stored):
             raise DataError(
                 f"{self._root}: holds another data set: none of its {len(gone)} recordings ({min(gone)} ...) is in "
                 f"{data.source}; choose another --output"
@@ -150,9 +151,9 @@ class _Run:
         return len(gone)
 
     def add(self, examples: tuple[Example, ...], progress: Progress | None) -> None:
-        """Decode what is new or has changed; what is finished is committed, whatever ends it."""
-        self._empty_desk()
-        self._describe(complete=self._written == self._now)
+        """Decode what is new or has changed; finished recordings are committed even if an error ends this."""
+        self._clear_decoded()
+        self._write_manifest(complete=self._written == self._target)
         pool = ThreadPoolExecutor(WORKERS)
         try:
             for done, decoded in enumerate(self._in_order(pool, examples), start=1):
@@ -166,36 +167,36 @@ class _Run:
             self._stop.set()
             pool.shutdown(cancel_futures=True)
             self._commit()
-            self._empty_desk()
-        self._describe(complete=True)
+            self._clear_decoded()
+        self._write_manifest(complete=True)
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
         """Delete what is no longer needed, if anything was written."""
         if self._table.version != self._first_version:
-            with translate_errors(self._root, "written"):
-                tidy(self._table)
+            with as_data_error(self._root, "written"):
+                clean_up(self._table)
 
-    def _describe(self, *, complete: bool) -> None:
-        """Have `store.json` list what this run is to put in, and say whether it was all tried."""
-        manifest = self._now.model_copy(update={"complete": complete})
+    def _write_manifest(self, *, complete: bool) -> None:
+        """Write `store.json` with the recordings of this run, and whether all of them have been tried."""
+        manifest = self._target.model_copy(update={"complete": complete})
         if manifest != self._written:
             manifest.write(self._root)
             self._written = manifest
 
     @property
-    def _desk(self) -> Path:
+    def _decoded_directory(self) -> Path:
         return self._root / UNFINISHED / DECODED
 
-    def _empty_desk(self) -> None:
-        shutil.rmtree(self._desk, ignore_errors=True)
-        with translate_errors(self._root, "written"):
-            self._desk.mkdir(parents=True)
+    def _clear_decoded(self) -> None:
+        shutil.rmtree(self._decoded_directory, ignore_errors=True)
+        with as_data_error(self._root, "written"):
+            self._decoded_directory.mkdir(parents=True)
 
     def _in_order(self, pool: ThreadPoolExecutor, examples: tuple[Example, ...]) -> Iterator[_Decoded | None]:
-        """What came of each recording, in their order, a bounded number of them ahead."""
+        """Decode the recordings, a bounded number of them ahead; yield the results in their order."""
         waiting: deque[Future[_Decoded | None]] = deque()
         for number, example in enumerate(examples):
-            waiting.append(pool.submit(self._decode, example, self._desk / f"{number}.arrow"))
+            waiting.append(pool.submit(self._decode, example, self._decoded_directory / f"{number}.arrow"))
             if len(waiting) > AHEAD:
                 yield self._result(waiting.popleft())
         while waiting:
@@ -203,7 +204,7 @@ class _Run:
 
     def _result(self, future: Future[_Decoded | None]) -> _Decoded | None:
         try:
-            with translate_errors(self._root, "written"):
+            with as_data_error(self._root, "written"):
                 decoded = future.result()
         except MediaError as error:
             self.failures.append(str(error))
@@ -213,28 +214,28 @@ class _Run:
         return decoded
 
     def _decode(self, example: Example, path: Path) -> _Decoded | None:
-        """In a thread: the rows of a recording, None if they are in the table."""
-        sha256 = _content(example)
-        if self._known.get(example.name) == sha256:
+        """Decode a recording, in a thread; return None if its rows are in the table already."""
+        sha256 = _content_hash(example)
+        if self._stored.get(example.name) == sha256:
             return None
         try:
-            rows, notes = spool(example, sha256, self._spec, path, self._stop.is_set)
+            rows, notes = decode_to_file(example, sha256, self._spec, path, self._stop.is_set)
         except MediaError as error:
             return _Decoded(example.name, path, failure=str(error))
         return _Decoded(example.name, path, rows, tuple(notes))
 
     def _commit(self) -> None:
-        """Append the pending recordings; what the table has of them goes first."""
+        """Append the pending recordings, after deleting their earlier rows from the table."""
         pending, self._pending = self._pending, []
         readable = [recording for recording in pending if recording.failure is None]
-        stale = self._known.keys() & {recording.name for recording in pending}
+        stale = self._stored.keys() & {recording.name for recording in pending}
         if stale or readable:
-            self._describe(complete=False)
+            self._write_manifest(complete=False)
         self._delete(stale)
         if not readable:
             return
-        rows = (batch for recording in readable for batch in spooled(recording.path))
-        with translate_errors(self._root, "written"):
+        rows = (batch for recording in readable for batch in read_decoded(recording.path))
+        with as_data_error(self._root, "written"):
             reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
             self._table = lance.write_dataset(reader, self._table, mode="append")
             for recording in readable:
@@ -245,20 +246,20 @@ class _Run:
     def _delete(self, names: set[str]) -> None:
         if not names:
             return
-        with translate_errors(self._root, "written"):
+        with as_data_error(self._root, "written"):
             self._table.delete(pc.field("recording").isin(sorted(names)))
         for name in names:
-            del self._known[name]
+            del self._stored[name]
 
 
 def _contents(table: lance.LanceDataset) -> dict[str, str]:
-    """Name of each recording in the table -> SHA-256 of its files."""
+    """Map the name of each recording in the table to the SHA-256 of its files."""
     columns = table.to_table(columns=["recording", "sha256"])
     return dict(zip(columns.column(0).to_pylist(), columns.column(1).to_pylist(), strict=True))
 
 
-def _content(example: Example) -> str:
-    """SHA-256 of a recording's file, and of its sound file where there is one."""
+def _content_hash(example: Example) -> str:
+    """Return the SHA-256 of a recording's file, or of the digests of its video and audio files."""
     paths = [path for path in (example.path, example.audio) if path is not None]
     digests = []
     for path in paths:

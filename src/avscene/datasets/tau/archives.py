@@ -1,8 +1,8 @@
-"""The published archives of TAU Urban Audio-Visual Scenes 2021: what they must be, and where they lie."""
+"""Describe the published archives of TAU Urban Audio-Visual Scenes 2021 and record what was unpacked of them."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.resources import files
@@ -13,60 +13,60 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avscene.errors import DataError, UsageError
 from avscene.files import lock, write_text
+from avscene.progress import Progress
 
-Kind = Literal["documentation", "meta", "examples", "audio", "video"]
-Progress = Callable[[str, int, int], None]  # what is being done; bytes done, bytes in all
+ArchiveKind = Literal["documentation", "meta", "examples", "audio", "video"]
 
-SUBSETS: dict[str, tuple[Kind, ...]] = {
+SUBSETS: dict[str, tuple[ArchiveKind, ...]] = {
     "examples": ("documentation", "examples"),
     "meta": ("documentation", "meta"),
     "audio": ("documentation", "meta", "audio"),
     "video": ("documentation", "meta", "video"),
     "all": ("documentation", "meta", "examples", "audio", "video"),
 }
-SHELF = "archives"  # the folder of a data set that holds its archives and the records of what they held
+ARCHIVES_FOLDER = "archives"  # in a data set: its archives, and the records of what was unpacked
 BLOCK = 2**20  # bytes read or written at once
 
 
-class _Values(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Archive(_Values):
+class Archive(_FrozenModel):
     """A published zip file: its name, length in bytes and MD5."""
 
-    kind: Kind
+    kind: ArchiveKind
     name: str
     bytes: int
     md5: str
 
     @property
     def label(self) -> str:
-        """Its name without what all of a data set's archives share: audio.3.zip."""
+        """Its name without the prefix that all archives of a data set share, such as audio.3.zip."""
         return self.name.partition(".")[2]
 
     def path(self, directory: Path) -> Path:
-        """Where it lies in a data set's directory, whole."""
-        return directory / SHELF / self.name
+        """Return the path of the complete archive in the directory of a data set."""
+        return directory / ARCHIVES_FOLDER / self.name
 
     def part(self, directory: Path) -> Path:
-        """Where it grows while it is fetched."""
-        return directory / SHELF / f"{self.name}.part"
+        """Return the path of the archive while it is being downloaded."""
+        return directory / ARCHIVES_FOLDER / f"{self.name}.part"
 
     def record_path(self, directory: Path) -> Path:
-        """Where it is recorded what it held."""
-        return directory / SHELF / f"{self.name}.unpacked.json"
+        """Return the path of the record of what was unpacked."""
+        return directory / ARCHIVES_FOLDER / f"{self.name}.unpacked.json"
 
 
-class Record(_Values):
-    """What a verified archive held, written when all of it is unpacked: path -> (bytes, CRC-32)."""
+class UnpackRecord(_FrozenModel):
+    """The content of a verified archive, written when all of it is unpacked: path -> (bytes, CRC-32)."""
 
     md5: str
     members: dict[str, tuple[int, int]]
 
 
-class Collection(_Values):
-    """A data set as it is published: where, and its archives."""
+class PublishedDataSet(_FrozenModel):
+    """A published data set: its archives and the URL of their folder."""
 
     title: str
     page: str
@@ -74,7 +74,7 @@ class Collection(_Values):
     archives: tuple[Archive, ...]
 
     def subset(self, name: str) -> tuple[Archive, ...]:
-        """Its archives of one of `SUBSETS`.
+        """Return the archives of one of `SUBSETS`.
 
         Raises:
             UsageError: no such subset, or this data set does not have it.
@@ -87,46 +87,48 @@ class Collection(_Values):
 
 
 @cache
-def collections() -> dict[str, Collection]:
-    """The data sets that can be fetched, by the names that users give."""
+def published_data_sets() -> dict[str, PublishedDataSet]:
+    """Return the data sets that can be downloaded, by name."""
     text = (files("avscene.datasets.tau") / "tau_2021.json").read_text(encoding="utf-8")
-    return {name: Collection.model_validate(values) for name, values in json.loads(text).items()}
+    return {name: PublishedDataSet.model_validate(values) for name, values in json.loads(text).items()}
 
 
-def collection(name: str) -> Collection:
-    """The data set of that name.
+def published_data_set(name: str) -> PublishedDataSet:
+    """Return the data set of that name.
 
     Raises:
         UsageError: there is none.
     """
-    if name not in collections():
-        raise UsageError(f"data set {name!r} is not one of {', '.join(collections())}")
-    return collections()[name]
+    if name not in published_data_sets():
+        raise UsageError(f"data set {name!r} is not one of {', '.join(published_data_sets())}")
+    return published_data_sets()[name]
 
 
-def owner(archive_name: str) -> str:
-    """The data set that an archive of this name belongs to."""
+def data_set_name_of(archive_name: str) -> str:
+    """Return the name of the data set that has an archive of this name."""
     return next(
-        name for name, one in collections().items() if any(archive.name == archive_name for archive in one.archives)
+        name
+        for name, published in published_data_sets().items()
+        if any(archive.name == archive_name for archive in published.archives)
     )
 
 
-def read_record(archive: Archive, directory: Path) -> Record | None:
-    """What `archive` held, if it was unpacked in `directory`; a record of another archive, or a torn one, is none."""
+def read_record(archive: Archive, directory: Path) -> UnpackRecord | None:
+    """Read the record of `archive`; None if there is none, or if it is damaged or that of another archive."""
     try:
-        record = Record.model_validate_json(archive.record_path(directory).read_bytes())
+        record = UnpackRecord.model_validate_json(archive.record_path(directory).read_bytes())
     except (OSError, ValidationError):
         return None
     return record if record.md5 == archive.md5 else None
 
 
-def write_record(archive: Archive, directory: Path, record: Record) -> None:
-    """Record what `archive` held; the file appears complete or not at all."""
+def write_record(archive: Archive, directory: Path, record: UnpackRecord) -> None:
+    """Write the record of `archive`; the file appears complete or not at all."""
     write_text(archive.record_path(directory), record.model_dump_json())
 
 
 def is_unpacked(archive: Archive, directory: Path) -> bool:
-    """Whether all that `archive` held is there, by name and length."""
+    """Return whether all files of `archive` are present, by name and length."""
     record = read_record(archive, directory)
     if record is None:
         return False
@@ -134,23 +136,26 @@ def is_unpacked(archive: Archive, directory: Path) -> bool:
 
 
 def size_of(path: Path) -> int | None:
-    """Length of a file in bytes; None if it is not there, or no file."""
+    """Return the length of a file in bytes, or None if there is no such file."""
     return path.stat().st_size if path.is_file() else None
 
 
-def md5_of(path: Path, what: str, progress: Progress) -> str:
-    """MD5 of a file in hexadecimal: by it archives are published. It guards against damage, not against malice."""
+def md5_of(path: Path, progress: Progress) -> str:
+    """Compute the MD5 of a file, in hexadecimal; `progress` counts bytes.
+
+    Archives are published with it. It protects against damage, not against malice.
+    """
     digest, size, done = hashlib.md5(usedforsecurity=False), path.stat().st_size, 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
             done += len(block)
-            progress(what, done, size)
+            progress(done, size)
     return digest.hexdigest()
 
 
-def readable(size: int) -> str:
-    """A number of bytes for people: 107.7 GB."""
+def format_bytes(size: int) -> str:
+    """Format a number of bytes, such as 107.7 GB."""
     value, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:
@@ -160,19 +165,19 @@ def readable(size: int) -> str:
 
 
 @contextmanager
-def claimed(directory: Path) -> Iterator[None]:
-    """Keep other processes from fetching into `directory` meanwhile, where the file system has locks.
+def download_lock(directory: Path) -> Iterator[None]:
+    """Keep other processes from downloading into `directory` meanwhile, where the file system has locks.
 
     Raises:
         DataError: another process does, or the directory cannot be made.
     """
-    path = directory / SHELF / ".lock"
+    path = directory / ARCHIVES_FOLDER / ".lock"
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock(path, required=False))
         except BlockingIOError:
-            raise DataError(f"{directory}: another process is fetching into it; wait for it or end it") from None
+            raise DataError(f"{directory}: another process is downloading into it; wait for it or end it") from None
         except OSError as error:
             raise DataError(f"{directory}: cannot be written ({error.strerror})") from error
         yield

@@ -1,77 +1,87 @@
-"""A published data set -> a directory: what is missing is fetched, compared with its checksum, and unpacked."""
+"""Download a published data set: fetch its missing archives, verify their checksums and unpack them."""
 
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import httpx
 
 from avscene.datasets.tau import archives, transfer
-from avscene.datasets.tau.archives import SHELF, Archive, Collection, Progress, Record, readable, size_of
+from avscene.datasets.tau.archives import (
+    ARCHIVES_FOLDER,
+    Archive,
+    PublishedDataSet,
+    UnpackRecord,
+    format_bytes,
+    size_of,
+)
 from avscene.datasets.tau.unpack import unpack
 from avscene.errors import DataError, UsageError
 from avscene.files import rename_durably
+from avscene.progress import StageProgress
 
-# Bytes unpacked for each byte packed, at most: 24-bit sound shrinks to 0.86, pictures not at all.
+# Upper bounds of unpacked bytes per packed byte: zip shrinks 24-bit audio to 0.86 and video not at all.
 GROWTH = {"documentation": 20.0, "meta": 20.0, "examples": 1.1, "audio": 1.2, "video": 1.02}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is still to be done in `directory`: `todo` of the `wanted` archives, `missing` bytes to fetch."""
+class DownloadPlan:
+    """What remains to be done in `directory`: `remaining` of the `wanted` archives, `missing_bytes` to fetch."""
 
     directory: Path
     source: str
     wanted: tuple[Archive, ...]
-    todo: tuple[Archive, ...]
-    missing: int
+    remaining: tuple[Archive, ...]
+    missing_bytes: int
     discard: bool
 
     @property
-    def needed(self) -> int:
-        """Bytes that the disk must have free, by what is known before anything is unpacked."""
-        unpacked = sum(int(archive.bytes * GROWTH[archive.kind]) for archive in self.todo)
+    def needed_bytes(self) -> int:
+        """Free space that is needed, estimated before anything is unpacked."""
+        unpacked = sum(int(archive.bytes * GROWTH[archive.kind]) for archive in self.remaining)
         if self.discard:
-            return unpacked + max((archive.bytes for archive in self.todo), default=0)
-        return unpacked + self.missing
+            return unpacked + max((archive.bytes for archive in self.remaining), default=0)
+        return unpacked + self.missing_bytes
 
 
-def plan(published: Collection, subset: str, directory: Path, *, source: str | None = None, discard: bool) -> Plan:
-    """What is to be done to have `subset` of a data set in `directory`.
+def plan_download(
+    published: PublishedDataSet, subset: str, directory: Path, *, source: str | None = None, discard: bool
+) -> DownloadPlan:
+    """Find out what must be downloaded to have `subset` of a data set in `directory`.
 
     Args:
-        published: What there is.
+        published: The data set.
         subset: One of `archives.SUBSETS`.
-        directory: Where the data set is to be; what is there already is kept.
+        directory: Where to; existing files are kept.
         source: URL of a folder that holds the archives under their names. By default where they were published.
-        discard: Whether each archive goes as soon as it is unpacked: that halves the space.
+        discard: Whether each archive is deleted as soon as it is unpacked, which halves the space needed.
 
     Raises:
         UsageError: no such subset, or a source that is not https.
         DataError: the disk has not enough space.
     """
     wanted = published.subset(subset)
-    todo = tuple(archive for archive in wanted if not archives.is_unpacked(archive, directory))
-    missing = sum(archive.bytes - _fetched(archive, directory) for archive in todo)
-    made = Plan(directory, _checked_source(source or published.source), wanted, todo, missing, discard)
+    remaining = tuple(archive for archive in wanted if not archives.is_unpacked(archive, directory))
+    missing = sum(archive.bytes - _present_bytes(archive, directory) for archive in remaining)
+    url = _checked_source(source or published.source)
+    plan = DownloadPlan(directory, url, wanted, remaining, missing, discard)
     free = free_space(directory)
-    if made.needed > free:
-        way = "free some, or choose another --output"
+    if plan.needed_bytes > free:
+        advice = "free some, or choose another --output"
         if not discard:
-            way += ", or --discard-archives, which needs half"
+            advice += ", or --discard-archives, which needs half"
         raise DataError(
-            f"{directory}: {readable(missing)} to fetch and unpack need {readable(made.needed)} and the disk has "
-            f"{readable(free)} free; {way}"
+            f"{directory}: {format_bytes(missing)} to download and unpack need {format_bytes(plan.needed_bytes)} and "
+            f"the disk has {format_bytes(free)} free; {advice}"
         )
-    return made
+    return plan
 
 
-def _fetched(archive: Archive, directory: Path) -> int:
-    """Bytes of `archive` that are there already."""
-    whole, part = size_of(archive.path(directory)), size_of(archive.part(directory)) or 0
-    return min(archive.bytes, part if whole is None else whole)
+def _present_bytes(archive: Archive, directory: Path) -> int:
+    """Return how many bytes of `archive` are present."""
+    complete, part = size_of(archive.path(directory)), size_of(archive.part(directory)) or 0
+    return min(archive.bytes, part if complete is None else complete)
 
 
 def _checked_source(text: str) -> str:
@@ -84,55 +94,57 @@ def _checked_source(text: str) -> str:
 
 
 def free_space(directory: Path) -> int:
-    """Free bytes on the disk of `directory`, which need not be there yet."""
-    place = directory.absolute()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
+    """Return the free bytes on the disk of `directory`, which need not exist yet."""
+    existing = directory.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
 
 
-def download(made: Plan, progress: Progress, finished: Callable[[Archive, int], None]) -> None:
-    """Do what `plan` found to be done; it can be ended at any moment and goes on from there the next time.
+def download(plan: DownloadPlan, progress: StageProgress, on_unpacked: Callable[[Archive, int], None]) -> None:
+    """Carry out a plan; it can be interrupted at any moment, and the next call continues.
 
-    `finished` is told each archive that is now unpacked, and how many files it held.
+    Args:
+        plan: What `plan_download` returned.
+        progress: Counts bytes.
+        on_unpacked: Called after each archive with the number of its files.
 
     Raises:
-        DataError: an archive cannot be had, is not what was published or cannot be unpacked; another process is at it.
-            What was finished stays.
+        DataError: an archive cannot be downloaded, differs from the published one or cannot be unpacked, or another
+            process is downloading. Finished archives are kept.
     """
-    with archives.claimed(made.directory), transfer.open_client() as client:
-        for archive in made.todo:
+    with archives.download_lock(plan.directory), transfer.open_client() as client:
+        for archive in plan.remaining:
             try:
-                _fetch(client, httpx.URL(made.source + archive.name), archive, made.directory, progress)
-                unpacking = partial(progress, f"{archive.label}: unpacking")
-                members = unpack(archive.path(made.directory), made.directory, unpacking)
-                archives.write_record(archive, made.directory, Record(md5=archive.md5, members=members))
-                if made.discard:
-                    archive.path(made.directory).unlink()
+                _fetch(client, httpx.URL(plan.source + archive.name), archive, plan.directory, progress)
+                members = unpack(archive.path(plan.directory), plan.directory, progress(f"{archive.label}: unpacking"))
+                archives.write_record(archive, plan.directory, UnpackRecord(md5=archive.md5, members=members))
+                if plan.discard:
+                    archive.path(plan.directory).unlink()
             except OSError as error:
-                raise DataError(f"{made.directory}: {archive.name}: {error.strerror or error}") from error
-            finished(archive, len(members))
+                raise DataError(f"{plan.directory}: {archive.name}: {error.strerror or error}") from error
+            on_unpacked(archive, len(members))
 
 
-def _fetch(client: httpx.Client, url: httpx.URL, archive: Archive, directory: Path, progress: Progress) -> None:
-    """Have `archive` in its place and verified. What lies there already counts, whoever put it there."""
+def _fetch(client: httpx.Client, url: httpx.URL, archive: Archive, directory: Path, progress: StageProgress) -> None:
+    """Put the verified `archive` in its place, unless it is there: the user may have copied it there."""
     path, part = archive.path(directory), archive.part(directory)
     if path.is_file() and _is_published(path, archive, progress):
         return
-    for last in (False, True):  # a part that was begun long ago, or elsewhere, may not fit: then once from the start
-        transfer.complete(client, url, archive, part, progress)
+    for last in (False, True):  # an old part may belong to another version: then once from the start
+        transfer.fetch_rest(client, url, archive, part, progress)
         if _is_published(part, archive, progress):
             rename_durably(part, path)
             return
         part.unlink()
         if last:
             raise DataError(
-                f"{transfer.shown(url)}: is damaged: its MD5 was not {archive.md5}, twice; "
-                f"try later, or another --source; or put the archive into {directory / SHELF}"
+                f"{transfer.without_secrets(url)}: is damaged: its MD5 was not {archive.md5}, twice; "
+                f"try later, or another --source; or put the archive into {directory / ARCHIVES_FOLDER}"
             )
 
 
-def _is_published(path: Path, archive: Archive, progress: Progress) -> bool:
+def _is_published(path: Path, archive: Archive, progress: StageProgress) -> bool:
     if size_of(path) != archive.bytes:
         return False
-    return archives.md5_of(path, f"{archive.label}: comparing its MD5", progress) == archive.md5
+    return archives.md5_of(path, progress(f"{archive.label}: verifying its MD5")) == archive.md5

@@ -1,4 +1,4 @@
-"""TAU Urban Audio-Visual Scenes: `meta.csv`, `audio/`, `video/`, `evaluation_setup/`, wherever archives put them."""
+"""Read the layout of TAU: `meta.csv`, `audio/`, `video/` and `evaluation_setup/`, in any folder of the data set."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from avscene.datasets.dataset import DataSet
-from avscene.datasets.tau.archives import SHELF
+from avscene.datasets.meta_csv import meta_csv_of
+from avscene.datasets.tau.archives import ARCHIVES_FOLDER
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
 from avscene.records import Example
@@ -16,14 +17,14 @@ SETUP = {"train": "fold1_train.csv", "test": "fold1_evaluate.csv"}
 COLUMNS = ("filename_audio", "filename_video", "scene_label")
 MEDIA_COLUMNS = COLUMNS[:2]
 MEDIA_FOLDERS = ("audio", "video")
-DEPTH = 3  # folders below a data set's own in which its parts are looked for
-PREFIX = "TAU-urban-audio-visual-scenes-2021"  # of the published archives and the folders that they make
+DEPTH = 3  # levels of folders below the data set in which its parts are searched
+PREFIX = "TAU-urban-audio-visual-scenes-2021"  # of the names of published archives and of the folders in them
 PUBLISHED = {"train": (8_646, 305), "test": (3_645, 126)}  # recordings and locations of fold 1
-Rows = list[tuple[int, dict[str, str]]]  # with their lines in the file
+Rows = list[tuple[int, dict[str, str]]]  # with their line numbers
 
 
-def is_tau(meta: Path) -> bool:
-    """Whether `meta` is the table of a TAU audio-visual data set."""
+def is_tau_table(meta: Path) -> bool:
+    """Return whether `meta` is the table of a TAU audio-visual data set."""
     return "filename_audio" in _header(meta)
 
 
@@ -33,7 +34,7 @@ def _header(meta: Path) -> list[str]:
 
 
 def find_meta(root: Path) -> Path | None:
-    """The `meta.csv` of the TAU data set in `root`, which may lie some folders down; None if there is none.
+    """Find the `meta.csv` of the TAU data set in `root`, some folders down at most; return None if there is none.
 
     Raises:
         DataError: there are two that differ.
@@ -47,7 +48,7 @@ def find_meta(root: Path) -> Path | None:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """`root` and the folders below it, nearest first; hidden folders and those of media are not entered."""
+    """Yield `root` and the folders below it, nearest first, except hidden folders and folders of media."""
     level = [root]
     for _ in range(DEPTH + 1):
         yield from level
@@ -59,25 +60,25 @@ def _may_enter(path: Path) -> bool:
 
 
 def has_archives(root: Path) -> bool:
-    """Whether archives of TAU were fetched into `root`."""
-    return any((root / SHELF).glob(f"{PREFIX}*"))
+    """Return whether archives of TAU were downloaded into `root`."""
+    return any((root / ARCHIVES_FOLDER).glob(f"{PREFIX}*"))
 
 
 class MediaFinder:
-    """Finds the media that a `meta.csv` names: beside it, or in any `audio/` or `video/` of the data set."""
+    """Finds the media files that a `meta.csv` names: beside it, or in any `audio/` or `video/` of the data set."""
 
     def __init__(self, meta: Path, root: Path) -> None:
         self._beside = meta.parent
         self._root = root
 
     def find(self, name: str) -> Path | None:
-        """Where the file is; None if it is nowhere."""
+        """Return the path of the file, or None if there is none."""
         path = self._beside / name
         return path if path.is_file() else self._elsewhere.get(str(PurePosixPath(name)))
 
     @cached_property
     def _elsewhere(self) -> dict[str, Path]:
-        """Every file in a folder of media, by its name in tables."""
+        """Every file in a folder of media, by its name in the tables."""
         found: dict[str, Path] = {}
         media = [folder / name for folder in _folders(self._root) for name in MEDIA_FOLDERS]
         for path in (path for folder in media if folder.is_dir() for path in folder.iterdir()):
@@ -85,31 +86,52 @@ class MediaFinder:
         return found
 
 
-def read_tau(meta: Path, root: Path | None = None) -> DataSet:
-    """The recordings of `meta`, sound and picture joined by its columns, with the published split.
+def is_tau(path: Path) -> bool:
+    """Return whether the data set at `path`, a directory or its `meta.csv`, has the layout of TAU."""
+    meta = meta_csv_of(path)
+    if meta.is_file():
+        return is_tau_table(meta)
+    return find_meta(path) is not None or has_archives(path)
+
+
+def read_tau(path: Path) -> DataSet:
+    """Read the recordings of a TAU data set with the published split; `meta.csv` joins their audio and video files.
 
     The group is the location, the third part of a name such as `airport-lisbon-1175-44106`. City and split are columns.
-    `root` is the folder of the whole data set, if that is not the folder of `meta`.
+
+    Args:
+        path: The directory of the data set, in which `meta.csv` may be some folders down, or the `meta.csv` itself.
 
     Raises:
-        DataError: a column or file is missing, a file is named twice, a location is on both sides of the split, or the
-            published data set has a scene that it cannot have.
+        DataError: there is no `meta.csv`, a column or file is missing, a file is named twice, a location is on both
+            sides of the split, or the published data set has a scene that it cannot have.
     """
-    root = meta.parent if root is None else root
+    meta = meta_csv_of(path)
+    if meta.is_file():
+        return _read_table(meta, meta.parent)
+    found = find_meta(path)
+    if found is None:
+        raise DataError(
+            f"{path}: has archives of TAU, but no meta.csv with the scenes of the recordings (an evaluation set has "
+            f"none); the development set has: avscene data download tau-2021 --output {path}"
+        )
+    return _read_table(found, path)
+
+
+def _read_table(meta: Path, root: Path) -> DataSet:
+    """Read the recordings of `meta`, whose media are somewhere in `root`."""
     rows = read_rows(meta)
     published = is_published(meta, root, rows)
     found = _located(meta, root, rows, published=published)
     splits = _splits(_setup_folder(meta, root))
     examples = []
     for line, row in rows:
-        audio, picture = (row[column] for column in MEDIA_COLUMNS)
+        audio, video = (row[column] for column in MEDIA_COLUMNS)
         columns = _name_columns(meta, line, row, published=published)
         group = columns.pop("location")
         if audio in splits:
             columns["split"] = splits[audio]
-        examples.append(
-            Example(picture, found[picture], row["scene_label"], group, audio=found[audio], columns=columns)
-        )
+        examples.append(Example(video, found[video], row["scene_label"], group, audio=found[audio], columns=columns))
     data = DataSet(meta, tuple(examples))
     if {"train", "test"} <= set(data.values("split")):
         data.hold_out("split=test")
@@ -117,26 +139,26 @@ def read_tau(meta: Path, root: Path | None = None) -> DataSet:
 
 
 def is_published(meta: Path, root: Path, rows: Rows) -> bool:
-    """Whether this is the published data set or a part of it, not another one in its layout."""
+    """Return whether this is (a part of) the published data set, and not another one in its layout."""
     named = any(part.startswith(PREFIX) for part in meta.parent.parts)
     return named or has_archives(root) or len(rows) == sum(recordings for recordings, _ in PUBLISHED.values())
 
 
 def check_published(data: DataSet) -> tuple[str, ...]:
-    """How `data` differs in number from the published data set, a line for each part; nothing if it does not."""
+    """Compare the numbers of recordings and locations with the published ones; return a line for each difference."""
     lines = []
     for split, (recordings, locations) in PUBLISHED.items():
         part = [example for example in data.examples if example.columns.get("split") == split]
-        places = len({example.group for example in part})
-        if (len(part), places) != (recordings, locations):
+        groups = len({example.group for example in part})
+        if (len(part), groups) != (recordings, locations):
             lines.append(
-                f"{split}: {len(part)} recordings of {places} locations; published are {recordings} of {locations}"
+                f"{split}: {len(part)} recordings of {groups} locations; published are {recordings} of {locations}"
             )
     return tuple(lines)
 
 
 def _located(meta: Path, root: Path, rows: Rows, *, published: bool) -> dict[str, Path]:
-    """Where every file that `rows` name is."""
+    """Return the path of every file that `rows` name."""
     finder, found, lines = MediaFinder(meta, root), dict[str, Path](), dict[str, int]()
     missing: list[tuple[int, str]] = []
     for line, name in named_files(rows):
@@ -149,30 +171,32 @@ def _located(meta: Path, root: Path, rows: Rows, *, published: bool) -> dict[str
         else:
             found[name] = path
     if missing:
-        raise _absent(meta, root, missing, len(lines), published=published)
+        raise _files_missing(meta, root, missing, len(lines), published=published)
     return found
 
 
 def named_files(rows: Rows) -> Iterator[tuple[int, str]]:
-    """The files that a `meta.csv` names, with their lines."""
+    """Return the files that a `meta.csv` names, with their line numbers."""
     return ((line, row[column]) for line, row in rows for column in MEDIA_COLUMNS)
 
 
-def _absent(meta: Path, root: Path, missing: Sequence[tuple[int, str]], count: int, *, published: bool) -> DataError:
+def _files_missing(
+    meta: Path, root: Path, missing: Sequence[tuple[int, str]], count: int, *, published: bool
+) -> DataError:
     line, name = missing[0]
-    text = f"{meta}, line {line}: {name} is not there"
+    text = f"{meta}, line {line}: {name}: file not found"
     if len(missing) > 1:
         text += f", and {len(missing) - 1} more of {count} files"
     if published:
         text += (
-            f"; name the folder that holds all of the data set, or fetch what is missing: "
+            f"; name the folder that holds the whole data set, or download what is missing: "
             f"avscene data download tau-2021 --output {root}"
         )
     return DataError(text)
 
 
 def _name_columns(meta: Path, line: int, row: dict[str, str], *, published: bool) -> dict[str, str]:
-    """City and location, from a name such as `airport-lisbon-1175-44106`; what follows (`-a`) says nothing."""
+    """Parse city and location from a name such as `airport-lisbon-1175-44106`; further parts (`-a`) are ignored."""
     name = PurePosixPath(row["filename_audio"])
     parts = name.stem.split("-")
     if len(parts) < 4:
@@ -185,7 +209,7 @@ def _name_columns(meta: Path, line: int, row: dict[str, str], *, published: bool
 
 
 def _setup_folder(meta: Path, root: Path) -> Path | None:
-    """The folder of the published lists: the one beside `meta`, or else the nearest."""
+    """Find the folder of the published lists: beside `meta`, or else the nearest in `root`."""
     for folder in (meta.parent, *_folders(root)):
         if any((folder / "evaluation_setup" / name).is_file() for name in SETUP.values()):
             return folder / "evaluation_setup"
@@ -193,17 +217,17 @@ def _setup_folder(meta: Path, root: Path) -> Path | None:
 
 
 def _splits(setup: Path | None) -> dict[str, str]:
-    """Sound file -> train or test, by the published lists; empty where the lists are absent."""
+    """Map each audio file to train or test by the published lists; empty if the lists are missing."""
     splits: dict[str, str] = {}
     for split, path in () if setup is None else ((split, setup / name) for split, name in SETUP.items()):
         for line, row in read_rows(path) if path.is_file() else ():
             if splits.setdefault(row["filename_audio"], split) != split:
-                raise DataError(f"{path}, line {line}: {row['filename_audio']} is for training and for testing")
+                raise DataError(f"{path}, line {line}: {row['filename_audio']} is in the training and in the test list")
     return splits
 
 
 def read_rows(path: Path) -> Rows:
-    """The rows of one of the tables.
+    """Read the rows of one of the tables.
 
     Raises:
         DataError: it cannot be read, or a column or value is missing.

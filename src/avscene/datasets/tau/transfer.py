@@ -1,4 +1,4 @@
-"""A URL -> a file of known length: HTTP that resumes, retries, and believes nothing that a server says."""
+"""Download a URL to a file of known length: resume, retry, and refuse any answer that cannot be right."""
 
 import ipaddress
 import re
@@ -7,21 +7,22 @@ from pathlib import Path
 
 import httpx
 
-from avscene.datasets.tau.archives import Archive, Progress, size_of
+from avscene.datasets.tau.archives import Archive, size_of
 from avscene.errors import DataError, UsageError
+from avscene.progress import StageProgress
 
-PAUSES = (1, 2, 4, 8, 15, 30, 60)  # seconds before trying again, as long as nothing much comes
-UNHEARD = 3  # tries again for a server that never answered: more often it is the network, or the name
-MUCH = 1_000_000  # bytes after which the pauses start over
-LONGEST_PAUSE = 120  # seconds, whatever a server asks for
+PAUSES = (1, 2, 4, 8, 15, 30, 60)  # seconds before each retry, while little arrives
+RETRIES_WITHOUT_ANSWER = 3  # if the server never answered: then the network or the name is wrong more often
+PROGRESS_BYTES = 1_000_000  # once so many have arrived, the pauses start over
+LONGEST_PAUSE = 120  # seconds, even if the server asks for more
 TIMEOUT = httpx.Timeout(30, read=60)  # seconds
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may be gone in a minute
-NUMBER = re.compile(r"[0-9]{1,18}")  # anything longer is nonsense
+TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+NUMBER = re.compile(r"[0-9]{1,18}")  # no real length has more digits
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
-class _BrokenError(Exception):
-    """The transfer did not get to its end, and may the next time; after `pause` seconds, if the server says so."""
+class _TransferError(Exception):
+    """A transfer that failed and may succeed next time, after `pause` seconds if the server asked for a pause."""
 
     def __init__(self, reason: str, pause: float = 0) -> None:
         super().__init__(reason)
@@ -29,7 +30,7 @@ class _BrokenError(Exception):
 
 
 def open_client() -> httpx.Client:
-    """A client that follows redirects, to encrypted places only; proxies are those of the environment.
+    """Open a client that follows redirects to encrypted URLs only; proxies are those of the environment.
 
     Raises:
         UsageError: the environment names a proxy that cannot be used.
@@ -46,13 +47,13 @@ def open_client() -> httpx.Client:
 
 
 def check_url(url: httpx.URL) -> None:
-    """Make sure that nobody on the way can read or change what comes from `url`.
+    """Raise unless `url` is protected from being read or changed on the way.
 
     Raises:
         UsageError: it is neither https nor on this machine.
     """
     if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
-        raise UsageError(f"{shown(url)}: is refused: archives are fetched by https")
+        raise UsageError(f"{without_secrets(url)}: refused: archives are downloaded by https")
 
 
 def _is_loopback(host: str) -> bool:
@@ -64,42 +65,48 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def shown(url: httpx.URL) -> str:
-    """`url` for messages: without a password, and without the tickets that redirects carry."""
+def without_secrets(url: httpx.URL) -> str:
+    """Return `url` for messages: without password, query (redirects put tickets there) and fragment."""
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))
 
 
-def complete(client: httpx.Client, url: httpx.URL, archive: Archive, part: Path, progress: Progress) -> None:
-    """Fetch what `part` lacks of `archive`, until it has its published length; not one byte more is ever written.
+def fetch_rest(client: httpx.Client, url: httpx.URL, archive: Archive, part: Path, progress: StageProgress) -> None:
+    """Fetch what `part` lacks of `archive`, until it has its published length; never write a byte more.
 
     Raises:
-        DataError: the server does not have it, offers something else, or breaks off again and again; the disk is full.
-            What was fetched stays, and the next call goes on from there.
+        DataError: the server does not have it, offers something else, or fails again and again; the disk is full.
+            What was fetched is kept, and the next call continues.
     """
-    failures, patience = 0, UNHEARD
+    failures, retries = 0, RETRIES_WITHOUT_ANSWER
     while (size := size_of(part) or 0) != archive.bytes:
         try:
             _transfer(client, url, archive, part, progress)
             if (size_of(part) or 0) < archive.bytes:
-                raise _BrokenError("the server ended early")
+                raise _TransferError("the server ended early")
         except httpx.TooManyRedirects as error:
-            raise DataError(f"{shown(url)}: the server sends us in a circle; try another --source") from error
-        except (_BrokenError, httpx.TransportError) as error:
+            raise DataError(
+                f"{without_secrets(url)}: the server redirects in a circle; try another --source"
+            ) from error
+        except (_TransferError, httpx.TransportError) as error:
             now = size_of(part) or 0
-            failures = 0 if now > size + MUCH else failures + 1
-            if isinstance(error, _BrokenError) or now > size:
-                patience = len(PAUSES)
-            if failures > patience:
-                raise DataError(f"{shown(url)}: {_reason(error)}; run again: it goes on where it stopped") from error
+            failures = 0 if now > size + PROGRESS_BYTES else failures + 1
+            if isinstance(error, _TransferError) or now > size:
+                retries = len(PAUSES)
+            if failures > retries:
+                raise DataError(
+                    f"{without_secrets(url)}: {_reason(error)}; run the same command again to continue"
+                ) from error
             _wait(error, failures, archive, progress, now)
         except OSError as error:
-            raise DataError(f"{part}: cannot be written ({error.strerror}); then run again: it goes on") from error
+            raise DataError(
+                f"{part}: cannot be written ({error.strerror}); then run the same command again to continue"
+            ) from error
 
 
-def _wait(error: Exception, failures: int, archive: Archive, progress: Progress, size: int) -> None:
-    asked = error.pause if isinstance(error, _BrokenError) else 0
+def _wait(error: Exception, failures: int, archive: Archive, progress: StageProgress, size: int) -> None:
+    asked = error.pause if isinstance(error, _TransferError) else 0
     pause = max(PAUSES[max(failures - 1, 0)], min(asked, LONGEST_PAUSE))
-    progress(f"{archive.label}: {_reason(error)}; again in {pause:g} s", size, archive.bytes)
+    progress(f"{archive.label}: {_reason(error)}; again in {pause:g} s")(size, archive.bytes)
     time.sleep(pause)
 
 
@@ -109,58 +116,60 @@ def _reason(error: Exception) -> str:
         return "the server does not answer in time"
     if isinstance(error, httpx.ConnectError):
         return f"the server cannot be reached ({text})"
-    return text if isinstance(error, _BrokenError) else f"the connection broke off ({text})"
+    return text if isinstance(error, _TransferError) else f"the connection broke off ({text})"
 
 
-def _transfer(client: httpx.Client, url: httpx.URL, archive: Archive, part: Path, progress: Progress) -> None:
-    """One request: append to `part` what comes, or start it over where the server does not resume."""
+def _transfer(client: httpx.Client, url: httpx.URL, archive: Archive, part: Path, progress: StageProgress) -> None:
+    """Send one request and append the answer to `part`, or start over if the server cannot resume."""
     begin = size_of(part) or 0
-    if begin > archive.bytes:  # of another make
+    if begin > archive.bytes:  # of another version
         part.unlink()
         begin = 0
     headers = {"Range": f"bytes={begin}-"} if begin else {}
+    fetching = progress(f"{archive.label}: downloading")
     with client.stream("GET", url, headers=headers) as response:
-        at = _begins_at(response, archive, begin)
+        at = _checked_start(response, archive, begin)
         with part.open("ab" if at else "wb") as file:
             for chunk in response.iter_raw():
                 if at + len(chunk) > archive.bytes:
                     raise DataError(
-                        f"{shown(response.url)}: is refused: it goes on after the {archive.bytes} bytes that were "
-                        "published; try another --source"
+                        f"{without_secrets(response.url)}: refused: it goes on after the {archive.bytes} bytes that "
+                        "were published; try another --source"
                     )
                 at += file.write(chunk)
-                progress(f"{archive.label}: fetching", at, archive.bytes)
+                fetching(at, archive.bytes)
 
 
-def _begins_at(response: httpx.Response, archive: Archive, begin: int) -> int:
-    """The position in the file from which the answer sends, once it has proved to be an answer to what was asked."""
-    where, status = shown(response.url), response.status_code
-    if status in PASSING:
-        raise _BrokenError(f"the server answers with HTTP {status}", _number(response.headers.get("Retry-After")) or 0)
+def _checked_start(response: httpx.Response, archive: Archive, begin: int) -> int:
+    """Check that an answer fits the request, and return the position in the file from which it sends."""
+    url, status = without_secrets(response.url), response.status_code
+    if status in TEMPORARY_STATUSES:
+        pause = _number(response.headers.get("Retry-After")) or 0
+        raise _TransferError(f"the server answers with HTTP {status}", pause)
     if status not in (200, 206) or (status == 206 and not begin):
-        raise DataError(f"{where}: answers with HTTP {status}; try another --source")
-    kind = response.headers.get("Content-Type", "")
-    if kind.startswith("text/html"):
-        raise DataError(f"{where}: sends a web page, not an archive; is this network asking for a login?")
+        raise DataError(f"{url}: answers with HTTP {status}; try another --source")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise DataError(f"{url}: sends a web page, not an archive; does this network ask for a login?")
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise DataError(f"{where}: sends the archive in another encoding than it was asked for; try another --source")
+        raise DataError(f"{url}: sends the archive in another encoding than requested; try another --source")
     at = begin if status == 206 else 0
     if status == 206:
-        _check_range(where, response.headers.get("Content-Range", ""), archive, begin)
+        _check_range(url, response.headers.get("Content-Range", ""), archive, begin)
     offered = _number(response.headers.get("Content-Length"))
     if offered not in (None, archive.bytes - at):
         raise DataError(
-            f"{where}: is refused: it offers {offered} bytes where {archive.bytes - at} of those that were published "
-            "are missing; try another --source"
+            f"{url}: refused: it offers {offered} bytes where {archive.bytes - at} of the published ones are missing; "
+            "try another --source"
         )
     return at
 
 
-def _check_range(where: str, text: str, archive: Archive, begin: int) -> None:
+def _check_range(url: str, text: str, archive: Archive, begin: int) -> None:
     found = CONTENT_RANGE.fullmatch(text)
     if found is None or int(found[1]) != begin or found[2] not in ("*", str(archive.bytes)):
         raise DataError(
-            f"{where}: was asked for bytes {begin}-{archive.bytes - 1} and sends {text or 'others'}; refused"
+            f"{url}: refused: bytes {begin}-{archive.bytes - 1} were requested and it sends {text or 'others'}; "
+            "try another --source"
         )
 
 

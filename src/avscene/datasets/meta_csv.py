@@ -1,69 +1,58 @@
-"""A folder per class, or a `meta.csv` with path and label: a user's own data set."""
+"""Read a data set of a `meta.csv` with the columns path,label[,group][,split|fold]."""
 
 import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from avscene.datasets.dataset import DataSet, is_media
+from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError
 from avscene.records import Example
 
 REQUIRED = ("path", "label")
 
 
-def read_folders(root: Path) -> DataSet:
-    """A data set of one folder per class; recordings in a folder of a class folder form a group of that name.
-
-    Raises:
-        DataError: no class folders, or one without media.
-    """
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not folders:
-        raise DataError(f"{root}: is no data set: it holds neither class folders nor a meta.csv")
-    examples: list[Example] = []
-    for folder in folders:
-        found = [
-            _in_folder(root, folder, path) for path in sorted(folder.rglob("*")) if path.is_file() and is_media(path)
-        ]
-        if not found:
-            raise DataError(f"{folder}: the class folder holds no media files")
-        examples += found
-    return DataSet(root, tuple(examples))
+def meta_csv_of(path: Path) -> Path:
+    """Return the `meta.csv` of the data set at `path`, which is that file itself or its directory."""
+    return path if path.is_file() else path / "meta.csv"
 
 
-def _in_folder(root: Path, folder: Path, path: Path) -> Example:
-    name = path.relative_to(root).as_posix()
-    group = name if path.parent == folder else path.parent.relative_to(root).as_posix()
-    return Example(name, path, folder.name, group)
+def has_meta_csv(path: Path) -> bool:
+    """Return whether `path` is a file, or a directory with a `meta.csv`."""
+    return meta_csv_of(path).is_file()
 
 
 def read_meta_csv(path: Path) -> DataSet:
-    """A data set of a comma-separated `path,label[,group][,split|fold]...` table; paths are relative to it.
+    """Read a data set of a comma-separated table; its paths are relative to the table, further columns are kept.
 
     Without a group column every recording is a group of its own.
 
+    Args:
+        path: The table, or the directory that holds it as `meta.csv`.
+
     Raises:
-        DataError: a column or value is missing, a row is there twice, or a file is not there.
+        DataError: a column, value or file is missing, or a row is repeated.
     """
+    table = meta_csv_of(path)
     examples: list[Example] = []
-    seen: dict[str, int] = {}
-    for line, row in _rows(path):
+    line_of: dict[str, int] = {}
+    for line, row in _rows(table):
         name = row["path"]
-        if name in seen:
-            raise DataError(f"{path}, line {line}: {name} is already on line {seen[name]}")
-        seen[name] = line
-        media = path.parent / name
+        if name in line_of:
+            raise DataError(f"{table}, line {line}: {name} is already on line {line_of[name]}")
+        line_of[name] = line
+        media = table.parent / name
         if not media.is_file():
-            raise DataError(f"{path}, line {line}: {name} is not there")
+            raise DataError(f"{table}, line {line}: {name}: file not found")
         extra = {column: value for column, value in row.items() if column not in (*REQUIRED, "group")}
         examples.append(Example(name, media, row["label"], row.get("group") or name, columns=extra))
-    data = DataSet(path, tuple(examples))
+    data = DataSet(table, tuple(examples))
     _check_split(data)
     return data
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the rows with their line numbers."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -100,6 +89,6 @@ def _columns(path: Path, header: Iterable[str]) -> list[str]:
 
 
 def _check_split(data: DataSet) -> None:
-    """A group may be on one side of `split` only; folds are checked when one is held out."""
+    """Raise if a group has several values of `split`; folds are checked when one is held out."""
     for value in data.values("split")[1:]:
         data.hold_out(f"split={value}")
