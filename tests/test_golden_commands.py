@@ -13,11 +13,11 @@ from command_cases import Case, Result, read_cases, run_cases
 from regenerate_commands import compare
 
 GOLDEN = Path(__file__).parent / "golden"
-# Sums of float32 are in another order on other processors. Embeddings then differ by about 1e-6 of their size, which
-# the training of heads on them turns into up to 1e-4 of a probability.
-TOLERANCE = 2e-3
-# Fine-tuning repeats that difference at every step.
-TRAINED_TOLERANCE = 5e-2
+# Sums of float32 are in another order on other processors. With AVX2 in place of AVX-512, numbers of untrained systems
+# and of tables differ by less than 1e-5, and those of the late fusion network by 1.1e-5.
+TOLERANCE = 1e-3
+# The heads of `fast` are fitted on few rows, which makes more of it: up to 0.002 of a probability, 0.005 of a weight.
+# Such cases have a tolerance of 0.02 in cases.yaml. Fine-tuning repeats the difference at every step: those have 0.1.
 
 Results = dict[str, Result]
 CASES = read_cases()
@@ -42,7 +42,7 @@ def slow_results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def check(case: Case, result: Result) -> None:
-    found = compare(case, result, TRAINED_TOLERANCE if case.trained else TOLERANCE)
+    found = compare(case, result, case.tolerance or TOLERANCE)
     assert not found, "\n".join(found)
 
 

@@ -33,7 +33,7 @@ class Case:
     before: dict[str, Any] = field(default_factory=dict)
     slow: bool = False
     both: bool = False
-    trained: bool = False
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
