@@ -45,7 +45,7 @@ NAMES_OF_GROUPS = re.compile(r"\d+")
 def normalised(path: Path, text: str) -> str:
     """Reduce the text of a result file to what is compared, in the same format."""
     if path.suffix == ".json":
-        return json.dumps(_reduced(json.loads(text)), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(_reduced(json.loads(text)), indent=0, ensure_ascii=False) + "\n"
     if path.suffix == ".jsonl":
         return "".join(json.dumps(_reduced(json.loads(line)), ensure_ascii=False) + "\n" for line in text.splitlines())
     return text
@@ -53,7 +53,7 @@ def normalised(path: Path, text: str) -> str:
 
 def compared_name(path: Path) -> str:
     """Give a relative path with renamed systems under their new names."""
-    return "/".join(".".join(_renamed(word) for word in part.split(".")) for part in path.parts)
+    return "/".join(".".join(map(_renamed, part.split("."))) for part in path.parts)
 
 
 def differences(path: Path, expected: str, found: str, tolerance: float) -> list[str]:
