@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize
 
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.ensemble import SPREAD, fit_log_pool, group_weights, log_pool, softmax
+from avscene.fusion.pooling import PRIOR_DEVIATION, fit_log_pool, group_weights, log_pool, softmax
 from avscene.records import FloatArray, IntArray
 from avscene.tables.alignment import Aligned, align
 from avscene.tables.prediction_table import read_table
@@ -94,9 +94,9 @@ def main() -> None:
     text = f"""# Exponents from few groups
 
 Made by `python -m benchmarks.few_groups`. So many groups are drawn, evenly over the scenes, {DRAWS} times; the
-exponents of a log-linear pool are fitted on them and judged on all others. The priors: ours (SPREAD {SPREAD}, see
-`fit_log_pool`), none, and {PULLS["towards 0"]} log losses of a group for each unit of exponent. After ± stands a
-standard error.
+exponents of a log-linear pool are fitted on them and evaluated on all others. The priors: ours (PRIOR_DEVIATION
+{PRIOR_DEVIATION}, see `fit_log_pool`), none, and {PULLS["towards 0"]} log losses of a group for each unit of
+exponent. After ± stands a standard error.
 """
     for title, *paths in options.of:
         aligned = align({Path(path).stem: read_table(path) for path in paths})

@@ -23,7 +23,7 @@ from avscene.evaluation.bootstrap import group_intervals
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.fusion.cross_fit import CROSS_FIT_REPEATS
-from avscene.fusion.ensemble import group_weights, mean, shares, softmax
+from avscene.fusion.pooling import group_weights, mean, normalised_weights, softmax
 from avscene.fusion.postprocess import fit_power
 from avscene.fusion.tables import fuse_cross_fitted
 from avscene.fusion.tree import Layout
@@ -39,7 +39,7 @@ REPEATS = 5
 SIZES = ((3_645, 3), (36_450, 3), (36_450, 12))  # rows, systems
 
 Pool = Callable[[FloatArray], FloatArray]  # logarithms (n_models, n, n_scenes) -> probabilities (n, n_scenes)
-Fit = Callable[[FloatArray, IntArray, FloatArray], Pool]  # logarithms, truth and shares of rows -> a pool
+Fit = Callable[[FloatArray, IntArray, FloatArray], Pool]  # logarithms, truth and normalised_weights of rows -> a pool
 
 
 def fitted(start: FloatArray, free: int, rule: Callable[[FloatArray, FloatArray], FloatArray], ridge: float = 0) -> Fit:
@@ -122,7 +122,7 @@ def out_of_fold(fit: Fit, aligned: Aligned, n_folds: int) -> FloatArray:
         folds = shuffled_folds(tuple(groups), truth, n_folds, draw)
         for fold in range(n_folds):
             on, off = folds != fold, folds == fold
-            share = shares(group_weights(tuple(groups[on])), int(on.sum()))
+            share = normalised_weights(group_weights(tuple(groups[on])), int(on.sum()))
             total[off] += fit(logs[:, on], truth[on], share)(logs[:, off])
     return total / CROSS_FIT_REPEATS
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from avscene.errors import DataError
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, cross_fit
-from avscene.fusion.tables import fuse_cross_fitted, fuse_fitted, fuse_plain, fuse_saved
+from avscene.fusion.tables import fuse_cross_fitted, fuse_fitted, fuse_saved, fuse_unfitted
 from avscene.fusion.tree import Layout
 from avscene.groups import shuffled_folds
 from avscene.labels import LabelSet
@@ -284,8 +284,8 @@ def test_a_system_given_twice_does_not_sharpen_the_pool() -> None:
     tables = {"a": opinion(1, 2.0), "b": opinion(2, 1.5)}
     once, twice = pooled(tables), pooled({**tables, "again": tables["a"]})
     np.testing.assert_allclose(twice.probabilities, once.probabilities, atol=2e-3)
-    product = fuse_plain(align(tables), layout("a", "b", rule="product")).table
-    doubled = fuse_plain(align({**tables, "again": tables["a"]}), layout("a", "b", "again", rule="product")).table
+    product = fuse_unfitted(align(tables), layout("a", "b", rule="product")).table
+    doubled = fuse_unfitted(align({**tables, "again": tables["a"]}), layout("a", "b", "again", rule="product")).table
     assert doubled.probabilities.max(1).mean() > product.probabilities.max(1).mean() + 0.01  # as the plain product does
 
 
@@ -295,7 +295,7 @@ def test_kept_weights_fuse_other_recordings() -> None:
     others = align({"a": opinion(5, 2.0, first=50), "b": opinion(6, 1.0, first=50)})
     fused = fuse_saved(others, saved).table
     assert loss(fused) < min(loss(table) for table in others.tables.values())
-    with pytest.raises(DataError, match="the weights are of a, b; the tables are of a"):
+    with pytest.raises(DataError, match="the weights are for a, b, but the tables are a"):
         fuse_saved(align({"a": opinion(5, 2.0, first=50)}), saved)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from avscene.fusion.ensemble import log_pool
+from avscene.fusion.pooling import log_pool
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, call, run
 from tests.training.heads.test_frozen_encoders import SCENES, scene_image, write_data, write_scene

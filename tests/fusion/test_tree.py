@@ -1,4 +1,4 @@
-"""Fusion as a value: trees of rules by the names of models and scenes, how they are fitted, and as JSON."""
+"""Nested fusions: how they are applied, fitted, stored as JSON and checked."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from avscene.errors import DataError, UsageError
 from avscene.evaluation.metrics import log_loss
-from avscene.fusion import ensemble, postprocess
-from avscene.fusion.ensemble import softmax
+from avscene.fusion import pooling, postprocess
+from avscene.fusion.pooling import softmax
 from avscene.fusion.rules import Classwise, LogPool, Mean, Product, Samplewise
-from avscene.fusion.steps import Power, Smooth, Times, Vector
+from avscene.fusion.steps import PowerScaling, Smoothing, Times, VectorScaling
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.labels import LabelSet
 
@@ -44,8 +44,8 @@ def steps(draw, labels):
     kind = draw(st.sampled_from(["power", "vector", "smooth"]))
     if kind == "vector":
         scale, bias = ({scene: draw(numbers) for scene in labels} for _ in range(2))
-        return Vector(scale=scale, bias=bias)
-    return Power(exponent=draw(numbers)) if kind == "power" else Smooth(width=draw(numbers))
+        return VectorScaling(scale=scale, bias=bias)
+    return PowerScaling(exponent=draw(numbers)) if kind == "power" else Smoothing(width=draw(numbers))
 
 
 @st.composite
@@ -65,8 +65,8 @@ def trees(draw, labels, names=MODELS):
 
 
 @st.composite
-def spoken(draw, labels, missing=True):
-    """Scores by model, some rows missing, and where the rows come from."""
+def model_scores(draw, labels, missing=True):
+    """Scores by model, some rows missing, and the times of the rows."""
     n = draw(st.integers(1, 5))
     scores = {}
     for name in MODELS:
@@ -80,14 +80,14 @@ def spoken(draw, labels, missing=True):
 @st.composite
 def cases(draw, missing=True):
     labels = labels_of(draw(st.integers(2, 4)))
-    return labels, draw(trees(labels)), *draw(spoken(labels, missing))
+    return labels, draw(trees(labels)), *draw(model_scores(labels, missing))
 
 
 def same(found, expected, tolerance=1e-9):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
-# --- laws ---
+# --- properties ---
 
 
 @few
@@ -95,10 +95,10 @@ def same(found, expected, tolerance=1e-9):
 def test_rows_are_probabilities_or_missing(case) -> None:
     labels, fusion, scores, times = case
     fused = fusion.apply(scores, labels, times)
-    silent = np.isnan([scores[name][:, 0] for name in fusion.models]).all(axis=0)
-    assert np.isnan(fused[silent]).all()
-    same(fused[~silent].sum(axis=1), 1)
-    assert (fused[~silent] >= 0).all()
+    missing = np.isnan([scores[name][:, 0] for name in fusion.models]).all(axis=0)
+    assert np.isnan(fused[missing]).all()
+    same(fused[~missing].sum(axis=1), 1)
+    assert (fused[~missing] >= 0).all()
 
 
 def shuffled(fusion: Fusion, random) -> Fusion:
@@ -108,20 +108,20 @@ def shuffled(fusion: Fusion, random) -> Fusion:
 
 @few
 @given(cases(), st.randoms())
-def test_the_order_of_members_rows_and_scenes_changes_nothing(case, random) -> None:
+def test_the_order_of_members_rows_and_scenes_does_not_matter(case, random) -> None:
     labels, fusion, scores, times = case
     rows = random.sample(range(len(times.starts)), len(times.starts))
     scenes = random.sample(range(len(labels)), len(labels))
     moved = {name: scores[name][np.ix_(rows, scenes)] for name in random.sample(MODELS, len(MODELS))}
-    turned = LabelSet(tuple(labels.names[k] for k in scenes))
-    when = Times([times.recordings[k] for k in rows], times.starts[rows])
+    moved_labels = LabelSet(tuple(labels.names[k] for k in scenes))
+    moved_times = Times([times.recordings[k] for k in rows], times.starts[rows])
     expected = fusion.apply(scores, labels, times)[np.ix_(rows, scenes)]
-    same(shuffled(fusion, random).apply(moved, turned, when), expected)
+    same(shuffled(fusion, random).apply(moved, moved_labels, moved_times), expected)
 
 
 @few
 @given(cases())
-def test_json_keeps_every_bit(case) -> None:
+def test_json_round_trips_exactly(case) -> None:
     labels, fusion, scores, times = case
     again = Fusion.model_validate_json(fusion.model_dump_json())
     assert again == fusion
@@ -131,9 +131,9 @@ def test_json_keeps_every_bit(case) -> None:
 
 @few
 @given(cases())
-def test_a_model_that_scored_nothing_is_as_good_as_none(case) -> None:
+def test_a_model_that_scored_nothing_has_no_effect(case) -> None:
     labels, fusion, scores, times = case
-    gone = {**scores, "A01": np.full_like(scores["A01"], np.nan)}
+    without_a01 = {**scores, "A01": np.full_like(scores["A01"], np.nan)}
     half, other = fusion.members
     rest = tuple(name for name in half.members if name != "A01")
     alone = len(rest) < 2
@@ -142,8 +142,8 @@ def test_a_model_that_scored_nothing_is_as_good_as_none(case) -> None:
         rule = LogPool(exponents={name: rule.exponents[name] for name in rest})
     elif isinstance(rule, Classwise):
         rule = Classwise(weights={name: rule.weights[name] for name in rest})
-    found = fusion.model_copy(update={"steps": ()}).apply(gone, labels, times)
-    bare = [step for step in half.steps if isinstance(step, Smooth)]  # what was fitted is left out without A01
+    found = fusion.model_copy(update={"steps": ()}).apply(without_a01, labels, times)
+    bare = [step for step in half.steps if isinstance(step, Smoothing)]  # fitted steps are skipped without A01
     if not rest:
         same(found, other.apply(scores, labels, times))
         return
@@ -154,18 +154,18 @@ def test_a_model_that_scored_nothing_is_as_good_as_none(case) -> None:
 
 @few
 @given(cases())
-def test_a_model_alone_in_a_row_is_itself(case) -> None:
+def test_a_model_alone_in_a_row_is_returned_unchanged(case) -> None:
     labels, fusion, scores, times = case
     alone = fusion.models[-1]
-    silent = {name: values if name == alone else np.full_like(values, np.nan) for name, values in scores.items()}
+    only_one = {name: values if name == alone else np.full_like(values, np.nan) for name, values in scores.items()}
     bare = tuple(member.model_copy(update={"steps": ()}) for member in fusion.members)
     plain = fusion.model_copy(update={"members": bare, "steps": ()})
-    same(plain.apply(silent, labels, times), scores[alone])
+    same(plain.apply(only_one, labels, times), scores[alone])
 
 
 @few
 @given(cases())
-def test_one_member_alone_is_itself(case) -> None:
+def test_a_single_member_is_returned_unchanged(case) -> None:
     labels, fusion, scores, times = case
     inside = Fusion(name="outer", members=(fusion,))
     np.testing.assert_array_equal(inside.apply(scores, labels, times), fusion.apply(scores, labels, times))
@@ -176,7 +176,7 @@ def test_one_member_alone_is_itself(case) -> None:
 @given(st.lists(numbers, min_size=5, max_size=5), st.data())
 def test_nested_log_pools_are_flat_ones_of_multiplied_exponents(exponents, data) -> None:
     labels = labels_of(3)
-    scores, _ = data.draw(spoken(labels, missing=False))
+    scores, _ = data.draw(model_scores(labels, missing=False))
     one, two, three, first, second = exponents
     inner = Fusion(
         name="A04",
@@ -186,7 +186,9 @@ def test_nested_log_pools_are_flat_ones_of_multiplied_exponents(exponents, data)
     nested = Fusion(name="E", members=(inner, "V01"), rule=LogPool(exponents={"A04": first, "V01": second}))
     flat = dict(zip(("A01", "A02", "A03", "V01"), (one * first, two * first, three * first, second), strict=True))
     expected = Fusion(name="E", members=tuple(flat), rule=LogPool(exponents=flat)).apply(scores, labels)
-    floored = inner.apply(scores, labels).min(axis=1) < 2 * ensemble.FLOOR  # below it, one pool's logs are cut off
+    floored = (
+        inner.apply(scores, labels).min(axis=1) < 2 * pooling.FLOOR
+    )  # below it, the logarithms of one pool are clipped
     same(nested.apply(scores, labels)[~floored], expected[~floored])
 
 
@@ -211,26 +213,26 @@ def validation(n=600, scenes=4, seed=0, skills=(0.6, 0.8, 1.0, 1.8, 2.2)):
         name: softmax(random.normal(0, 1, (n, scenes)) + skill * np.eye(scenes)[truth])
         for name, skill in zip(MODELS, skills, strict=True)
     }
-    times = Times([f"take {k // 10}" for k in range(n)], np.arange(n) % 10 * 1.0)
+    times = Times([f"recording {k // 10}" for k in range(n)], np.arange(n) % 10 * 1.0)
     return scores, truth, labels_of(scenes), times
 
 
-def test_a_tree_is_fitted_from_the_bottom_up() -> None:
+def test_a_tree_is_fitted_innermost_members_first() -> None:
     scores, truth, labels, times = validation()
-    a04 = ensemble.classwise(
-        stacked := np.stack([scores[name] for name in A04.members]), ensemble.fit_classwise(stacked, truth)
+    a04 = pooling.classwise(
+        stacked := np.stack([scores[name] for name in A04.members]), pooling.fit_classwise(stacked, truth)
     )
-    company = np.stack([a04, scores["V01"], scores["C04"]])
-    e01 = ensemble.classwise(company, ensemble.fit_classwise(company, truth))
-    e02 = postprocess.vector(e01, *postprocess.fit_vector(e01, truth))
-    pooled = ensemble.log_pool(company, ensemble.fit_log_pool(company, truth))
+    members = np.stack([a04, scores["V01"], scores["C04"]])
+    e01 = pooling.classwise(members, pooling.fit_classwise(members, truth))
+    e02 = postprocess.apply_vector_scaling(e01, *postprocess.fit_vector_scaling(e01, truth))
+    pooled = pooling.log_pool(members, pooling.fit_log_pool(members, truth))
     smoothed = postprocess.smooth(pooled, times.recordings, times.starts, 3.0)
-    e03 = postprocess.power(smoothed, postprocess.fit_power(smoothed, truth))
+    e03 = postprocess.apply_power(smoothed, postprocess.fit_power(smoothed, truth))
     for layout, expected in ((A04, a04), (E01, e01), (E02, e02), (E03, e03)):
         same(fit_fusion(layout, scores, truth, labels, times).apply(scores, labels, times), expected, 1e-12)
 
 
-def test_weights_are_kept_by_name() -> None:
+def test_weights_are_stored_by_name() -> None:
     scores, truth, labels, _ = validation()
     fitted = fit_fusion(E02, scores, truth, labels)
     content = fitted.model_dump(mode="json")
@@ -250,31 +252,31 @@ def test_confidences_can_be_chosen(confidence) -> None:
     scores, truth, labels, _ = validation()
     layout = Layout(name="A", members=("A01", "A02"), rule="classwise", confidence=confidence)
     fitted = fit_fusion(layout, scores, truth, labels)
-    expected = ensemble.fit_classwise(np.stack([scores["A01"], scores["A02"]]), truth, confidence)
+    expected = pooling.fit_classwise(np.stack([scores["A01"], scores["A02"]]), truth, confidence)
     same([list(fitted.rule.weights[name].values()) for name in ("A01", "A02")], expected)
     assert fitted.rule.confidence == confidence
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000))
-def test_what_is_fitted_does_not_raise_log_loss_on_its_own_rows(seed) -> None:
+def test_fitting_does_not_raise_the_log_loss_of_the_fitting_rows(seed) -> None:
     scores, truth, labels, _ = validation(n=80, seed=seed)
     pool = fit_fusion(Layout(name="P", members=MODELS, rule="log-pool"), scores, truth, labels).apply(scores, labels)
     assert log_loss(truth, pool) <= min(log_loss(truth, scores[name]) for name in MODELS) + 1e-4
     for kind in ("power", "vector"):
         layout = Layout(name="P", members=MODELS, rule="mean", postprocess=(kind,))
-        done = fit_fusion(layout, scores, truth, labels).apply(scores, labels)
-        assert log_loss(truth, done) <= log_loss(truth, ensemble.mean(np.stack(list(scores.values())))) + 1e-4
+        processed = fit_fusion(layout, scores, truth, labels).apply(scores, labels)
+        assert log_loss(truth, processed) <= log_loss(truth, pooling.mean(np.stack(list(scores.values())))) + 1e-4
 
 
-def test_one_member_is_fitted_without_a_rule() -> None:
+def test_a_single_member_is_fitted_without_a_rule() -> None:
     scores, truth, labels, _ = validation()
     fitted = fit_fusion(Layout(name="fast", members=("A01",), rule="log-pool"), scores, truth, labels)
     assert fitted.rule is None
     np.testing.assert_array_equal(fitted.apply(scores, labels), scores["A01"])
 
 
-def test_post_processing_is_fitted_on_whole_rows_and_left_out_elsewhere() -> None:
+def test_post_processing_is_fitted_on_complete_rows_and_skipped_elsewhere() -> None:
     scores, truth, labels, _ = validation()
     layout = Layout(name="P", members=("A01", "V01"), rule="mean", postprocess=("power",))
     whole = fit_fusion(layout, {name: values[:400] for name, values in scores.items()}, truth[:400], labels)
@@ -283,14 +285,14 @@ def test_post_processing_is_fitted_on_whole_rows_and_left_out_elsewhere() -> Non
     assert fitted.steps == whole.steps
     same(fitted.apply(scores, labels)[400:], scores["V01"][400:])
     assert not np.allclose(
-        fitted.apply(scores, labels)[:400], ensemble.mean(np.stack([scores["A01"], scores["V01"]]))[:400]
+        fitted.apply(scores, labels)[:400], pooling.mean(np.stack([scores["A01"], scores["V01"]]))[:400]
     )
 
 
-def test_post_processing_without_a_whole_row_is_refused() -> None:
+def test_post_processing_without_a_complete_row_is_refused() -> None:
     scores, truth, labels, _ = validation(n=40)
     scores["A01"][:] = np.nan
-    with pytest.raises(DataError, match="P: no row has the scores of all of A01, V01"):
+    with pytest.raises(DataError, match="P: no row was scored by all of A01, V01"):
         fit_fusion(Layout(name="P", members=("A01", "V01"), rule="mean", postprocess=("power",)), scores, truth, labels)
 
 
@@ -300,31 +302,31 @@ def test_smoothing_needs_times() -> None:
         fit_fusion(E03, scores, truth, labels)
 
 
-# --- names in the place of others ---
+# --- members replaced by fusions ---
 
 
-def test_a_fusion_takes_the_place_and_the_name_of_a_member() -> None:
+def test_a_fusion_replaces_a_member_and_takes_its_name() -> None:
     scores, truth, labels, _ = validation()
     top = fit_fusion(E01, scores, truth, labels)
     inner = top.members[0]
     names = tuple(member if isinstance(member, str) else member.name for member in top.members)
     shallow = top.model_copy(update={"members": names})
     assert shallow.models == ("A04", "V01", "C04")
-    placed = shallow.within({"A04": inner.model_copy(update={"name": "mine"}), "C04": Fusion.of("C04")})
-    assert placed.models == top.models
-    np.testing.assert_array_equal(placed.apply(scores, labels), top.apply(scores, labels))
+    replaced = shallow.within({"A04": inner.model_copy(update={"name": "mine"}), "C04": Fusion.of("C04")})
+    assert replaced.models == top.models
+    np.testing.assert_array_equal(replaced.apply(scores, labels), top.apply(scores, labels))
     outer = Fusion(name="E02", members=(shallow,)).within({"A04": inner})
     np.testing.assert_array_equal(outer.apply(scores, labels), top.apply(scores, labels))
 
 
-# --- what cannot be ---
+# --- invalid fusions ---
 
 WEIGHTS = {"a": {"x": 1.0, "y": 1.0}, "b": {"x": 1.0, "y": 1.0}}
 BAD = {
     "no members": ({"name": "f", "members": []}, "f: has no members"),
     "a member twice": ({"name": "f", "members": ["a", "a"], "rule": {"kind": "mean"}}, "f: has member a twice"),
-    "several without a rule": ({"name": "f", "members": ["a", "b"]}, "a rule is for several members"),
-    "a rule for one": ({"name": "f", "members": ["a"], "rule": {"kind": "mean"}}, "a rule is for several members"),
+    "several without a rule": ({"name": "f", "members": ["a", "b"]}, "several members need a rule"),
+    "a rule for one": ({"name": "f", "members": ["a"], "rule": {"kind": "mean"}}, "several members need a rule"),
     "an exponent too few": (
         {"name": "f", "members": ["a", "b"], "rule": {"kind": "log-pool", "exponents": {"a": 1}}},
         "weights of its rule are not those of a, b",
@@ -356,26 +358,30 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_fusion_that_cannot_be_is_refused(bad: str) -> None:
+def test_an_invalid_fusion_is_refused(bad: str) -> None:
     content, message = BAD[bad]
     with pytest.raises(ValidationError, match=message):
         Fusion.model_validate(content)
 
 
-def test_a_layout_that_cannot_be_is_refused() -> None:
+def test_an_invalid_layout_is_refused() -> None:
     with pytest.raises(ValidationError, match="E: 2 members need a rule"):
         Layout(name="E", members=("a", "b"))
+    with pytest.raises(ValidationError, match="'median' is not one of mean, product, samplewise, classwise, log-pool"):
+        Layout(name="E", members=("a", "b"), rule="median")
+    with pytest.raises(ValidationError, match="'polish' is not one of power, vector, smooth"):
+        Layout(name="E", members=("a", "b"), rule="mean", postprocess=("polish",))
     with pytest.raises(ValidationError, match="E: has member A04 twice"):
         Layout(name="E", members=(A04, "A04"), rule="mean")
 
 
-def test_a_fusion_nested_without_end_is_refused() -> None:
+def test_a_fusion_nested_too_deeply_is_refused() -> None:
     text = '{"name":"f","members":[' * 5000 + '"a"' + "]}" * 5000
     with pytest.raises(ValidationError, match="recursion limit"):
         Fusion.model_validate_json(text)
 
 
-def test_weights_of_other_scenes_do_not_fit() -> None:
+def test_weights_for_different_scenes_do_not_fit() -> None:
     scores, truth, labels, _ = validation()
     assert fit_fusion(E02, scores, truth, labels).fits(LabelSet(labels.names[::-1]))
     for layout in (A04, E01, Layout(name="V", members=("V01",), postprocess=("vector",))):

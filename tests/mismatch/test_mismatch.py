@@ -17,7 +17,7 @@ from sklearn import metrics
 from avscene.datasets.toytown.build import build_toytown
 from avscene.errors import DataError
 from avscene.evaluation.detection import best_threshold, f1, roc_auc
-from avscene.fusion.ensemble import softmax
+from avscene.fusion.pooling import softmax
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.mismatch.detector import Decision, MismatchDetector, log_agreement, pooled
 from avscene.mismatch.pairs import PairedScores, RecordingPair, pair_tables

@@ -4,7 +4,7 @@ import pytest
 
 from avscene.features.logmel import LogMelSpec
 from avscene.fusion.rules import Classwise, LogPool, Mean
-from avscene.fusion.steps import Smooth, Vector
+from avscene.fusion.steps import Smoothing, VectorScaling
 from avscene.fusion.tree import Fusion
 from avscene.models.checkpoint import Config, Part
 from avscene.models.cnn.audio_cnn import AudioCnnPart
@@ -116,7 +116,7 @@ def test_small_stand_ins_are_named_as_such() -> None:
             ("fusion: a log-linear pool of exponents A04 0.500, V04 1.250", "Genest & Zidek"),
         ),
         (
-            {"rule": Mean(), "steps": (Smooth(), Vector(scale=EQUAL, bias=EQUAL))},
+            {"rule": Mean(), "steps": (Smoothing(), VectorScaling(scale=EQUAL, bias=EQUAL))},
             (
                 "fusion: the mean rule over A04, V04, then post-processing `smooth`, then post-processing `vector`",
                 "does not describe it",

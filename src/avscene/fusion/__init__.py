@@ -1,1 +1,1 @@
-"""Scores to one score: rules that fuse models, and post-processing."""
+"""Fuse the probabilities of several models by a rule and post-processing, both fitted on other groups."""

@@ -1,77 +1,88 @@
-"""A layout and scores to fused scores by weights that were fitted on other groups than those they are applied to."""
+"""Cross-fit a fusion: fuse each row by weights that were fitted on other groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from avscene.errors import DataError
-from avscene.fusion.ensemble import normalised
+from avscene.fusion.pooling import normalised
+from avscene.fusion.rules import ScoresByModel
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.groups import shuffled_folds
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, IntArray
 
-CROSS_FIT_REPEATS = 5  # of folds: with one, where the groups happen to fall moves a log loss by more than rules differ
+CROSS_FIT_REPEATS = 5  # with one, the assignment of groups to folds moves a log loss by more than rules differ
 
 
 def cross_fit(
     layout: Layout,
-    scores: Mapping[str, FloatArray],
+    scores: ScoresByModel,
     truth: IntArray,
     groups: Sequence[str],
     labels: LabelSet,
     n_folds: int,
     times: Times | None = None,
 ) -> dict[str, FloatArray]:
-    """Fuse every row by weights that its group had no part in: the stages' probabilities (n, n_scenes), by their names.
+    """Return out-of-fold probabilities (n, n_scenes) after the rule and after each step, by stage (`apply_stages`).
 
-    The groups are dealt into `n_folds` folds, the layout is fitted on all folds but one and applied to that one; the
-    mean over CROSS_FIT_REPEATS such deals is taken. What is drawn depends on the names of the groups alone, not on the
-    order of the rows. `scores` are (n, n_scenes) by model, `truth` (n,) are scene indices, `groups` (n,) names.
+    The groups are assigned to `n_folds` folds; the layout is fitted on all folds but one and applied to that one. The
+    result is the mean over CROSS_FIT_REPEATS such assignments, which depend on the names of the groups, not on the
+    order of the rows.
+
+    Args:
+        layout: what to fuse.
+        scores: probabilities (n, n_scenes) of every model by its name.
+        truth: (n,) scene indices.
+        groups: (n,) the group of each row.
+        labels: the scenes in the order of the columns.
+        n_folds: number of folds.
+        times: recordings and starts of the rows; only smoothing needs them.
 
     Raises:
-        DataError: there are fewer groups than folds, or the rows are of one scene.
+        DataError: there are fewer groups than folds, or the rows to fit on are of one scene.
     """
     sums: dict[str, FloatArray] = {}
-    for draw in range(CROSS_FIT_REPEATS):
-        folds = shuffled_folds(groups, truth, n_folds, draw)
+    for repeat in range(CROSS_FIT_REPEATS):
+        folds = shuffled_folds(groups, truth, n_folds, repeat)
         stages: dict[str, FloatArray] = {}
         for fold in range(n_folds):
-            fitting, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            fusion = fit_on(layout, scores, truth, groups, labels, times, fitting)
-            for stage, values in apply_stages(fusion, _taken(scores, judged), labels, _at(times, judged)).items():
-                stages.setdefault(stage, np.empty((len(truth), len(labels))))[judged] = values
+            inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            fusion = fit_on_rows(layout, scores, truth, groups, labels, times, outside)
+            fused = apply_stages(fusion, _select_scores(scores, inside), labels, _select_times(times, inside))
+            for stage, values in fused.items():
+                stages.setdefault(stage, np.empty((len(truth), len(labels))))[inside] = values
         for stage, values in stages.items():
             sums[stage] = sums.get(stage, 0) + values
     return {stage: normalised(values) for stage, values in sums.items()}
 
 
-def fit_on(
+def fit_on_rows(
     layout: Layout,
-    scores: Mapping[str, FloatArray],
+    scores: ScoresByModel,
     truth: IntArray,
     groups: Sequence[str],
     labels: LabelSet,
     times: Times | None,
     rows: IntArray,
 ) -> Fusion:
-    """The layout fitted on `rows` alone.
+    """Return the layout fitted on `rows` only; the other arguments are those of `cross_fit`.
 
     Raises:
         DataError: the rows are of one scene.
     """
     if len(np.unique(truth[rows])) < 2:
         scene = labels.names[int(truth[rows[0]])]
-        raise DataError(f"all {len(rows)} rows to fit weights on are of one scene ({scene}); they tell nothing apart")
-    chosen = [groups[row] for row in rows]
-    return fit_fusion(layout, _taken(scores, rows), truth[rows], labels, _at(times, rows), groups=chosen)
+        raise DataError(f"all {len(rows)} rows to fit weights on are of one scene ({scene}): at least 2 are needed")
+    row_groups = [groups[row] for row in rows]
+    return fit_fusion(
+        layout, _select_scores(scores, rows), truth[rows], labels, _select_times(times, rows), groups=row_groups
+    )
 
 
-def apply_stages(
-    fusion: Fusion, scores: Mapping[str, FloatArray], labels: LabelSet, times: Times | None
-) -> dict[str, FloatArray]:
-    """What a fusion says (n, n_scenes) after its rule and after each of its steps, by what was done so far."""
+def apply_stages(fusion: Fusion, scores: ScoresByModel, labels: LabelSet, times: Times | None) -> dict[str, FloatArray]:
+    """Return the probabilities (n, n_scenes) after the rule and after each step, by names like `mean + power`."""
     rule = fusion.rule.kind if fusion.rule is not None else "as it is"
     stages = {}
     for count in range(len(fusion.steps) + 1):
@@ -81,9 +92,9 @@ def apply_stages(
     return stages
 
 
-def _taken(scores: Mapping[str, FloatArray], rows: IntArray) -> dict[str, FloatArray]:
+def _select_scores(scores: ScoresByModel, rows: IntArray) -> dict[str, FloatArray]:
     return {name: values[rows] for name, values in scores.items()}
 
 
-def _at(times: Times | None, rows: IntArray) -> Times | None:
+def _select_times(times: Times | None, rows: IntArray) -> Times | None:
     return None if times is None else Times([times.recordings[row] for row in rows], times.starts[rows])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from avscene.errors import UsageError
 from avscene.evaluation.tables import EvaluationResult, evaluate_tables
-from avscene.fusion.ensemble import Confidence
-from avscene.fusion.steps import StepKind
-from avscene.fusion.tables import Fused, fuse_cross_fitted, fuse_fitted, fuse_plain, fuse_saved, read_fusion
-from avscene.fusion.tree import FUSED, Layout, RuleKind
+from avscene.fusion.pooling import Confidence
+from avscene.fusion.rules import RuleName
+from avscene.fusion.steps import StepName
+from avscene.fusion.tables import Fused, fuse_cross_fitted, fuse_fitted, fuse_saved, fuse_unfitted, read_fusion
+from avscene.fusion.tree import FUSED, Layout
 from avscene.records import Needs
 from avscene.tables.alignment import Aligned, align
 from avscene.tables.prediction_table import read_table
@@ -24,8 +25,8 @@ logger = logging.getLogger(__name__)
 class FusionOptions:
     """A fusion rule, post-processing steps and the data to fit weights on: `fit` tables, `folds` of groups, or none."""
 
-    rule: RuleKind
-    steps: tuple[StepKind, ...] = ()
+    rule: RuleName
+    steps: tuple[StepName, ...] = ()
     confidence: Confidence = "precision"
     fit: tuple[Path, ...] = ()
     folds: int | None = None
@@ -61,7 +62,7 @@ def fuse_files(paths: Sequence[Path], options: FusionOptions | Path) -> tuple[Al
                 "recordings share a place"
             )
         return aligned, fuse_cross_fitted(aligned, layout, options.folds)
-    return aligned, fuse_plain(aligned, layout)
+    return aligned, fuse_unfitted(aligned, layout)
 
 
 def evaluate_fusion(aligned: Aligned, fused: Fused) -> EvaluationResult | None:

@@ -1,7 +1,8 @@
-"""Post-processing of fused probabilities, fitted by log loss on rows that nothing was trained on.
+"""Apply post-processing to fused probabilities: scaling, fitted by log loss, and smoothing over time.
 
-The seed names a post-processing and does not describe it: these steps are our reconstruction. What they give is never
-less than FLOOR: a scene that is all but ruled out costs a bounded loss where it was the true one.
+Scaling is fitted on rows that no model was trained on. The paper has a post-processing without a description: these
+steps are our reconstruction. Scaled probabilities are at least FLOOR, so that a true scene that is all but excluded
+costs a bounded loss.
 """
 
 from collections.abc import Sequence
@@ -9,56 +10,57 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import optimize
 
-from avscene.fusion.ensemble import FLOOR, normalised, shares, softmax
+from avscene.fusion.pooling import FLOOR, normalised, normalised_weights, softmax
 from avscene.records import FloatArray, IntArray
 
-RIDGE = 0.01  # pull of `vector` towards the identity, per unit of squared distance, against a mean log loss
-_TIME_ROUNDING = 1e-6  # seconds: starts are sums of hops and differ in the last digits
+RIDGE = 0.01  # penalty of `fit_vector_scaling`, per unit of squared distance, against a mean log loss
+TIME_ROUNDING = 1e-6  # seconds; starts are sums of hops and differ in the last digits
 
 
-def power(probabilities: FloatArray, exponent: float) -> FloatArray:
-    """p_c ~ p_c^k: one exponent for all scenes; temperature scaling (Guo et al. 2017) with k = 1/T."""
-    return _floored(softmax(exponent * np.log(np.maximum(probabilities, FLOOR))))
+def apply_power(probabilities: FloatArray, exponent: float) -> FloatArray:
+    """p_c ~ p_c^k with one exponent k for all scenes: temperature scaling (Guo et al. 2017) with k = 1/T."""
+    return _raise_to_floor(softmax(exponent * np.log(np.maximum(probabilities, FLOOR))))
 
 
 def fit_power(probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None) -> float:
-    """The exponent in [0.05, 20] of least log loss; a convex problem in one unknown.
+    """Return the exponent in [0.05, 20] of least log loss: a convex problem in one variable.
 
-    `weights` (n,) say how much each row counts.
+    `weights` (n,) are those of the rows; equal by default.
     """
-    logs, known, share = _scored(probabilities, truth, weights)
+    logs, true, share = _scored_rows(probabilities, truth, weights)
 
     def loss(exponent: float) -> float:
-        return _log_loss(softmax(exponent * logs), known, share)
+        return _weighted_log_loss(softmax(exponent * logs), true, share)
 
     return float(optimize.minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x)
 
 
-def vector(probabilities: FloatArray, scale: FloatArray, bias: FloatArray) -> FloatArray:
-    """Log p_c ~ a_c log p_c + b_c with `scale` and `bias` (n_scenes,): vector scaling (Guo et al. 2017)."""
-    return _floored(softmax(np.log(np.maximum(probabilities, FLOOR)) * scale + bias))
+def apply_vector_scaling(probabilities: FloatArray, scale: FloatArray, bias: FloatArray) -> FloatArray:
+    """Log p_c ~ a_c log p_c + b_c with `scale` a and `bias` b (n_scenes,): vector scaling (Guo et al. 2017)."""
+    return _raise_to_floor(softmax(np.log(np.maximum(probabilities, FLOOR)) * scale + bias))
 
 
-def fit_vector(
+def fit_vector_scaling(
     probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Scale and bias (n_scenes,) of least log loss plus a ridge towards one shared exponent and no bias.
+    """Return scale a and bias b (n_scenes,) that minimise log loss + RIDGE (|a - k|^2 + |b|^2), k from `fit_power`.
 
-    Per-class biases overfit where locations are few (hence the ridge). `weights` (n,) say how much each row counts.
+    The ridge counters overfitting of the biases to few locations. `weights` (n,) are those of the rows; equal by
+    default.
     """
-    logs, known, share = _scored(probabilities, truth, weights)
+    logs, true, share = _scored_rows(probabilities, truth, weights)
     n_scenes = logs.shape[1]
     shared = fit_power(probabilities, truth, weights)
-    hot = np.eye(n_scenes)[known]
+    one_hot = np.eye(n_scenes)[true]
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         scale, bias = parameters[:n_scenes], parameters[n_scenes:]
-        pooled = softmax(logs * scale + bias)
-        error = (pooled - hot) * share[:, None]
+        scaled = softmax(logs * scale + bias)
+        error = (scaled - one_hot) * share[:, None]
         ridge = RIDGE * (((scale - shared) ** 2).sum() + (bias**2).sum())
         gradient = np.concatenate([(error * logs).sum(0), error.sum(0)])
         gradient += 2 * RIDGE * np.concatenate([scale - shared, bias])
-        return _log_loss(pooled, known, share) + float(ridge), gradient
+        return _weighted_log_loss(scaled, true, share) + float(ridge), gradient
 
     start = np.concatenate([np.full(n_scenes, shared), np.zeros(n_scenes)])
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B").x
@@ -66,9 +68,9 @@ def fit_vector(
 
 
 def smooth(probabilities: FloatArray, recordings: Sequence[str], starts: FloatArray, width: float) -> FloatArray:
-    """Each row as the mean of its recording's scored rows that start less than half of `width` seconds from it.
+    """Average each row with the scored rows of its recording that start less than half of `width` seconds from it.
 
-    `recordings` (n,) says which recording a row is of, `starts` (n,) when it begins. Rows that are missing stay so.
+    `recordings` (n,) are the recordings of the rows, `starts` (n,) their starts in seconds. NaN rows stay NaN.
     """
     smoothed = np.full_like(probabilities, np.nan)
     scored = np.flatnonzero(~np.isnan(probabilities[:, 0]))
@@ -76,7 +78,7 @@ def smooth(probabilities: FloatArray, recordings: Sequence[str], starts: FloatAr
     scored = scored[np.lexsort((starts[scored], recording[scored]))]
     for rows in np.split(scored, np.flatnonzero(np.diff(recording[scored])) + 1):
         times = starts[rows]
-        reach = width / 2 - _TIME_ROUNDING
+        reach = width / 2 - TIME_ROUNDING
         first = np.searchsorted(times, times - reach, side="left")
         last = np.searchsorted(times, times + reach, side="right")
         sums = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities[rows].cumsum(axis=0)])
@@ -84,18 +86,18 @@ def smooth(probabilities: FloatArray, recordings: Sequence[str], starts: FloatAr
     return smoothed
 
 
-def _floored(probabilities: FloatArray) -> FloatArray:
+def _raise_to_floor(probabilities: FloatArray) -> FloatArray:
     return normalised(np.maximum(probabilities, FLOOR))
 
 
-def _scored(
+def _scored_rows(
     probabilities: FloatArray, truth: IntArray, weights: FloatArray | None
 ) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Logarithms, true scenes and shares of the rows that are not missing."""
+    """Log-probabilities, true scenes and normalised weights of the rows that are not NaN."""
     scored = ~np.isnan(probabilities[:, 0])
-    share = shares(None if weights is None else weights[scored], int(scored.sum()))
+    share = normalised_weights(None if weights is None else weights[scored], int(scored.sum()))
     return np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored], share
 
 
-def _log_loss(probabilities: FloatArray, truth: IntArray, share: FloatArray) -> float:
+def _weighted_log_loss(probabilities: FloatArray, truth: IntArray, share: FloatArray) -> float:
     return float(-share @ np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-300)))

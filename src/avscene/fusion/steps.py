@@ -1,103 +1,127 @@
-"""Post-processing as values, by the names of scenes: what a configuration keeps of it.
+"""Define the post-processing steps as values that hold their fitted weights by the names of scenes.
 
-Conventions: `probabilities` (n, n_scenes) in the order of `labels`, NaN rows where nobody scored; `truth` (n,) scene
-indices.
+Conventions: `probabilities` (n, n_scenes) are in the order of `labels`, with NaN rows if no model scored them; `truth`
+is (n,) scene indices.
+
+A new step is a subclass of `BaseStep` and a name in the union `Step`; every list of steps derives from that union.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from avscene.errors import UsageError
 from avscene.fusion import postprocess
-from avscene.fusion.rules import named, ordered
+from avscene.fusion.rules import SceneWeights, values_by_scene, values_in_order
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, IntArray
 
-SMOOTHING = 3.0  # seconds: a row and its neighbours, where rows are a second each
+SMOOTHING_WIDTH = 3.0  # seconds: with rows of one second, a row and its two neighbours
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Times:
-    """Where rows come from: the recording of each, by any name, and its start (n,) in seconds."""
+    """The recording (n,) of each row, by any name, and its start (n,) in seconds."""
 
     recordings: Sequence[str]
     starts: FloatArray
 
 
-class _Step(BaseModel):
+class BaseStep(BaseModel, ABC):
+    """A post-processing step; a subclass has a `kind`, which is its name in files and options."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    has_weights: ClassVar[bool] = True
 
-class Power(_Step):
-    """One exponent for all scenes."""
+    @classmethod
+    @abstractmethod
+    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> Self:
+        """Return the step fitted on rows that no model was trained on, weighted by `weights` (n,)."""
+
+    @abstractmethod
+    def apply(self, probabilities: FloatArray, labels: LabelSet, times: Times | None) -> FloatArray:
+        """Return the processed probabilities (n, n_scenes)."""
+
+    def scene_weights(self) -> list[SceneWeights]:
+        """Return the tables of weights by scene; empty if the step has none."""
+        return []
+
+
+class PowerScaling(BaseStep):
+    """One exponent for all scenes, of least log loss."""
 
     kind: Literal["power"] = "power"
     exponent: float = Field(gt=0, allow_inf_nan=False)
 
     @classmethod
-    def fit(cls, probabilities: FloatArray, truth: IntArray, weights: FloatArray | None) -> "Power":
-        """The exponent of least log loss on these rows, which count by their `weights` (n,)."""
+    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> Self:  # noqa: ARG003
+        """Return the step fitted on these rows."""
         return cls(exponent=postprocess.fit_power(probabilities, truth, weights))
 
     def apply(self, probabilities: FloatArray, labels: LabelSet, times: Times | None) -> FloatArray:  # noqa: ARG002
-        """(n, n_scenes)."""
-        return postprocess.power(probabilities, self.exponent)
+        """Return the processed probabilities (n, n_scenes)."""
+        return postprocess.apply_power(probabilities, self.exponent)
 
 
-class Vector(_Step):
-    """A scale and a bias for each scene."""
+class VectorScaling(BaseStep):
+    """A scale and a bias for each scene, of least log loss plus a ridge."""
 
     kind: Literal["vector"] = "vector"
     scale: dict[str, FiniteFloat]
     bias: dict[str, FiniteFloat]
 
     @classmethod
-    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> "Vector":
-        """The scales and biases of least log loss on these rows, weighted by `weights` (n,), held near one exponent."""
-        scale, bias = postprocess.fit_vector(probabilities, truth, weights)
-        return cls(scale=named(labels, scale), bias=named(labels, bias))
+    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> Self:
+        """Return the step fitted on these rows."""
+        scale, bias = postprocess.fit_vector_scaling(probabilities, truth, weights)
+        return cls(scale=values_by_scene(labels, scale), bias=values_by_scene(labels, bias))
 
     def apply(self, probabilities: FloatArray, labels: LabelSet, times: Times | None) -> FloatArray:  # noqa: ARG002
-        """(n, n_scenes)."""
-        return postprocess.vector(probabilities, ordered(labels, self.scale), ordered(labels, self.bias))
+        """Return the processed probabilities (n, n_scenes)."""
+        scale, bias = values_in_order(labels, self.scale), values_in_order(labels, self.bias)
+        return postprocess.apply_vector_scaling(probabilities, scale, bias)
+
+    def scene_weights(self) -> list[SceneWeights]:
+        """Return the tables of weights by scene."""
+        return [self.scale, self.bias]
 
 
-class Smooth(_Step):
+class Smoothing(BaseStep):
     """The mean over neighbours in time, over a window of `width` seconds; nothing is fitted."""
 
     kind: Literal["smooth"] = "smooth"
-    width: float = Field(default=SMOOTHING, gt=0, allow_inf_nan=False)
+    width: float = Field(default=SMOOTHING_WIDTH, gt=0, allow_inf_nan=False)
+
+    has_weights: ClassVar[bool] = False
+
+    @classmethod
+    def fit(cls, probabilities: FloatArray, truth: IntArray, labels: LabelSet, weights: FloatArray | None) -> Self:  # noqa: ARG003
+        """Return the step fitted on these rows."""
+        return cls()
 
     def apply(self, probabilities: FloatArray, labels: LabelSet, times: Times | None) -> FloatArray:  # noqa: ARG002
-        """(n, n_scenes).
+        """Return the smoothed probabilities (n, n_scenes).
 
         Raises:
-            UsageError: nothing says when the rows were.
+            UsageError: `times` is None.
         """
         if times is None:
-            raise UsageError("smoothing needs the recording and the start of every row; tables have them as columns")
+            raise UsageError("smoothing needs the recording and the start of every row: add a column 'start'")
         return postprocess.smooth(probabilities, times.recordings, times.starts, self.width)
 
 
-Step = Annotated[Power | Vector | Smooth, Field(discriminator="kind")]
-StepKind = Literal["power", "vector", "smooth"]
+Step = Annotated[PowerScaling | VectorScaling | Smoothing, Field(discriminator="kind")]
+STEPS: dict[str, type[BaseStep]] = {step.model_fields["kind"].default: step for step in get_args(get_args(Step)[0])}
 
 
-def fit_step(
-    kind: StepKind,
-    probabilities: FloatArray,
-    truth: IntArray,
-    labels: LabelSet,
-    weights: FloatArray | None = None,
-) -> Step:
-    """A step of that kind, fitted on rows that nothing was trained on, which count by their `weights` (n,)."""
-    match kind:
-        case "power":
-            return Power.fit(probabilities, truth, weights)
-        case "vector":
-            return Vector.fit(probabilities, truth, labels, weights)
-        case "smooth":
-            return Smooth()
+def _check_step_name(name: str) -> str:
+    if name not in STEPS:
+        raise ValueError(f"{name!r} is not one of {', '.join(STEPS)}")
+    return name
+
+
+StepName = Annotated[str, AfterValidator(_check_step_name)]  # a `kind` of the union `Step`

@@ -1,4 +1,4 @@
-"""Prediction tables of several systems to fused tables, no row of which had a part in the weights that fused it."""
+"""Fuse aligned prediction tables of several systems by weights that were fitted on other rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avscene.errors import DataError, UsageError, first_validation_error
-from avscene.fusion.cross_fit import apply_stages, cross_fit, fit_on
-from avscene.fusion.rules import Mean, Product, Samplewise
-from avscene.fusion.steps import Smooth, Times
+from avscene.fusion.cross_fit import apply_stages, cross_fit, fit_on_rows
+from avscene.fusion.rules import RULES
+from avscene.fusion.steps import STEPS, Times
 from avscene.fusion.tree import Fusion, Layout
 from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
@@ -19,14 +19,11 @@ from avscene.records import FloatArray, IntArray
 from avscene.tables.alignment import Aligned
 from avscene.tables.score_table import ScoreTable
 
-UNFITTED_RULES = {"mean": Mean, "product": Product, "samplewise": Samplewise}
-UNFITTED_STEPS = ("smooth",)
-
 
 class SavedFusion(BaseModel):
-    """What is kept of a fusion: its weights, and the groups of the rows that they were fitted on."""
+    """A fusion as stored: its weights, and the groups of the rows that they were fitted on."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)  # the file also holds figures
+    model_config = ConfigDict(extra="ignore", frozen=True)  # the file also has metrics
 
     format: Literal["avscene-fusion/1"] = "avscene-fusion/1"
     labels: tuple[str, ...]
@@ -36,7 +33,7 @@ class SavedFusion(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
-    """The fused table after the rule and after each step, the weights, and in words what they were fitted on."""
+    """The fused tables after the rule and each step, the weights, and a description of what they were fitted on."""
 
     stages: dict[str, ScoreTable]
     saved: SavedFusion
@@ -48,8 +45,8 @@ class Fused:
         return list(self.stages.values())[-1]
 
 
-def fuse_plain(aligned: Aligned, layout: Layout) -> Fused:
-    """Fuse by a rule that has no weights.
+def fuse_unfitted(aligned: Aligned, layout: Layout) -> Fused:
+    """Fuse by a rule and steps without weights.
 
     Raises:
         UsageError: the rule or a step has weights to fit.
@@ -59,53 +56,54 @@ def fuse_plain(aligned: Aligned, layout: Layout) -> Fused:
             f"{' and '.join(fitted)} must be fitted on other rows than those that are fused: give --fit with tables of "
             "the same systems, or --cross-fit 5"
         )
-    rows = _Rows.of(aligned)
-    fusion = _bare(layout)
+    rows = _FusionRows.of(aligned)
+    fusion = _unfitted_fusion(layout)
     stages = apply_stages(fusion, rows.scores, rows.labels, rows.times)
-    return Fused(rows.tables(stages), _saved(rows, fusion, ()), "nothing")
+    return Fused(rows.tables(stages), _to_saved(rows, fusion, ()), "nothing")
 
 
 def fuse_cross_fitted(aligned: Aligned, layout: Layout, n_folds: int) -> Fused:
-    """Fuse each row by weights fitted on other groups; the weights that are kept are fitted on all rows.
+    """Fuse each row by weights fitted on other groups; the weights to store are fitted on all rows.
 
     Raises:
         DataError: the tables have no truth, too few groups, or rows of one scene.
     """
-    rows = _Rows.of(aligned)
-    truth, groups = rows.truth, rows.groups
-    stages = cross_fit(layout, rows.scores, truth, groups, rows.labels, n_folds, rows.times)
-    fusion = fit_on(layout, rows.scores, truth, groups, rows.labels, rows.times, rows.all)
-    told = f"the other {n_folds - 1} of {n_folds} folds of {len(set(groups))} groups, anew for each"
-    return Fused(rows.tables(stages), _saved(rows, fusion, groups), told)
+    rows = _FusionRows.of(aligned)
+    groups = rows.groups
+    stages = cross_fit(layout, rows.scores, rows.truth, groups, rows.labels, n_folds, rows.times)
+    fusion = rows.fit(layout)
+    fitted_on = f"the other {n_folds - 1} of {n_folds} folds of {len(set(groups))} groups, separately for each fold"
+    return Fused(rows.tables(stages), _to_saved(rows, fusion, groups), fitted_on)
 
 
 def fuse_fitted(aligned: Aligned, fitting: Aligned, layout: Layout) -> Fused:
     """Fuse by weights fitted on the rows of `fitting`, which has tables of the same names.
 
     Raises:
-        DataError: a group or a file is on both sides; `fitting` has no truth, other scenes, or rows of one scene.
+        DataError: a group or a file is in both; `fitting` has no truth, different scenes, or rows of one scene.
     """
-    rows, learnt = _Rows.of(aligned), _Rows.of(fitting)
-    _check_scenes(learnt, rows.labels, rows.source)
-    _check_apart(rows, learnt)
-    fusion = fit_on(layout, learnt.scores, learnt.truth, learnt.groups, learnt.labels, learnt.times, learnt.all)
+    rows, fitting_rows = _FusionRows.of(aligned), _FusionRows.of(fitting)
+    _check_scenes(fitting_rows, rows.labels, rows.source)
+    _check_apart(rows, fitting_rows)
+    fusion = fitting_rows.fit(layout)
     stages = apply_stages(fusion, rows.scores, rows.labels, rows.times)
-    told = f"{len(learnt.all)} rows of {len(set(learnt.groups))} groups in {learnt.source}"
-    return Fused(rows.tables(stages), _saved(rows, fusion, learnt.groups), told)
+    groups = fitting_rows.groups
+    fitted_on = f"{len(groups)} rows of {len(set(groups))} groups in {fitting_rows.source}"
+    return Fused(rows.tables(stages), _to_saved(rows, fusion, groups), fitted_on)
 
 
 def fuse_saved(aligned: Aligned, saved: SavedFusion) -> Fused:
-    """Fuse by weights that were kept.
+    """Fuse by stored weights.
 
     Raises:
-        DataError: they are of other scenes or other systems, or were fitted on a group that is to be fused.
+        DataError: they are for different scenes or systems, or were fitted on a group of the tables.
     """
-    rows = _Rows.of(aligned)
+    rows = _FusionRows.of(aligned)
     _check_scenes(rows, saved.labels, "the weights")
     if set(saved.fusion.models) != set(rows.scores):
         raise DataError(
-            f"the weights are of {', '.join(saved.fusion.models)}; the tables are of {', '.join(rows.scores)}: "
-            "tables are called by their file names"
+            f"the weights are for {', '.join(saved.fusion.models)}, but the tables are {', '.join(rows.scores)}: "
+            "name the files after the systems"
         )
     check_apart(
         Side("what the weights were fitted on", saved.groups),
@@ -113,21 +111,22 @@ def fuse_saved(aligned: Aligned, saved: SavedFusion) -> Fused:
         "leave it out, or fit with --cross-fit",
     )
     stages = apply_stages(saved.fusion, rows.scores, rows.labels, rows.times)
-    return Fused(rows.tables(stages), saved, f"{len(saved.groups)} groups, before")
+    return Fused(rows.tables(stages), saved, f"{len(saved.groups)} groups of an earlier fusion")
 
 
 def needs_fitting(layout: Layout) -> tuple[str, ...]:
-    """What in a layout has weights."""
-    rule = [layout.rule] if layout.rule is not None and layout.rule not in UNFITTED_RULES else []
-    nested = [part for member in layout.members if isinstance(member, Layout) for part in needs_fitting(member)]
-    return tuple(dict.fromkeys([*rule, *nested, *(step for step in layout.postprocess if step not in UNFITTED_STEPS)]))
+    """Return the names of the rules and steps of a layout that have weights."""
+    rule = [layout.rule] if layout.rule is not None and RULES[layout.rule].has_weights else []
+    nested = [name for member in layout.members if isinstance(member, Layout) for name in needs_fitting(member)]
+    steps = [name for name in layout.postprocess if STEPS[name].has_weights]
+    return tuple(dict.fromkeys([*rule, *nested, *steps]))
 
 
 def read_fusion(path: str | Path) -> SavedFusion:
-    """Weights that were kept in `path`.
+    """Read the weights that `avscene fuse --json` stored in `path`.
 
     Raises:
-        DataError: it cannot be read or is no such file.
+        DataError: the file cannot be read or has no weights.
     """
     try:
         return SavedFusion.model_validate_json(Path(path).read_bytes())
@@ -140,14 +139,14 @@ def read_fusion(path: str | Path) -> SavedFusion:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """The rows of aligned tables: `first` is one of these, `scores` has the probabilities of each, zeros raised."""
+class _FusionRows:
+    """The rows of aligned tables: `first` is the first table, `scores` are the probabilities of each, zeros raised."""
 
     first: ScoreTable
     scores: dict[str, FloatArray]
 
     @classmethod
-    def of(cls, aligned: Aligned) -> "_Rows":
+    def of(cls, aligned: Aligned) -> "_FusionRows":
         scores = {name: table.floored for name, table in aligned.tables.items()}
         return cls(next(iter(aligned.tables.values())), scores)
 
@@ -160,21 +159,22 @@ class _Rows:
         return self.first.source
 
     @property
-    def all(self) -> IntArray:
-        return np.arange(len(self.first))
-
-    @property
     def truth(self) -> IntArray:
         return self.first.truth_index
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The group of each row; where the tables know of none, its recording."""
+        """The group of each row; its recording if the tables have no groups."""
         return self.first.groups or self.first.filenames
 
     @property
     def times(self) -> Times | None:
         return None if self.first.starts is None else Times(self.first.filenames, self.first.starts)
+
+    def fit(self, layout: Layout) -> Fusion:
+        """Return the layout fitted on all rows."""
+        every_row = np.arange(len(self.first))
+        return fit_on_rows(layout, self.scores, self.truth, self.groups, self.labels, self.times, every_row)
 
     def tables(self, stages: Mapping[str, FloatArray]) -> dict[str, ScoreTable]:
         return {
@@ -183,26 +183,26 @@ class _Rows:
         }
 
 
-def _check_scenes(rows: _Rows, labels: Iterable[str], whose: str) -> None:
-    if odd := sorted(set(rows.labels) ^ set(labels)):
-        raise DataError(f"{rows.source}: has other scenes than {whose}; they differ in {', '.join(odd)}")
+def _check_scenes(rows: _FusionRows, labels: Iterable[str], whose: str) -> None:
+    if different := sorted(set(rows.labels) ^ set(labels)):
+        raise DataError(f"{rows.source}: its scenes are not those of {whose}; they differ in {', '.join(different)}")
 
 
-def _check_apart(rows: _Rows, learnt: _Rows) -> None:
+def _check_apart(rows: _FusionRows, fitting_rows: _FusionRows) -> None:
     advice = "fit weights on other recordings than those that are fused"
-    first, second = (Side(part.source, part.groups, part.first.filenames) for part in (learnt, rows))
+    first, second = (Side(part.source, part.groups, part.first.filenames) for part in (fitting_rows, rows))
     check_apart(first, second, advice)
-    first, second = (Side(part.source, part.first.filenames) for part in (learnt, rows))
+    first, second = (Side(part.source, part.first.filenames) for part in (fitting_rows, rows))
     check_apart(first, second, advice, kind="recording")
 
 
-def _bare(layout: Layout) -> Fusion:
-    """A layout that has nothing to fit, as a fusion."""
-    members = tuple(_bare(member) if isinstance(member, Layout) else member for member in layout.members)
-    rule = UNFITTED_RULES[layout.rule]() if layout.rule is not None and len(members) > 1 else None
-    steps = tuple(Smooth() for _ in layout.postprocess)
-    return Fusion(name=layout.name, members=members, rule=rule, steps=steps)
+def _unfitted_fusion(layout: Layout) -> Fusion:
+    """The fusion of a layout without weights."""
+    members = tuple(_unfitted_fusion(member) if isinstance(member, Layout) else member for member in layout.members)
+    rule = RULES[layout.rule]() if layout.rule is not None and len(members) > 1 else None
+    steps = tuple(STEPS[name]() for name in layout.postprocess)
+    return Fusion(name=layout.name, members=members, rule=rule, steps=steps)  # type: ignore[arg-type]  # of the unions
 
 
-def _saved(rows: _Rows, fusion: Fusion, groups: Sequence[str]) -> SavedFusion:
+def _to_saved(rows: _FusionRows, fusion: Fusion, groups: Sequence[str]) -> SavedFusion:
     return SavedFusion(labels=rows.labels.names, fusion=fusion, groups=tuple(sorted(set(groups))))

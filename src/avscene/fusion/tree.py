@@ -1,27 +1,25 @@
-"""What a system does with the scores of its models, as one value: rules over members, nested, and post-processing.
+"""Define nested fusions of models, fit them on validation rows, and apply them to probabilities.
 
-A `Layout` says what is to be fused and how; fitted on validation rows it becomes a `Fusion`, which has every weight by
-the names of member and scene and is kept as JSON.
+A `Layout` says which members to fuse and by which rule. Fitted, it becomes a `Fusion`, which holds every weight by the
+names of members and scenes and is stored as JSON.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from avscene.errors import DataError
-from avscene.fusion.ensemble import Confidence, group_weights
-from avscene.fusion.rules import Classwise, LogPool, Mean, Product, Rule, Samplewise, ScoresByModel
-from avscene.fusion.steps import Smooth, Step, StepKind, Times, Vector, fit_step
+from avscene.fusion.pooling import Confidence, group_weights
+from avscene.fusion.rules import RULES, BaseRule, Rule, RuleName, RuleOptions, ScoresByModel
+from avscene.fusion.steps import STEPS, Step, StepName, Times
 from avscene.labels import LabelSet
-from avscene.records import FloatArray, IntArray, Needs
+from avscene.records import BoolArray, FloatArray, IntArray, Needs
 
 FUSED = "fused"  # name of the fused probabilities beside the names of the models
-RuleKind = Literal["mean", "product", "samplewise", "classwise", "log-pool"]
-# Of models and of systems; directories are called by them.
+# Of models and of systems; also the names of directories.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9+_-]*$", max_length=64)]
 
 
@@ -30,19 +28,19 @@ class _Node(BaseModel):
 
 
 class Layout(_Node):
-    """What is to be fused: `members` are names of models, or layouts of their own.
+    """An unfitted fusion: `members` are names of models or nested layouts, `rule` fuses them.
 
-    `confidence` is what a class-wise rule weighs by; a log-linear pool heeds what members `needs`, by their names (one
-    that is not among them: both sound and picture). `postprocess` names steps, each fitted on what the one before it
-    gives. Of one member there is nothing to fuse: it needs no rule.
+    `confidence` is the weight of a class-wise rule. `needs` are the inputs of members by name, which the prior of a
+    log-linear pool uses; a member that is not among them needs both. `postprocess` names steps, each fitted on the
+    output of the one before it. A single member needs no rule.
     """
 
     name: Name
     members: tuple["Name | Layout", ...]
-    rule: RuleKind | None = None
+    rule: RuleName | None = None
     confidence: Confidence = "precision"
     needs: dict[Name, Needs] = {}
-    postprocess: tuple[StepKind, ...] = ()
+    postprocess: tuple[StepName, ...] = ()
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -53,7 +51,7 @@ class Layout(_Node):
 
 
 class Fusion(_Node):
-    """A fitted rule over members, each the name of a model or a fusion of its own, and fitted post-processing."""
+    """A fitted rule over `members`, names of models or nested fusions, and fitted post-processing."""
 
     name: Name
     members: tuple["Name | Fusion", ...]
@@ -65,19 +63,15 @@ class Fusion(_Node):
         names = [_name(member) for member in self.members]
         _check_members(self.name, names)
         if (len(names) > 1) == (self.rule is None):
-            raise ValueError(f"{self.name}: a rule is for several members, and they need one")
-        weighed: Iterable[str] = names
-        if isinstance(self.rule, LogPool):
-            weighed = self.rule.exponents
-        elif isinstance(self.rule, Classwise):
-            weighed = self.rule.weights
-        if set(weighed) != set(names):
+            raise ValueError(f"{self.name}: several members need a rule, and a single one must not have one")
+        weighted = None if self.rule is None else self.rule.weighted_members()
+        if weighted is not None and set(weighted) != set(names):
             raise ValueError(f"{self.name}: the weights of its rule are not those of {', '.join(names)}")
         return self
 
     @classmethod
     def of(cls, model: str) -> "Fusion":
-        """A single model, as it is."""
+        """Return the fusion of a single model, which leaves its probabilities unchanged."""
         return cls(name=model, members=(model,))
 
     @property
@@ -86,24 +80,25 @@ class Fusion(_Node):
         return tuple(dict.fromkeys(self._leaves()))
 
     def apply(self, scores: ScoresByModel, labels: LabelSet, times: Times | None = None) -> FloatArray:
-        """One score (n, n_scenes) from the probabilities (n, n_scenes) of every model, by its name.
+        """Fuse the probabilities (n, n_scenes) of every model, by its name, into one array (n, n_scenes).
 
-        A row of NaN says that a model did not score it; such a model is dropped from the row and the others
-        renormalised, at every level. Weights are fitted for company: a member that is alone in a row answers as it is,
-        and fitted post-processing is left out in rows that not every model scored. A row that nobody scored stays NaN.
+        A model with a NaN row did not score it; it is dropped from that row and the others normalised, at every level.
+        Weights are fitted for all members together: if only one member scored a row, its probabilities are returned
+        unchanged, and fitted post-processing skips rows that not every model scored. A row that no model scored stays
+        NaN.
 
         Raises:
             UsageError: smoothing without `times`.
         """
-        pooled = self._pooled(scores, labels, times)
-        complete = self.complete(scores)[:, None]
+        fused = self._pool(scores, labels, times)
+        complete = self.complete_rows(scores)[:, None]
         for step in self.steps:
-            done = step.apply(pooled, labels, times)
-            pooled = done if isinstance(step, Smooth) else np.where(complete, done, pooled)
-        return pooled
+            processed = step.apply(fused, labels, times)
+            fused = np.where(complete, processed, fused) if step.has_weights else processed
+        return fused
 
     def within(self, members: Mapping[str, "Fusion"]) -> "Fusion":
-        """This fusion with those of `members` in the place of their names, which they take on."""
+        """Return this fusion with the names of `members` replaced by those fusions, renamed to them."""
         placed: list[str | Fusion] = []
         for member in self.members:
             if not isinstance(member, str):
@@ -115,19 +110,17 @@ class Fusion(_Node):
         return self.model_copy(update={"members": tuple(placed)})
 
     def fits(self, labels: LabelSet) -> bool:
-        """Whether every weight by scene is one of exactly these scenes."""
-        tables = [table for step in self.steps if isinstance(step, Vector) for table in (step.scale, step.bias)]
-        if isinstance(self.rule, Classwise):
-            tables += self.rule.weights.values()
-        nested = all(member.fits(labels) for member in self.members if isinstance(member, Fusion))
-        return nested and all(set(table) == set(labels) for table in tables)
+        """Whether all weights by scene, nested ones included, are for exactly these scenes."""
+        parts = [*([] if self.rule is None else [self.rule]), *self.steps]
+        own = all(set(table) == set(labels) for part in parts for table in part.scene_weights())
+        return own and all(member.fits(labels) for member in self.members if isinstance(member, Fusion))
 
-    def _pooled(self, scores: ScoresByModel, labels: LabelSet, times: Times | None) -> FloatArray:
+    def _pool(self, scores: ScoresByModel, labels: LabelSet, times: Times | None) -> FloatArray:
         by_member = _by_member(self.members, scores, labels, times)
         return next(iter(by_member.values())) if self.rule is None else self.rule.pool(by_member, labels)
 
-    def complete(self, scores: ScoresByModel) -> npt.NDArray[np.bool_]:
-        """(n,) whether every model scored the row."""
+    def complete_rows(self, scores: ScoresByModel) -> BoolArray:
+        """Return whether every model scored each row (n,)."""
         return np.asarray(~np.isnan([scores[name][:, 0] for name in self.models]).any(axis=0))
 
     def _leaves(self) -> Iterator[str]:
@@ -144,19 +137,19 @@ def fit_fusion(
     *,
     groups: Sequence[str] | None = None,
 ) -> Fusion:
-    """Fit a layout from the bottom up on rows that no model was trained on.
+    """Fit a layout, innermost members first, on rows that no model was trained on.
 
     Args:
         layout: what to fuse.
-        scores: probabilities (n, n_scenes) of every model by its name; NaN rows where it did not score.
+        scores: probabilities (n, n_scenes) of every model by its name; NaN rows that it did not score.
         truth: (n,) scene indices.
         labels: the scenes in the order of the columns.
-        times: where the rows come from; only smoothing needs it.
-        groups: (n,) the group of each row. Exponents and post-processing are then fitted to groups, not to rows: each
-            counts alike, as seconds of one place tell little that the first did not. Without, rows count alike.
+        times: recordings and starts of the rows; only smoothing needs them.
+        groups: (n,) the group of each row. Exponents and post-processing then give every group equal weight, because
+            rows of one group resemble each other. Without groups, all rows have equal weight.
 
     Raises:
-        DataError: post-processing is to be fitted and there is no row that every model scored.
+        DataError: there is no row that every model scored to fit the post-processing on.
         UsageError: smoothing without `times`.
     """
     members = tuple(
@@ -165,33 +158,20 @@ def fit_fusion(
     )
     weights = None if groups is None else group_weights(groups)
     by_member = _by_member(members, scores, labels, times)
-    rule = _fit_rule(layout, by_member, truth, labels, weights) if len(members) > 1 else None
-    fusion = Fusion(name=layout.name, members=members, rule=rule)
-    complete = fusion.complete(scores)
+    rule: BaseRule | None = None
+    if layout.rule is not None and len(members) > 1:
+        options = RuleOptions(weights, layout.confidence, layout.needs)
+        rule = RULES[layout.rule].fit(by_member, truth, labels, options)
+    fusion = Fusion(name=layout.name, members=members, rule=rule)  # type: ignore[arg-type]  # of the union `Rule`
+    complete = fusion.complete_rows(scores)
     if layout.postprocess and not complete.any():
-        raise DataError(f"{layout.name}: no row has the scores of all of {', '.join(fusion.models)}")
-    for kind in layout.postprocess:
+        raise DataError(f"{layout.name}: no row was scored by all of {', '.join(fusion.models)}")
+    for name in layout.postprocess:
         fused = fusion.apply(scores, labels, times)
-        known = None if weights is None else weights[complete]
-        step = fit_step(kind, fused[complete], truth[complete], labels, known)
+        complete_weights = None if weights is None else weights[complete]
+        step = STEPS[name].fit(fused[complete], truth[complete], labels, complete_weights)
         fusion = fusion.model_copy(update={"steps": (*fusion.steps, step)})
     return fusion
-
-
-def _fit_rule(
-    layout: Layout, by_member: ScoresByModel, truth: IntArray, labels: LabelSet, weights: FloatArray | None
-) -> Rule:
-    match layout.rule:
-        case "classwise":
-            return Classwise.fit(by_member, truth, labels, layout.confidence)
-        case "log-pool":
-            return LogPool.fit(by_member, truth, weights, layout.needs)
-        case "product":
-            return Product()
-        case "samplewise":
-            return Samplewise()
-        case _:
-            return Mean()
 
 
 def _by_member(
@@ -208,6 +188,6 @@ def _name(member: "str | Layout | Fusion") -> str:
 
 
 def _check_members(owner: str, names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice or not names:
-        raise ValueError(f"{owner}: has member {twice[0]} twice" if twice else f"{owner}: has no members")
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated or not names:
+        raise ValueError(f"{owner}: has member {repeated[0]} twice" if repeated else f"{owner}: has no members")

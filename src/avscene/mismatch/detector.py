@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from scipy import optimize, special
 
 from avscene.evaluation.detection import best_threshold
-from avscene.fusion.ensemble import FLOOR, mean, softmax
+from avscene.fusion.pooling import FLOOR, mean, softmax
 from avscene.fusion.rules import ScoresByModel
 from avscene.mismatch.pairs import PairedScores
 from avscene.mismatch.swaps import SEED, swapped

@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from avscene.errors import UsageError, WeightsError, first_validation_error
+from avscene.fusion.rules import RuleName
+from avscene.fusion.steps import StepName
 from avscene.records import Backbones, Needs
 
 FILES = ("paper.yaml", "ours.yaml")
@@ -105,7 +107,7 @@ class HeadsSystem(_SystemRow):
 
     kind: Literal["heads"]
     heads: dict[str, Annotated[AudioHead | VideoHead, Field(discriminator="input")]]
-    rule: Literal["mean", "product", "classwise", "log-pool"]
+    rule: RuleName
 
 
 class EnsembleSystem(_SystemRow):
@@ -113,8 +115,8 @@ class EnsembleSystem(_SystemRow):
 
     kind: Literal["ensemble"]
     members: tuple[str, ...]
-    rule: Literal["mean", "product", "classwise", "log-pool"] | None = None
-    postprocess: Literal["power", "vector", "smooth"] | None = None
+    rule: RuleName | None = None
+    postprocess: StepName | None = None
 
 
 SystemRow = Annotated[

@@ -12,7 +12,7 @@ from avscene.errors import UsageError
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.measurement import measure
 from avscene.evaluation.metrics import TableMetrics
-from avscene.fusion import ensemble, postprocess
+from avscene.fusion import pooling, postprocess
 from avscene.fusion.tree import FUSED
 from avscene.inference import load
 from avscene.inference.predict import predict
@@ -81,15 +81,15 @@ def fused_tables(out_of_fold: Mapping[str, ScoreTable], tables: Mapping[str, Sco
     fitting = np.stack([out_of_fold[name].probabilities for name in ("audio", "video")])
     truth = out_of_fold["audio"].truth_index
     scores = np.stack([tables[name].probabilities for name in ("audio", "video")])
-    exponents = ensemble.fit_log_pool(fitting, truth, needs=("audio", "video"))
-    pooled, pool = ensemble.log_pool(fitting, exponents), ensemble.log_pool(scores, exponents)
+    exponents = pooling.fit_log_pool(fitting, truth, needs=("audio", "video"))
+    pooled, pool = pooling.log_pool(fitting, exponents), pooling.log_pool(scores, exponents)
     fused: dict[str, FloatArray] = {
-        "mean": ensemble.mean(scores),
-        "product": ensemble.product(scores),
-        "classwise": ensemble.classwise(scores, ensemble.fit_classwise(fitting, truth)),
+        "mean": pooling.mean(scores),
+        "product": pooling.product(scores),
+        "classwise": pooling.classwise(scores, pooling.fit_classwise(fitting, truth)),
         "log-pool": pool,
-        "log-pool + power": postprocess.power(pool, postprocess.fit_power(pooled, truth)),
-        "log-pool + vector": postprocess.vector(pool, *postprocess.fit_vector(pooled, truth)),
+        "log-pool + power": postprocess.apply_power(pool, postprocess.fit_power(pooled, truth)),
+        "log-pool + vector": postprocess.apply_vector_scaling(pool, *postprocess.fit_vector_scaling(pooled, truth)),
     }
     like = tables["audio"]
     return {

@@ -15,7 +15,7 @@ from avscene import inference as pipeline
 from avscene.datasets.layout import read_dataset
 from avscene.errors import CheckpointError, DataError, MediaError, UsageError
 from avscene.evaluation.metrics import compute_metrics
-from avscene.fusion.ensemble import log_pool
+from avscene.fusion.pooling import log_pool
 from avscene.models.device import Runtime
 from avscene.tables.prediction_table import read_table
 from avscene.training.heads.frozen_encoders import FastResult, train_fast

@@ -67,15 +67,15 @@ def fuse(
 def _options(rule: str, confidence: str, postprocess: str, fit: list[Path], cross_fit: int | None) -> "FusionOptions":
     from typing import get_args
 
-    from avscene.fusion.ensemble import Confidence
     from avscene.fusion.fuse import FusionOptions
-    from avscene.fusion.steps import StepKind
-    from avscene.fusion.tree import RuleKind
+    from avscene.fusion.pooling import Confidence
+    from avscene.fusion.rules import RULES
+    from avscene.fusion.steps import STEPS
 
     steps = () if postprocess == "none" else tuple(step.strip() for step in postprocess.split(","))
     return FusionOptions(
-        rule=one_of("--rule", rule, get_args(RuleKind)),
-        steps=tuple(one_of("--postprocess", step, get_args(StepKind)) for step in steps),
+        rule=one_of("--rule", rule, tuple(RULES)),
+        steps=tuple(one_of("--postprocess", step, tuple(STEPS)) for step in steps),
         confidence=one_of("--confidence", confidence, get_args(Confidence)),
         fit=tuple(fit),
         folds=cross_fit,

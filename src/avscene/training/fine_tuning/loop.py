@@ -13,7 +13,7 @@ from torch.nn import functional
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import UsageError
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.postprocess import fit_power, power
+from avscene.fusion.postprocess import apply_power, fit_power
 from avscene.inference import batched
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
@@ -94,7 +94,7 @@ class Training:
             raise self._diverged()
         if self._plan.probe:
             exponent = min(fit_power(scores, truth), SHARPEST)
-            scores = power(scores, exponent)
+            scores = apply_power(scores, exponent)
         loss = log_loss(truth, scores)
         if position.best_log_loss is None or loss < position.best_log_loss:
             position.best_log_loss, position.best_epoch, position.exponent = loss, epoch, exponent

@@ -1,4 +1,4 @@
-"""Laws of the fusion rules, by hypothesis, and of the fitting of their weights, on data whose answer is known."""
+"""Properties of the fusion rules, and of the fitting of their weights on synthetic data with known weights."""
 
 import warnings
 
@@ -10,10 +10,10 @@ from hypothesis.extra.numpy import arrays
 from scipy import optimize
 
 from avscene.evaluation.metrics import log_loss
-from avscene.fusion import ensemble
-from avscene.fusion.ensemble import (
+from avscene.fusion import pooling
+from avscene.fusion.pooling import (
     FLOOR,
-    SPREAD,
+    PRIOR_DEVIATION,
     classwise,
     fit_classwise,
     fit_log_pool,
@@ -28,13 +28,13 @@ RULES = {"mean": mean, "product": product, "samplewise": samplewise, "classwise"
 
 
 def fuse(rule, scores, weights=None):
-    """A rule by its name over the (n, n_scenes) scores of each model."""
+    """Apply a rule by name to the (n, n_scenes) scores of each model."""
     stacked = np.stack(scores)
     return RULES[rule](stacked) if weights is None else RULES[rule](stacked, weights)
 
 
 @st.composite
-def opinions(draw, least=1, most=4, missing=True):
+def scores_and_weights(draw, least=1, most=4, missing=True):
     """Scores (n_models, n, n_scenes), some rows of some models NaN; and weights for each rule."""
     shape = (draw(st.integers(least, most)), draw(st.integers(1, 6)), draw(st.integers(2, 5)))
     values = draw(arrays(float, shape, elements=st.floats(0.001, 1)))
@@ -56,21 +56,21 @@ def same(found, expected, tolerance=1e-9):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@given(opinions())
-def test_rows_sum_to_one_and_rows_that_nobody_scored_stay_missing(rule, drawn) -> None:
+@given(scores_and_weights())
+def test_rows_sum_to_one_and_rows_that_no_model_scored_stay_missing(rule, drawn) -> None:
     scores, weights = drawn
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fused = fuse(rule, list(scores), weights[rule])
-    silent = np.isnan(scores).all(axis=(0, 2))
-    assert np.isnan(fused[silent]).all()
-    same(fused[~silent].sum(axis=1), 1)
-    assert (fused[~silent] >= 0).all()
+    missing = np.isnan(scores).all(axis=(0, 2))
+    assert np.isnan(fused[missing]).all()
+    same(fused[~missing].sum(axis=1), 1)
+    assert (fused[~missing] >= 0).all()
 
 
 @pytest.mark.parametrize("rule", RULES)
-@given(opinions(), st.randoms())
-def test_the_order_of_rows_scenes_and_models_changes_nothing(rule, drawn, random) -> None:
+@given(scores_and_weights(), st.randoms())
+def test_the_order_of_rows_scenes_and_models_does_not_matter(rule, drawn, random) -> None:
     scores, weights = drawn
     orders = [random.sample(range(size), size) for size in scores.shape]
     models, rows, scenes = orders
@@ -83,37 +83,37 @@ def test_the_order_of_rows_scenes_and_models_changes_nothing(rule, drawn, random
 
 
 @pytest.mark.parametrize("rule", RULES)
-@given(opinions(most=1))
-def test_one_model_alone_is_itself(rule, drawn) -> None:
+@given(scores_and_weights(most=1))
+def test_a_single_model_is_returned_unchanged(rule, drawn) -> None:
     scores, weights = drawn
     same(fuse(rule, list(scores), weights[rule]), scores[0])
 
 
 @pytest.mark.parametrize("rule", RULES)
-@given(opinions(least=2))
-def test_a_missing_model_is_as_good_as_none(rule, drawn) -> None:
+@given(scores_and_weights(least=2))
+def test_a_model_that_scored_nothing_has_no_effect(rule, drawn) -> None:
     scores, weights = drawn
     scores[0] = np.nan
     rest = None if weights[rule] is None else weights[rule][1:]
     same(fuse(rule, list(scores), weights[rule]), fuse(rule, list(scores[1:]), rest))
 
 
-@given(opinions(most=1, missing=False), st.floats(0.05, 1))
-def test_a_model_and_its_double_with_shares_of_its_exponent_are_the_model(drawn, share) -> None:
+@given(scores_and_weights(most=1, missing=False), st.floats(0.05, 1))
+def test_a_model_and_its_copy_that_share_an_exponent_are_the_model(drawn, share) -> None:
     scores = drawn[0]
     same(log_pool(np.concatenate([scores, scores]), np.array([share, 1 - share])), scores[0])
 
 
-@given(opinions(missing=False))
-def test_a_model_of_exponent_zero_has_no_say(drawn) -> None:
+@given(scores_and_weights(missing=False))
+def test_a_model_of_exponent_zero_has_no_effect(drawn) -> None:
     scores, weights = drawn
-    silenced = np.concatenate([scores, scores[:1]])
+    extended = np.concatenate([scores, scores[:1]])
     exponents = np.append(weights["log-pool"], 0)
-    if len(scores) > 1:  # with one model left, its exponent would count beside a silent partner and not alone
-        same(log_pool(silenced, exponents), log_pool(scores, weights["log-pool"]))
+    if len(scores) > 1:  # a model that is alone has exponent 1
+        same(log_pool(extended, exponents), log_pool(scores, weights["log-pool"]))
 
 
-@given(opinions())
+@given(scores_and_weights())
 def test_the_callers_scores_are_not_changed(drawn) -> None:
     scores, weights = drawn
     before = scores.copy()
@@ -126,15 +126,15 @@ def test_rules_by_hand() -> None:
     scores = [np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.5, 0.3]])]
     same(fuse("mean", scores), [[0.4, 0.4, 0.2]])
     same(fuse("product", scores), np.array([[12, 15, 3]]) / 30)
-    sure = 0.6 * scores[0] + 0.5 * scores[1]
-    same(fuse("samplewise", scores), sure / sure.sum())
+    weighted = 0.6 * scores[0] + 0.5 * scores[1]
+    same(fuse("samplewise", scores), weighted / weighted.sum())
     weights = np.array([[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]])
     same(fuse("classwise", scores, weights), np.array([[0.6, 0.4, 0.3]]) / 1.3)
     pooled = np.array([[0.6**2 * 0.2**0.5, 0.3**2 * 0.5**0.5, 0.1**2 * 0.3**0.5]])
     same(fuse("log-pool", scores, np.array([2.0, 0.5])), pooled / pooled.sum())
 
 
-def test_a_zero_cannot_veto() -> None:
+def test_a_zero_does_not_veto_a_scene() -> None:
     fused = fuse("product", [np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])])
     same(fused, [[0.5, 0.5]])
 
@@ -152,15 +152,15 @@ def softmax_each(logits):
 
 
 @pytest.mark.parametrize("known", [(1.0, 1.0), (0.5, 1.5), (0.3, 0.6, 1.2)])
-def test_known_exponents_are_found_again(known) -> None:
+def test_known_exponents_are_recovered(known) -> None:
     scores, truth = synthetic(known, rows=20_000)
     same(fit_log_pool(scores, truth), known, tolerance=0.06)
 
 
-def test_a_model_that_misleads_gets_exponent_zero() -> None:
+def test_a_misleading_model_gets_exponent_zero() -> None:
     random = np.random.default_rng(1)
     truth = random.integers(0, 4, 2000)
-    skills = np.array([1.5, -1.0, 0.0])[:, None, None] * np.eye(4)[truth]  # one knows, one errs, one guesses
+    skills = np.array([1.5, -1.0, 0.0])[:, None, None] * np.eye(4)[truth]  # informative, misleading, random
     exponents = fit_log_pool(softmax_each(random.normal(0, 1, (3, 2000, 4)) + skills), truth)
     assert exponents[0] > 1
     assert exponents[1] == 0
@@ -169,17 +169,17 @@ def test_a_model_that_misleads_gets_exponent_zero() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(2, 5))
-def test_fitted_exponents_are_no_worse_than_equal_ones_on_their_own_rows(seed, models, scenes) -> None:
+def test_fitted_exponents_are_no_worse_than_equal_ones_on_the_fitting_rows(seed, models, scenes) -> None:
     random = np.random.default_rng(seed)
     truth = random.integers(0, scenes, 40)
     skill = random.uniform(0, 2, (models, 1, 1)) * np.eye(scenes)[truth]
     scores = softmax_each(random.normal(0, 1, (models, 40, scenes)) + skill)
     logs = np.log(scores)
-    claims = np.sqrt(logs.var(axis=2).mean(axis=1))
+    spreads = np.sqrt(logs.var(axis=2).mean(axis=1))
 
     def loss(exponents) -> float:  # with the prior
-        factor = claims @ exponents / claims.max()
-        prior = (factor - 1) ** 2 / (2 * SPREAD**2)
+        factor = spreads @ exponents / spreads.max()
+        prior = (factor - 1) ** 2 / (2 * PRIOR_DEVIATION**2)
         return log_loss(truth, softmax(np.tensordot(exponents, logs, axes=1))) + prior / len(truth)
 
     fitted = fit_log_pool(scores, truth)
@@ -187,19 +187,19 @@ def test_fitted_exponents_are_no_worse_than_equal_ones_on_their_own_rows(seed, m
         assert loss(fitted) <= loss(np.full(models, equal)) + 1e-6
 
 
-def test_the_gradient_of_the_fit_is_that_of_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gradient_of_the_fit_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     scores, truth = synthetic((0.7, 1.1), rows=50)
-    asked = []
+    losses = []
 
-    def watched(loss, start, **options):
-        asked.append(loss)
+    def record(loss, start, **options):
+        losses.append(loss)
         return optimize.OptimizeResult(x=start)
 
-    monkeypatch.setattr(ensemble.optimize, "minimize", watched)
+    monkeypatch.setattr(pooling.optimize, "minimize", record)
     fit_log_pool(scores, truth)
     for point in (np.array([0.5, 0.5]), np.array([0.0, 1.3]), np.array([2.0, 0.1])):
-        numeric = optimize.approx_fprime(point, lambda x: asked[0](x)[0], 1e-6)
-        same(asked[0](point)[1], numeric, tolerance=1e-5)
+        numeric = optimize.approx_fprime(point, lambda x: losses[0](x)[0], 1e-6)
+        same(losses[0](point)[1], numeric, tolerance=1e-5)
 
 
 def test_exponents_are_fitted_on_rows_that_every_model_scored() -> None:
@@ -210,7 +210,7 @@ def test_exponents_are_fitted_on_rows_that_every_model_scored() -> None:
     same(fit_log_pool(holes, truth), fit_log_pool(scores[:, complete], truth[complete]), tolerance=1e-6)
 
 
-def test_exponents_are_equal_where_no_row_was_scored_by_every_model() -> None:
+def test_exponents_are_equal_if_no_row_was_scored_by_every_model() -> None:
     scores = np.full((2, 4, 2), np.nan)
     scores[0, :2], scores[1, 2:] = 0.5, 0.5
     with warnings.catch_warnings():
@@ -229,64 +229,66 @@ def test_exponents_are_equal_where_no_row_was_scored_by_every_model() -> None:
         (None, (1, 1)),
     ],
 )
-def test_before_many_rows_are_seen_a_modality_counts_once(needs, totals) -> None:
-    sure = softmax(np.random.default_rng(0).normal(0, 1, (1, 4)))
-    exponents = fit_log_pool(np.stack([sure] * 3), sure.argmax(axis=1), np.array([1e-3]), needs)
+def test_the_prior_gives_each_modality_a_total_weight_of_one(needs, totals) -> None:
+    confident = softmax(np.random.default_rng(0).normal(0, 1, (1, 4)))
+    exponents = fit_log_pool(np.stack([confident] * 3), confident.argmax(axis=1), np.array([1e-3]), needs)
     for modality, total in zip(("audio", "video"), totals, strict=True):
-        heard = [need in (modality, "both") for need in needs or ["both"] * 3]
-        same(exponents @ heard, total, tolerance=1e-2)
+        uses = [need in (modality, "both") for need in needs or ["both"] * 3]
+        same(exponents @ uses, total, tolerance=1e-2)
 
 
-def test_few_rows_move_what_a_modality_counts_little_and_many_rows_far() -> None:
-    away = {}
+def test_the_weight_of_a_modality_moves_further_from_the_prior_with_more_rows() -> None:
+    distance = {}
     for rows in (10, 20_000):
         scores, truth = synthetic((0.2, 1.6), rows=rows)
-        away[rows] = np.abs(fit_log_pool(scores, truth, needs=("audio", "video")) - 1)
-    assert (away[10] < 0.75 * away[20_000]).all()
-    same(away[20_000], [0.8, 0.6], tolerance=0.06)
+        distance[rows] = np.abs(fit_log_pool(scores, truth, needs=("audio", "video")) - 1)
+    assert (distance[10] < 0.75 * distance[20_000]).all()
+    same(distance[20_000], [0.8, 0.6], tolerance=0.06)
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([("audio", "video"), ("video", "video"), ("both", "audio")]))
-def test_neither_a_double_nor_a_model_that_claims_nothing_changes_what_few_rows_fit(seed, needs) -> None:
+def test_a_copy_of_a_model_or_a_uniform_one_changes_nothing_with_few_rows(seed, needs) -> None:
     scores, truth = synthetic((0.8, 1.2), rows=15, seed=seed)
-    plain = log_pool(scores, fit_log_pool(scores, truth, needs=needs))
+    expected = log_pool(scores, fit_log_pool(scores, truth, needs=needs))
     for more in (scores[0], np.full_like(scores[0], 1 / scores.shape[2])):
-        company = np.stack([*scores, more])
-        fitted = fit_log_pool(company, truth, needs=(*needs, needs[0]))
-        same(log_pool(company, fitted), plain, tolerance=5e-3)
+        extended = np.stack([*scores, more])
+        fitted = fit_log_pool(extended, truth, needs=(*needs, needs[0]))
+        same(log_pool(extended, fitted), expected, tolerance=5e-3)
 
 
 def test_classwise_weights_are_precision_recall_or_f1() -> None:
-    says = np.array([0, 0, 0, 1, 1, 1, 1, 0])
+    predicted = np.array([0, 0, 0, 1, 1, 1, 1, 0])
     truth = np.array([0, 0, 1, 1, 1, 0, 2, 0])
-    scores = np.where(np.eye(3)[says] == 1, 0.8, 0.1)[None].repeat(2, axis=0)
+    scores = np.where(np.eye(3)[predicted] == 1, 0.8, 0.1)[None].repeat(2, axis=0)
     scores[1, :4] = np.nan  # the second model did not score the first half
     share = 1 / 3  # of the pseudo-row at chance
     hits = np.array([[3, 2, 0], [1, 1, 0]])  # [model, scene]
-    said, true = np.array([[4, 4, 0], [1, 3, 0]]), np.array([[4, 3, 1], [2, 1, 1]])
-    same(fit_classwise(scores, truth), (hits + share) / (said + 1))
-    same(fit_classwise(scores, truth, "precision"), (hits + share) / (said + 1))
+    predictions, true = np.array([[4, 4, 0], [1, 3, 0]]), np.array([[4, 3, 1], [2, 1, 1]])
+    same(fit_classwise(scores, truth), (hits + share) / (predictions + 1))
+    same(fit_classwise(scores, truth, "precision"), (hits + share) / (predictions + 1))
     same(fit_classwise(scores, truth, "recall"), (hits + share) / (true + 1))
-    same(fit_classwise(scores, truth, "f1"), 2 * (hits + share) / (said + true + 2))
+    same(fit_classwise(scores, truth, "f1"), 2 * (hits + share) / (predictions + true + 2))
 
 
-def test_classwise_trusts_a_model_for_the_scenes_it_knows() -> None:
-    sure_of_0 = np.array([[0.6, 0.4]])
-    sure_of_1 = np.array([[0.4, 0.6]])
+def test_classwise_weights_models_by_scene() -> None:
+    mostly_0 = np.array([[0.6, 0.4]])
+    mostly_1 = np.array([[0.4, 0.6]])
     weights = np.array([[0.9, 0.2], [0.1, 0.3]])
-    same(classwise(np.stack([sure_of_0, sure_of_1]), weights), np.array([[0.58, 0.26]]) / 0.84)
+    same(classwise(np.stack([mostly_0, mostly_1]), weights), np.array([[0.58, 0.26]]) / 0.84)
 
 
-def test_the_floor_is_what_it_says() -> None:
+def test_a_zero_counts_as_the_floor() -> None:
     fused = fuse("product", [np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])])
     same(fused[0, 0] / fused[0, 1], FLOOR, tolerance=1e-12)
 
 
-def test_few_rows_that_are_all_told_right_do_not_make_the_pool_certain() -> None:
+def test_few_rows_without_errors_do_not_make_the_pool_certain() -> None:
     truth = np.arange(12) % 3
-    sure = np.where(np.eye(3)[truth] > 0, 0.6, 0.2)
-    few, many = (fit_log_pool(np.stack([np.tile(sure, (times, 1))] * 2), np.tile(truth, times)) for times in (1, 100))
+    confident = np.where(np.eye(3)[truth] > 0, 0.6, 0.2)
+    few, many = (
+        fit_log_pool(np.stack([np.tile(confident, (times, 1))] * 2), np.tile(truth, times)) for times in (1, 100)
+    )
     assert few.sum() < 5  # 0.6 becomes less than 0.99
     assert many.sum() > 1.5 * few.sum()
-    assert fit_log_pool(sure[None], truth, np.full(12, 1 / 12)) < few.sum()  # as rows of one group they are one row
+    assert fit_log_pool(confident[None], truth, np.full(12, 1 / 12)) < few.sum()  # rows of one group weigh as one row
