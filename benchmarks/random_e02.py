@@ -22,7 +22,7 @@ from avscene.models.encoders import build_encoder
 from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.registry import FusionNetworkSystem, NetworkSystem, find, leaves
 from avscene.records import Segment
-from avscene.training.experiment import layout_of
+from avscene.training.experiment.predictions import layout_of
 from benchmarks.random_weights import backbone
 
 E02, C04 = "E02", "C04"

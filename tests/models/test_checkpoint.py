@@ -33,7 +33,7 @@ from avscene.models.linear_heads import (
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
 from avscene.training.card import model_card
-from avscene.training.heads.frozen_encoders import MEL_IMAGE, SOUND
+from tests.support.fast_system import LOG_MEL, MEL_IMAGE
 from tests.support.media_files import write_media
 
 CPU = Runtime.choose("cpu", "float32")
@@ -63,7 +63,7 @@ def config(**changes: object) -> Config:
         "labels": LABELS.names,
         "hop": 1.0,
         "models": (
-            AudioHeadPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE),
+            AudioHeadPart(name="audio", log_mel=LOG_MEL, image_size=MEL_IMAGE),
             VideoHeadPart(name="video", frames=FRAMES),
         ),
         "fusion": FUSION,
@@ -93,7 +93,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -> None:
     made = heads()
     models = (
-        LinearHeadModel("audio", LABELS, AudioEncoder(SOUND, CPU, MEL_IMAGE), made["audio"]),
+        LinearHeadModel("audio", LABELS, AudioEncoder(LOG_MEL, CPU, MEL_IMAGE), made["audio"]),
         LinearHeadModel("video", LABELS, VideoEncoder(FRAMES, CPU), made["video"]),
     )
     before = System("fast", LABELS, models, FUSION).classify(film)
@@ -317,7 +317,7 @@ def test_heads_that_do_not_fit_are_refused(
 
 
 def test_a_checkpoint_of_another_encoder_is_refused(tmp_path: Path) -> None:
-    other = AudioHeadPart(name="audio", log_mel=SOUND, image_size=MEL_IMAGE, encoder_sha256="0" * 64)
+    other = AudioHeadPart(name="audio", log_mel=LOG_MEL, image_size=MEL_IMAGE, encoder_sha256="0" * 64)
     save(tmp_path / "system", models=(other, VideoHeadPart(name="video", frames=FRAMES)))
     with pytest.raises(CheckpointError, match="trained on another encoder"):
         load_checkpoint(tmp_path / "system", CPU)
@@ -345,5 +345,5 @@ def test_the_configuration_is_json_that_a_person_can_read(saved: Path) -> None:
     content = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
     assert content["labels"] == list(LABELS)
     assert content["fusion"]["rule"] == {"kind": "log-pool", "exponents": EXPONENTS}
-    assert content["models"][0]["log_mel"]["n_mels"] == SOUND.n_mels
+    assert content["models"][0]["log_mel"]["n_mels"] == LOG_MEL.n_mels
     assert len(content["weights_sha256"]) == len(content["config_sha256"]) == 64

@@ -10,7 +10,7 @@ from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, FRAMES
 from avscene.models.device import Runtime
 from avscene.models.linear_heads import AudioEncoder, LinearHead, LinearHeadModel, VideoEncoder, mel_images
 from avscene.records import Frame, Segment
-from avscene.training.heads.frozen_encoders import MEL_IMAGE, SOUND
+from tests.support.fast_system import LOG_MEL, MEL_IMAGE
 
 CPU = Runtime.choose("cpu", "float32")
 LABELS = LabelSet(("a", "b", "c"))
@@ -19,7 +19,7 @@ LABELS = LabelSet(("a", "b", "c"))
 def waveform(seed: int) -> np.ndarray:
     """One second: a tone in noise, both of their own."""
     random = np.random.default_rng(seed)
-    times = np.arange(SOUND.sample_rate) / SOUND.sample_rate
+    times = np.arange(LOG_MEL.sample_rate) / LOG_MEL.sample_rate
     tone = 0.3 * np.sin(2 * np.pi * random.uniform(200, 4000) * times)
     return (tone + random.uniform(0.001, 0.1) * random.standard_normal(len(times))).astype(np.float32)
 
@@ -49,7 +49,7 @@ SEGMENTS = [
 
 @pytest.fixture(scope="module")
 def encoders() -> dict[str, AudioEncoder | VideoEncoder]:
-    return {"audio": AudioEncoder(SOUND, CPU, MEL_IMAGE), "video": VideoEncoder(FRAMES, CPU)}
+    return {"audio": AudioEncoder(LOG_MEL, CPU, MEL_IMAGE), "video": VideoEncoder(FRAMES, CPU)}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_sizes_and_wants(encoders: dict[str, AudioEncoder | VideoEncoder]) -> No
     audio, video = encoders["audio"], encoders["video"]
     assert (audio.needs, audio.sample_rate, audio.frame_size) == ("audio", 44_100, None)
     assert (video.needs, video.sample_rate, video.frame_size) == ("video", None, 224)
-    assert audio.embedding_size == EMBEDDING_SIZE + 2 * SOUND.n_mels == 2432
+    assert audio.embedding_size == EMBEDDING_SIZE + 2 * LOG_MEL.n_mels == 2432
     assert video.embedding_size == EMBEDDING_SIZE == 1984
     for encoder in encoders.values():
         assert encoder.embed(SEGMENTS[:1]).shape == (1, encoder.embedding_size)
@@ -115,13 +115,15 @@ def test_a_sound_embedding_ends_with_mean_and_deviation_of_each_band(
     encoders: dict[str, AudioEncoder | VideoEncoder],
 ) -> None:
     embedding = encoders["audio"].embed(SEGMENTS[:1])[0]
-    mels = log_mel(torch.from_numpy(SEGMENTS[0].waveform)[None], SOUND)[0].numpy()
-    np.testing.assert_allclose(embedding[EMBEDDING_SIZE : EMBEDDING_SIZE + SOUND.n_mels], mels.mean(axis=1), atol=1e-3)
-    np.testing.assert_allclose(embedding[-SOUND.n_mels :], mels.std(axis=1, ddof=1), atol=1e-3)
+    mels = log_mel(torch.from_numpy(SEGMENTS[0].waveform)[None], LOG_MEL)[0].numpy()
+    np.testing.assert_allclose(
+        embedding[EMBEDDING_SIZE : EMBEDDING_SIZE + LOG_MEL.n_mels], mels.mean(axis=1), atol=1e-3
+    )
+    np.testing.assert_allclose(embedding[-LOG_MEL.n_mels :], mels.std(axis=1, ddof=1), atol=1e-3)
 
 
 def test_silence_and_full_scale_can_be_embedded(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
-    extremes = [np.zeros(SOUND.sample_rate, np.float32), np.sign(waveform(1))]
+    extremes = [np.zeros(LOG_MEL.sample_rate, np.float32), np.sign(waveform(1))]
     embeddings = encoders["audio"].embed([Segment(0, 1, (), audio) for audio in extremes])
     assert np.isfinite(embeddings).all()
 

@@ -22,8 +22,8 @@ from avscene.datasets.toytown.build import build_toytown
 from avscene.errors import DataError
 from avscene.models.registry import find, leaves, systems
 from avscene.tables.prediction_table import read_table
+from avscene.training.experiment.split import Split
 from avscene.training.reproduce import table_systems
-from avscene.training.split import Split
 from tests.support.command_line import Run, call, run
 
 WEIGHTLESS = {"B01", "B02", "B03", "C01", "C02", "C03"}
@@ -59,9 +59,7 @@ def test_every_row_of_the_seed_is_there_and_measured_unless_its_weights_are_abse
     rows = rows_of(made)
     assert list(rows) == list(table_systems())
     assert json.loads((made / "reproduction.json").read_text())["data"] == "town"  # what the store was made of
-    assert [name for name, row in systems().items() if row.published] == [
-        name for name in rows if rows[name]["published"]
-    ]
+    assert [name for name, row in systems().items() if row.paper] == [name for name in rows if rows[name]["published"]]
     for name, row in rows.items():
         if name in WEIGHTLESS:
             assert row["measured"] is None
@@ -72,7 +70,7 @@ def test_every_row_of_the_seed_is_there_and_measured_unless_its_weights_are_abse
             assert row["measured"]["segments"]["n"] == 20
             assert row["measured"]["recordings"]["n"] == 10
             assert row["difference"] is None
-            assert row["ours"] == (find(name).published is None)
+            assert row["ours"] == (find(name).paper is None)
 
 
 def test_a_table_of_stand_ins_says_so_in_every_form(made: Path) -> None:
@@ -171,7 +169,7 @@ def test_absent_weights_stop_a_training_with_exit_code_4(
     refused = run(capfd, "train", "A01", "--data", store.directory, "--output", tmp_path / "mine", "--offline")
     assert "regnety_064" in refused.refused(4)
     untrained = run(capfd, "train", "C01", "--data", store.directory, "--output", tmp_path / "mine")
-    assert "answers untrained" in untrained.refused()
+    assert "needs no training" in untrained.refused()
 
 
 def test_validation_has_a_group_of_every_scene_and_shares_none_with_training(store: SegmentStore) -> None:
@@ -190,7 +188,7 @@ def test_a_scene_of_one_group_cannot_be_judged(town: Path, tmp_path: Path) -> No
     kept = [item for item in data.examples if item.label == "tram"][:1]
     rest = [item for item in data.examples if item.label == "bus"]
     store = prepare(DataSet(data.source, (*rest, *kept)), tmp_path / "few.store", StoreSpec()).store
-    with pytest.raises(DataError, match="'tram' has 1 group"):
+    with pytest.raises(DataError, match="'tram' has only 1 group"):
         Split.of(store, None)
 
 

@@ -23,7 +23,8 @@ from avscene.records import FloatArray, Prediction
 from avscene.reports.evaluation.page import ReportRow, Timeline, write_report
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
-from avscene.training.heads.frozen_encoders import OUT_OF_FOLD, train_fast
+from avscene.training.experiment.checkpoints import OUT_OF_FOLD
+from avscene.training.train import train_system
 
 HOLDOUT = "split=test"
 NEW_SCENES = ("park", "tram")  # scenes of the new recording, one after the other
@@ -53,8 +54,8 @@ def run_demo(output: Path, progress: StageProgress) -> DemoResult:
     if run.exists():
         raise UsageError(f"{run}: already exists; remove {output} or give another --output")
     build_toytown(dataset, progress=progress("building toytown"))
-    training, test = read_dataset(dataset).hold_out(HOLDOUT)
-    train_fast(training, run, holdout=HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=progress("training"))
+    test = read_dataset(dataset).hold_out(HOLDOUT)[1]
+    train_system("fast", dataset, run, holdout=HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=progress)
     system = load(run)
     tables = predict(system, test.examples, test.source, progress("evaluating on held-out locations")).tables
     out_of_fold = {name: read_table(run / OUT_OF_FOLD / f"{name}.tsv") for name in ("audio", "video", FUSED)}

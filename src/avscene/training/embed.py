@@ -17,7 +17,9 @@ from avscene.errors import DataError, MediaError
 from avscene.inference import BATCH_SIZE, batched, prefetch
 from avscene.media.segments import Recording, Sampling
 from avscene.models import SegmentEncoder
-from avscene.progress import Progress
+from avscene.models.device import Runtime
+from avscene.models.encoders import build_encoder
+from avscene.progress import Progress, StageProgress
 from avscene.records import Example, FloatArray, Segment
 
 State = Literal["absent", "outdated", "partial", "current"]  # of a column of a store
@@ -125,6 +127,26 @@ def embed_store(
         store = write_column(store, name, key, column.values())
         column.delete()
     return store
+
+
+def ensure_embeddings(
+    store: SegmentStore, encoders: Sequence[str], runtime: Runtime, progress: StageProgress
+) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    """Add the embeddings of `encoders` that a store lacks.
+
+    Returns:
+        Embeddings (n, size) of every row of the store, and the key, by encoder.
+
+    Raises:
+        DataError: the store does not fit an encoder, or cannot be read or written.
+        WeightsError: the weights of an encoder are absent.
+    """
+    keys = {}
+    for name in encoders:
+        encoder = build_encoder(name, runtime)
+        store = embed_store(store, name, encoder, progress(f"{name}: embedding"))
+        keys[name] = encoder.key
+    return {name: store.embeddings(name) for name in encoders}, keys
 
 
 def embeddings_state(store: SegmentStore, name: str, encoder: SegmentEncoder) -> State:

@@ -1,26 +1,31 @@
-"""What `prepare` and `embed` do and say: a data set to a segment store, a store to one with embeddings."""
+"""Make the segment store of a data set and add embeddings to it."""
 
 import logging
+import os
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from avscene.cli.progress import stage_bars
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store.manifest import StoreSpec
+from avscene.datasets.store.manifest import StoreSpec, is_store
 from avscene.datasets.store.reader import SegmentStore
-from avscene.datasets.store.writer import prepare
+from avscene.datasets.store.writer import Prepared, prepare
 from avscene.errors import UsageError
 from avscene.inference import check_hop
+from avscene.models.device import Runtime
+from avscene.models.encoders import build_encoder
+from avscene.progress import StageProgress
+from avscene.training.embed import State, check_rate, embed_store, embeddings_state
 
 logger = logging.getLogger(__name__)
 
-AT_MOST = 20  # lines of one kind; the rest are counted
+MAX_MESSAGES = 20  # of one kind; the rest are counted
 
 
-def spec_of(hop: float, frames_per_second: float, sample_rate: int, frame_size: int) -> StoreSpec:
-    """The settings of a store with at least so many frames a second; a segment has an odd number of them.
+def store_spec(hop: float, frames_per_second: float, sample_rate: int, frame_size: int) -> StoreSpec:
+    """Return the settings of a store with at least so many frames per second; a segment has an odd number of them.
 
     Raises:
         UsageError: a number is out of range.
@@ -39,63 +44,77 @@ def spec_of(hop: float, frames_per_second: float, sample_rate: int, frame_size: 
         raise UsageError(f"{setting}{first['input']}: {first['msg']}") from error
 
 
-def prepare_store(data: Path, output: Path, spec: StoreSpec) -> bool:
-    """Make or complete the store `output` of a data set, and say what came of it; whether all of it could be read.
+def ensure_store(
+    path: Path, directory: Path, hop: float, progress: StageProgress
+) -> tuple[SegmentStore, tuple[str, ...]]:
+    """Open the store at `path`, or make one under `directory` of the data set at `path`.
+
+    Returns:
+        The store, and for each recording that is missing in it the reason.
+
+    Raises:
+        DataError: `path` is neither a store nor a data set.
+        MediaError: no recording can be read.
+        UsageError: several processes would each make a store.
+    """
+    if is_store(path):
+        store = SegmentStore.open(path)
+        return store, store.notes
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"{path}: several processes train from a store; run: avscene prepare {path} --output STORE")
+    check_hop(hop)
+    prepared = prepare(read_dataset(path), directory / "store", StoreSpec(hop=hop), progress("preparing"))
+    return prepared.store, prepared.failures
+
+
+def prepare_store(data: Path, output: Path, spec: StoreSpec, progress: StageProgress) -> Prepared:
+    """Make or complete the store `output` of a data set; log which recordings are missing in it.
 
     Raises:
         DataError: the data set is malformed, or the store has other settings or cannot be written.
         MediaError: no recording can be read.
     """
-    dataset = read_dataset(data)
-    with stage_bars() as watch:
-        made = prepare(dataset, output, spec, watch("preparing"))
-    _tell_some(made.notes)
-    _tell_some([f"left out: {failure}" for failure in made.failures])
+    made = prepare(read_dataset(data), output, spec, progress("preparing"))
+    _log_some(made.notes)
+    _log_some([f"left out: {failure}" for failure in made.failures])
     if made.removed:
         logger.info(f"{made.removed} recordings are no longer in the data set and were removed")
-    recordings = len(made.store.data.examples)
-    print(
-        f"{output}: {len(made.store)} segments of {recordings} recordings, {made.decoded} of them decoded now; "
-        f"next: avscene embed {output} --encoder NAME"
-    )
-    return not made.failures
+    return made
 
 
-def embed_encoder(directory: Path, name: str, *, device: str, offline: bool) -> None:
-    """Add the embeddings of encoder `name` to a store, in float32, and say what was there before.
+def add_embeddings(
+    directory: Path, name: str, *, device: str, offline: bool, progress: StageProgress
+) -> tuple[SegmentStore, State]:
+    """Add the embeddings of encoder `name`, computed in float32, to the store in `directory`.
+
+    Returns:
+        The store with the embeddings, and the state that they were in before.
 
     Raises:
-        DataError: there is no store, or it does not fit the encoder. UsageError: no such encoder or device.
+        DataError: there is no store, or it does not fit the encoder.
+        UsageError: no such encoder or device.
         WeightsError: the encoder's weights are absent.
     """
-    from avscene.models.device import Runtime
-    from avscene.models.encoders import build_encoder
-    from avscene.training.embed import check_rate, embed_store, embeddings_state
-
     store = SegmentStore.open(directory)
     for note in store.notes:
         logger.info(note)
     encoder = build_encoder(name, Runtime.choose(device, "float32", offline=offline))
     check_rate(store, name, encoder)
     if (encoder.frame_size or 0) > store.spec.frame_size:
-        logger.info(
+        logger.warning(
             f"{name} takes frames of {encoder.frame_size} pixels, those of {directory} have at most "
             f"{store.spec.frame_size} and are scaled up"
         )
     state = embeddings_state(store, name, encoder)
     if state == "outdated":
-        logger.info(
+        logger.warning(
             f"{directory}: its embeddings of {name} were made by other weights or settings; computing them again"
         )
-    with stage_bars() as watch:
-        store = embed_store(store, name, encoder, watch(f"embedding with {name}"))
-    size = store.embeddings(name).shape[1]
-    what = "there already" if state == "current" else "written"
-    print(f"{directory}: {len(store)} embeddings of {name}, {size} numbers each: {what}")
+    return embed_store(store, name, encoder, progress(f"embedding with {name}")), state
 
 
-def _tell_some(lines: list[str] | tuple[str, ...]) -> None:
-    for line in lines[:AT_MOST]:
-        logger.info(line)
-    if len(lines) > AT_MOST:
-        logger.info(f"... and {len(lines) - AT_MOST} more of these")
+def _log_some(lines: Sequence[str]) -> None:
+    for line in lines[:MAX_MESSAGES]:
+        logger.warning(line)
+    if len(lines) > MAX_MESSAGES:
+        logger.warning(f"... and {len(lines) - MAX_MESSAGES} more of these")

@@ -1,7 +1,7 @@
-"""The seed's table, run: every row made where it can be, published and measured side by side."""
+"""Make and measure the systems of the paper's table, for a report of the paper's results beside the measured ones."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+import logging
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,13 +13,17 @@ from avscene.models.registry import EnsembleSystem, FusionNetworkSystem, Network
 from avscene.records import IntArray
 from avscene.reports.reproduction.reproduction import Absent, Published, Reproduction, ReproductionRow
 from avscene.tables.prediction_table import write_table
-from avscene.training.experiment import ExperimentRunner
+from avscene.training.experiment.definition import Experiment
+from avscene.training.experiment.provenance import today, versions
+from avscene.training.experiment.runner import ExperimentRunner
 
-PUBLISHED_SEGMENTS = 36_450  # of a second each, in fold 1's test part
+logger = logging.getLogger(__name__)
+
+PAPER_SEGMENTS = 36_450  # of one second each, in fold 1's test part
 
 
 def table_systems() -> tuple[str, ...]:
-    """The rows of the table: the seed's, and those of ours that fuse the seed's."""
+    """Return the systems of the table: the paper's, and ours that fuse only the paper's."""
     return tuple(
         name
         for name, row in systems().items()
@@ -27,81 +31,76 @@ def table_systems() -> tuple[str, ...]:
     )
 
 
-def reproduce(workshop: ExperimentRunner, names: Sequence[str], told: Callable[[str], None]) -> Reproduction:
-    """Make and measure each system, and leave its table of the test rows under `tables/`.
+def reproduce(experiment: Experiment, names: Sequence[str]) -> Reproduction:
+    """Make and measure each system, write its table of the test rows under `tables/`, and log its result.
 
-    A system whose weights are absent is a row that says so; `told` hears of each row when it is done.
+    A system whose weights are absent becomes a row that says so.
 
     Raises:
-        AvsceneError: a system cannot be made for any other reason; what was finished stays.
+        AvsceneError: a system cannot be made for any other reason; finished results stay.
     """
+    runner = ExperimentRunner(experiment)
     rows = []
     for name in names:
-        rows.append(_row(workshop, name))
-        told(_summary(rows[-1]))
-    store = workshop.store
+        rows.append(_row(runner, find(name)))
+        logger.info(_summary(rows[-1]))
     return Reproduction(
-        data=store.made_of,
-        backbones=workshop.backbones,
-        same_data=_is_published(workshop),
-        date=datetime.now(UTC).date().isoformat(),
-        versions=workshop.versions,
+        data=experiment.store.made_of,
+        backbones=experiment.backbones,
+        same_data=_is_paper_data(experiment),
+        date=today(),
+        versions=versions(),
         rows=tuple(rows),
     )
 
 
-def _row(workshop: ExperimentRunner, name: str) -> ReproductionRow:
-    row = find(name)
+def _row(runner: ExperimentRunner, row: SystemRow) -> ReproductionRow:
+    experiment = runner.experiment
     measured, absent, history = None, None, []
     try:
-        measured = _measured(workshop, name)
+        measured = _measured(runner, row.name)
         if row.trained:
-            history = read_config(workshop.checkpoint(name)).training.get("history", [])
+            history = read_config(runner.checkpoint(row.name)).training.get("history", [])
     except WeightsError as error:
         absent = Absent("weights absent", str(error))
     return ReproductionRow(
-        index=name,
+        index=row.name,
         title=row.title,
         needs=row.needs,
-        fitted_on=_fitted_on(workshop, row),
-        measured_on=f"{workshop.holdout}: {_extent(workshop, workshop.split.test)}",
-        published=_published(row),
+        fitted_on=_fitted_on(experiment, row),
+        measured_on=f"{experiment.holdout}: {_extent(experiment, experiment.split.test)}",
+        published=None if row.paper is None else Published.of_percent(row.paper.log_loss, row.paper.accuracy),
         measured=measured,
         absent=absent,
-        stand_in=_stand_in(row) if workshop.backbones == "small" and absent is None else "",
-        reconstructs=tuple(_reconstructed(name)) if row.paper else (),
+        stand_in=_stand_in(row) if experiment.backbones == "small" and absent is None else "",
+        reconstructs=tuple(dict.fromkeys(_reconstructed(row))) if row.paper else (),
         ours=row.paper is None,
         history=history,
     )
 
 
-def _published(row: SystemRow) -> Published | None:
-    return None if row.paper is None else Published.of_percent(row.paper.log_loss, row.paper.accuracy)
-
-
-def _measured(workshop: ExperimentRunner, name: str) -> Measurement:
-    table = workshop.table(name, workshop.split.test)
-    write_table(workshop.directory / "tables" / f"{name}.tsv", table)
-    cities = {example.name: example.columns.get("city", "") for example in workshop.store.examples}
-    learnt = np.concatenate([workshop.split.train, workshop.split.validation])
-    examples = [workshop.store.examples[row] for row in learnt]
-    seen = {(example.label, cities[example.name]) for example in examples}
+def _measured(runner: ExperimentRunner, name: str) -> Measurement:
+    experiment, split = runner.experiment, runner.experiment.split
+    table = runner.table(name, split.test)
+    write_table(experiment.directory / "tables" / f"{name}.tsv", table)
+    cities = {example.name: example.columns.get("city", "") for example in experiment.store.examples}
+    examples = [experiment.store.examples[row] for row in np.concatenate([split.train, split.validation])]
+    trained_on = {(example.label, cities[example.name]) for example in examples}
     located = any(cities.values())
-    return measure(table, cities=cities if located else None, seen=seen if located else None)
+    return measure(table, cities=cities if located else None, seen=trained_on if located else None)
 
 
-def _fitted_on(workshop: ExperimentRunner, row: SystemRow) -> str:
-    validation = f"{_extent(workshop, workshop.split.validation)} held out of the training part"
+def _fitted_on(experiment: Experiment, row: SystemRow) -> str:
+    validation = f"{_extent(experiment, experiment.split.validation)} held out of the training part"
     if not row.trained:
         return "nothing: it is not trained"
     if isinstance(row, EnsembleSystem):
         return f"its members as their rows say; weights and post-processing on {validation}"
-    return f"{_extent(workshop, workshop.split.train)}; best epoch chosen on {validation}"
+    return f"{_extent(experiment, experiment.split.train)}; best epoch chosen on {validation}"
 
 
-def _extent(workshop: ExperimentRunner, rows: IntArray) -> str:
-    groups = {workshop.store.examples[row].group for row in rows}
-    return f"{len(rows):,} segments of {len(groups):,} groups"
+def _extent(experiment: Experiment, rows: IntArray) -> str:
+    return f"{len(rows):,} segments of {len(set(experiment.groups(rows))):,} groups"
 
 
 def _stand_in(row: SystemRow) -> str:
@@ -112,28 +111,27 @@ def _stand_in(row: SystemRow) -> str:
     return "those of its members" if isinstance(row, EnsembleSystem) else ""
 
 
-def _reconstructed(name: str) -> Mapping[str, None]:
-    """What the seed names and does not describe in a system or its members."""
-    row = find(name)
+def _reconstructed(row: SystemRow) -> Iterable[str]:
+    """What the paper names and does not describe in a system or its members."""
     if not isinstance(row, EnsembleSystem):
-        return {}
-    found = {part: None for member in row.members for part in _reconstructed(member)}
+        return
+    for member in row.members:
+        yield from _reconstructed(find(member))
     if row.rule == "classwise":
-        found["class-wise confidences"] = None
+        yield "class-wise confidences"
     if row.postprocess is not None:
-        found["post-processing"] = None
-    return found
+        yield "post-processing"
 
 
-def _is_published(workshop: ExperimentRunner) -> bool:
-    """Whether the test rows are those of the published figures, as far as counts can tell."""
-    test = workshop.split.test
-    return len(test) == PUBLISHED_SEGMENTS and workshop.labels == TAU_SCENES and workshop.store.spec.hop == 1
+def _is_paper_data(experiment: Experiment) -> bool:
+    """Whether the test rows are those of the paper's results, as far as counts show."""
+    n_rows, hop = len(experiment.split.test), experiment.store.spec.hop
+    return n_rows == PAPER_SEGMENTS and experiment.labels == TAU_SCENES and hop == 1
 
 
 def _summary(row: ReproductionRow) -> str:
     if row.measured is None:
         assert row.absent is not None
         return f"{row.index}: {row.absent.reason}: {row.absent.remedy}"
-    found = row.measured.segments
-    return f"{row.index}: log loss {found.log_loss:.3f}, accuracy {found.accuracy:.1%}"
+    segments = row.measured.segments
+    return f"{row.index}: log loss {segments.log_loss:.3f}, accuracy {segments.accuracy:.1%}"

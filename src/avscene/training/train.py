@@ -1,59 +1,44 @@
-"""Systems of the table trained on a user's own recordings."""
+"""Train a named system on a data set or a store and write its checkpoint."""
 
-import os
+import logging
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store.manifest import StoreSpec, is_store
+from avscene.datasets.store.manifest import is_store
 from avscene.datasets.store.reader import SegmentStore
-from avscene.datasets.store.writer import prepare
 from avscene.errors import UsageError
 from avscene.inference import check_hop
 from avscene.models.checkpoint import check_free, read_config
 from avscene.models.device import Runtime
-from avscene.models.registry import find, is_system, systems
+from avscene.models.registry import HeadsSystem, SystemRow, find, is_system, systems
 from avscene.progress import StageProgress
-from avscene.training.experiment import ExperimentRunner
+from avscene.training.experiment.checkpoints import write_heads
+from avscene.training.experiment.definition import Experiment
+from avscene.training.experiment.runner import ExperimentRunner
+from avscene.training.heads.frozen_encoders import train_heads
+from avscene.training.prepare import ensure_store
 
-HOLDOUT = "split=test"  # where a data set says so and nobody says otherwise
+logger = logging.getLogger(__name__)
+
+DEFAULT_HOLDOUT = "split=test"  # of data sets that have such a part
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A checkpoint, its metrics on the validation rows, and what could not be read."""
+    """A checkpoint and the recordings that could not be read.
+
+    `metrics` is by the name of a model or of the system; `measured_on` says on which rows they were measured, as in the
+    checkpoint's configuration.
+    """
 
     directory: Path
-    metrics: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
+    measured_on: str
     failures: tuple[str, ...]
-
-
-def open_data(path: Path, output: Path, hop: float, watch: StageProgress) -> tuple[SegmentStore, tuple[str, ...]]:
-    """The segment store at `path`, or one made under `output` of the data set there, and what is missing in it.
-
-    Raises:
-        DataError: there is neither.
-        MediaError: no recording can be read.
-        UsageError: several processes would each make one.
-    """
-    if is_store(path):
-        store = SegmentStore.open(path)
-        return store, store.notes
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError(f"{path}: several processes train from a store; run: avscene prepare {path} --output STORE")
-    check_hop(hop)
-    prepared = prepare(read_dataset(path), output / "store", StoreSpec(hop=hop), watch("preparing"))
-    return prepared.store, prepared.failures
-
-
-def holdout_of(store: SegmentStore, asked: str | None) -> str | None:
-    """The condition for what is held out: as asked, else the test part of a data set that has one."""
-    if asked is None and "test" in store.data.values("split"):
-        return HOLDOUT
-    return asked
 
 
 def train_system(
@@ -64,33 +49,81 @@ def train_system(
     holdout: str | None,
     hop: float,
     runtime: Runtime,
-    watch: StageProgress,
-    told: Callable[[str], None],
+    progress: StageProgress,
 ) -> Trained:
     """Train system `name` and all that it is made of, and write its checkpoint to `output`.
 
-    What is unfinished stays beside it in `OUTPUT.work`, and the next call goes on from there.
+    Args:
+        name: a system of the registry that is trained.
+        data: a data set or a store.
+        output: directory of the checkpoint. An unfinished training leaves `OUTPUT.work` beside it, from which the next
+            call resumes.
+        holdout: condition for recordings to leave out, such as `fold=5`; None: `split=test` where the data set has it.
+        hop: length of a segment in seconds; a store has its own.
+        runtime: device and precision.
+        progress: called with the name of each stage.
 
     Raises:
         UsageError: no such system, or one that is not trained.
-        AvsceneError: it cannot be done; the message says why.
+        CheckpointError: `output` already exists or cannot be written.
+        DataError: the recordings do not suffice.
+        WeightsError: the weights that training starts from are absent.
     """
+    row = _trainable(name)
+    check_free(output)
+    if isinstance(row, HeadsSystem):
+        return _train_heads(row, data, output, holdout, hop, runtime, progress)
+    work = output.with_name(f"{output.name}.work")
+    store, failures = ensure_store(data, work, hop, progress)
+    held = holdout_of(store.data, holdout)
+    experiment = Experiment.open(work, store, held, backbones="paper", runtime=runtime, progress=progress)
+    logger.info(
+        f"training on {len(experiment.split.train)} segments, choosing and fitting on "
+        f"{len(experiment.split.validation)}, {len(store.labels)} scenes; held out: {held or 'nothing'}"
+    )
+    made = ExperimentRunner(experiment).checkpoint(row.name)
+    if not experiment.processes.is_first:
+        return Trained(output, {}, "validation", failures)
+    made.replace(output)
+    shutil.rmtree(work, ignore_errors=True)
+    config = read_config(output)
+    return Trained(output, {row.name: config.metrics["validation"]}, config.measured_on, failures)
+
+
+def holdout_of(data: DataSet, holdout: str | None) -> str | None:
+    """Return the condition for what is held out: `holdout`, else the test part of a data set that has one."""
+    if holdout is None and "test" in data.values("split"):
+        return DEFAULT_HOLDOUT
+    return holdout
+
+
+def _train_heads(
+    row: HeadsSystem,
+    path: Path,
+    output: Path,
+    holdout: str | None,
+    hop: float,
+    runtime: Runtime,
+    progress: StageProgress,
+) -> Trained:
+    """Train heads from recordings: a store has no embeddings by their front ends, but says where its recordings are."""
+    data = SegmentStore.open(path).data if is_store(path) else read_dataset(path)
+    held = holdout_of(data, holdout)
+    part = data if held is None else data.hold_out(held)[0]
+    logger.info(
+        f"training on {len(part.examples)} recordings, {len(part.labels)} scenes; held out: {held or 'nothing'}"
+    )
+    check_hop(hop)
+    trained = train_heads(row, part, hop, runtime, progress("training"))
+    config = write_heads(output, row.name, trained, part.labels, data=part.source.name, holdout=held, hop=hop)
+    return Trained(output, config.metrics, config.measured_on, trained.failures)
+
+
+def _trainable(name: str) -> SystemRow:
     if not is_system(name):
         trainable = [known for known, row in systems().items() if row.trained]
         raise UsageError(f"recipe {name!r} is not one of {', '.join(trainable)}")
-    if not find(name).trained:
-        raise UsageError(f"system {name} answers untrained: run: avscene classify VIDEO --system {name}")
-    check_free(output)
-    work = output.with_name(f"{output.name}.work")
-    store, failures = open_data(data, work, hop, watch)
-    held = holdout_of(store, holdout)
-    workshop = ExperimentRunner(work, store, held, backbones="paper", runtime=runtime, watch=watch)
-    told(
-        f"training on {len(workshop.split.train)} segments, choosing and fitting on {len(workshop.split.validation)}, "
-        f"{len(store.labels)} scenes; held out: {held or 'nothing'}"
-    )
-    made = workshop.checkpoint(name)
-    if workshop.writes:
-        made.replace(output)
-        shutil.rmtree(work, ignore_errors=True)
-    return Trained(output, read_config(output).metrics if workshop.writes else {}, failures)
+    row = find(name)
+    if not row.trained:
+        raise UsageError(f"system {row.name} needs no training: run: avscene classify VIDEO --system {row.name}")
+    return row

@@ -814,7 +814,7 @@ def test_embed_on_the_command_line(avscene: Callable[..., Run], store: SegmentSt
         f"{store.directory}: 16 embeddings of efficientnet-lite0, 1984 numbers each: written\n",
     )
     assert "efficientnet-lite0 takes frames of 224 pixels" in first.told[0]
-    assert avscene(*arguments).out.endswith("there already\n")
+    assert avscene(*arguments).out.endswith("already exist\n")
 
 
 def test_embed_refuses(avscene: Callable[..., Run], store: SegmentStore, media: Path) -> None:

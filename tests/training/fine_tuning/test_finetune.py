@@ -32,6 +32,7 @@ from avscene.training.fine_tuning.batch_norms import estimate_statistics
 from avscene.training.fine_tuning.batches import PlainBatches, TrainingBatch, training_batches
 from avscene.training.fine_tuning.finetune import finetune
 from avscene.training.fine_tuning.gradients import GradientSum
+from avscene.training.fine_tuning.metrics_log import METRICS, MetricsLog
 from avscene.training.fine_tuning.networks import (
     frames_of,
     initial_network,
@@ -44,7 +45,6 @@ from avscene.training.fine_tuning.processes import Processes
 from avscene.training.fine_tuning.readers import AudioReader, FrameReader, band_statistics
 from avscene.training.fine_tuning.schedule import Draw, MicroBatch, Schedule, random_for
 from avscene.training.fine_tuning.state import STATE, write_state
-from avscene.training.metrics_log import METRICS, MetricsLog
 from avscene.training.result import TrainedModel
 from avscene.training.rows import stretches, usable_rows
 from tests.support.finetune_process import train

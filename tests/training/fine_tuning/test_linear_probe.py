@@ -18,7 +18,8 @@ from avscene.models.cnn.block_network import BlockNetwork, create_block_network
 from avscene.models.cnn.efficientnet_lite import EfficientNetLite, imagenet_state
 from avscene.models.device import Runtime
 from avscene.records import Modality
-from avscene.training.experiment import ExperimentRunner
+from avscene.training.experiment.definition import Experiment
+from avscene.training.experiment.runner import ExperimentRunner
 from avscene.training.fine_tuning.finetune import AGAIN, REFITTED
 from avscene.training.fine_tuning.linear_probe import fit_probe, interpolate_weights, plain_features
 from avscene.training.fine_tuning.loop import SHARPEST
@@ -138,11 +139,13 @@ def test_scores_that_are_lost_are_not_made_by_the_network_that_knows_the_answers
     def small(name: str, **_: object) -> object:
         return plan("video", name=name, probe=True, epochs=1)
 
-    monkeypatch.setattr("avscene.training.recipes.NetworkPlan", small)
-    shop = ExperimentRunner(tmp_path, store, None, backbones="paper", runtime=CPU, watch=lambda _: lambda *_: None)
-    validation = shop.split.validation
-    before = shop.scores("full-video")[validation]
+    monkeypatch.setattr("avscene.training.experiment.recipes.NetworkPlan", small)
+    experiment = Experiment.open(
+        tmp_path, store, None, backbones="paper", runtime=CPU, progress=lambda _: lambda *_: None
+    )
+    runner = ExperimentRunner(experiment)
+    before = runner.predictions("full-video")[experiment.split.validation]
     assert np.isfinite(before).all()
     (tmp_path / "scores" / "full-video.safetensors").unlink()
     with pytest.raises(DataError, match="has learnt from its validation rows since"):
-        shop.scores("full-video")
+        runner.predictions("full-video")

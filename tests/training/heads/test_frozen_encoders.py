@@ -18,7 +18,7 @@ from avscene.evaluation.metrics import compute_metrics
 from avscene.fusion.pooling import log_pool
 from avscene.models.device import Runtime
 from avscene.tables.prediction_table import read_table
-from avscene.training.heads.frozen_encoders import FastResult, train_fast
+from avscene.training.train import Trained, train_system
 from tests.support.media_files import RATE, Writer, write_photograph
 
 CPU = Runtime.choose("cpu", "float32")
@@ -70,8 +70,8 @@ def write_data(root: Path, scenes: Sequence[str] = tuple(SCENES), takes: int = T
     return root
 
 
-def train_on(root: Path, output: Path, hop: float = 1.0) -> FastResult:
-    return train_fast(read_dataset(root), output, holdout=None, hop=hop, runtime=CPU)
+def train_on(root: Path, output: Path, hop: float = 1.0) -> Trained:
+    return train_system("fast", root, output, holdout=None, hop=hop, runtime=CPU, progress=lambda _: lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +80,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> FastResult:
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train_on(data, tmp_path_factory.mktemp("runs") / "system")
 
 
-def test_scenes_that_differ_are_learnt(run: FastResult) -> None:
+def test_scenes_that_differ_are_learnt(run: Trained) -> None:
     assert run.failures == ()
     assert list(run.metrics) == ["audio", "video", "fused"]
     for figures in run.metrics.values():
@@ -94,14 +94,14 @@ def test_scenes_that_differ_are_learnt(run: FastResult) -> None:
     assert run.metrics["fused"]["log_loss"] <= min(run.metrics[name]["log_loss"] for name in ("audio", "video")) + 0.01
 
 
-def test_files_of_a_run(run: FastResult) -> None:
+def test_files_of_a_run(run: Trained) -> None:
     found = sorted(path.relative_to(run.directory).as_posix() for path in run.directory.rglob("*") if path.is_file())
     tables = ["out_of_fold/audio.tsv", "out_of_fold/fused.tsv", "out_of_fold/video.tsv"]
     assert found == ["README.md", "config.json", "model.safetensors", *tables]
     assert [path.name for path in run.directory.parent.iterdir()] == ["system"]
 
 
-def test_the_configuration_tells_of_the_training(run: FastResult) -> None:
+def test_the_configuration_tells_of_the_training(run: Trained) -> None:
     content = json.loads((run.directory / "config.json").read_text())
     told = content["training"]
     assert content["labels"] == list(SCENES)
@@ -118,7 +118,7 @@ def test_the_configuration_tells_of_the_training(run: FastResult) -> None:
 
 
 @pytest.mark.parametrize("name", ["audio", "video", "fused"])
-def test_metrics_are_those_of_the_out_of_fold_tables(run: FastResult, data: Path, name: str) -> None:
+def test_metrics_are_those_of_the_out_of_fold_tables(run: Trained, data: Path, name: str) -> None:
     table = read_table(run.directory / "out_of_fold" / f"{name}.tsv")
     assert set(table.filenames) == {example.name for example in read_dataset(data).examples}
     assert len(table) == 24
@@ -129,14 +129,14 @@ def test_metrics_are_those_of_the_out_of_fold_tables(run: FastResult, data: Path
     assert again == pytest.approx(told, rel=1e-6, abs=1e-9)
 
 
-def test_the_fused_table_is_the_pool_of_the_others(run: FastResult) -> None:
+def test_the_fused_table_is_the_pool_of_the_others(run: Trained) -> None:
     tables = {name: read_table(run.directory / "out_of_fold" / f"{name}.tsv") for name in ("audio", "video", "fused")}
     exponents = json.loads((run.directory / "config.json").read_text())["fusion"]["rule"]["exponents"]
     pooled = log_pool(np.stack([tables[name].probabilities for name in exponents]), np.array(list(exponents.values())))
     np.testing.assert_allclose(tables["fused"].probabilities, pooled, atol=1e-6)
 
 
-def test_what_was_trained_classifies_what_it_has_not_heard(run: FastResult, tmp_path: Path) -> None:
+def test_what_was_trained_classifies_what_it_has_not_heard(run: Trained, tmp_path: Path) -> None:
     system = pipeline.load(run.directory, device="cpu", precision="float32")
     for scene in SCENES:
         prediction = system.classify(write_scene(tmp_path / f"{scene}.mp4", scene, seed=99))
@@ -145,7 +145,7 @@ def test_what_was_trained_classifies_what_it_has_not_heard(run: FastResult, tmp_
         assert [set(segment.by_model) for segment in prediction.segments] == [{"audio", "video"}] * SECONDS
 
 
-def test_training_twice_gives_the_same_system(run: FastResult, data: Path, tmp_path: Path) -> None:
+def test_training_twice_gives_the_same_system(run: Trained, data: Path, tmp_path: Path) -> None:
     again = train_on(data, tmp_path / "again")
     first, second = (load_file(made.directory / "model.safetensors") for made in (run, again))
     assert (
@@ -168,13 +168,14 @@ def test_another_hop_is_learnt_and_kept(data: Path, tmp_path: Path) -> None:
 
 def test_progress_counts_recordings(data: Path, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    train_fast(
-        read_dataset(data).hold_out("fold=4")[0],
+    train_system(
+        "fast",
+        data,
         tmp_path / "system",
-        holdout=None,
+        holdout="fold=4",
         hop=1.0,
         runtime=CPU,
-        progress=lambda done, total: steps.append((done, total)),
+        progress=lambda _: lambda done, total: steps.append((done, total)),
     )
     assert steps == sorted(steps)
     assert steps[-1] == (9, 9)
@@ -271,12 +272,13 @@ def test_an_output_that_is_there_is_refused_before_any_work(data: Path, tmp_path
     (tmp_path / "system" / "notes.txt").touch()
     steps: list[tuple[int, int]] = []
     with pytest.raises(CheckpointError, match="is there already"):
-        train_fast(
-            read_dataset(data),
+        train_system(
+            "fast",
+            data,
             tmp_path / "system",
             holdout=None,
             hop=1.0,
             runtime=CPU,
-            progress=lambda done, total: steps.append((done, total)),
+            progress=lambda _: lambda done, total: steps.append((done, total)),
         )
     assert not steps

@@ -20,9 +20,15 @@ def prepare(
     frame_size: Annotated[int, typer.Option(help="Shorter side of the frames in pixels, at most.")] = 288,
 ) -> None:
     """Decode a data set once, into a store for training; run it again to continue after an interruption."""
-    from avscene.training.prepare import prepare_store, spec_of
+    from avscene.cli.progress import stage_bars
+    from avscene.training.prepare import prepare_store, store_spec
 
-    spec = spec_of(hop, frames_per_second, sample_rate, frame_size)
-    with explain_interruption(CONTINUES):
-        complete = prepare_store(data, output, spec)
-    raise typer.Exit(0 if complete else 3)
+    spec = store_spec(hop, frames_per_second, sample_rate, frame_size)
+    with explain_interruption(CONTINUES), stage_bars() as stages:
+        made = prepare_store(data, output, spec, stages)
+    recordings = len(made.store.data.examples)
+    print(
+        f"{output}: {len(made.store)} segments of {recordings} recordings, {made.decoded} of them decoded now; "
+        f"next: avscene embed {output} --encoder NAME"
+    )
+    raise typer.Exit(3 if made.failures else 0)

@@ -34,21 +34,22 @@ def reproduce(
     from avscene.records import Backbones
     from avscene.reports.reproduction.reproduction import write_reproduction
     from avscene.training import reproduce as table
-    from avscene.training.experiment import ExperimentRunner
-    from avscene.training.train import holdout_of, open_data
+    from avscene.training.experiment.definition import Experiment
+    from avscene.training.prepare import ensure_store
+    from avscene.training.train import holdout_of
 
     chosen: Backbones = one_of("--backbones", BACKBONES_ALIASES.get(backbones, backbones), get_args(Backbones))
     names = [name.strip() for name in systems.split(",")] if systems else list(table.table_systems())
     names = [find(name).name for name in names]
     runtime = Runtime.choose(device, precision, offline=offline or chosen == "small")
     with explain_interruption(CONTINUES), stage_bars() as stages:
-        store, failures = open_data(data, output, 1.0, stages)
-        held_out = holdout_of(store, holdout)
+        store, failures = ensure_store(data, output, 1.0, stages)
+        held_out = holdout_of(store.data, holdout)
         if held_out is None:
             raise UsageError(f"{data}: has no test part; select one with --holdout COLUMN=VALUE")
-        experiment = ExperimentRunner(output, store, held_out, backbones=chosen, runtime=runtime, watch=stages)
-        result = table.reproduce(experiment, names, logger.info)
-    for path in write_reproduction(output, result) if experiment.writes else ():
+        experiment = Experiment.open(output, store, held_out, backbones=chosen, runtime=runtime, progress=stages)
+        result = table.reproduce(experiment, names)
+    for path in write_reproduction(output, result) if experiment.processes.is_first else ():
         print(f"{path}: written")
     log_skipped(logger, failures)
     if not result.measured:

@@ -22,12 +22,12 @@ from avscene.progress import Progress
 from avscene.records import IntArray
 from avscene.training.fine_tuning.linear_probe import fit_probe, plain_features
 from avscene.training.fine_tuning.loop import Training
+from avscene.training.fine_tuning.metrics_log import MetricsLog
 from avscene.training.fine_tuning.networks import averaged_network, initial_network, optimiser_for, reader_for
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.processes import Processes
 from avscene.training.fine_tuning.schedule import Schedule
 from avscene.training.fine_tuning.state import STATE, Position, TrainingState, write_state
-from avscene.training.metrics_log import MetricsLog
 from avscene.training.result import TrainedModel
 from avscene.training.rows import training_digest, usable_rows
 
