@@ -166,7 +166,7 @@ def test_data_that_is_not_there(command: Command, tmp_path: Path) -> None:
 def test_an_output_that_is_there(command: Command, data: Path, system: Path) -> None:
     before = (system / "config.json").read_bytes()
     told = command("train", "fast", "--data", data, "--output", system).refused()
-    assert told == f"{system}: is there already; name another --output or remove it"
+    assert told == f"{system}: already exists; name another --output or remove it"
     assert (system / "config.json").read_bytes() == before
 
 

@@ -169,7 +169,7 @@ def test_max_risk_is_refused_without_suitable_validation_rows(
     refused = run(
         capfd, "classify", film, "--system", accepting_certain_only, "--max-risk", "0.05", "--hop", "0.5"
     ).refused()
-    assert "known of segments of 1 s only" in refused
+    assert "measured on segments of 1 s only" in refused
     shutil.copytree(accepting_certain_only, tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "out_of_fold")
     with pytest.raises(CheckpointError, match=r"has neither out_of_fold/fused.tsv nor validation.tsv"):
@@ -178,12 +178,12 @@ def test_max_risk_is_refused_without_suitable_validation_rows(
 
 
 def test_a_checkpoint_without_a_mismatch_detector_is_loaded(system: Path, tmp_path: Path) -> None:
-    from avscene.models.checkpoint import CONFIG, _digest
+    from avscene.models.checkpoint import CONFIG, config_checksum
 
     shutil.copytree(system, tmp_path / "old")
     path = tmp_path / "old" / CONFIG
     content = json.loads(path.read_text())
     assert set(content.pop("mismatch")["fitted_on"]) == {f"{scene}{take}" for scene in SCENES for take in range(4)}
-    content["config_sha256"] = _digest(json.dumps(content))
+    content["config_sha256"] = config_checksum(json.dumps(content))
     path.write_text(json.dumps(content))
     assert avscene.load(tmp_path / "old").mismatch is None

@@ -162,7 +162,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path, kind: str) -> None:
     else:
         save(directory)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(CheckpointError, match="system: is there already; name another --output"):
+    with pytest.raises(CheckpointError, match="system: already exists; name another --output"):
         save(directory)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -257,7 +257,7 @@ def test_tables_are_kept_inside(sources: dict[str, Path], tmp_path: Path) -> Non
 
 def test_what_is_there_is_not_overwritten(sources: dict[str, Path], tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in sources["A04"].rglob("*") if path.is_file()}
-    with pytest.raises(CheckpointError, match="A04: is there already; name another --output"):
+    with pytest.raises(CheckpointError, match="A04: already exists; name another --output"):
         save_system(sources["A04"].parent, "A04", fitted(), sources)
     assert {path: path.read_bytes() for path in sources["A04"].rglob("*") if path.is_file()} == before
 
@@ -290,7 +290,7 @@ def test_a_member_that_was_trained_anew_is_not_put_in(sources: dict[str, Path], 
     kept = config("A04", fusion=made, members=member_checksums(members))
     part, tensors = parts()["A01"]
     members["A01"] = save_model(tmp_path / "again", part, {**tensors, "mean": tensors["mean"] - 1})
-    with pytest.raises(CheckpointError, match=r"again: is not the A01 that A04 was made of"):
+    with pytest.raises(CheckpointError, match=r"again: is not the member A01 that A04 was made with"):
         save_ensemble(tmp_path / "new" / "A04", kept, members, "")
 
 
@@ -365,7 +365,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: (shutil.rmtree(path / INNER), (path / INNER).write_text("")),
         rf"A01/{CONFIG}: cannot be read \(Not a directory",
     ),
-    "another member in its place": (lambda path: swap(path / INNER), r"A01: is not the A01 that A04 was made of"),
+    "another member in its place": (
+        lambda path: swap(path / INNER),
+        r"A01: is not the member A01 that A04 was made with",
+    ),
     "a weight of the fusion": (lambda path: edit(path / CONFIG, '"scale"'), rf"{CONFIG}: was changed"),
     "weights of its own": (lambda path: flip(path / WEIGHTS, 3), rf"E02/{WEIGHTS}: was changed"),
     "no weights of its own": (lambda path: (path / WEIGHTS).unlink(), rf"E02/{WEIGHTS}: cannot be read"),

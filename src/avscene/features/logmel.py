@@ -96,3 +96,10 @@ def _log_mel(waveforms: Tensor, spec: LogMelSpec) -> Tensor:
     power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
     mels = spec.filters.to(waveforms.device) @ power
     return (10 * torch.log10(mels.clamp_min(10 ** (spec.floor_db / 10)))).float()
+
+
+def band_statistics(mels: Tensor) -> Tensor:
+    """Return mean and standard deviation over time (n, 2 n_mels) of each band of `mels` (n, n_mels, n_times)."""
+    if not len(mels):  # torch warns of a deviation of nothing
+        return mels.new_empty(0, 2 * mels.shape[1])
+    return torch.cat([mels.mean(2), mels.std(2)], dim=1)

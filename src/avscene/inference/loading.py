@@ -13,9 +13,8 @@ from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector
 from avscene.mismatch.tables import read_detector
 from avscene.models import registry, zero_shot
-from avscene.models.checkpoint import is_checkpoint, load_checkpoint, read_config
+from avscene.models.checkpoint import is_checkpoint, load_checkpoint, read_config, read_held_out_table
 from avscene.models.device import Runtime
-from avscene.models.validation import validation_table
 
 
 def load(
@@ -52,7 +51,7 @@ def load(
         loaded = _load_checkpoint(Path(system), wanted, prompts, runtime)
         if max_risk is None:
             return loaded
-        return replace(loaded, acceptance=SelectiveThresholds.fit(validation_table(Path(system)), max_risk))
+        return replace(loaded, acceptance=SelectiveThresholds.fit(read_held_out_table(Path(system)), max_risk))
     if not registry.is_system(str(system)) and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
     if max_risk is not None:

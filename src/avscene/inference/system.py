@@ -136,7 +136,7 @@ class System:
         """
         check_hop(hop)
         if self.acceptance is not None and hop != self.hop:
-            raise UsageError(f"hop {hop:g}: the risk of system {self.name} was measured on segments of {self.hop:g} s")
+            raise UsageError(f"hop {hop:g}: the risk of {self.name} was measured on segments of {self.hop:g} s only")
         rates = {model.sample_rate for model in self.models} - {None}
         if len(rates) > 1:
             rates_text = ", ".join(sorted(map(str, rates)))

@@ -1,8 +1,8 @@
-"""Checkpoints: a directory that says everything about itself and is loaded by its path alone.
+"""Write and load checkpoints: directories that hold all that is needed to use a trained system.
 
-`model.safetensors` holds what was trained, `config.json` labels, models, fusion, training and metrics, `README.md` the
-model card. `config.json` carries the checksum of the weights and one of itself: a changed byte in either is an error.
-An ensemble has further checkpoints, its members, as directories in it, and the checksums of their configurations.
+`model.safetensors` holds the trained weights, `config.json` labels, models, fusion, training and metrics, `README.md`
+the model card. `config.json` contains checksums of the weights and of itself: a changed byte in either is an error.
+An ensemble contains its members as checkpoints in subdirectories, and the checksums of their configurations.
 """
 
 import hashlib
@@ -31,10 +31,12 @@ from avscene.models.device import Runtime
 from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import AudioHeadPart, VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
-from avscene.tables.prediction_table import write_table
+from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import ScoreTable
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+# Tables of the whole system on rows that its models were not trained on: of linear heads, and of other systems.
+HELD_OUT_TABLES = ("out_of_fold/fused.tsv", "validation.tsv")
 
 Part = Annotated[
     VideoHeadPart | AudioHeadPart | AudioCnnPart | FrameCnnPart | FusionNetworkPart | OpenL3HeadPart,
@@ -43,12 +45,25 @@ Part = Annotated[
 
 
 class Config(BaseModel):
-    """What `config.json` holds.
+    """Content of `config.json`.
 
-    `fusion` is over `models`, whose weights are here, and `members`, checkpoints in directories of their names with the
-    checksum that each one's `config.json` bears. `metrics` has figures by the names of models, or of the whole, on the
-    rows that `measured_on` tells: those that training was stopped on and fusion fitted on, or each row by heads that
-    were trained without its group. `mismatch` tells whether sound and picture belong together, from those rows too.
+    Attributes:
+        format: format of the checkpoint.
+        name: name of the system.
+        recipe: name under which it was trained.
+        labels: scenes, in the order of all probabilities.
+        hop: length of a segment in seconds.
+        models: models whose weights are in this checkpoint.
+        members: checksums of the configurations of member checkpoints, by the names of their directories.
+        fusion: fusion of `models` and `members`.
+        mismatch: detector of audio and video that do not belong together, fitted on the rows of `measured_on`.
+        training: provenance and settings of training.
+        metrics: metrics on the rows of `measured_on`, by the names of models and of the system.
+        measured_on: validation rows, which training was stopped on and fusion fitted on, or all rows, each scored by
+            heads that were trained without its group.
+        versions: versions of libraries.
+        weights_sha256: checksum of `model.safetensors`.
+        config_sha256: checksum of the other fields (`config_checksum`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,18 +101,18 @@ class Config(BaseModel):
 
     @property
     def label_set(self) -> LabelSet:
-        """The scenes, in the order of every score."""
+        """Scenes, in the order of all probabilities."""
         return LabelSet(self.labels)
 
-    def sealed(self, weights: bytes) -> "Config":
-        """This configuration with the checksums of `weights` and of itself."""
-        checked = self.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
-        return checked.model_copy(update={"config_sha256": _digest(checked.model_dump_json())})
+    def with_checksums(self, weights: bytes) -> "Config":
+        """Return this configuration with the checksums of `weights` and of itself."""
+        config = self.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+        return config.model_copy(update={"config_sha256": config_checksum(config.model_dump_json())})
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSystem:
-    """A checkpoint in memory: all models, those of members too, and the fusion over them."""
+    """A checkpoint in memory: all models, including those of members, and their fusion."""
 
     config: Config
     models: tuple[SceneModel, ...]
@@ -105,7 +120,7 @@ class LoadedSystem:
 
     @property
     def labels(self) -> LabelSet:
-        """The scenes it answers in."""
+        """Scenes, in the order of all probabilities."""
         return self.config.label_set
 
 
@@ -119,14 +134,14 @@ def save_checkpoint(
     """Write a checkpoint; `directory` appears complete or not at all.
 
     Args:
-        directory: where to; it must not exist, or be empty.
-        config: what is in it; the checksums are put in here.
-        tensors: what each model learnt, by the names of the model and the tensor.
-        card: the model card, Markdown.
-        tables: score tables to keep in it, by their paths in it, such as `out_of_fold/audio.tsv`.
+        directory: directory to create; it must not exist, or be empty.
+        config: configuration without checksums.
+        tensors: trained tensors, by the names of the model and the tensor.
+        card: model card in Markdown.
+        tables: prediction tables to add, by their relative paths, such as `out_of_fold/audio.tsv`.
 
     Raises:
-        CheckpointError: the directory is there already, or cannot be written.
+        CheckpointError: the directory already exists, or cannot be written.
     """
     flat = {f"{model}.{name}": value for model, named in tensors.items() for name, value in named.items()}
     weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in flat.items()})
@@ -141,7 +156,7 @@ def new_checkpoint(directory: Path) -> Iterator[Path]:
     """Yield a directory to fill, which becomes `directory` at the end, or is removed on any error.
 
     Raises:
-        CheckpointError: the directory is there already, or cannot be written.
+        CheckpointError: the directory already exists, or cannot be written.
     """
     try:
         check_free(directory)
@@ -152,49 +167,51 @@ def new_checkpoint(directory: Path) -> Iterator[Path]:
 
 
 def write_files(directory: Path, config: Config, weights: bytes, card: str) -> None:
-    """The three files of a checkpoint."""
+    """Write the three files of a checkpoint."""
     (directory / WEIGHTS).write_bytes(weights)
-    (directory / CONFIG).write_text(config.sealed(weights).model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (directory / CONFIG).write_text(config.with_checksums(weights).model_dump_json(indent=2) + "\n", encoding="utf-8")
     (directory / CARD).write_text(card, encoding="utf-8")
 
 
 def check_free(directory: Path) -> None:
-    """Make sure that a checkpoint can be written to `directory`.
+    """Check that a checkpoint can be written to `directory`.
 
     Raises:
-        CheckpointError: something is there already, or the place is not writable.
+        CheckpointError: it already exists and is not empty, or is not writable.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CheckpointError(f"{directory}: is there already; name another --output or remove it")
+        raise CheckpointError(f"{directory}: already exists; name another --output or remove it")
     ancestor = next(parent for parent in directory.absolute().parents if parent.exists())
     if not os.access(ancestor, os.W_OK):
         raise CheckpointError(f"{directory}: cannot be written ({ancestor} is not writable)")
 
 
 def load_checkpoint(directory: Path, runtime: Runtime) -> LoadedSystem:
-    """A checkpoint's configuration, models and fusion, checked.
+    """Load a checkpoint, with its members, and verify its checksums.
 
     Raises:
-        CheckpointError: a file is missing, changed, or of another format; a member is not the one that was put in.
+        CheckpointError: a file is missing, was changed, or has another format; a member was replaced.
         WeightsError: the weights of a frozen encoder are absent.
     """
     return _load(directory, read_config(directory), runtime)
 
 
 def _load(directory: Path, config: Config, runtime: Runtime) -> LoadedSystem:
-    models = _own_models(directory, config, runtime)
+    models = _build_models(directory, config, runtime)
     fusions = {}
     for name in config.members:
         loaded = _load(directory / name, read_member(directory / name, config, name), runtime)
         models += loaded.models
         fusions[name] = loaded.fusion
     names = [model.name for model in models]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise CheckpointError(f"{directory / CONFIG}: two of its members have a model {twice[0]!r}; train one anew")
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise CheckpointError(
+            f"{directory / CONFIG}: two of its members have a model {duplicates[0]!r}; train one of them again"
+        )
     return LoadedSystem(config, models, config.fusion.within(fusions))
 
 
-def _own_models(directory: Path, config: Config, runtime: Runtime) -> tuple[SceneModel, ...]:
+def _build_models(directory: Path, config: Config, runtime: Runtime) -> tuple[SceneModel, ...]:
     tensors = _read_weights(directory, config)
     models = []
     for part in config.models:
@@ -210,29 +227,29 @@ def _own_models(directory: Path, config: Config, runtime: Runtime) -> tuple[Scen
 
 
 def read_member(directory: Path, ensemble: Config, name: str) -> Config:
-    """The configuration of the checkpoint `directory`, once it has proved to be that member of an ensemble.
+    """Read the configuration of checkpoint `directory`, and verify that it is member `name` of `ensemble`.
 
     Raises:
-        CheckpointError: it is damaged, another one, or has other scenes or another hop.
+        CheckpointError: it is damaged, is another checkpoint, or has other scenes or another hop.
     """
     member = read_config(directory)
     if member.config_sha256 != ensemble.members.get(name):
-        raise CheckpointError(f"{directory}: is not the {name} that {ensemble.name} was made of (SHA-256)")
+        raise CheckpointError(f"{directory}: is not the member {name} that {ensemble.name} was made with (SHA-256)")
     if (member.labels, member.hop) != (ensemble.labels, ensemble.hop):
         raise CheckpointError(f"{directory}: has other scenes or another hop than {ensemble.name}")
     return member
 
 
 def is_checkpoint(directory: str | Path) -> bool:
-    """Whether `directory` looks like a checkpoint; never raises, whatever the name."""
+    """Return whether `directory` contains a file of a checkpoint; never raises, whatever the name."""
     return any(os.path.isfile(os.path.join(directory, name)) for name in (CONFIG, WEIGHTS))  # noqa: PTH113, PTH118
 
 
 def read_config(directory: Path) -> Config:
-    """The configuration of a checkpoint, checked against its checksum; its weights are not looked at.
+    """Read the configuration of a checkpoint and verify its checksum; the weights are not read.
 
     Raises:
-        CheckpointError: it is missing, changed, or of another format.
+        CheckpointError: it is missing, was changed, or has another format.
     """
     path = directory / CONFIG
     try:
@@ -244,16 +261,16 @@ def read_config(directory: Path) -> Config:
         raise CheckpointError(
             f"{path}: {first_validation_error(error)}; the checkpoint is damaged or of another version"
         ) from error
-    if config.config_sha256 != _digest(content):
+    if config.config_sha256 != config_checksum(content):
         raise CheckpointError(f"{path}: was changed after it was written (SHA-256); train again or restore it")
     return config
 
 
-def _digest(content: str | bytes) -> str:
-    """SHA-256 of what the JSON of a configuration says, but for that checksum itself."""
-    told = json.loads(content)
-    told.pop("config_sha256", None)
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def config_checksum(content: str | bytes) -> str:
+    """Return the SHA-256 of the values in the JSON of a configuration, without that checksum itself."""
+    values = json.loads(content)
+    values.pop("config_sha256", None)
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _read_weights(directory: Path, config: Config) -> dict[str, Tensor]:
@@ -268,3 +285,16 @@ def _read_weights(directory: Path, config: Config) -> dict[str, Tensor]:
         return dict(load(content))
     except SafetensorError as error:
         raise CheckpointError(f"{path}: is not a safetensors file") from error
+
+
+def read_held_out_table(directory: Path) -> ScoreTable:
+    """Read the prediction table of a checkpoint on rows that its models were not trained on.
+
+    Raises:
+        CheckpointError: it is missing.
+        DataError: it is damaged.
+    """
+    for name in HELD_OUT_TABLES:
+        if (directory / name).is_file():
+            return read_table(directory / name)
+    raise CheckpointError(f"{directory}: has neither {' nor '.join(HELD_OUT_TABLES)}, on which its risk is measured")

@@ -58,9 +58,9 @@ def encoder_presence(name: str) -> tuple[bool, str]:
         except WeightsError as error:
             return False, str(error)
         return True, "installed"
-    from avscene.models.openl3.weights import presence
+    from avscene.models.openl3.weights import openl3_presence
 
-    return presence(_OPENL3[name])
+    return openl3_presence(_OPENL3[name])
 
 
 def _repo(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Ensembles as checkpoints: a directory with its members inside, which share the bytes of their sources on disk."""
+"""Write ensembles as checkpoints that contain their members, as hard links where the file system has them."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ from avscene.tables.score_table import ScoreTable
 
 
 def member_checksums(members: Mapping[str, Path]) -> dict[str, str]:
-    """What `Config.members` says of these checkpoints: the checksum that each one's configuration bears.
+    """Return the checksums of the configurations of checkpoints, for `Config.members`.
 
     Raises:
         CheckpointError: one of them is damaged.
@@ -39,17 +39,17 @@ def save_ensemble(
     card: str,
     tables: Mapping[str, ScoreTable] | None = None,
 ) -> None:
-    """Write an ensemble; `directory` appears complete or not at all, and does without its sources from then on.
+    """Write an ensemble; `directory` appears complete or not at all, and no longer depends on its sources.
 
     Args:
-        directory: where to; it must not exist, or be empty.
-        config: what is in it; its `members` are the `member_checksums` of `members`.
-        members: checkpoints by the names that the fusion gives them; ensembles may be members.
-        card: the model card, Markdown.
-        tables: score tables to keep in it, by their paths in it.
+        directory: directory to create; it must not exist, or be empty.
+        config: configuration without checksums; its `members` are the `member_checksums` of `members`.
+        members: checkpoints by their names in the fusion; ensembles may be members.
+        card: model card in Markdown.
+        tables: prediction tables to add, by their relative paths.
 
     Raises:
-        CheckpointError: the directory is there already or cannot be written; a member is damaged or does not fit.
+        CheckpointError: the directory already exists or cannot be written; a member is damaged or does not fit.
     """
     for name, source in members.items():
         read_member(source, config, name)
@@ -62,7 +62,7 @@ def save_ensemble(
 
 
 def _link_checkpoint(source: Path, target: Path) -> None:
-    """The files of a checkpoint and of its members, without what else lies beside them."""
+    """Link the files of a checkpoint and of its members, without its tables."""
     config = read_config(source)
     weights = source / WEIGHTS
     if not weights.is_file() or sha256_of(weights) != config.weights_sha256:
@@ -76,7 +76,7 @@ def _link_checkpoint(source: Path, target: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A hard link, or a copy where the file system has none between these places."""
+    """Make a hard link, or a copy where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from avscene.errors import CheckpointError
 from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
-from avscene.features.logmel import LogMelSpec
+from avscene.features.logmel import LogMelSpec, band_statistics
 from avscene.labels import LabelSet
 from avscene.models import SegmentEncoder
 from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
@@ -83,7 +83,7 @@ class AudioEncoder:
         batch = SegmentBatch.of(segments)
         mels = batch.log_mels(self.spec, torch.device("cpu"))
         images = self._network(mel_images(mels, self.spec, self.image_size))
-        return batch.align_audio(torch.cat([images, mels.mean(2), mels.std(2)], dim=1))
+        return batch.align_audio(torch.cat([images, band_statistics(mels)], dim=1))
 
 
 # dB above which almost no band of real recordings reaches (full-scale noise is at about 0); drawn as white.

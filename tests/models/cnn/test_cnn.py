@@ -20,13 +20,13 @@ from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
 from avscene.models.cnn.backbones import (
     HUB_BACKBONES,
     WEIGHTS_FILE,
+    backbone_presence,
     backbones,
     blank_backbone,
     classifier_of,
     create_backbone,
     frame_spec,
     input_size_of,
-    presence,
 )
 from avscene.models.cnn.efficientnet_lite import imagenet_state
 from avscene.models.cnn.frame_cnn import FrameCnnPart
@@ -97,9 +97,9 @@ def test_packaged_weights_are_all_loaded_but_the_classifier() -> None:
 def test_weights_of_the_hub_are_all_loaded_but_the_classifier(server: HubServer, tmp_path: Path) -> None:
     tensors = random_tensors(B1)
     offer(server, tmp_path / "b1", B1, tensors)
-    assert presence(B1) == (False, f"fetched from the hub (timm/{B1}) when first used")
+    assert backbone_presence(B1) == (False, f"fetched from the hub (timm/{B1}) when first used")
     network = create_backbone(B1, 3, offline=False)
-    assert presence(B1) == (True, "cached")
+    assert backbone_presence(B1) == (True, "cached")
     assert list(classifier_of(network)) == ["classifier.weight", "classifier.bias"]
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, tensors[name]) or name.startswith("classifier.")
@@ -145,7 +145,7 @@ def test_absent_weights_are_an_error_and_never_random(tmp_path: Path, monkeypatc
 
 
 def test_an_unknown_network_names_the_known_ones() -> None:
-    for call in (input_size_of, frame_spec, presence, lambda name: blank_backbone(name, 3)):
+    for call in (input_size_of, frame_spec, backbone_presence, lambda name: blank_backbone(name, 3)):
         with pytest.raises(UsageError, match=r"'resnet50'.*regnety_064.ra3_in1k.*tf_efficientnet_lite2"):
             call("resnet50")
 
@@ -173,7 +173,7 @@ def test_every_network_tells_how_it_wants_its_images() -> None:
     assert frame_spec(B1) == FrameSpec(240, 272, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
     assert frame_spec("resnest50d.in1k").interpolation == "bilinear"
     assert frame_spec(LITE0, 96) == FrameSpec(96, 110, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
-    assert presence(LITE0) == (True, "installed")
+    assert backbone_presence(LITE0) == (True, "installed")
 
 
 # --- models ---

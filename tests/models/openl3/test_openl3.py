@@ -28,7 +28,7 @@ from avscene.models.openl3.encoders import (
 )
 from avscene.models.openl3.keras import read_keras, unpack
 from avscene.models.openl3.network import POOLING, Branch, OpenL3Network, n_weights
-from avscene.models.openl3.weights import AUDIO, IMAGE, PublishedWeights, is_here, presence, tensors
+from avscene.models.openl3.weights import AUDIO, IMAGE, PublishedWeights, is_here, openl3_presence, tensors
 from avscene.models.weights.strict import faults, fill
 from avscene.records import Frame, Segment
 from tests.support.kapre import RATE, kapre_mel, waveforms
@@ -228,11 +228,11 @@ def test_the_frame_in_the_middle_is_embedded(server: FileServer, image: Weights)
 
 
 def test_what_is_here_is_not_fetched_again(server: FileServer) -> None:
-    assert presence("both") == (False, presence("both")[1])
-    assert AUDIO.file in presence("audio")[1]
+    assert openl3_presence("both") == (False, openl3_presence("both")[1])
+    assert AUDIO.file in openl3_presence("audio")[1]
     first = tensors(AUDIO, offline=False)[0]
-    assert presence("audio") == (True, "cached")
-    assert not presence("both")[0]
+    assert openl3_presence("audio") == (True, "cached")
+    assert not openl3_presence("both")[0]
     again, sha256 = tensors(AUDIO, offline=True)
     assert server.requests == [AUDIO.file]
     assert first.keys() == again.keys()
@@ -247,7 +247,7 @@ def test_what_is_here_is_not_fetched_again(server: FileServer) -> None:
 def test_a_file_that_was_put_there_needs_no_network(server: FileServer) -> None:
     AUDIO.placed.parent.mkdir(parents=True)
     AUDIO.placed.write_bytes(server.files[AUDIO.file])
-    assert presence("audio") == (True, "cached")
+    assert openl3_presence("audio") == (True, "cached")
     load_openl3_encoder("openl3-audio", OFFLINE)
     assert server.requests == []
     assert json.loads(AUDIO.lock.read_text())["source"] == str(AUDIO.placed)

@@ -271,7 +271,7 @@ def test_an_output_that_is_there_is_refused_before_any_work(data: Path, tmp_path
     (tmp_path / "system").mkdir()
     (tmp_path / "system" / "notes.txt").touch()
     steps: list[tuple[int, int]] = []
-    with pytest.raises(CheckpointError, match="is there already"):
+    with pytest.raises(CheckpointError, match="already exists"):
         train_system(
             "fast",
             data,

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from avscene.errors import CheckpointError
 from avscene.features.batch import SegmentBatch
-from avscene.features.logmel import LogMelSpec
+from avscene.features.logmel import LogMelSpec, band_statistics
 from avscene.labels import LabelSet
 from avscene.models.cnn.backbones import blank_backbone
 from avscene.models.cnn.block_network import BlockNetwork, blank_block_network
@@ -68,7 +68,7 @@ class LogMelNetwork(nn.Module):
         images = images.to(next(self.backbone.parameters()).dtype).expand(-1, 3, -1, -1)
         images = images.contiguous(memory_format=torch.channels_last)
         if by_blocks:
-            return images, torch.cat([levels.mean(2), levels.std(2)], dim=1)
+            return images, band_statistics(levels)
         return (images,)
 
 

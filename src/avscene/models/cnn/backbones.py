@@ -101,7 +101,7 @@ def input_size_of(architecture: str) -> int:
     return int(_config(architecture).input_size[-1])
 
 
-def presence(architecture: str) -> tuple[bool, str]:
+def backbone_presence(architecture: str) -> tuple[bool, str]:
     """Whether the weights are on this machine, and if not, what to do about it. No network, no torch.
 
     Raises:

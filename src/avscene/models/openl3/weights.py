@@ -78,7 +78,7 @@ def directory() -> Path:
     return cache_directory() / "openl3"
 
 
-def presence(needs: Needs) -> tuple[bool, str]:
+def openl3_presence(needs: Needs) -> tuple[bool, str]:
     """Whether the networks that `needs` asks for are here, and if not, what to do about it. No network."""
     absent = [weights for weights in NEEDED[needs] if not is_here(weights)]
     if not absent:

@@ -6,9 +6,9 @@ Imports no torch, and asks no network except where a function says so.
 from typing import assert_never
 
 from avscene.errors import AvsceneError, WeightsError
-from avscene.models.cnn.backbones import presence as backbone_presence
+from avscene.models.cnn.backbones import backbone_presence
 from avscene.models.encoders import encoder_presence
-from avscene.models.openl3.weights import presence as openl3_presence
+from avscene.models.openl3.weights import openl3_presence
 from avscene.models.registry import (
     EnsembleSystem,
     FusionNetworkSystem,
