@@ -1,4 +1,4 @@
-"""The model card that every checkpoint carries."""
+"""Write the model card of a checkpoint from its configuration."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +13,11 @@ from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
+from avscene.models.registry import BACKBONES_ALIASES
 
-_CARD = """# {name}: scenes from sound and picture
+_CARD = """# {name}: audio-visual scene classification
 
-A checkpoint of avscene, recipe `{recipe}`.
+A checkpoint of avscene, trained as system `{recipe}`.
 
 {parts}
 
@@ -26,7 +27,7 @@ Use it: `avscene classify VIDEO --system DIRECTORY`
 
 {labels}
 
-It answers in these scenes and no others, whatever it is shown.
+The model has no class for other scenes: it assigns one of these to every recording.
 
 ## Training
 
@@ -42,8 +43,8 @@ Per segment of {hop:g} s. {measured}
 
 ## Intended use
 
-Telling in which of its scenes a recording was made, and research on that. It describes places; it is no ground for
-decisions about the people in them.
+Classification of recordings by the scene in which they were made, and research on it. The probabilities describe
+places; do not base decisions about people on them.
 
 ## Limits
 
@@ -53,7 +54,7 @@ decisions about the people in them.
 
 {licences}
 
-The terms of the training data hold too: TAU's recordings, for one, are for non-commercial use.
+The terms of the training data apply too: recordings of TAU, for example, are for non-commercial use only.
 
 ## Sources
 
@@ -61,26 +62,30 @@ The terms of the training data hold too: TAU's recordings, for one, are for non-
 """
 
 _MEASURED = {
-    "out-of-fold": "Each segment was judged by heads that had seen no recording of its group; ridge, temperature\n"
-    "and fusion were chosen on these same probabilities, so a held-out test is the better guide.",
-    "validation": "Measured on validation segments, of groups that nothing was trained on. The best epochs were\n"
-    "chosen and fusion was fitted on these same segments, so a held-out test is the better guide.",
+    "out-of-fold": (
+        "The heads were cross-fitted by group: each segment was evaluated with heads that were not trained on its "
+        "group. Ridge, temperature and fusion were chosen on the same probabilities; metrics of a separate test part "
+        "are more reliable."
+    ),
+    "validation": (
+        "Measured on validation segments of groups that were not used for training. The best epochs were chosen and "
+        "the fusion was fitted on the same segments; metrics of a separate test part are more reliable."
+    ),
 }
-_UNTOLD = ("heads", "history")  # of what config.json says of the training
-_SMALL = ("small", "embedded")  # the present value of `backbones`, and that of earlier checkpoints
+_OMITTED = ("heads", "history")  # keys of `Config.training` that are not in the card
 
-_SEED = (
+_PAPER = (
     "S. Okazaki, Q. Kong, T. Yoshinaga: A Multi-Modal Fusion Approach for Audio-Visual Scene Classification Enhanced "
     "by CLIP Variants. DCASE 2021 Workshop"
 )
 _BASELINE = (
-    "S. Wang et al.: A Curated Dataset of Urban Scenes for Audio-Visual Scene Analysis. ICASSP 2021. This is the "
-    "head of its baseline"
+    "S. Wang et al.: A Curated Dataset of Urban Scenes for Audio-Visual Scene Analysis. ICASSP 2021. The head is that "
+    "of its baseline"
 )
 
 
 def model_card(config: Config) -> str:
-    """The card in Markdown."""
+    """Return the model card of `config` in Markdown."""
     return _CARD.format(
         name=config.name,
         recipe=config.recipe,
@@ -90,8 +95,8 @@ def model_card(config: Config) -> str:
         hop=config.hop,
         measured=_MEASURED[config.measured_on],
         metrics="\n".join(
-            f"| {name} | {figures['log_loss']:.3f} | {figures['accuracy']:.3f} | {figures['n']} |"
-            for name, figures in config.metrics.items()
+            f"| {name} | {metrics['log_loss']:.3f} | {metrics['accuracy']:.3f} | {metrics['n']} |"
+            for name, metrics in config.metrics.items()
         ),
         limits="\n".join(f"- {line}" for line in _limits(config)),
         licences="\n".join(f"- {line}" for line in dict.fromkeys(_licences(config))),
@@ -101,39 +106,39 @@ def model_card(config: Config) -> str:
 
 def _parts(config: Config) -> Iterator[str]:
     for part in config.models:
-        yield f"`{part.name}`: {_described(part)}"
+        yield f"`{part.name}`: {_part_description(part)}"
     for member in config.members:
-        yield f"`{member}`: a checkpoint of its own, in the directory of that name, with its own card"
-    if fused := _fused(config.fusion):
-        yield fused
+        yield f"`{member}`: a separate checkpoint in the directory of this name, with its own card"
+    if description := _fusion_description(config.fusion):
+        yield description
     if config.mismatch is not None:
-        yield "a detector of sound that does not belong to the picture, fitted on the rows that the metrics are of"
+        yield "a detector of audio that does not belong to the video, fitted on the segments that the metrics are of"
 
 
-def _described(part: Part) -> str:
+def _part_description(part: Part) -> str:
     if isinstance(part, AudioCnnPart):
         mel = part.log_mel
-        return f"{part.backbone}, fine-tuned on log-mels ({mel.n_mels} bands of sound at {mel.sample_rate} Hz)"
+        return f"{part.backbone}, fine-tuned on log-mels ({mel.n_mels} bands of audio at {mel.sample_rate} Hz)"
     if isinstance(part, FrameCnnPart):
         return f"{part.backbone}, fine-tuned on frames of {part.frames.size} x {part.frames.size} pixels"
     if isinstance(part, FusionNetworkPart):
-        return f"a late fusion network over the embeddings of {', '.join(part.encoders)}, which stay as they are"
+        return f"a late fusion network on embeddings of the frozen encoders {', '.join(part.encoders)}"
     if isinstance(part, OpenL3HeadPart):
-        kind = {"audio": "sound", "video": "frames", "both": "sound and frames"}[part.modality]
+        kind = {"audio": "audio", "video": "frames", "both": "audio and frames"}[part.modality]
         return f"the official baseline's head on OpenL3 embeddings of {kind}"
-    kind = "frames" if isinstance(part, VideoHeadPart) else "log-mels drawn as images"
-    return f"a linear head on {part.encoder}, which stays as it is, of {kind}"
+    kind = "frames" if isinstance(part, VideoHeadPart) else "log-mels as images"
+    return f"a linear head on {part.encoder}, frozen, of {kind}"
 
 
-def _fused(fusion: Fusion) -> str:
-    """Rule and post-processing in a sentence; nothing of a model alone."""
+def _fusion_description(fusion: Fusion) -> str:
+    """Describe the rule and the post-processing; empty for a single model without either."""
     names = ", ".join(member if isinstance(member, str) else member.name for member in fusion.members)
     parts = []
     if isinstance(fusion.rule, Classwise):
         parts.append(f"a sum of {names}, weighted by their {fusion.rule.confidence} for each scene")
     elif isinstance(fusion.rule, LogPool):
         weights = ", ".join(f"{name} {exponent:.3f}" for name, exponent in fusion.rule.exponents.items())
-        parts.append(f"a log-linear pool of exponents {weights}")
+        parts.append(f"a log-linear pool with exponents {weights}")
     elif fusion.rule is not None:
         parts.append(f"the {fusion.rule.kind} rule over {names}")
     parts += [f"post-processing `{step.kind}`" for step in fusion.steps]
@@ -142,14 +147,14 @@ def _fused(fusion: Fusion) -> str:
 
 def _training(training: dict[str, Any]) -> Iterator[str]:
     for key, value in training.items():
-        if key not in _UNTOLD:
-            yield f"- {key.replace('_', ' ')}: {_plain(value)}"
+        if key not in _OMITTED:
+            yield f"- {key.replace('_', ' ')}: {_value_text(value)}"
 
 
-def _plain(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, dict):
-        told = {key: inner for key, inner in value.items() if not isinstance(inner, dict | list)}
-        return ", ".join(f"{str(key).replace('_', ' ')} {_plain(inner)}" for key, inner in told.items())
+        plain = {key: inner for key, inner in value.items() if not isinstance(inner, dict | list)}
+        return ", ".join(f"{str(key).replace('_', ' ')} {_value_text(inner)}" for key, inner in plain.items())
     return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
@@ -157,29 +162,39 @@ def _limits(config: Config) -> Iterator[str]:
     yield "Probabilities are calibrated, if at all, for recordings like those of the training data."
     yield "Front ends (log-mels, frame size, scaling) are part of the checkpoint and cannot be changed."
     if config.members or len(config.models) > 1:
-        yield "A recording without sound or picture is judged by the models that are left, unfused where that is one."
+        yield (
+            "If a recording has no audio or no video, only the models that do not need it are used; if one is left, it "
+            "is used without fusion."
+        )
     if config.mismatch is not None:
-        yield "Its mismatch detector is fitted for a world in which every second recording is a mismatch of two scenes."
-    if config.training.get("backbones") in _SMALL:
-        yield "Its networks are small stand-ins: its figures mean nothing beside those of the seed."
+        yield (
+            "The mismatch detector assumes that half of the recordings are mismatches, with audio and video of two "
+            "different scenes."
+        )
+    backbones = config.training.get("backbones", "")
+    if BACKBONES_ALIASES.get(backbones, backbones) == "small":
+        yield (
+            "The checkpoint has small networks in place of the paper's: its metrics are not comparable with those of "
+            "the paper."
+        )
 
 
 def _licences(config: Config) -> Iterator[str]:
     for part in config.models:
         if isinstance(part, AudioCnnPart | FrameCnnPart):
-            yield f"{part.backbone}, from which training started: {_timm_licence(part.backbone)}"
+            yield f"{part.backbone}, the initial weights: {_timm_licence(part.backbone)}"
         elif isinstance(part, FusionNetworkPart | OpenL3HeadPart):
             names = part.encoders if isinstance(part, FusionNetworkPart) else ("openl3",)
             yield from (f"{name}: {_encoder_licence(name)}" for name in names)
         else:
             yield f"{part.encoder}: {_timm_licence(part.encoder)}"
     if config.members:
-        yield "of the members: see their cards"
+        yield "members: see their cards"
 
 
 def _timm_licence(network: str) -> str:
     config = timm.get_pretrained_cfg(network)
-    return f"{config.license if config and config.license else 'unknown'}, as timm says; trained on ImageNet"
+    return f"{config.license if config and config.license else 'unknown'} according to timm; trained on ImageNet"
 
 
 def _encoder_licence(name: str) -> str:
@@ -191,23 +206,26 @@ def _encoder_licence(name: str) -> str:
 
 
 def _sources(config: Config) -> Iterator[str]:
-    """What stands in a publication, and what is our reading of it."""
-    yield f"{_SEED}. Cite it if you use this."
+    """Cite the publications, and name the parts that are not described in any."""
+    yield f"{_PAPER}. Please cite it if you use this checkpoint."
     for part in config.models:
         if isinstance(part, AudioCnnPart | FrameCnnPart):
-            yield "The seed names networks only: front ends, augmentation and optimisation are our reconstruction."
+            yield (
+                "The paper names the networks only: preprocessing, augmentation and optimisation are reconstructions "
+                "of avscene."
+            )
         elif isinstance(part, FusionNetworkPart):
-            yield "The network is the seed's Table 1; how it is trained is our reconstruction."
+            yield "The network is that of Table 1 of the paper; its training is a reconstruction of avscene."
         elif isinstance(part, OpenL3HeadPart):
             yield f"{_BASELINE}."
         else:
-            yield "A linear head on a frozen network of small size is ours; the seed has no such row."
+            yield "The linear head on a small frozen network is an addition of avscene; it is not in the paper."
     if isinstance(config.fusion.rule, Classwise):
         yield (
-            'The seed says "class-wise confidences" and no more; that they are the '
-            f"{config.fusion.rule.confidence} on validation is our reconstruction."
+            'The paper does not describe its "class-wise confidences"; to use the '
+            f"{config.fusion.rule.confidence} on validation is a reconstruction of avscene."
         )
     elif isinstance(config.fusion.rule, LogPool):
-        yield "The log-linear pool (Genest & Zidek 1986) is ours; the seed has no such row."
+        yield "The log-linear pool (Genest & Zidek 1986) is an addition of avscene; it is not in the paper."
     if config.fusion.steps:
-        yield "The seed names a post-processing and does not describe it: these steps are our reconstruction."
+        yield "The paper does not describe its post-processing; these steps are a reconstruction of avscene."

@@ -113,8 +113,8 @@ def test_the_configuration_tells_of_the_training(run: Trained) -> None:
     assert content["metrics"] == json.loads(json.dumps(run.metrics))
     assert set(content["mismatch"]["scenes"]) == set(SCENES)
     card = (run.directory / "README.md").read_text()
-    assert "a detector of sound that does not belong to the picture" in card
-    assert "every second recording is a mismatch" in card
+    assert "a detector of audio that does not belong to the video" in card
+    assert "half of the recordings are mismatches" in card
 
 
 @pytest.mark.parametrize("name", ["audio", "video", "fused"])
