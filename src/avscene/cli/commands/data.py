@@ -79,7 +79,7 @@ def verify(
     """List which archives and files of a data set are missing or damaged."""
     from avscene.cli.output.verification import verification_text
     from avscene.cli.progress import byte_bar
-    from avscene.datasets.tau.verify import verify
+    from avscene.datasets.verify import verify
 
     with byte_bar() as progress:
         found = verify(directory, progress)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from avscene.cli.output.files import printable
 from avscene.datasets.tau import archives
-from avscene.datasets.tau.verify import GOOD, Verification
+from avscene.datasets.verify import GOOD, Verification
 
 MAX_PROBLEMS = 20  # listed; further ones are only counted
 

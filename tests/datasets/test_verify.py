@@ -10,7 +10,7 @@ from avscene.datasets.tau import archives
 from avscene.datasets.tau import layout as tau
 from avscene.datasets.tau.archives import ARCHIVES_FOLDER, PublishedDataSet, UnpackRecord, write_record
 from avscene.datasets.tau.unpack import unpack
-from avscene.datasets.tau.verify import Verification, verify
+from avscene.datasets.verify import Verification, verify
 from avscene.errors import DataError
 from tests.support import small_tau
 from tests.support.archive_server import published as publish
