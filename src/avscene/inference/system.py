@@ -16,7 +16,7 @@ from avscene.inference.reading import RecordingInfo, SegmentReader, Source, pref
 from avscene.labels import LabelSet
 from avscene.media.hardware import CPU, check_decoder
 from avscene.media.segments import Sampling
-from avscene.mismatch.detector import MismatchDetector, by_modality
+from avscene.mismatch.detector import MismatchDetector, mean_by_modality
 from avscene.models import SceneModel
 from avscene.records import (
     MODALITY_NAMES,
@@ -207,10 +207,10 @@ class System:
     def _mismatches(self, by_model: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
         """Mismatch of audio and video in each segment and in the recording; None where it was not scored."""
         scores = {model.name: values for model, values in zip(self.models, by_model, strict=True)}
-        audio, video = by_modality(scores, {model.name: model.needs for model in self.models})
+        audio, video = mean_by_modality(scores, {model.name: model.needs for model in self.models})
         if self.mismatch is None or audio is None or video is None:
             return (None,) * by_model.shape[1], None
-        return self.mismatch.judge(audio, video)
+        return self.mismatch.detect(audio, video)
 
     def _missing_modality(self, source: str, modalities: dict[Modality, bool]) -> str:
         needed = " or ".join(sorted({MODALITY_NAMES[model.needs] for model in self.models}))

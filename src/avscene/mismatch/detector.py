@@ -1,4 +1,4 @@
-"""Probabilities of sound and of picture to the probability that they do not belong together, and its fitting."""
+"""Estimate the probability that audio and video are not from one place, from the probabilities of two models."""
 
 import math
 from collections.abc import Mapping
@@ -12,135 +12,140 @@ from avscene.evaluation.detection import best_threshold
 from avscene.fusion.pooling import FLOOR, mean, softmax
 from avscene.fusion.rules import ScoresByModel
 from avscene.mismatch.pairs import PairedScores
-from avscene.mismatch.swaps import SEED, swapped
+from avscene.mismatch.swaps import SEED, swap_audio
 from avscene.records import BoolArray, FloatArray, Mismatch, Modality, Needs
 
-RIDGE = 0.01  # pull of exponents and slope towards 1, per unit of squared distance, against a mean log loss
-MOST = 20.0  # of exponents and slope
+RIDGE = 0.01  # penalty per unit of squared distance of exponents and slope from 1, against a mean log loss
+MAX_WEIGHT = 20.0  # of exponents and slope
 
-Weight = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
+BoundedWeight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
 
 
 def log_agreement(audio: FloatArray, video: FloatArray) -> FloatArray:
-    """(n,) log of r = (C - 1) q / (1 - q), with q = sum_c p_A(c) p_V(c) and C scenes; NaN where a modality is missing.
+    """Return log r (n,) with r = (C - 1) q / (1 - q), q = sum_c p_A(c) p_V(c), C scenes; NaN if a modality is missing.
 
     With calibrated posteriors and equally frequent scenes, where p(x|c) ~ p(c|x), r is the likelihood ratio of "one
-    scene", sum_c p(x_A|c) p(x_V|c) / C, to "two different scenes", the mean of p(x_A|c) p(x_V|d) over all c and d that
-    differ. (To "two independent scenes", which may be one by chance, it would be C q.)
+    scene", sum_c p(x_A|c) p(x_V|c) / C, to "two different scenes", the mean of p(x_A|c) p(x_V|d) over all c != d. (For
+    "two independent scenes", which may be equal by chance, it would be C q.)
+
+    Args:
+        audio: probabilities p_A (n, n_scenes).
+        video: probabilities p_V (n, n_scenes).
     """
     return _log_agreement(_logs(audio), _logs(video))
 
 
-def by_modality(scores: ScoresByModel, needs: Mapping[str, Needs]) -> tuple[FloatArray | None, FloatArray | None]:
-    """The mean (n, n_scenes) of the models that need sound alone, and of those that need the picture alone.
+def mean_by_modality(scores: ScoresByModel, needs: Mapping[str, Needs]) -> tuple[FloatArray | None, FloatArray | None]:
+    """Return the mean (n, n_scenes) of the models that need audio only, and of those that need video only.
 
-    None where there is no such model; a row of NaN where none of them scored.
+    None if there is no such model; a NaN row if none of them scored it.
     """
 
-    def of(modality: Modality) -> FloatArray | None:
+    def mean_of(modality: Modality) -> FloatArray | None:
         chosen = [values for name, values in scores.items() if needs[name] == modality]
         return mean(np.stack(chosen)) if chosen else None
 
-    return of("audio"), of("video")
+    return mean_of("audio"), mean_of("video")
 
 
-def pooled(paired: PairedScores) -> PairedScores:
-    """One row per recording: the geometric mean of each modality over the rows that have both, NaN if there is none.
+def pool_recordings(paired: PairedScores) -> PairedScores:
+    """Return one row per recording: the geometric mean of each modality over the rows with both, NaN if there are none.
 
-    The mean of log-probabilities, not their sum: seconds of a recording resemble each other, and ten of them are not
-    ten witnesses.
+    The mean of log-probabilities, not their sum: segments of a recording resemble each other and are not independent
+    evidence.
     """
-    complete, rows = paired.complete, paired.recordings
-    audio, video = (np.full((len(rows), len(paired.labels)), np.nan) for _ in range(2))
-    for place, found in enumerate(rows.values()):
-        if (both := found[complete[found]]).size:
-            audio[place], video[place] = geometric_mean(paired.audio[both]), geometric_mean(paired.video[both])
-    first = [found[0] for found in rows.values()]
+    complete, recordings = paired.complete, paired.recordings
+    audio, video = (np.full((len(recordings), len(paired.labels)), np.nan) for _ in range(2))
+    for index, rows in enumerate(recordings.values()):
+        if (both := rows[complete[rows]]).size:
+            audio[index], video[index] = geometric_mean(paired.audio[both]), geometric_mean(paired.video[both])
+    first = [rows[0] for rows in recordings.values()]
     groups = None if paired.groups is None else tuple(paired.groups[row] for row in first)
     truth = None if paired.truth is None else paired.truth[first]
-    return PairedScores(paired.labels, tuple(rows), audio, video, truth=truth, groups=groups)
+    return PairedScores(paired.labels, tuple(recordings), audio, video, truth=truth, groups=groups)
 
 
 def geometric_mean(probabilities: FloatArray) -> FloatArray:
-    """(n_scenes,) the normalised geometric mean of rows (n, n_scenes)."""
+    """Return the normalised geometric mean (n_scenes,) of rows (n, n_scenes)."""
     return np.asarray(softmax(_logs(probabilities).mean(axis=0, keepdims=True))[0])
 
 
-class Decision(BaseModel):
-    """How the posteriors of sound and picture become a probability of mismatch, and from which on it is called one.
+class MismatchClassifier(BaseModel):
+    """Maps the posteriors of audio and video to a probability of mismatch and, by a threshold, to a verdict.
 
-    P(mismatch) = 1 / (1 + exp(offset + slope log r)), r being the agreement of p_A^audio and p_V^video, normalised: the
-    exponents soften what is too sure of itself, slope and offset calibrate (Platt 1999). The probability is that of a
-    world in which every second recording is a mismatch.
+    P(mismatch) = 1 / (1 + exp(offset + slope log r)), where r is the agreement (`log_agreement`) of the normalised
+    p_A^audio and p_V^video: the exponents correct overconfidence, slope and offset calibrate (Platt 1999). The
+    probability assumes that every second recording is a mismatch.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    audio: Weight
-    video: Weight
-    slope: Weight
+    audio: BoundedWeight
+    video: BoundedWeight
+    slope: BoundedWeight
     offset: FiniteFloat
     threshold: Annotated[float, Field(ge=0, le=1)]
 
     @classmethod
-    def fit(cls, pristine: PairedScores, exchanged: PairedScores) -> "Decision":
-        """The parameters of least log loss, both kinds counting the same, and the threshold of greatest F1."""
-        kinds = [(part.audio[part.complete], part.video[part.complete]) for part in (pristine, exchanged)]
+    def fit(cls, pristine: PairedScores, swapped: PairedScores) -> "MismatchClassifier":
+        """Return the parameters of least log loss, both kinds with equal weight, and the threshold of greatest F1."""
+        kinds = [(part.audio[part.complete], part.video[part.complete]) for part in (pristine, swapped)]
         audio, video = (np.concatenate(parts) for parts in zip(*kinds, strict=True))
         counts = [len(part) for part, _ in kinds]
         truth = np.repeat([False, True], counts)
         weights = np.repeat([0.5 / max(count, 1) for count in counts], counts)
-        found = _fit(_logs(audio), _logs(video), truth, weights)
-        untold = cls(audio=found[0], video=found[1], slope=found[2], offset=found[3], threshold=0.5)
-        threshold = best_threshold(truth, untold.score(audio, video), weights)
-        return untold.model_copy(update={"threshold": threshold})
+        found = _fit_parameters(_logs(audio), _logs(video), truth, weights)
+        calibrated = cls(audio=found[0], video=found[1], slope=found[2], offset=found[3], threshold=0.5)
+        threshold = best_threshold(truth, calibrated.score(audio, video), weights)
+        return calibrated.model_copy(update={"threshold": threshold})
 
     def score(self, audio: FloatArray, video: FloatArray) -> FloatArray:
-        """(n,) probability of mismatch of rows (n, n_scenes); NaN where a modality is missing."""
+        """Return the probability of mismatch (n,) of rows (n, n_scenes); NaN if a modality is missing."""
         evidence = _log_agreement(self.audio * _logs(audio), self.video * _logs(video))
         return np.asarray(special.expit(-(self.offset + self.slope * evidence)))
 
-    def judge(self, audio: FloatArray, video: FloatArray) -> tuple[Mismatch | None, ...]:
-        """What is said of each row; None where a modality is missing."""
+    def classify(self, audio: FloatArray, video: FloatArray) -> tuple[Mismatch | None, ...]:
+        """Return score and verdict of each row (n, n_scenes); None if a modality is missing."""
         scores = self.score(audio, video).tolist()
         return tuple(None if math.isnan(score) else Mismatch(score, score >= self.threshold) for score in scores)
 
 
 class MismatchDetector(BaseModel):
-    """Fitted decisions for segments and for recordings of these `scenes`, in any order.
+    """Fitted classifiers for segments and for recordings of these `scenes`, in any order.
 
-    `fitted_on` names the groups whose recordings it was fitted on: it must not be judged on them.
+    `fitted_on` are the groups whose recordings it was fitted on; it must not be evaluated on them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scenes: tuple[str, ...]
-    segment: Decision
-    recording: Decision
+    segment: MismatchClassifier
+    recording: MismatchClassifier
     fitted_on: tuple[str, ...]
 
     @classmethod
     def fit(cls, paired: PairedScores, *, seed: int = SEED) -> "MismatchDetector":
-        """Fit on recordings that neither model was trained on, as they are and with exchanged sound (`swapped`).
+        """Fit on recordings that neither model was trained on, unchanged and with swapped audio (`swap_audio`).
 
         Raises:
-            DataError: truth or groups are not known, or no recording can be given another one's sound.
+            DataError: there are no true scenes or groups, or no recording whose audio can be swapped.
         """
-        exchanged = swapped(paired, seed=seed)
+        swapped = swap_audio(paired, seed=seed)
         return cls(
             scenes=paired.labels.names,
-            segment=Decision.fit(paired, exchanged),
-            recording=Decision.fit(pooled(paired), pooled(exchanged)),
+            segment=MismatchClassifier.fit(paired, swapped),
+            recording=MismatchClassifier.fit(pool_recordings(paired), pool_recordings(swapped)),
             fitted_on=tuple(sorted(set(paired.groups or ()))),
         )
 
-    def judge(self, audio: FloatArray, video: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
-        """What is said of each row (n, n_scenes) of one recording, and of the recording."""
-        both = ~np.isnan(audio[:, 0]) & ~np.isnan(video[:, 0])
-        whole = None
-        if both.any():
-            (whole,) = self.recording.judge(geometric_mean(audio[both])[None], geometric_mean(video[both])[None])
-        return self.segment.judge(audio, video), whole
+    def detect(self, audio: FloatArray, video: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
+        """Return the results of each row (n, n_scenes) of one recording, and of the recording."""
+        complete = ~np.isnan(audio[:, 0]) & ~np.isnan(video[:, 0])
+        recording = None
+        if complete.any():
+            pooled = geometric_mean(audio[complete])[None], geometric_mean(video[complete])[None]
+            (recording,) = self.recording.classify(*pooled)
+        return self.segment.classify(audio, video), recording
 
 
 def _logs(probabilities: FloatArray) -> FloatArray:
@@ -148,38 +153,41 @@ def _logs(probabilities: FloatArray) -> FloatArray:
 
 
 def _log_agreement(audio: FloatArray, video: FloatArray) -> FloatArray:
-    """The same of log-probabilities that need not be normalised."""
-    same = _one_scene(audio, video)
+    """`log_agreement` of log-probabilities, which need not be normalised."""
+    same = _same_scene_probability(audio, video)
     return np.asarray(np.log(same) - np.log(np.maximum(1 - same, FLOOR)) + np.log(audio.shape[1] - 1))
 
 
-def _one_scene(audio: FloatArray, video: FloatArray) -> FloatArray:
-    """(n,) q, the probability that two independent draws, one by each modality, are of one scene."""
+def _same_scene_probability(audio: FloatArray, video: FloatArray) -> FloatArray:
+    """Q (n,), the probability that independent draws from the two distributions are the same scene."""
     return np.asarray((softmax(audio) * softmax(video)).sum(axis=1))
 
 
-def _fit(audio: FloatArray, video: FloatArray, truth: BoolArray, weights: FloatArray) -> list[float]:
-    """Exponents of sound and picture, slope and offset of least weighted log loss plus a ridge.
+def _fit_parameters(audio: FloatArray, video: FloatArray, truth: BoolArray, weights: FloatArray) -> list[float]:
+    """Exponents of audio and video, slope and offset that minimise the weighted log loss plus a ridge.
 
-    `audio` and `video` (n, n_scenes) are log-probabilities, `truth` (n,) whether a row is a mismatch.
+    `audio` and `video` (n, n_scenes) are log-probabilities, `truth` (n,) is whether a row is a mismatch.
     """
     sign = np.where(truth, 1.0, -1.0)
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        heard, seen = parameters[0] * audio, parameters[1] * video
-        evidence, slope = _log_agreement(heard, seen), parameters[2]
-        steepness = 1 / np.maximum(1 - _one_scene(heard, seen), FLOOR)  # of the evidence, per unit of log q
-        margin = sign * (parameters[3] + slope * evidence)  # below 0 where the row is told right
-        pull = weights * sign * special.expit(margin)  # of the loss, per unit of offset
-        both = softmax(heard + seen)
+        scaled_audio, scaled_video = parameters[0] * audio, parameters[1] * video
+        evidence, slope = _log_agreement(scaled_audio, scaled_video), parameters[2]
+        # Derivative of the evidence by log q.
+        steepness = 1 / np.maximum(1 - _same_scene_probability(scaled_audio, scaled_video), FLOOR)
+        margin = sign * (parameters[3] + slope * evidence)  # negative if the row is classified rightly
+        by_offset = weights * sign * special.expit(margin)  # derivative of each row's loss
+        both = softmax(scaled_audio + scaled_video)
         by_exponent = [
-            ((both - softmax(own)) * logs).sum(axis=1) * steepness for own, logs in ((heard, audio), (seen, video))
+            ((both - softmax(scaled)) * logs).sum(axis=1) * steepness
+            for scaled, logs in ((scaled_audio, audio), (scaled_video, video))
         ]
-        gradient = [slope * (pull * change).sum() for change in by_exponent] + [(pull * evidence).sum(), pull.sum()]
+        gradient = [slope * (by_offset * change).sum() for change in by_exponent]
+        gradient += [(by_offset * evidence).sum(), by_offset.sum()]
         distance = np.append(parameters[:3] - 1, 0.0)
         value = (weights * np.logaddexp(0, margin)).sum() + RIDGE * (distance**2).sum()
         return float(value), np.array(gradient) + 2 * RIDGE * distance
 
-    bounds = [(0, MOST)] * 3 + [(None, None)]
+    bounds = [(0, MAX_WEIGHT)] * 3 + [(None, None)]
     found = optimize.minimize(loss, np.array([1.0, 1.0, 1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds)
     return [float(value) for value in found.x]

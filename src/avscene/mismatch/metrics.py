@@ -1,4 +1,4 @@
-"""Judged pairs of sound and picture to figures: how many are called a mismatch, and how well they are told."""
+"""Compute the metrics of a mismatch detector: how many pairs it calls a mismatch, ROC AUC and F1."""
 
 import math
 from dataclasses import replace
@@ -8,37 +8,45 @@ import numpy as np
 
 from avscene.errors import DataError
 from avscene.evaluation.detection import f1, roc_auc
-from avscene.mismatch.detector import Decision, MismatchDetector, log_agreement, pooled
+from avscene.mismatch.detector import MismatchClassifier, MismatchDetector, log_agreement, pool_recordings
 from avscene.mismatch.pairs import PairedScores
-from avscene.mismatch.swaps import swapped
-from avscene.records import FloatArray
+from avscene.mismatch.swaps import swap_audio
 
-BY_LIST, BY_EXCHANGE = "the list", "exchanged sound"
+BY_LIST, BY_SWAPS = "the list", "swapped audio"  # where the truth of a test comes from
+# Keys in JSON: the detector, and the baselines "top labels differ" and "1 - sum_c p_c q_c".
 SCORE, DIFFER, PRODUCT = "score", "labels that differ", "1 - sum p q"
 
 
-def figures(paired: PairedScores, detector: MismatchDetector, *, pristine: bool) -> dict[str, Any]:
-    """Of segments and of recordings: how many there are, have a verdict, are a mismatch; how well they are told.
+def mismatch_metrics(paired: PairedScores, detector: MismatchDetector, *, pristine: bool) -> dict[str, Any]:
+    """Return the metrics of segments and of recordings as plain values.
 
-    The right answers are those of a list of pairs. Of `pristine` pairs, which no list has put together, it is measured
-    how well they are told from the same recordings, each with another one's sound; that takes the truth. Nothing is
-    measured where groups are not known: the detector may have been fitted on them.
+    Keys of each: `n`, `judged` (pairs with both modalities), `mismatched` (pairs called a mismatch), and `known`, the
+    metrics of a test, or None without one. If a list says which pairs are a mismatch, they are the test. Otherwise
+    `pristine` pairs, which are not from a list, are tested against the same recordings with swapped audio; that needs
+    true scenes. Without groups there is no test: the detector may have been fitted on them.
     """
-    answered, source = _answered(paired, pristine=pristine)
-    levels = {"segments": detector.segment, "recordings": detector.recording}
-    found: dict[str, Any] = {}
-    for level, decision in levels.items():
-        whole = level == "recordings"
-        scores = _scores(pooled(paired) if whole else paired, decision)
-        said = scores[~np.isnan(scores)] >= decision.threshold
-        found[level] = {"n": len(scores), "judged": len(said), "mismatched": int(said.sum())}
-        known = None if answered is None else _told(pooled(answered) if whole else answered, decision)
-        found[level]["known"] = known and {"answers": source, **known}
-    return found
+    test, source = _test_pairs(paired, pristine=pristine)
+    metrics: dict[str, Any] = {}
+    for level, classifier in (("segments", detector.segment), ("recordings", detector.recording)):
+        is_recording = level == "recordings"
+        rows = pool_recordings(paired) if is_recording else paired
+        scores = classifier.score(rows.audio, rows.video)
+        verdicts = scores[~np.isnan(scores)] >= classifier.threshold
+        known = None
+        if test is not None:
+            test_rows = pool_recordings(test) if is_recording else test
+            known = {"answers": source, **_test_metrics(test_rows, classifier)}
+        metrics[level] = {
+            "n": len(scores),
+            "judged": len(verdicts),
+            "mismatched": int(verdicts.sum()),
+            "known": known,
+        }
+    return metrics
 
 
-def _answered(paired: PairedScores, *, pristine: bool) -> tuple[PairedScores | None, str]:
-    """Pairs of which it is known whether they are a mismatch, and from where."""
+def _test_pairs(paired: PairedScores, *, pristine: bool) -> tuple[PairedScores | None, str]:
+    """Pairs with known mismatches, and where that is known from."""
     if paired.groups is None:
         return None, ""
     if paired.pairs[0].mismatch is not None:
@@ -46,40 +54,41 @@ def _answered(paired: PairedScores, *, pristine: bool) -> tuple[PairedScores | N
     if not pristine:
         return None, ""
     try:
-        return _joined(paired, swapped(paired, sounds=1)), BY_EXCHANGE
+        return _join(paired, swap_audio(paired, swaps=1)), BY_SWAPS
     except DataError:
         return None, ""
 
 
-def _joined(pristine: PairedScores, exchanged: PairedScores) -> PairedScores:
-    starts = [part.starts for part in (pristine, exchanged) if part.starts is not None]
+def _join(pristine: PairedScores, swapped: PairedScores) -> PairedScores:
+    starts = [part.starts for part in (pristine, swapped) if part.starts is not None]
     return PairedScores(
         pristine.labels,
-        (*(replace(pair, mismatch=False) for pair in pristine.pairs), *exchanged.pairs),
-        np.concatenate([pristine.audio, exchanged.audio]),
-        np.concatenate([pristine.video, exchanged.video]),
+        (*(replace(pair, mismatch=False) for pair in pristine.pairs), *swapped.pairs),
+        np.concatenate([pristine.audio, swapped.audio]),
+        np.concatenate([pristine.video, swapped.video]),
         starts=np.concatenate(starts) if starts else None,
     )
 
 
-def _scores(paired: PairedScores, decision: Decision) -> FloatArray:
-    return decision.score(paired.audio, paired.video)
-
-
-def _told(paired: PairedScores, decision: Decision) -> dict[str, Any]:
-    """Area under the curve and F1 of a decision, beside those of two that need no fitting."""
+def _test_metrics(paired: PairedScores, classifier: MismatchClassifier) -> dict[str, Any]:
+    """ROC AUC and F1 of a classifier and of two baselines that need no fitting."""
     truth = np.array([bool(pair.mismatch) for pair in paired.pairs])[paired.complete]
     audio, video = paired.audio[paired.complete], paired.video[paired.complete]
-    score, differ = decision.score(audio, video), audio.argmax(axis=1) != video.argmax(axis=1)
+    score, differ = classifier.score(audio, video), audio.argmax(axis=1) != video.argmax(axis=1)
     return {
         "mismatches": int(truth.sum()),
         "others": int((~truth).sum()),
-        SCORE: {"AUC": _number(roc_auc(truth, score)), "F1": _number(f1(truth, score >= decision.threshold))},
-        DIFFER: {"AUC": _number(roc_auc(truth, differ.astype(np.float64))), "F1": _number(f1(truth, differ))},
-        PRODUCT: {"AUC": _number(roc_auc(truth, -log_agreement(audio, video)))},
+        SCORE: {
+            "AUC": _none_for_nan(roc_auc(truth, score)),
+            "F1": _none_for_nan(f1(truth, score >= classifier.threshold)),
+        },
+        DIFFER: {
+            "AUC": _none_for_nan(roc_auc(truth, differ.astype(np.float64))),
+            "F1": _none_for_nan(f1(truth, differ)),
+        },
+        PRODUCT: {"AUC": _none_for_nan(roc_auc(truth, -log_agreement(audio, video)))},
     }
 
 
-def _number(value: float) -> float | None:
-    """None where there is nothing to tell: JSON has no NaN."""
+def _none_for_nan(value: float) -> float | None:
     return None if math.isnan(value) else value

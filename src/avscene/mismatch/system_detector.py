@@ -7,7 +7,7 @@ import numpy as np
 from avscene.errors import DataError
 from avscene.fusion.rules import ScoresByModel
 from avscene.labels import LabelSet
-from avscene.mismatch.detector import MismatchDetector, by_modality
+from avscene.mismatch.detector import MismatchDetector, mean_by_modality
 from avscene.mismatch.pairs import PairedScores, RecordingPair
 from avscene.records import FloatArray, IntArray, Needs
 
@@ -22,10 +22,10 @@ def fit_system_detector(
     starts: FloatArray,
     truth: IntArray,
 ) -> MismatchDetector | None:
-    """Fit the detector of a system of audio and video models; None where it cannot be fitted.
+    """Fit the detector of a system of audio and video models; None if it cannot be fitted.
 
-    That is where the system has no model of audio alone or none of video alone, or where no recording has both
-    modalities beside another recording of another scene.
+    That is if the system has no model of audio only or none of video only, or if no recording with both modalities has
+    another one of another scene and group.
 
     Args:
         labels: the scenes in the order of the columns.
@@ -36,7 +36,7 @@ def fit_system_detector(
         starts: (n,) seconds.
         truth: (n,) scene indices.
     """
-    audio, video = by_modality(predictions, needs)
+    audio, video = mean_by_modality(predictions, needs)
     if audio is None or video is None:
         return None
     pairs = tuple(RecordingPair(name, name) for name in recordings)

@@ -1,4 +1,4 @@
-"""Detect in prediction tables of audio and video which recordings have audio of another place; write the scores."""
+"""Detect mismatches in prediction tables of audio and video, and write the scores."""
 
 import csv
 import io
@@ -13,10 +13,10 @@ import numpy as np
 from avscene.errors import DataError
 from avscene.files import write_text
 from avscene.groups import Side, check_apart
-from avscene.mismatch.detector import Decision, MismatchDetector, pooled
-from avscene.mismatch.metrics import figures
+from avscene.mismatch.detector import MismatchClassifier, MismatchDetector, pool_recordings
+from avscene.mismatch.metrics import mismatch_metrics
 from avscene.mismatch.pairs import PairedScores, RecordingPair, pair_tables
-from avscene.mismatch.vadd import three_classes as merge_into_three
+from avscene.mismatch.vadd import merge_into_three_classes
 from avscene.records import DECIMALS
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
@@ -66,7 +66,7 @@ def detect_mismatches(
         _check_detector(detector, detector_name, tables)
     else:
         raise ValueError("either fit or detector must be given")
-    return MismatchResult(paired, detector, figures(paired, detector, pristine=pairs is None))
+    return MismatchResult(paired, detector, mismatch_metrics(paired, detector, pristine=pairs is None))
 
 
 def write_scores(result: MismatchResult, output: Path) -> tuple[Path, Path]:
@@ -81,11 +81,11 @@ def write_scores(result: MismatchResult, output: Path) -> tuple[Path, Path]:
     """
     paired, detector = result.paired, result.detector
     beside = output.with_suffix(f".recordings{output.suffix}")
-    for path, part, decision in (
+    for path, part, classifier in (
         (output, paired, detector.segment),
-        (beside, pooled(paired), detector.recording),
+        (beside, pool_recordings(paired), detector.recording),
     ):
-        write_text(path, _rows(part, decision))
+        write_text(path, _format_rows(part, classifier))
     return output, beside
 
 
@@ -105,7 +105,7 @@ def read_detector(path: Path) -> MismatchDetector:
 
 def _read_tables(audio: Path, video: Path, *, three_classes: bool) -> Tables:
     tables = read_table(audio), read_table(video)
-    return (merge_into_three(tables[0]), merge_into_three(tables[1])) if three_classes else tables
+    return (merge_into_three_classes(tables[0]), merge_into_three_classes(tables[1])) if three_classes else tables
 
 
 def _fit_detector(fitting: Tables, tested: Tables) -> MismatchDetector:
@@ -126,19 +126,19 @@ def _check_detector(detector: MismatchDetector, name: str, tested: Tables) -> No
     check_apart(fitted_on, _groups_of(tested), "evaluate a detector on groups it was not fitted on")
     if different := sorted(set(detector.scenes) ^ set(tested[0].labels)):
         raise DataError(
-            f"{name}: was fitted on other scenes than those of {tested[0].source}: {different[0]!r} is only in one"
+            f"{name}: was fitted on different scenes than those of {tested[0].source}: {different[0]!r} is only in one"
         )
 
 
-def _rows(paired: PairedScores, decision: Decision) -> str:
-    scores = decision.score(paired.audio, paired.video)
+def _format_rows(paired: PairedScores, classifier: MismatchClassifier) -> str:
+    scores = classifier.score(paired.audio, paired.video)
     columns: dict[str, Sequence[object]] = {"filename": [pair.name for pair in paired.pairs]}
     if any(pair.audio and pair.video and pair.audio != pair.video for pair in paired.pairs):
         columns["audio"] = [pair.audio for pair in paired.pairs]
     if paired.starts is not None:
         columns["start"] = [f"{start:.10g}" for start in paired.starts]
     columns["score"] = ["" if np.isnan(score) else f"{score:.{DECIMALS}f}" for score in scores]
-    columns["verdict"] = ["" if np.isnan(score) else int(score >= decision.threshold) for score in scores]
+    columns["verdict"] = ["" if np.isnan(score) else int(score >= classifier.threshold) for score in scores]
     if paired.pairs[0].mismatch is not None:
         columns["mismatch"] = [int(bool(pair.mismatch)) for pair in paired.pairs]
     text = io.StringIO()

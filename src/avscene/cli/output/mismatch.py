@@ -5,6 +5,9 @@ from typing import Any
 
 from avscene.mismatch.metrics import DIFFER, PRODUCT, SCORE
 
+METHODS = {SCORE: "this detector", DIFFER: 'baseline "top labels differ"', PRODUCT: 'baseline "1 \N{MINUS SIGN} Σ p·q"'}
+METRIC_NAMES = {"AUC": "ROC AUC", "F1": "F1"}
+
 
 def mismatch_text(metrics: Mapping[str, Any]) -> str:
     """Return a line for segments and one for recordings, followed by ROC AUC and F1 where the truth is known."""
@@ -12,10 +15,13 @@ def mismatch_text(metrics: Mapping[str, Any]) -> str:
     for level, found in metrics.items():
         lines.append(f"{level}: {found['n']}, with a verdict {found['judged']}, mismatched {found['mismatched']}")
         if known := found["known"]:
-            lines.append(f"  against {known['answers']}: {known['mismatches']} mismatches, {known['others']} others")
-            lines += [f"    {name:18}  {_numbers(known[name])}" for name in (SCORE, DIFFER, PRODUCT)]
+            counts = f"{known['mismatches']} mismatched, {known['others']} intact"
+            lines.append(f"  test with {known['answers']} ({counts}):")
+            lines += [f"    {name:30}  {_numbers(known[key])}" for key, name in METHODS.items()]
     return "\n".join(lines)
 
 
 def _numbers(metrics: Mapping[str, float | None]) -> str:
-    return "  ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in metrics.items())
+    return "  ".join(
+        f"{METRIC_NAMES[name]} {'-' if value is None else f'{value:.4f}'}" for name, value in metrics.items()
+    )
