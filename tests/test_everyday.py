@@ -94,7 +94,7 @@ def test_speed_changes_no_answer(
 ) -> None:
     part = ("--system", fast / "system", "--data", DATA, "--only", "fold=5", "--by-model")
     assert call("predict", *part, "--output", fast / f"{precision}.tsv", "--precision", precision) == 0
-    monkeypatch.setattr("avscene.models.cnn.efficientnet_lite.Inference", Plain)
+    monkeypatch.setattr("avscene.models.efficientnet_lite.Inference", Plain)
     monkeypatch.setattr(Sampling, "has_target", lambda *_: True)  # decodes every image
     assert call("predict", *part, "--output", fast / "plain.tsv", "--precision", "float32") == 0
     for ending in (".tsv", ".audio.tsv", ".video.tsv"):

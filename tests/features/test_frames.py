@@ -15,7 +15,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as transforms
 
 from avscene.features.frames import FrameSpec, frames_to_tensor
-from avscene.models.cnn.efficientnet_lite import FRAMES
+from avscene.models.efficientnet_lite import FRAMES
 
 ROOT = Path(__file__).parents[2]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

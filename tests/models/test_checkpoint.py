@@ -20,8 +20,8 @@ from avscene.inference import System
 from avscene.labels import LabelSet
 from avscene.models import checkpoint
 from avscene.models.checkpoint import CARD, CONFIG, WEIGHTS, Config, load_checkpoint, save_checkpoint
-from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAMES
 from avscene.models.linear_heads import (
     AudioEncoder,
     AudioHeadPart,

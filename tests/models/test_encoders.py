@@ -19,8 +19,8 @@ from avscene.errors import UsageError, WeightsError
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.models.clip.image import ClipImageEncoder
 from avscene.models.clip.zero_shot import frame_spec
-from avscene.models.cnn.efficientnet_lite import FRAME_SPECS, embedding_network, imagenet_state, load_efficientnet_lite
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAME_SPECS, embedding_network, imagenet_state, load_efficientnet_lite
 from avscene.models.encoders import ENCODERS, build_encoder, encoder_presence
 from avscene.models.registry import find
 from avscene.models.weights import hub, packaged

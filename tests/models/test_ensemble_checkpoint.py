@@ -21,9 +21,9 @@ from avscene.models import ensemble_checkpoint
 from avscene.models.checkpoint import CARD, CONFIG, WEIGHTS, Config, Part, load_checkpoint, save_checkpoint
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.backbones import blank_backbone
-from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAMES
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
 from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.linear_heads import VideoEncoder, VideoHeadPart

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from avscene.models.cnn.backbones import HUB_BACKBONES
 from avscene.models.cnn.block_network import create_block_network
-from avscene.models.cnn.efficientnet_lite import FRAME_SPECS, load_efficientnet_lite
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAME_SPECS, load_efficientnet_lite
 from avscene.models.inference import MAX_ROWS, Inference, fold_batch_norms
 from avscene.models.openl3.network import OpenL3Network
 

@@ -6,8 +6,8 @@ import torch
 
 from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.labels import LabelSet
-from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, FRAMES
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import EMBEDDING_SIZE, FRAMES
 from avscene.models.linear_heads import AudioEncoder, LinearHead, LinearHeadModel, VideoEncoder, mel_images
 from avscene.records import Frame, Segment
 from tests.support.fast_system import LOG_MEL, MEL_IMAGE

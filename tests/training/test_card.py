@@ -8,8 +8,8 @@ from avscene.fusion.steps import Smoothing, VectorScaling
 from avscene.fusion.tree import Fusion
 from avscene.models.checkpoint import Config, Part
 from avscene.models.cnn.audio_cnn import AudioCnnPart
-from avscene.models.cnn.efficientnet_lite import FRAMES
 from avscene.models.cnn.frame_cnn import FrameCnnPart
+from avscene.models.efficientnet_lite import FRAMES
 from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart

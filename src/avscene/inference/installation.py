@@ -33,7 +33,6 @@ _PACKAGES = {
     "timm": "timm",
     "torch": "torch",
     "torchvision": "torchvision",
-    "transformers": "transformers",
 }
 
 
@@ -86,8 +85,8 @@ def _decoders() -> InstallationCheck:
 
 
 def _packaged_weights() -> InstallationCheck:
-    from avscene.models.cnn.efficientnet_lite import LITE0, load_efficientnet_lite
     from avscene.models.conse.sentence import load_sentence_encoder
+    from avscene.models.efficientnet_lite import LITE0, load_efficientnet_lite
 
     try:
         load_efficientnet_lite(LITE0)

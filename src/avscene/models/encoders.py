@@ -30,7 +30,7 @@ def build_encoder(name: str, runtime: "Runtime") -> "SegmentEncoder":
 
         return ClipImageEncoder.load(_repo(name), runtime)
     if name in _EFFICIENTNET:
-        from avscene.models.cnn.efficientnet_lite import FRAME_SPECS
+        from avscene.models.efficientnet_lite import FRAME_SPECS
         from avscene.models.linear_heads import VideoEncoder
 
         architecture = _EFFICIENTNET[name]

@@ -15,8 +15,8 @@ from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec, band_statistics
 from avscene.labels import LabelSet
 from avscene.models import SegmentEncoder
-from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 

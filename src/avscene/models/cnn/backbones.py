@@ -124,7 +124,7 @@ def backbone_presence(architecture: str) -> tuple[bool, str]:
 def _published(architecture: str, *, offline: bool) -> dict[str, Tensor]:
     """The published tensors by timm's names."""
     if architecture in IMAGENET_WEIGHTS:
-        from avscene.models.cnn.efficientnet_lite import imagenet_state
+        from avscene.models.efficientnet_lite import imagenet_state
 
         return imagenet_state(architecture)
     from safetensors import SafetensorError

@@ -1,11 +1,11 @@
 """Images in, logits out: a linear classifier on what several blocks of EfficientNet-Lite see, not the last alone."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from avscene.models.cnn.efficientnet_lite import EfficientNetLite, imagenet_state
+from avscene.models.efficientnet_lite import EfficientNetLite, imagenet_state
 from avscene.models.weights.strict import fill
 
 TRUNK = "trunk.net."
@@ -26,8 +26,7 @@ class BlockNetwork(nn.Module):
     def __init__(self, architecture: str, n_classes: int, n_extra: int = 0) -> None:
         super().__init__()
         self.trunk = EfficientNetLite(architecture)
-        trunk: Any = self.trunk.net  # timm's modules carry no types
-        trunk.reset_classifier(0)
+        self.trunk.net.classifier = nn.Identity()
         n_features = self.trunk.embedding_size + n_extra
         self.register_buffer("center", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))

@@ -14,9 +14,9 @@ from torch import Tensor
 from avscene.errors import UsageError, WeightsError
 from avscene.features.batch import SegmentBatch
 from avscene.labels import LabelSet
-from avscene.models.cnn.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
 from avscene.models.conse.sentence import load_sentence_encoder
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
 from avscene.models.registry import ZeroShotSystem
 from avscene.records import Modality, SceneProbabilities, Segment
 

@@ -17,8 +17,8 @@ from avscene.mismatch.detector import MismatchDetector
 from avscene.mismatch.system_detector import fit_system_detector
 from avscene.models import SegmentEncoder
 from avscene.models.checkpoint import Part
-from avscene.models.cnn.efficientnet_lite import FRAME_SPECS
 from avscene.models.device import Runtime
+from avscene.models.efficientnet_lite import FRAME_SPECS
 from avscene.models.linear_heads import (
     AudioEncoder,
     AudioHeadPart,
