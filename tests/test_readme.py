@@ -1,4 +1,4 @@
-"""README.md is run as it stands: every `sh` line and every `python` block, in order, in one empty directory."""
+"""Run README.md: every `sh` line and every `python` block, in order, in one empty directory."""
 
 import os
 import re
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from avscene.cli.main import COMMANDS
+from tests.support.command_line import run
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -25,7 +26,7 @@ class Step(NamedTuple):
 
 
 def steps(markdown: str) -> list[Step]:
-    """A step for each line of an `sh` block, lines that end in a backslash joined, and for each `python` block."""
+    """Return a step for each `python` block and each line of an `sh` block; a backslash continues a line."""
     found = []
     for language, text in BLOCK.findall(markdown):
         parts = [text] if language == "python" else text.replace("\\\n", " ").splitlines()
@@ -33,38 +34,48 @@ def steps(markdown: str) -> list[Step]:
     return found
 
 
-def run_line(line: str, environment: dict[str, str]) -> None:
+def run_in_shell(line: str) -> None:
+    """Run a line with the installed `avscene`; a documented exit code is expected with one line of error message."""
     documented = DOCUMENTED_EXIT.search(line)
     expected = int(documented[1]) if documented else 0
-    done = subprocess.run(
-        line, shell=True, check=False, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
-    )
+    done = subprocess.run(line, shell=True, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == expected, f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
     if expected:
         assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
+def run_in_process(line: str, capture: pytest.CaptureFixture[str]) -> None:
+    """Run a line in this process, which has loaded torch already, with the words into which the shell splits it."""
+    split = subprocess.run(f"printf '%s\\0' {line}", shell=True, check=True, capture_output=True, text=True)
+    program, *arguments = split.stdout.removesuffix("\0").split("\0")
+    assert program == "avscene"
+    done = run(capture, *arguments)
+    assert done.code == 0, f"{line}: exit code {done.code}\n{done.out}{done.err}"
+
+
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def installed_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a shell find `avscene`."""
     scripts = sysconfig.get_path("scripts")
     assert (Path(scripts) / "avscene").is_file(), "avscene is not installed beside this Python"
     monkeypatch.setenv("PATH", scripts + os.pathsep + os.environ["PATH"])
-    # Threads that wait for each other on few cores cost more than they bring for two-second videos.
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return dict(os.environ)
 
 
+@pytest.mark.usefixtures("installed_command")
 def test_every_block_runs_and_both_python_examples_agree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: dict[str, str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     printed = []
-    for step in steps(README.read_text(encoding="utf-8")):
-        if step.language == "sh":
-            run_line(step.text, environment)
-        else:
+    for number, step in enumerate(steps(README.read_text(encoding="utf-8"))):
+        if step.language == "python":
+            capfd.readouterr()
             exec(compile(step.text, "README.md", "exec"), {"__name__": "__main__"})
-            printed.append(capsys.readouterr().out)
+            printed.append(capfd.readouterr().out)
+        elif number == 0 or DOCUMENTED_EXIT.search(step.text):  # the installed script need not be tried with each line
+            run_in_shell(step.text)
+        else:
+            run_in_process(step.text, capfd)
     short, long = printed
     assert short == long
     assert len(short.splitlines()) == 2

@@ -180,7 +180,7 @@ def test_subtitles_of_one_name_do_not_overwrite_each_other(classify: Command, fi
     shutil.copy(film, "a")
     found = classify(film, "a/film.mp4", "--format", "vtt", "--output", "out")
     assert found.code == 2
-    assert found.told == [
+    assert found.messages == [
         "film.mp4 and a/film.mp4 would both be written to out/film.mp4.vtt; name them in separate runs"
     ]
     assert names(here / "out") == []
@@ -275,7 +275,7 @@ def test_a_trained_system_says_what_was_missing(command: Command, classify: Comm
     assert command("train", "fast", "--data", "data", "--output", "mine").code == 0
     paths = [media / name for name in ("film.mp4", "silent.mp4", "sound.wav", "photograph.png")]
     found = classify(*paths, "--format", "jsonl", system="mine")
-    assert (found.code, found.told) == (0, [])
+    assert (found.code, found.messages) == (0, [])
     whole, silent, audio, photograph = (json.loads(line) for line in found.out.splitlines())
     assert whole["labels"] == ["park", "tram"]
     both = set(whole["segments"][0]["by_model"])
@@ -295,11 +295,11 @@ def test_a_trained_system_says_what_was_missing(command: Command, classify: Comm
     ):
         refused = classify(paths[0], *arguments, system="mine")
         assert refused.code == 2
-        assert reason in refused.told[0]
+        assert reason in refused.messages[0]
     Path("mine/model.safetensors").write_bytes(b"other")
     refused = classify(paths[0], system="mine")
     assert refused.code == 2
-    assert "was changed after it was written" in refused.told[0]
+    assert "was changed after it was written" in refused.messages[0]
 
 
 # --- failures ---
@@ -310,7 +310,7 @@ def test_sound_alone_is_refused_with_the_reason(classify: Command, media: Path) 
     found = classify(path, "--format", "json")
     assert found.code == 1
     message = f"{path}: has audio only; system conse needs video"
-    assert found.told == [message]
+    assert found.messages == [message]
     assert json.loads(found.out) == {
         "schema": "avscene/1",
         "source": str(path),
@@ -348,10 +348,10 @@ def test_each_bad_input_has_its_line_and_its_record_and_the_good_ones_are_done(
     bad = bad_files(media)
     found = classify(*bad, film, "--format", "jsonl", "--output", "out.jsonl")
     assert found.code == 3
-    assert len(found.told) == len(bad)
+    assert len(found.messages) == len(bad)
     *failures, good = (json.loads(line) for line in Path("out.jsonl").read_text().splitlines())
     assert good == avscene.load("conse").classify(film).to_dict()
-    for failure, told, (source, reason) in zip(failures, found.told, BAD.items(), strict=True):
+    for failure, told, (source, reason) in zip(failures, found.messages, BAD.items(), strict=True):
         assert list(failure) == ["schema", "source", "error"]
         assert (failure["schema"], failure["source"]) == ("avscene/1", source)
         assert failure["error"]["type"] == "media"
@@ -370,7 +370,7 @@ def test_exit_codes_tell_all_some_and_none(classify: Command, film: str, media: 
     some = classify(empty, film, "gone.mp4", "--format", form, *target)
     none = classify(empty, "gone.mp4", "--format", form, *target)
     assert (some.code, none.code) == (3, 1)
-    assert len(some.told) == len(none.told) == 2
+    assert len(some.messages) == len(none.messages) == 2
     if form == "json":
         assert [("error" in one) for one in json.loads(some.out)] == [True, False, True]
         assert all("error" in one for one in json.loads(none.out))
@@ -412,7 +412,7 @@ def test_wrong_usage_is_one_line_and_touches_nothing(
     found = classify(*arguments, "--output", "old.json")
     assert found.code == 2
     assert found.out == ""
-    (line,) = found.told
+    (line,) = found.messages
     assert message in line
     assert names(here) == ["film.mp4", "folder", "old.json"]
     assert Path("old.json").read_text() == "kept"
@@ -426,7 +426,7 @@ def test_a_gpu_where_there_is_none(classify: Command, film: str) -> None:
     else:
         found = classify(film, "--device", "cuda")
         assert found.code == 2
-        assert "torch sees no GPU here" in found.told[0]
+        assert "torch sees no GPU here" in found.messages[0]
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_outputs_that_cannot_be_written(
     Path("folder").mkdir()
     found = classify(film, film, "--format", form, "--output", output)
     assert found.code == 2
-    assert message in found.told[0]
+    assert message in found.messages[0]
     assert names(here) == ["film.mp4", "folder"]
 
 
@@ -540,7 +540,7 @@ def test_the_clip_systems_and_their_prompts(classify: Command, hub_here: HubServ
 
     def scores(system: str, *prompts: str) -> list[float]:
         found = classify(film, *options, *(part for prompt in prompts for part in ("--prompt", prompt)), system=system)
-        assert (found.code, found.told) == (0, [])
+        assert (found.code, found.messages) == (0, [])
         content = json.loads(found.out)
         assert (content["system"], content["labels"]) == (system, ["kitchen", "wood", "street"])
         return list(content["scores"].values())
@@ -564,13 +564,13 @@ def test_the_clip_systems_and_their_prompts(classify: Command, hub_here: HubServ
 def test_absent_weights_are_exit_code_4(classify: Command, hub_here: HubServer, film: str, here: Path) -> None:
     found = classify(film, "--offline", "--format", "json", "--output", "o.json", system="C03")
     assert (found.code, found.out) == (4, "")
-    assert f"{REPOS['C03']}: " in found.told[0]
-    assert "run once without --offline" in found.told[0]
+    assert f"{REPOS['C03']}: " in found.messages[0]
+    assert "run once without --offline" in found.messages[0]
     assert not hub_here.requests
     hub_here.stop()
     found = classify(film, system="C01")
     assert found.code == 4
-    assert "set HF_ENDPOINT to a mirror" in found.told[0]
+    assert "set HF_ENDPOINT to a mirror" in found.messages[0]
     assert names(here) == ["film.mp4"]
 
 
@@ -612,18 +612,18 @@ def test_the_default_system_is_the_best_that_can_be_had_and_a_change_is_said(
     def system(endpoint: str, *options: str) -> tuple[str, list[str]]:
         found = process(tmp_path, endpoint, "classify", film, "--format", "json", *options)
         assert found.code == 0, found.err
-        return json.loads(found.out)["system"], found.told
+        return json.loads(found.out)["system"], found.messages
 
     chosen, told = system(CLOSED)
     assert chosen == "conse"
     assert len(told) == 1
     assert told[0].startswith("system conse: ")
-    assert "(name another with --system)" in told[0]
+    assert "(select another with --system)" in told[0]
 
     chosen, told = system(hub.url)
     assert chosen == "C02"  # of least published log loss
     assert told[0].startswith("system C02: ")
-    assert told[1:] == ["the default system was conse in the last run and is C02 now; --system conse keeps the old one"]
+    assert told[1:] == ["the default system was conse in the last run and is C02 now; use --system conse to keep it"]
 
     hub.stop()
     chosen, told = system(hub.url, "--offline")
@@ -681,7 +681,7 @@ def test_without_a_command_the_help_is_shown(command: Command) -> None:
     assert found.err.startswith("Usage: avscene [OPTIONS] COMMAND")
     found = command("clasify")
     assert found.code == 2
-    assert found.told == ["No such command 'clasify'. Did you mean 'classify'?; see avscene --help"]
+    assert found.messages == ["No such command 'clasify'. Did you mean 'classify'?; see avscene --help"]
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_everything_is_in_the_json_under_keys_that_stay(command):
 
 def test_what_is_printed_has_its_intervals(command):
     run = command("a.tsv", "b.tsv")
-    assert (run.code, run.told) == (0, [])
+    assert (run.code, run.messages) == (0, [])
     found = measure(read_table("a.tsv"))
     assert "a.tsv: 72 rows in 12 groups" in run.out
     for name in METRICS:
@@ -109,7 +109,7 @@ def test_tables_are_compared_on_the_rows_that_all_have_and_it_is_said_which_are_
     )
     write_table("part.tsv", part)
     told = figures_of(run := command("a.tsv", "part.tsv", "--json", "figures.json", "--report", "r.html"))
-    assert run.told == [
+    assert run.messages == [
         "compared on 66 rows; a.tsv: 6 of 72 rows are not in every other table; the first is 'bus-lyon-0-0'"
     ]
     assert (told["a.tsv"]["n"], told["a.tsv"]["compared"]["n"]) == (72, 66)
@@ -120,7 +120,7 @@ def test_tables_that_cannot_be_compared_are_judged_all_the_same(command):
     other = system(3)
     write_table("other.tsv", replace(other, filenames=tuple(f"b{name}" for name in other.filenames), truth=other.truth))
     told = figures_of(run := command("a.tsv", "other.tsv", "--json", "figures.json"))
-    (line,) = run.told
+    (line,) = run.messages
     assert line.startswith("not compared: the tables have no row in common")
     assert (told["a.tsv"]["compared"], told["other.tsv"]["n"]) == (None, 72)
 
@@ -174,7 +174,7 @@ def test_a_prediction_table_tells_what_training_had(command):
 )
 def test_a_list_that_does_not_tell_what_training_had_is_refused(command, content, message):
     Path("meta.csv").write_text(content)
-    assert message in command("a.tsv", "--trained-on", "meta.csv").refused()
+    assert message in command("a.tsv", "--trained-on", "meta.csv").error()
 
 
 def test_the_page_has_all_of_it(command):

@@ -121,7 +121,7 @@ def test_weights_fitted_on_other_tables_are_kept_and_used_again(
     exponents = json.loads(kept.read_text())["fusion"]["rule"]["exponents"]
     assert exponents["good"] > exponents["poor"]
     refused = run(capfd, "fuse", *fit, "--weights", kept, "--output", second)
-    assert "is in both what the weights were fitted on and" in refused.refused()
+    assert "is in both what the weights were fitted on and" in refused.error()
 
 
 def test_tables_of_systems_are_pooled_by_modality_where_they_say_so(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_what_makes_no_sense_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     refused = run(capfd, "fuse", *[path.name for path in three], "--output", "out.tsv", *arguments)
-    assert message in refused.refused()
+    assert message in refused.error()
     assert not (tmp_path / "out.tsv").exists()
 
 
@@ -186,7 +186,7 @@ def test_tables_of_one_scene_or_one_group_fit_nothing(
         (tmp_path / f"{name}.tsv").write_text("\n".join(["filename\tgroup\ttrue_label\tbus\tpark", *rows]) + "\n")
     tables = (tmp_path / "a.tsv", tmp_path / "b.tsv")
     refused = run(capfd, "fuse", *tables, "--cross-fit", 2, "--output", tmp_path / "out.tsv")
-    assert message in refused.refused()
+    assert message in refused.error()
 
 
 def test_without_the_truth_tables_are_fused_and_not_judged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,7 @@ def scores(data: Path, system: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_train_says_what_it_does_and_what_came_of_it(command: Command, data: Path, tmp_path: Path) -> None:
     run = command("train", "fast", "--data", data, "--output", tmp_path / "new" / "system", "--holdout", "fold=4")
     assert run.code == 0
-    assert run.told == ["training on 9 recordings, 3 scenes; held out: fold=4"]
+    assert run.messages == ["training on 9 recordings, 3 scenes; held out: fold=4"]
     lines = run.out.splitlines()
     assert [line.partition(":")[0] for line in lines[:3]] == ["audio", "video", "fused"]
     assert all(line.endswith("(out of fold, 18 segments)") for line in lines[:3])
@@ -71,14 +71,14 @@ def test_a_column_split_is_held_out_by_itself(command: Command, data: Path, tmp_
     (data / "split.csv").write_text("".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True)))
     run = command("train", "fast", "--data", data / "split.csv", "--output", tmp_path / "system")
     assert run.code == 0
-    assert run.told == ["training on 9 recordings, 3 scenes; held out: split=test"]
+    assert run.messages == ["training on 9 recordings, 3 scenes; held out: split=test"]
 
 
 def test_a_folder_per_class_is_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("*.csv"))
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 0
-    assert run.told == ["training on 12 recordings, 3 scenes; held out: nothing"]
+    assert run.messages == ["training on 12 recordings, 3 scenes; held out: nothing"]
     content = json.loads((tmp_path / "system" / "config.json").read_text())
     assert content["labels"] == list(SCENES)
     assert content["training"]["data"] == "data"
@@ -89,9 +89,9 @@ def test_an_unreadable_recording_is_left_out_and_told(command: Command, data: Pa
     (tmp_path / "data" / "cave" / "cave-0.mp4").write_bytes(b"no film")
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 3
-    assert len(run.told) == 2
-    assert run.told[1].startswith("skipped: ")
-    assert "cave-0.mp4" in run.told[1]
+    assert len(run.messages) == 2
+    assert run.messages[1].startswith("skipped: ")
+    assert "cave-0.mp4" in run.messages[1]
     assert "22 segments" in run.out
     assert (tmp_path / "system" / "config.json").is_file()
 
@@ -103,20 +103,20 @@ def test_what_has_too_little_sound_is_trained_on_pictures_and_said(command: Comm
     write_scene(tmp_path / "data" / "cave" / "loud.mp4", "cave", 7)
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 0
-    assert any("no audio model: scene 'cave' has 1 readable group(s)" in line for line in run.told)
+    assert any("no audio model: scene 'cave' has 1 readable group(s)" in line for line in run.messages)
     assert [line.partition(":")[0] for line in run.out.splitlines()[:2]] == ["video", "fused"]
 
 
 def test_one_scene_cannot_be_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
     shutil.copytree(data / "cave", tmp_path / "data" / "cave")
-    told = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system").refused()
+    told = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system").error()
     assert "all recordings are of one scene (cave)" in told
 
 
 def test_one_place_for_a_scene_is_too_little(command: Command, data: Path, tmp_path: Path) -> None:
     rows = (data / "meta.csv").read_text().splitlines()
     (data / "few.csv").write_text("\n".join([*rows[:5], rows[5], *rows[9:]]) + "\n")  # one furnace
-    told = command("train", "fast", "--data", data / "few.csv", "--output", tmp_path / "system").refused()
+    told = command("train", "fast", "--data", data / "few.csv", "--output", tmp_path / "system").error()
     assert "scene 'furnace' has 1 readable group(s)" in told
     assert not (tmp_path / "system").exists()
 
@@ -126,7 +126,7 @@ def test_a_group_on_both_sides_of_the_holdout_is_refused(command: Command, data:
     (data / "leak.csv").write_text(text.replace(",cave3,", ",cave0,"))
     told = command(
         "train", "fast", "--data", data / "leak.csv", "--output", tmp_path / "system", "--holdout", "fold=4"
-    ).refused()
+    ).error()
     assert "group 'cave0' is in both" in told
 
 
@@ -148,24 +148,24 @@ def test_what_makes_no_sense_is_one_line_and_writes_nothing(
     command: Command, data: Path, tmp_path: Path, case: str
 ) -> None:
     options, message = REFUSED[case]
-    told = command("train", "fast", "--data", data, "--output", tmp_path / "system", *options).refused()
+    told = command("train", "fast", "--data", data, "--output", tmp_path / "system", *options).error()
     assert message in told
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_recipe(command: Command, data: Path, tmp_path: Path) -> None:
-    told = command("train", "slow", "--data", data, "--output", tmp_path / "system").refused()
+    told = command("train", "slow", "--data", data, "--output", tmp_path / "system").error()
     assert told.startswith("recipe 'slow' is not one of fast, B01, A01")
 
 
 def test_data_that_is_not_there(command: Command, tmp_path: Path) -> None:
-    told = command("train", "fast", "--data", tmp_path / "gone", "--output", tmp_path / "system").refused()
+    told = command("train", "fast", "--data", tmp_path / "gone", "--output", tmp_path / "system").error()
     assert told == f"{tmp_path / 'gone'}: no such file or directory"
 
 
 def test_an_output_that_is_there(command: Command, data: Path, system: Path) -> None:
     before = (system / "config.json").read_bytes()
-    told = command("train", "fast", "--data", data, "--output", system).refused()
+    told = command("train", "fast", "--data", data, "--output", system).error()
     assert told == f"{system}: already exists; name another --output or remove it"
     assert (system / "config.json").read_bytes() == before
 
@@ -195,7 +195,7 @@ def test_predict_writes_a_table_for_the_pool_and_for_each_model(scores: Path, sy
 
 def test_predict_says_what_it_wrote(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
     run = command("predict", "--system", system, "--data", data, "--only", "fold=1", "--output", tmp_path / "x.tsv")
-    assert (run.code, run.told, run.out) == (0, [], f"{tmp_path / 'x.tsv'}: written\n")
+    assert (run.code, run.messages, run.out) == (0, [], f"{tmp_path / 'x.tsv'}: written\n")
     assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
 
 
@@ -216,7 +216,7 @@ def test_recordings_that_lack_a_part_have_rows_where_they_can(command: Command, 
     run = command(
         "predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv", "--by-model"
     )
-    assert (run.code, run.told) == (0, [])
+    assert (run.code, run.messages) == (0, [])
     fused, audio, video = (read_table(tmp_path / f"x{part}.tsv") for part in ("", ".audio", ".video"))
     assert set(fused.filenames) == {"cave/sound.wav", "meadow/silent.mp4", "meadow/photo.png"}
     assert set(audio.filenames) == {"cave/sound.wav"}
@@ -233,22 +233,22 @@ def test_an_unreadable_recording_is_told_and_the_others_are_written(
     arguments = ("--system", system, "--data", tmp_path / "data", "--only", "fold=4", "--output", tmp_path / "x.tsv")
     run = command("predict", *arguments)
     assert run.code == 3
-    assert len(run.told) == 1
-    assert "cave-3.mp4" in run.told[0]
+    assert len(run.messages) == 1
+    assert "cave-3.mp4" in run.messages[0]
     assert len(read_table(tmp_path / "x.tsv")) == 4
 
 
 def test_a_scene_that_the_system_does_not_know(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
     shutil.copytree(data / "cave", tmp_path / "data" / "cave")
     shutil.copytree(data / "meadow", tmp_path / "data" / "attic")
-    told = command("predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv").refused()
+    told = command("predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv").error()
     assert "scene 'attic' (attic/meadow-0.mp4) is not one of the system's: cave, furnace, meadow" in told
     assert not (tmp_path / "x.tsv").exists()
 
 
 def test_other_labels_than_the_systems_own(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
     arguments = ("--system", system, "--data", data, "--output", tmp_path / "x.tsv", "--labels", "cave,meadow")
-    assert "answers in its own labels (cave, furnace, meadow)" in command("predict", *arguments).refused()
+    assert "answers in its own labels (cave, furnace, meadow)" in command("predict", *arguments).error()
 
 
 def test_a_damaged_checkpoint(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_damaged_checkpoint(command: Command, data: Path, system: Path, tmp_pa
     weights = tmp_path / "system" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     arguments = ("--system", tmp_path / "system", "--data", data, "--output", tmp_path / "x.tsv")
-    assert "model.safetensors: was changed" in command("predict", *arguments).refused()
+    assert "model.safetensors: was changed" in command("predict", *arguments).error()
 
 
 def test_a_zero_shot_system_answers_in_the_scenes_of_the_whole_data_set(
@@ -288,7 +288,7 @@ def test_tau_with_its_sound_in_files_of_its_own(command: Command, tmp_path: Path
     for path, text in lists.items():
         (root / path).write_text(text)
     run = command("train", "fast", "--data", root, "--output", tmp_path / "system")
-    assert (run.code, run.told) == (0, ["training on 4 recordings, 2 scenes; held out: split=test"])
+    assert (run.code, run.messages) == (0, ["training on 4 recordings, 2 scenes; held out: split=test"])
     assert [line.partition(":")[0] for line in run.out.splitlines()[:3]] == ["audio", "video", "fused"]
     part = ("--data", root, "--only", "split=test", "--output", tmp_path / "x.tsv")
     assert command("predict", "--system", tmp_path / "system", *part, "--by-model").code == 0
@@ -303,7 +303,7 @@ def test_tau_with_its_sound_in_files_of_its_own(command: Command, tmp_path: Path
 def test_figures_are_those_of_scikit_learn(command: Command, scores: Path, tmp_path: Path) -> None:
     tables = [scores, scores.with_suffix(".audio.tsv"), scores.with_suffix(".video.tsv")]
     run = command("evaluate", *tables, "--json", tmp_path / "figures.json", "--report", tmp_path / "report.html")
-    assert (run.code, run.told) == (0, [])
+    assert (run.code, run.messages) == (0, [])
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert list(figures) == [str(path) for path in tables]
     for path in tables:
@@ -331,7 +331,7 @@ def test_out_of_fold_tables_can_be_evaluated(command: Command, system: Path, tmp
 
 
 def test_a_table_that_is_not_there(command: Command, tmp_path: Path) -> None:
-    assert "gone.tsv: No such file" in command("evaluate", tmp_path / "gone.tsv").refused()
+    assert "gone.tsv: No such file" in command("evaluate", tmp_path / "gone.tsv").error()
 
 
 # The trained system at the door of classify
@@ -339,7 +339,7 @@ def test_a_table_that_is_not_there(command: Command, tmp_path: Path) -> None:
 
 def classified(command: Command, path: Path, system: Path) -> dict:
     run = command("classify", path, "--system", system, "--precision", "float32", "--format", "json")
-    assert (run.code, run.told) == (0, [])
+    assert (run.code, run.messages) == (0, [])
     return json.loads(run.out)
 
 

@@ -219,7 +219,7 @@ def test_a_missing_data_set_is_reported(tmp_path: Path) -> None:
 
 def test_verify_command(published: PublishedDataSet, root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     done = run(capfd, "data", "verify", root)
-    assert (done.code, done.told) == (0, [])
+    assert (done.code, done.messages) == (0, [])
     assert done.out.splitlines()[-1] == f"{root}: nothing is missing or damaged (13 files)"
     assert [line.split()[1:] for line in done.out.splitlines()[:6]] == [["whole"]] * 6
     shutil.rmtree(root / "audio")
@@ -238,7 +238,7 @@ def test_verify_command(published: PublishedDataSet, root: Path, capfd: pytest.C
     assert f"  audio/{small_tau.TRAIN[0]}.wav: not found" in lines
     assert lines[-2] == f"{root}: incomplete: 1 of 6 archives and 4 of 13 files are missing or damaged"
     assert lines[-1] == f"  delete the damaged files, then run: avscene data download tau-2021 --output {root}"
-    assert run(capfd, "data", "verify", root / "gone").refused() == f"{root / 'gone'}: no such file or directory"
+    assert run(capfd, "data", "verify", root / "gone").error() == f"{root / 'gone'}: no such file or directory"
 
 
 def test_verify_command_shortens_lists_and_escapes_names(

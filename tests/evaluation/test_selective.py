@@ -161,14 +161,14 @@ def test_max_risk_is_refused_without_suitable_validation_rows(
     system: Path, accepting_certain_only: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     film = data / "cave" / "cave-0.mp4"
-    refused = run(capfd, "classify", film, "--system", system, "--max-risk", "0.05").refused()
+    refused = run(capfd, "classify", film, "--system", system, "--max-risk", "0.05").error()
     assert "the lowest attainable risk with its 12 groups is" in refused
     assert "fused.tsv: no threshold keeps the risk of segments at 0.05" in refused
-    refused = run(capfd, "classify", film, "--system", "conse", "--max-risk", "0.05").refused()
+    refused = run(capfd, "classify", film, "--system", "conse", "--max-risk", "0.05").error()
     assert "was not trained" in refused
     refused = run(
         capfd, "classify", film, "--system", accepting_certain_only, "--max-risk", "0.05", "--hop", "0.5"
-    ).refused()
+    ).error()
     assert "measured on segments of 1 s only" in refused
     shutil.copytree(accepting_certain_only, tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "out_of_fold")

@@ -39,7 +39,7 @@ def decoded_frames(path: Path, decoder: str) -> tuple[list[np.ndarray], tuple[st
 
 
 def test_an_unknown_decoder_is_refused_with_the_supported_ones(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = run(capsys, "classify", video, "--decoder", "steam").refused()
+    message = run(capsys, "classify", video, "--decoder", "steam").error()
     assert message.startswith("decoder 'steam' is not one of cpu")
     with pytest.raises(UsageError, match="steam"):
         avscene.load("conse").classify(video, decoder="steam")
@@ -47,7 +47,7 @@ def test_an_unknown_decoder_is_refused_with_the_supported_ones(video: Path, caps
 
 @without_gpu
 def test_an_absent_device_is_refused_before_any_file_is_read(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = run(capsys, "classify", video, "--decoder", "cuda").refused()
+    message = run(capsys, "classify", video, "--decoder", "cuda").error()
     assert message.startswith("decoder cuda: no such device can be opened here") or "is not one of cpu" in message
 
 

@@ -257,7 +257,7 @@ def test_a_stored_detector_gives_the_same_scores(
     run(capfd, "mismatch", *tested, "--fit", *fitting, "--output", tmp_path / "first.tsv", "--json", kept)
     assert run(capfd, "mismatch", *tested, "--detector", kept, "--output", tmp_path / "second.tsv").code == 0
     assert (tmp_path / "first.tsv").read_text() == (tmp_path / "second.tsv").read_text()
-    refused = run(capfd, "mismatch", *fitting, "--detector", kept, "--output", tmp_path / "third.tsv").refused()
+    refused = run(capfd, "mismatch", *fitting, "--detector", kept, "--output", tmp_path / "third.tsv").error()
     assert "group 'bus-0-" in refused
     assert f"is in both what {kept} was fitted on and" in refused
 
@@ -320,7 +320,7 @@ def test_the_published_lists_of_vadd_with_three_classes(tmp_path: Path, capfd: p
         ("1-0.mp4", "1-1.mp4"),
     ]
     manipulated.write_text(line.format(0, "indoor") * 2)
-    refused = run(capfd, *arguments, "--vadd", manipulated, pristine).refused()
+    refused = run(capfd, *arguments, "--vadd", manipulated, pristine).error()
     assert f"{manipulated}, line 1: " in refused
     assert "no discrepancy" in refused
 
@@ -342,14 +342,14 @@ def test_without_groups_there_are_no_test_metrics(
 def test_tables_that_a_detector_was_fitted_on_are_refused(
     fitting: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    refused = run(capfd, "mismatch", *fitting, "--fit", *fitting, "--output", tmp_path / "scores.tsv").refused()
+    refused = run(capfd, "mismatch", *fitting, "--fit", *fitting, "--output", tmp_path / "scores.tsv").error()
     assert "group 'bus-0-" in refused
     assert "evaluate a detector on other recordings than those it was fitted on" in refused
     table = tables(0)[0]
     named = ScoreTable(LABELS, table.filenames[:3], table.probabilities[:3], starts=table.starts[:3])  # type: ignore[index]
     write_table(tmp_path / "same.tsv", named)
     same = tmp_path / "same.tsv"
-    refused = run(capfd, "mismatch", same, same, "--fit", *fitting, "--output", tmp_path / "scores.tsv").refused()
+    refused = run(capfd, "mismatch", same, same, "--fit", *fitting, "--output", tmp_path / "scores.tsv").error()
     assert "recording '0-0'" in refused
     assert not (tmp_path / "scores.tsv").exists()
 
@@ -378,7 +378,7 @@ def test_malformed_lists_of_pairs_are_refused(
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text(text)
     output = tmp_path / "scores.tsv"
-    refused = run(capfd, "mismatch", *tested, "--fit", *fitting, "--output", output, "--pairs", pairs).refused()
+    refused = run(capfd, "mismatch", *tested, "--fit", *fitting, "--output", output, "--pairs", pairs).error()
     assert message in refused
     assert not output.exists()
 
@@ -387,41 +387,38 @@ def test_inputs_that_do_not_fit_are_refused(
     fitting: tuple[Path, Path], tested: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = ("--output", tmp_path / "scores.tsv")
-    assert "a fitted detector is needed" in run(capfd, "mismatch", *tested, *output).refused()
+    assert "a fitted detector is needed" in run(capfd, "mismatch", *tested, *output).error()
     other = tmp_path / "other.json"
     other.write_text('{"detector": {"slope": 1}}')
-    assert "has no detector" in run(capfd, "mismatch", *tested, "--detector", other, *output).refused()
-    gone = run(capfd, "mismatch", *tested, "--detector", tmp_path / "gone.json", *output).refused()
+    assert "has no detector" in run(capfd, "mismatch", *tested, "--detector", other, *output).error()
+    gone = run(capfd, "mismatch", *tested, "--detector", tmp_path / "gone.json", *output).error()
     assert "gone.json: cannot be read" in gone
     kept = tmp_path / "kept.json"
     with_tau_scenes = [write_tables(tmp_path, seed, labels=TAU_SCENES) for seed in (10, 11)]
     assert run(capfd, "mismatch", *with_tau_scenes[0], "--fit", *with_tau_scenes[1], *output, "--json", kept).code == 0
-    other = run(capfd, "mismatch", *tested, "--detector", kept, *output).refused()
+    other = run(capfd, "mismatch", *tested, "--detector", kept, *output).error()
     assert "kept.json: was fitted on different scenes than" in other
-    both = run(capfd, "mismatch", *tested, "--detector", kept, *output, "--pairs", kept, "--vadd", kept, kept).refused()
+    both = run(capfd, "mismatch", *tested, "--detector", kept, *output, "--pairs", kept, "--vadd", kept, kept).error()
     assert both == "--pairs and --vadd are two sources of pairs; give one of them"
-    lists = run(capfd, "mismatch", *with_tau_scenes[0], "--detector", kept, *output, "--vadd", kept, kept).refused()
+    lists = run(capfd, "mismatch", *with_tau_scenes[0], "--detector", kept, *output, "--vadd", kept, kept).error()
     assert "kept.json, line 1: not of the form" in lists
-    three = run(capfd, "mismatch", *tested, "--fit", *fitting, *output, "--classes", "three").refused()
+    three = run(capfd, "mismatch", *tested, "--fit", *fitting, *output, "--classes", "three").error()
     assert "the three classes are of the ten TAU scenes" in three
     foreign = write_tables(tmp_path, 5, labels=LabelSet(("park", "tram", "bus", "pub")))
     assert (
         "'mall' is only in one of them"
-        in run(capfd, "mismatch", tested[0], foreign[1], "--fit", *fitting, *output).refused()
+        in run(capfd, "mismatch", tested[0], foreign[1], "--fit", *fitting, *output).error()
     )
-    assert "'mall' is only in one of them" in run(capfd, "mismatch", *foreign, "--fit", *fitting, *output).refused()
+    assert "'mall' is only in one of them" in run(capfd, "mismatch", *foreign, "--fit", *fitting, *output).error()
     apart = write_tables(tmp_path, 6)
     assert (
-        "have no recording in common"
-        in run(capfd, "mismatch", tested[0], apart[1], "--fit", *fitting, *output).refused()
+        "have no recording in common" in run(capfd, "mismatch", tested[0], apart[1], "--fit", *fitting, *output).error()
     )
     audio, video = tables(7)
     write_table(tmp_path / "audio.tsv", audio)
     wrong = ScoreTable(LABELS, video.filenames, video.probabilities, starts=video.starts, truth=("tram",) * len(video))
     write_table(tmp_path / "video.tsv", wrong)
-    refused = run(
-        capfd, "mismatch", tmp_path / "audio.tsv", tmp_path / "video.tsv", "--fit", *fitting, *output
-    ).refused()
+    refused = run(capfd, "mismatch", tmp_path / "audio.tsv", tmp_path / "video.tsv", "--fit", *fitting, *output).error()
     assert "'7-0.mp4' is 'park' in one and 'tram' in the other" in refused
 
 

@@ -1,4 +1,4 @@
-"""The command line in this process, so that torch is imported once: `avscene ARGUMENTS`."""
+"""Run `avscene ARGUMENTS` in this process, so that torch is imported only once."""
 
 import sys
 from collections.abc import Callable
@@ -11,42 +11,44 @@ from avscene.cli.main import main
 
 @dataclass(frozen=True)
 class Run:
+    """The exit code and the output of a command."""
+
     code: int
     out: str
     err: str
 
     @property
-    def told(self) -> list[str]:
-        """The lines on standard error: each is ours, none is Python's."""
+    def messages(self) -> list[str]:
+        """The lines on standard error without their prefix; every line must be a message of avscene."""
         lines = self.err.splitlines()
         assert all(line.startswith("avscene: ") for line in lines), self.err
         assert "internal error" not in self.err
         return [line.removeprefix("avscene: ") for line in lines]
 
-    def refused(self, code: int = 2) -> str:
-        """The one line that says why nothing was done."""
+    def error(self, code: int = 2) -> str:
+        """The error message of a command that failed with exit code `code` and printed no results."""
         assert self.code == code, self.err
         assert self.out == ""
-        *before, told = self.told
+        *before, message = self.messages
         assert all(line.startswith("training on") for line in before)
-        return told
+        return message
 
 
 Command = Callable[..., Run]
 
 
 def call(*arguments: object) -> int:
-    """The exit code of `avscene ARGUMENTS`."""
+    """Run a command and return its exit code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["avscene", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             main()
-    assert isinstance(left.value.code, int)
-    return left.value.code
+    assert isinstance(exit_info.value.code, int)
+    return exit_info.value.code
 
 
 def run(capture: pytest.CaptureFixture[str], *arguments: object) -> Run:
-    """The exit code and what was said."""
+    """Run a command and return its exit code and output."""
     capture.readouterr()
     code = call(*arguments)
     return Run(code, *capture.readouterr())

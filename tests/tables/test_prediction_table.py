@@ -168,33 +168,33 @@ DEFECTS = {
 def test_errors_are_one_line_with_the_place(tmp_path, capfd, defect):
     content, message = DEFECTS[defect]
     path = written(tmp_path, content)
-    error = run(capfd, "evaluate", path).refused()
+    error = run(capfd, "evaluate", path).error()
     assert error.startswith(str(path))
     assert re.search(message, error), error
 
 
 def test_missing_file_and_folder(tmp_path, capfd):
-    assert run(capfd, "evaluate", tmp_path / "gone.tsv").refused().endswith("gone.tsv: No such file or directory")
-    assert run(capfd, "evaluate", tmp_path).refused() == f"{tmp_path}: Is a directory"
+    assert run(capfd, "evaluate", tmp_path / "gone.tsv").error().endswith("gone.tsv: No such file or directory")
+    assert run(capfd, "evaluate", tmp_path).error() == f"{tmp_path}: Is a directory"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_file(tmp_path, capfd):
     path = written(tmp_path, GOOD + ROW)
     path.chmod(0)
-    assert run(capfd, "evaluate", path).refused() == f"{path}: Permission denied"
+    assert run(capfd, "evaluate", path).error() == f"{path}: Permission denied"
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="this system has no file that opens but cannot be read")
 def test_file_that_opens_but_cannot_be_read(capfd):
-    assert run(capfd, "evaluate", "/proc/self/mem").refused() == "/proc/self/mem: Input/output error"
+    assert run(capfd, "evaluate", "/proc/self/mem").error() == "/proc/self/mem: Input/output error"
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path, capfd):
     path = written(tmp_path, GOOD + ROW)
     os.truncate(path, 10 * 10**9)  # sparse: it takes no space
     tracemalloc.start()
-    error = run(capfd, "evaluate", path).refused()
+    error = run(capfd, "evaluate", path).error()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert error == f"{path}: larger than 256 MiB, the most that is read; split it into several tables"
@@ -213,14 +213,14 @@ def test_a_pipe_is_read_and_bounded_too(tmp_path, capfd, monkeypatch):
     os.close(reading)
     monkeypatch.setattr(files, "LIMIT", len(GOOD))
     reading = through_pipe()
-    assert "larger than" in run(capfd, "evaluate", f"/dev/fd/{reading}").refused()
+    assert "larger than" in run(capfd, "evaluate", f"/dev/fd/{reading}").error()
     os.close(reading)
 
 
 def test_a_table_with_names_that_the_meta_file_lacks_is_refused(tmp_path, capfd):
     path = written(tmp_path, GOOD + ROW + ROW.replace("a.mp4", "b.mp4"))
     (tmp_path / "meta.csv").write_text("path,label\na.mp4,park\n")
-    error = run(capfd, "evaluate", path, "--truth", tmp_path / "meta.csv").refused()
+    error = run(capfd, "evaluate", path, "--truth", tmp_path / "meta.csv").error()
     assert error == f"{tmp_path / 'meta.csv'}: no label for 'b.mp4' (1 of 2 names)"
 
 
@@ -247,7 +247,7 @@ def test_rows_of_two_decimals_are_evaluated_as_printed(tmp_path, capfd):
     cells = ["0.09"] * 5 + ["0.10"] * 5  # of 0.095 and 0.105
     path = written(tmp_path, "\t".join(["aid", "true_label", *scenes]) + "\n" + "\t".join(["x", "s0", *cells]) + "\n")
     done = run(capfd, "evaluate", path)
-    assert (done.code, done.told) == (0, [])
+    assert (done.code, done.messages) == (0, [])
     assert re.search(r"log loss +2\.4079", done.out)  # -ln 0.09
 
 

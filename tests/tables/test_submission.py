@@ -274,11 +274,11 @@ def test_the_command_writes_and_checks_a_submission(
     write_table(tmp_path / "scores.tsv", table(*(f"{number}.mp4" for number in range(FEW))))
     done = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out")
     written = tmp_path / "out" / FILENAME
-    assert (done.code, done.told) == (0, [])
+    assert (done.code, done.messages) == (0, [])
     assert done.out == f"{written}: a submission of all 30 files of the evaluation set\n"
     assert run(capfd, "submit", "--check", written).out == done.out
     written.write_text(written.read_text().replace("17.wav", "71.wav"))
-    error = run(capfd, "submit", "--check", written).refused()
+    error = run(capfd, "submit", "--check", written).error()
     assert (
         error == f"{written}, line 19, column filename: '71.wav' is not a file of the evaluation set, 0.wav .. 29.wav"
     )
@@ -292,11 +292,11 @@ def test_the_command_reports_other_recordings(tmp_path: Path, capfd: pytest.Capt
 
 
 def test_the_command_refuses_with_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(capfd, "submit").refused() == "give either a table to submit or --check FILE"
+    assert run(capfd, "submit").error() == "give either a table to submit or --check FILE"
     both = run(capfd, "submit", tmp_path / "a.tsv", "--check", tmp_path / "b.csv")
-    assert both.refused() == "give either a table to submit or --check FILE"
-    assert "No such file" in run(capfd, "submit", tmp_path / "gone.tsv").refused()
+    assert both.error() == "give either a table to submit or --check FILE"
+    assert "No such file" in run(capfd, "submit", tmp_path / "gone.tsv").error()
     write_table(tmp_path / "scores.tsv", table("1.mp4", "2.mp4"))
-    error = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out").refused()
+    error = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out").error()
     assert "71998 of the 72000 evaluation files are missing, first 0.wav" in error
     assert not (tmp_path / "out").exists()

@@ -115,7 +115,7 @@ def test_a_table_of_other_settings_is_not_mixed_in(
     made: Path, store: SegmentStore, capfd: pytest.CaptureFixture[str]
 ) -> None:
     refused = run(capfd, "reproduce", store.directory, "--output", made, "--systems", "C04", "--offline")
-    assert "backbones differ" in refused.refused()
+    assert "backbones differ" in refused.error()
     assert str(made) in refused.err
 
 
@@ -132,7 +132,7 @@ def test_what_makes_no_sense_is_one_line(
     store: SegmentStore, tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     refused: Run = run(capfd, "reproduce", store.directory, "--output", tmp_path / "out", *arguments)
-    assert message in refused.refused()
+    assert message in refused.error()
 
 
 def test_a_table_of_which_nothing_could_be_measured_ends_with_exit_code_4(
@@ -140,7 +140,7 @@ def test_a_table_of_which_nothing_could_be_measured_ends_with_exit_code_4(
 ) -> None:
     found = run(capfd, "reproduce", store.directory, "--output", tmp_path / "out", "--systems", "C03,E01", "--offline")
     assert found.code == 4
-    assert [line.partition(":")[0] for line in found.told] == ["C03", "E01"]
+    assert [line.partition(":")[0] for line in found.messages] == ["C03", "E01"]
     assert {row["absent"]["reason"] for row in rows_of(tmp_path / "out").values()} == {"weights absent"}
 
 
@@ -167,9 +167,9 @@ def test_absent_weights_stop_a_training_with_exit_code_4(
     store: SegmentStore, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     refused = run(capfd, "train", "A01", "--data", store.directory, "--output", tmp_path / "mine", "--offline")
-    assert "regnety_064" in refused.refused(4)
+    assert "regnety_064" in refused.error(4)
     untrained = run(capfd, "train", "C01", "--data", store.directory, "--output", tmp_path / "mine")
-    assert "needs no training" in untrained.refused()
+    assert "needs no training" in untrained.error()
 
 
 def test_validation_has_a_group_of_every_scene_and_shares_none_with_training(store: SegmentStore) -> None:

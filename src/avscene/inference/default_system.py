@@ -1,32 +1,34 @@
-"""Which system answers where none is named, said every time and never changed in silence."""
+"""Choose the system to use if the user names none, and log the choice and every change of it."""
+
+import logging
 
 from avscene.errors import DataError
 from avscene.files import cache_directory, write_text
 from avscene.models import registry
 from avscene.models.weights import presence
 
+logger = logging.getLogger(__name__)
 
-def choose(*, offline: bool) -> tuple[str, list[str]]:
-    """The default system and what to tell the user of it.
 
-    The choice is remembered: where weights have come or gone since, the lines say that the default is another one now.
+def choose_default_system(*, offline: bool) -> str:
+    """Return the best system whose weights are available, and log it; log also if it differs from the last choice.
 
     Raises:
-        WeightsError: no system has its weights here.
+        WeightsError: no system has its weights on this machine.
     """
     name = presence.best_available(offline=offline)
-    told = [f"system {name}: {registry.find(name).title} (name another with --system)"]
-    before = _remembered()
-    if before is not None and before != name:
-        told.append(
-            f"the default system was {before} in the last run and is {name} now; --system {before} keeps the old one"
+    logger.info(f"system {name}: {registry.find(name).title} (select another with --system)")
+    last = _read_last_choice()
+    if last is not None and last != name:
+        logger.warning(
+            f"the default system was {last} in the last run and is {name} now; use --system {last} to keep it"
         )
-    if before != name:
-        _remember(name)
-    return name, told
+    if last != name:
+        _write_last_choice(name)
+    return name
 
 
-def _remembered() -> str | None:
+def _read_last_choice() -> str | None:
     try:
         name = (cache_directory() / "default_system").read_text(encoding="utf-8").strip()
         return registry.ALIASES.get(name, name) or None
@@ -34,8 +36,8 @@ def _remembered() -> str | None:
         return None
 
 
-def _remember(name: str) -> None:
+def _write_last_choice(name: str) -> None:
     try:
         write_text(cache_directory() / "default_system", name + "\n")
     except DataError:
-        return  # a read-only home: the choice is still said on every run
+        return  # the home directory is read-only: only a later change of the default cannot be reported

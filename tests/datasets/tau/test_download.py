@@ -235,7 +235,7 @@ def test_download_command(
     monkeypatch.chdir(tmp_path)
     done = call(capfd, "download", "tau-2021")
     assert done.code == 0
-    assert done.told == ["Small scenes: for non-commercial use only; its licence: https://scenes.example/1"]
+    assert done.messages == ["Small scenes: for non-commercial use only; its licence: https://scenes.example/1"]
     first, *each, last = done.out.splitlines()
     assert first.startswith("tau-2021: 6 archives, 0 of them already unpacked; ")
     assert each[1] == "meta.zip: verified and unpacked, 3 files"
@@ -250,14 +250,14 @@ def test_download_command(
 def test_download_command_reports_errors_in_one_line(
     published: PublishedDataSet, server: ArchiveServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(capfd, "download", "tau-2022").refused() == "data set 'tau-2022' is not one of tau-2021"
+    assert call(capfd, "download", "tau-2022").error() == "data set 'tau-2022' is not one of tau-2021"
     root = tmp_path / "tau"
     server.fault = "404"
     failed = call(capfd, "download", "tau-2021", "--output", root)
     assert failed.code == 2
-    assert failed.told[-1].endswith("doc.zip: answers with HTTP 404; try another --source")
+    assert failed.messages[-1].endswith("doc.zip: answers with HTTP 404; try another --source")
     refused = call(capfd, "download", "tau-2021", "--source", "http://example.com", "--output", root)
-    assert refused.told[-1] == "http://example.com: refused: archives are downloaded by https"
+    assert refused.messages[-1] == "http://example.com: refused: archives are downloaded by https"
 
 
 def test_download_command_options(

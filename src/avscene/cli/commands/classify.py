@@ -75,7 +75,7 @@ def classify(
     from avscene.cli.inputs import expand
     from avscene.cli.output.formats import Format
     from avscene.cli.output.results import ResultDestination
-    from avscene.inference import default_system
+    from avscene.inference.default_system import choose_default_system
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
 
@@ -87,9 +87,7 @@ def classify(
     destination.check_output(len(inputs))
     check_decoder(decoder)
     if system is None:
-        system, notes = default_system.choose(offline=offline)
-        for note in notes:
-            logger.info(note)
+        system = choose_default_system(offline=offline)
     from avscene.inference import load
 
     loaded = load(

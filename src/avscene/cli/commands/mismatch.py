@@ -35,7 +35,7 @@ def mismatch(
     json: Annotated[Path | None, typer.Option("--json", help="Also write metrics and detector to this file.")] = None,
 ) -> None:
     """Detect whether the audio of each recording belongs to its video."""
-    from avscene.cli.output.files import write_json
+    from avscene.cli.output.files import TextOutput, write_json
     from avscene.cli.output.mismatch import mismatch_text
     from avscene.inference.loading import load_mismatch_detector
     from avscene.mismatch.tables import detect_mismatches, write_scores
@@ -55,7 +55,8 @@ def mismatch(
         pairs=read_pairs(pairs) if pairs is not None else read_vadd(*vadd) if vadd is not None else None,
         three_classes=three_classes,
     )
-    print(mismatch_text(result.metrics))
+    with TextOutput(None) as out:
+        out.write(mismatch_text(result.metrics) + "\n")
     for path in write_scores(result, output):
         print(f"{path}: written")
     if json is not None:

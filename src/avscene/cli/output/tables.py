@@ -56,8 +56,8 @@ def _overall(name: str, measured: Measurement) -> str:
 
 
 def _text(table: TextTable) -> str:
-    says = f"  {table.says}\n" if table.says else ""
-    return says + _columns(
+    sentence = f"  {table.says}\n" if table.says else ""
+    return sentence + _columns(
         [column.lower() for column in table.columns], [[printable(spelt(cell)) for cell in row] for row in table.rows]
     )
 
