@@ -28,7 +28,7 @@ def names(data: DataSet) -> set[str]:
     return {example.name for example in data.examples}
 
 
-def test_only() -> None:
+def test_only_selects_by_column_label_or_group() -> None:
     part = dataset().only("fold=5")
     assert len(part.examples) == 6
     assert {example.columns["fold"] for example in part.examples} == {"5"}
@@ -36,7 +36,7 @@ def test_only() -> None:
     assert names(dataset().only("group=tram2")) == {"tram-2-0.mp4", "tram-2-1.mp4"}
 
 
-def test_hold_out_parts_the_whole() -> None:
+def test_hold_out_splits_all_recordings() -> None:
     data = dataset()
     rest, held = data.hold_out("fold=5")
     assert names(held) == names(data.only("fold=5"))
@@ -51,19 +51,19 @@ def test_a_value_may_hold_an_equals_sign() -> None:
 
 
 @pytest.mark.parametrize("condition", ["fold", "fold=", "=5", "", "="])
-def test_what_is_no_condition_is_refused(condition: str) -> None:
+def test_a_malformed_condition_is_an_error(condition: str) -> None:
     for part in (dataset().only, dataset().hold_out):
         with pytest.raises(DataError, match="is not COLUMN=VALUE, such as fold=5"):
             part(condition)
 
 
-def test_an_unknown_column_is_told_with_those_there_are() -> None:
+def test_an_unknown_column_is_reported_with_the_known_ones() -> None:
     for part in (dataset().only, dataset().hold_out):
         with pytest.raises(DataError, match=r"meta\.csv: has no column 'flod'; it has fold, group, label"):
             part("flod=5")
 
 
-def test_an_unknown_value_is_told_with_those_there_are() -> None:
+def test_an_unknown_value_is_reported_with_the_known_ones() -> None:
     for part in (dataset().only, dataset().hold_out):
         with pytest.raises(DataError, match=r"no recording has fold=6; fold is one of 1, 2, 3, 4, 5$"):
             part("fold=6")
@@ -71,12 +71,12 @@ def test_an_unknown_value_is_told_with_those_there_are() -> None:
         dataset(folds=13).only("fold=99")
 
 
-def test_holding_out_everything_is_refused() -> None:
+def test_holding_out_everything_is_an_error() -> None:
     with pytest.raises(DataError, match="every recording has year=2021; nothing is left to train on"):
         dataset(year="2021").hold_out("year=2021")
 
 
-def test_a_group_on_both_sides_is_refused_and_named() -> None:
+def test_a_group_on_both_sides_is_an_error_and_named() -> None:
     data = dataset()
     stray = Example("stray.mp4", Path("x"), "bus", "bus5", columns={"fold": "1"})
     mixed = DataSet(data.source, (*data.examples, stray))
@@ -87,7 +87,7 @@ def test_a_group_on_both_sides_is_refused_and_named() -> None:
     assert "stray.mp4" not in names(mixed.only("fold=5"))  # looking at a part is no split
 
 
-def test_no_recordings_are_no_data_set() -> None:
+def test_a_data_set_without_recordings_is_an_error() -> None:
     with pytest.raises(DataError, match=r"meta\.csv: holds no recordings"):
         DataSet(Path("meta.csv"), ())
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from avscene.datasets.layout import read_dataset
+from avscene.datasets import layout
+from avscene.datasets.dataset import DataSet
+from avscene.datasets.layout import DataLayout, read_dataset
 from avscene.errors import DataError
+from avscene.records import Example
 from tests.support.data_folders import touch
 from tests.support.media_files import write_media
 
@@ -45,3 +48,15 @@ def test_names_that_are_not_valid_text_are_refused(tmp_path: Path, name: bytes) 
     with pytest.raises(DataError, match="not valid text") as caught:
         read_dataset(tmp_path)
     str(caught.value).encode()  # so that it can be printed
+
+
+def test_a_new_layout_is_one_more_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "park 1.mp4", "tram 2.mp4", "flat")
+
+    def read_flat(path: Path) -> DataSet:
+        names = sorted(file.name for file in path.glob("*.mp4"))
+        return DataSet(path, tuple(Example(name, path / name, name.split()[0], name) for name in names))
+
+    flat = DataLayout("scenes in file names", lambda path: (path / "flat").exists(), read_flat)
+    monkeypatch.setattr(layout, "LAYOUTS", (flat, *layout.LAYOUTS))
+    assert read_dataset(tmp_path).labels.names == ("park", "tram")
