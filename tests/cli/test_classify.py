@@ -397,7 +397,7 @@ USAGE = [
     (["film.mp4", "--hop", "nan"], "is not a number of seconds of 0.02 or more"),
     (["film.mp4", "--hop", "soon"], "--hop"),
     (["film.mp4", "--prompt", "a {}"], "system conse takes no prompts"),
-    (["film.mp4", "--system", "C03", "--prompt", "a photo"], "must hold {} once"),
+    (["film.mp4", "--system", "C03", "--prompt", "a photo"], "must contain {} once"),
     (["film.mp4", "--nope"], "--nope"),
     (["film.mp4", "film.mp4", "--format", "vtt"], "--format vtt of 2 files needs --output FOLDER"),
 ]

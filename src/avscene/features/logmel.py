@@ -1,4 +1,4 @@
-"""Waveforms to log-mel spectrograms."""
+"""Compute log-mel spectrograms from waveforms."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +19,10 @@ _LOG_STEP = np.log(6.4) / 27
 
 @dataclass(frozen=True)
 class LogMelSpec:
-    """A log-mel front end. It is frozen with the weights that were trained on it.
+    """Settings of a log-mel spectrogram, stored with the weights that were trained on it.
 
-    `sample_rate`, `f_min` and `f_max` are in Hz, `n_fft` and `hop_length` in samples. Values are decibels below
-    full scale, 10 log10(power), never less than `floor_db`. Same numbers as librosa's `melspectrogram(htk=False,
+    `sample_rate`, `f_min` and `f_max` are in Hz, `n_fft` and `hop_length` in samples. Values are in decibels relative
+    to full scale, 10 log10(power), and at least `floor_db`. They equal librosa's `melspectrogram(htk=False,
     norm="slaney", center=True, pad_mode="constant")` followed by `power_to_db(ref=1, top_db=None)`.
     """
 
@@ -74,11 +74,11 @@ def _mel_to_hz(mels: FloatArray) -> FloatArray:
 
 
 def log_mel(waveforms: Tensor, spec: LogMelSpec) -> Tensor:
-    """Log-mel spectrograms (n, n_mels, 1 + samples // hop_length) in dB of mono `waveforms` (n, samples).
+    """Compute log-mels (n, n_mels, 1 + samples // hop_length) in dB of mono `waveforms` (n, samples).
 
-    Computed in double precision: beside a loud tone, single precision is off by up to 0.1 dB in quiet bands.
+    Double precision is used: beside a loud tone, single precision is off by up to 0.1 dB in quiet bands.
     """
-    # A processor takes one at a time: the spectrum of a second then stays in its cache, which is four times as fast.
+    # One at a time on a CPU: the spectrum of a second then stays in the cache, which is four times as fast.
     rows = 1 if waveforms.device.type == "cpu" else max(len(waveforms), 1)
     return torch.cat([_log_mel(part, spec) for part in torch.split(waveforms, rows)])
 

@@ -1,20 +1,21 @@
-"""Dropout that does not wait for its random numbers."""
+"""Dropout with few random bits per element, which is faster than torch's on a CPU."""
 
 import torch
 from torch import Tensor, nn
 
-_LEVELS = 1 << 16  # values of the 16 random bits that decide on an element
-_LEAST = -(1 << 15)  # the least of them as a signed number
+_LEVELS = 1 << 16  # values of the 16 random bits that decide an element
+_LEAST = -(1 << 15)  # the lowest as a signed number
 
 
 class FastDropout(nn.Dropout):
-    """`nn.Dropout` of a probability `p` < 1, to the nearest 1/65536, in a quarter of the time on a processor.
+    """`nn.Dropout` with probability `p` < 1, rounded to 1/65536, in a quarter of the time on a CPU.
 
-    torch draws a double for each element there; here one 64-bit number decides on four. A GPU keeps torch's own.
+    On a CPU torch draws a double for each element; here one 64-bit number decides four elements. On a GPU torch's
+    implementation is used.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name that nn.Dropout gave it
-        """`input` with elements zeroed at random and the others scaled up, in training; else `input`."""
+        """Return `input`; in training, with random elements zeroed and the others scaled up."""
         if not self.training or input.device.type != "cpu":
             return super().forward(input)
         dropped = round(self.p * _LEVELS)

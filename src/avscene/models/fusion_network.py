@@ -1,4 +1,4 @@
-"""Embeddings of several frozen encoders in, probabilities out: the seed's late fusion network (C04).
+"""Classify embeddings of several frozen encoders with the paper's late fusion network (C04).
 
 Okazaki, Kong, Yoshinaga: "A Multi-Modal Fusion Approach for Audio-Visual Scene Classification Enhanced by CLIP
 Variants", DCASE 2021 Workshop, table 1.
@@ -23,11 +23,11 @@ from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 # Table 1: widths of a branch's two layers and of the layer that fuses the branches.
 HIDDEN, BRANCH, JOINT = 512, 256, 128
 DROPOUT = 0.2
-MAX_ROWS = 4096  # rows at a time, which bounds the memory of hidden values
+MAX_ROWS = 4096  # rows at a time; bounds the memory of activations
 
 
 class FusionNetwork(nn.Module):
-    """A branch for each encoder, concatenated, and two layers: table 1, whatever the number and `sizes` of inputs."""
+    """A branch for each encoder, concatenated, and two layers, as in table 1, for any number and `sizes` of inputs."""
 
     def __init__(self, sizes: Sequence[int], n_scenes: int) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class FusionNetwork(nn.Module):
         self.classifier = nn.Linear(JOINT, n_scenes)
 
     def forward(self, *embeddings: Tensor) -> Tensor:
-        """Logits (n, n_scenes) of one array (n, size) for each encoder.
+        """Return logits (n, n_scenes) of one tensor (n, size) for each encoder.
 
-        Three layers follow each dropout with nothing but a concatenation between them. Their matrices are multiplied
-        first: the same function and the same gradients, with little more than half of the arithmetic.
+        The three linear layers after each dropout have only a concatenation between them. Their matrices are multiplied
+        first: the same function and the same gradients with little more than half of the operations.
         """
-        branches: Any = self.branches  # a ModuleList tells no types
+        branches: Any = self.branches  # the items of a ModuleList have no static type
         weight = self.classifier.weight @ self.fusion.weight
         logits = self.classifier.bias + self.classifier.weight @ self.fusion.bias
         for branch, values, part in zip(branches, embeddings, weight.tensor_split(len(branches), dim=1), strict=True):
@@ -61,7 +61,7 @@ class FusionNetwork(nn.Module):
 
 
 class FusionNetworkModel:
-    """A late fusion network on its frozen encoders as a scene model; a segment is scored if all of them embed it."""
+    """A late fusion network with its frozen encoders; a segment is scored if all encoders can embed it."""
 
     def __init__(
         self,
@@ -80,49 +80,48 @@ class FusionNetworkModel:
 
     @property
     def encoder_keys(self) -> tuple[str, ...]:
-        """What tells the encoders, in their order, from others of the same names."""
+        """Keys of the encoders, in their order: weights and preprocessing."""
         return tuple(encoder.key for encoder in self._encoders)
 
     @property
     def needs(self) -> Needs:
-        """The modality that the encoders take, or both."""
+        """Modality of the encoders, or both."""
         wanted = {encoder.needs for encoder in self._encoders}
         return "both" if len(wanted) == 2 else wanted.pop()
 
     @property
     def sample_rate(self) -> int | None:
-        """Hz of the waveforms wanted, if any."""
+        """Sample rate in Hz of the waveforms to decode; None without audio encoders."""
         return max((encoder.sample_rate for encoder in self._encoders if encoder.sample_rate is not None), default=None)
 
     @property
     def frame_size(self) -> int | None:
-        """Shorter side of the frames wanted in pixels, if any: the largest that an encoder asks for."""
+        """Shorter side in pixels of the frames to decode, the largest of the encoders; None without video encoders."""
         return max((encoder.frame_size for encoder in self._encoders if encoder.frame_size is not None), default=None)
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes); NaN rows for segments that an encoder cannot embed."""
+        """Return probabilities (n_segments, n_scenes); NaN rows for segments that an encoder cannot embed."""
         return self.score_embeddings([encoder.embed(segments) for encoder in self._encoders])
 
     @torch.inference_mode()
     def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneProbabilities:
-        """Probabilities (n, n_scenes) of the encoders' embeddings, an array (n, size) for each of `encoders` in order.
+        """Return probabilities (n, n_scenes) of embeddings: an array (n, size) for each of `encoders`, in order.
 
-        Rows that are NaN in any of them are NaN.
+        Rows that are NaN in any array are NaN.
 
         Raises:
-            CheckpointError: an array is missing or has another size than the network was trained on.
+            CheckpointError: an array is missing, or its size differs from that in training.
         """
         sizes = self._network.sizes
         if tuple(array.shape[1] for array in arrays) != sizes:
             wanted = ", ".join(f"{name} ({size})" for name, size in zip(self.encoders, sizes, strict=True))
             found = ", ".join(str(array.shape[1]) for array in arrays)
             raise CheckpointError(f"model {self.name!r} takes embeddings of {wanted}; got sizes {found}")
-        return SceneProbabilities(self.labels, fusion_probabilities(self._network, arrays, self._runtime))
+        return SceneProbabilities(self.labels, _probabilities(self._network, arrays, self._runtime))
 
 
 @torch.inference_mode()
-def fusion_probabilities(network: FusionNetwork, arrays: Sequence[FloatArray], runtime: Runtime) -> FloatArray:
-    """Probabilities (n, n_scenes) by `network` of embeddings, an array (n, size) for each branch; NaN rows stay NaN."""
+def _probabilities(network: FusionNetwork, arrays: Sequence[FloatArray], runtime: Runtime) -> FloatArray:
     present = np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in arrays])
     scores = np.full((len(present), network.classifier.out_features), np.nan)
     rows = np.flatnonzero(present)
@@ -134,9 +133,10 @@ def fusion_probabilities(network: FusionNetwork, arrays: Sequence[FloatArray], r
 
 
 class FusionNetworkPart(BaseModel):
-    """What a checkpoint's configuration says of a late fusion network.
+    """Configuration of a late fusion network in a checkpoint.
 
-    `sizes` are the lengths of the encoders' embeddings, `encoder_keys` what the encoders were in training.
+    `encoders`, `sizes` and `encoder_keys` are the names of the encoders, the lengths of their embeddings and their keys
+    in training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -150,16 +150,16 @@ class FusionNetworkPart(BaseModel):
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if not self.encoders or not len(self.encoders) == len(self.sizes) == len(self.encoder_keys):
-            raise ValueError(f"{self.name}: one size and one key for each encoder is wanted, and one encoder at least")
+            raise ValueError(f"{self.name}: needs at least one encoder, and one size and one key for each encoder")
         return self
 
     def network(self, labels: LabelSet, tensors: Mapping[str, Tensor]) -> FusionNetwork:
-        """The network without its encoders: enough for embeddings that are there already.
+        """Build the network without its encoders, to classify stored embeddings.
 
         Raises:
             CheckpointError: the tensors are not exactly those of the network.
         """
-        with torch.device("meta"):  # names and shapes; the tensors come next
+        with torch.device("meta"):  # without memory; the tensors are filled in below
             network = FusionNetwork(self.sizes, len(labels))
         if wrong := faults(network, tensors):
             inputs = ", ".join(f"{name} ({size})" for name, size in zip(self.encoders, self.sizes, strict=True))
@@ -168,10 +168,10 @@ class FusionNetworkPart(BaseModel):
         return network.eval()
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FusionNetworkModel:
-        """The model with its encoders.
+        """Build the model with its encoders.
 
         Raises:
-            CheckpointError: the tensors are not exactly those of the network, or an encoder is not the one of training.
+            CheckpointError: the tensors are not exactly those of the network, or an encoder is not that of training.
             WeightsError: the weights of an encoder are absent.
         """
         from avscene.models.encoders import build_encoder

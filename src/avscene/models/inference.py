@@ -1,4 +1,4 @@
-"""A network that was trained -> a function of tensors, as fast as its device computes it."""
+"""Run trained networks efficiently: fold batch norms, choose the precision, and split inputs into batches."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from avscene.models.device import Runtime
 
-MAX_ROWS = 32  # rows at a time: enough to keep a processor busy, and it bounds the memory of what lies between layers
+MAX_ROWS = 32  # rows at a time: enough to keep a CPU busy, few enough to bound the memory of activations
 
 
 class Inference:
-    """A network that is only asked: rows of tensors in, rows of figures out, in float32 on the processor.
+    """A network in evaluation mode; it maps rows of tensors to rows of outputs (float32, on the CPU).
 
-    The network is taken over and changed. `example` holds inputs of one row, as it will get them. Products are computed
-    in the runtime's precision, but for depthwise networks: with EfficientNet-Lite0 bfloat16 moves the probability of a
-    scene by up to 0.2, and saves no time on a processor.
+    The network is changed in place. `example` holds inputs of one row. Products are computed in the precision of the
+    runtime, except in depthwise networks: with EfficientNet-Lite0, bfloat16 moves the probability of a scene by up to
+    0.2, and saves no time on a CPU.
     """
 
     def __init__(self, network: nn.Module, example: Sequence[Tensor], runtime: Runtime) -> None:
@@ -42,7 +42,7 @@ class Inference:
 
 
 def is_depthwise(network: nn.Module) -> bool:
-    """Whether it has convolutions that take each channel apart."""
+    """Return whether the network has convolutions that treat each channel separately."""
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     return any(1 < convolution.groups == convolution.in_channels for convolution in convolutions)
 

@@ -94,7 +94,7 @@ def test_altered_weights_of_the_sentence_encoder_are_refused(tmp_path: Path, mon
         shutil.copy(source / name, tmp_path / name)
     flipped(source / "model.safetensors", tmp_path / "model.safetensors")
     monkeypatch.setattr(PackagedWeights, "path", lambda _: tmp_path / "model.safetensors")
-    with pytest.raises(WeightsError, match=r"model\.safetensors was altered"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors was changed"):
         load_sentence_encoder.__wrapped__()
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""CLIP: image embeddings of frames, and zero-shot probabilities of scene names."""

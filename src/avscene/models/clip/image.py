@@ -1,4 +1,4 @@
-"""Frames in, embeddings out: the image tower of a CLIP, frozen, as an encoder."""
+"""Compute image embeddings of frames with a frozen CLIP."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +17,9 @@ from avscene.records import FloatArray, Modality, Segment
 
 
 class ClipImageEncoder:
-    """CLIP's image embeddings, of length 1 as where CLIP compares them with text; the text tower is left out.
+    """CLIP's image encoder. Embeddings have length 1, as when CLIP compares them with text.
 
-    A segment of several frames has the mean of their embeddings, scaled to length 1 again.
+    The embedding of a segment is the mean over its frames, scaled to length 1 again.
     """
 
     needs: Modality = "video"
@@ -33,10 +33,10 @@ class ClipImageEncoder:
 
     @classmethod
     def load(cls, repo_id: str, runtime: Runtime) -> "ClipImageEncoder":
-        """The image tower of the CLIP in hub repo `repo_id`, from the cache or the hub.
+        """Load the image encoder of the CLIP in hub repository `repo_id`, from the cache or the hub.
 
         Raises:
-            WeightsError: the weights cannot be had, or are not exactly those of the model in their config.
+            WeightsError: the weights cannot be fetched, or are not exactly those of the model in their configuration.
         """
         snapshot = hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=runtime.offline)
         visual = read_clip(repo_id, snapshot).visual

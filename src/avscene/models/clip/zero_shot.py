@@ -1,4 +1,4 @@
-"""Frames in, probabilities of any scene names out: CLIP compares each frame with a sentence per scene.
+"""Classify frames into any scene names: CLIP compares each frame with a sentence for each scene.
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021
 (https://arxiv.org/abs/2103.00020), section 3.1.
@@ -29,8 +29,8 @@ from avscene.models.weights import hub
 from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
 from avscene.records import Modality, SceneProbabilities, Segment
 
-LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100 and ended there
-N_TOKENS = 49408  # the vocabulary of CLIP's tokenizer, which open_clip carries
+LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100
+N_TOKENS = 49408  # vocabulary of CLIP's tokenizer, which open_clip contains
 # CLIP's own prompts for scenes, beside the bare class name that the paper uses (Radford et al. 2021, section 3.1.4).
 PROMPT_SETS = {
     "raw": ("{}",),
@@ -39,9 +39,9 @@ PROMPT_SETS = {
 
 
 class ClipZeroShot:
-    """A CLIP model as a scene classifier: no head, no training, any label set.
+    """A CLIP model as a scene classifier for any label set, without training.
 
-    Holds the image tower and one embedding per scene; the text tower is dropped once it has read the prompts.
+    It keeps the image encoder and one text embedding for each scene, but not the text encoder.
     """
 
     needs: Modality = "video"
@@ -64,14 +64,14 @@ class ClipZeroShot:
         runtime: Runtime,
         templates: Sequence[str] = ("{}",),
     ) -> "ClipZeroShot":
-        """The model of hub repo `repo_id`, from the cache or the hub, ready to score `labels`.
+        """Load the model of hub repository `repo_id`, from the cache or the hub, and embed the prompts of `labels`.
 
-        Each scene's prompts are `templates` with its name, `_` read as a space, in place of `{}`. They are embedded
-        once, in float32, whatever the precision of the image tower.
+        The prompts of a scene are `templates` with its name in place of `{}`, `_` replaced by a space. They are
+        embedded in float32, whatever the precision of the image encoder.
 
         Raises:
-            UsageError: a template does not hold exactly one `{}`.
-            WeightsError: the weights cannot be had, or are not exactly those of the model in their config.
+            UsageError: a template does not contain exactly one `{}`.
+            WeightsError: the weights cannot be fetched, or are not exactly those of the model in their configuration.
         """
         check_templates(templates)
         model = load_clip(repo_id, offline=runtime.offline)
@@ -97,23 +97,23 @@ class ClipZeroShot:
 
 
 def check_templates(templates: Sequence[str]) -> None:
-    """Refuse templates into which a scene's name does not fit exactly once.
+    """Check that each prompt template has one place for the name of a scene.
 
     Raises:
-        UsageError: there is no template, or one does not hold exactly one `{}`.
+        UsageError: there is no template, or one does not contain exactly one `{}`.
     """
     if not templates:
         raise UsageError("CLIP needs at least one prompt template, such as 'a photo of a {}'")
     for template in templates:
         if template.count("{}") != 1:
-            raise UsageError(f"prompt template {template!r} must hold {{}} once, where the scene's name goes")
+            raise UsageError(f"prompt template {template!r} must contain {{}} once, in place of the name of the scene")
 
 
 @torch.inference_mode()
 def embed_labels(model: open_clip.CLIP, labels: LabelSet, templates: Sequence[str]) -> Tensor:
-    """Embeddings (n_scenes, embed_dim) of length 1: per scene the mean over its prompts, scaled to length 1.
+    """Compute text embeddings (n_scenes, embed_dim): for each scene the mean over its prompts, scaled to length 1.
 
-    CLIP's own prompt ensembling (Radford et al., section 3.1.4). Prompts longer than the context are cut.
+    This is CLIP's prompt ensembling (Radford et al., section 3.1.4). Prompts longer than the context are cut.
     """
     device = next(model.parameters()).device
     names = [name.replace("_", " ") for name in labels]
@@ -124,22 +124,22 @@ def embed_labels(model: open_clip.CLIP, labels: LabelSet, templates: Sequence[st
 
 
 def load_clip(repo_id: str, *, offline: bool) -> open_clip.CLIP:
-    """The CLIP of hub repo `repo_id` in open_clip's format, float32, on the CPU, for inference.
+    """Load the CLIP of hub repository `repo_id` in open_clip's format: float32, on the CPU, for inference.
 
     Raises:
-        WeightsError: the files cannot be had, or the tensors are not exactly those of the config's model.
+        WeightsError: the files cannot be fetched, or the tensors are not exactly those of the model.
     """
     return read_clip(repo_id, hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=offline))
 
 
 def read_clip(repo_id: str, snapshot: Path) -> open_clip.CLIP:
-    """The CLIP whose files, fetched from hub repo `repo_id`, are in the directory `snapshot`.
+    """Load the CLIP whose files, fetched from hub repository `repo_id`, are in the directory `snapshot`.
 
-    open_clip builds the model but does not fill it: its loader answers with random weights where it finds
-    none, opens pickles, and stretches position embeddings of another size.
+    open_clip builds the model but does not load the weights: its loader keeps random weights where it finds none, opens
+    pickles, and interpolates position embeddings of another size.
 
     Raises:
-        WeightsError: the tensors are not exactly those of the config's model.
+        WeightsError: the tensors are not exactly those of the model in the configuration.
     """
     _check_config(repo_id, snapshot / CONFIG_FILE)
     try:
@@ -148,11 +148,11 @@ def read_clip(repo_id: str, snapshot: Path) -> open_clip.CLIP:
                 f"local-dir:{snapshot}",
                 load_weights=False,
                 pretrained_text=False,
-                # So says open_clip's table of the tag `openai`; under plain GELU these answer worse.
+                # As open_clip does for the tag `openai`: these weights were trained with QuickGELU.
                 force_quick_gelu=repo_id.endswith(".openai"),
             )
     except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise WeightsError(f"{repo_id}: {CONFIG_FILE} describes no CLIP: {_line(error)}") from error
+        raise WeightsError(f"{repo_id}: {CONFIG_FILE} does not describe a CLIP: {_line(error)}") from error
     try:
         tensors = load_file(snapshot / WEIGHTS_FILE)
     except (SafetensorError, OSError) as error:
@@ -162,10 +162,10 @@ def read_clip(repo_id: str, snapshot: Path) -> open_clip.CLIP:
 
 
 def frame_spec(repo_id: str, preprocess: Mapping[str, Any]) -> FrameSpec:
-    """How the weights want their frames, from open_clip's `preprocess_cfg`.
+    """Return the preprocessing of frames that open_clip's `preprocess_cfg` describes.
 
     Raises:
-        WeightsError: frames are not to be scaled to a shorter side and cropped to a square, as OpenAI's were.
+        WeightsError: it is not to scale the shorter side and crop a square, as OpenAI's is.
     """
     size, mode, interpolation = (preprocess[key] for key in ("size", "resize_mode", "interpolation"))
     height, width = (size, size) if isinstance(size, int) else size
@@ -176,50 +176,50 @@ def frame_spec(repo_id: str, preprocess: Mapping[str, Any]) -> FrameSpec:
 
 
 def _check_config(repo_id: str, path: Path) -> None:
-    """Refuse a config that is malformed, or that wants another tokenizer than the one open_clip carries."""
+    """Raise if a configuration is malformed, or needs another tokenizer than CLIP's."""
     try:
         text = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
         own = [key for key in ("hf_model_name", "hf_tokenizer_name", "tokenizer_kwargs") if text.get(key)]
         n_tokens = text.get("vocab_size", N_TOKENS)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{repo_id}: {CONFIG_FILE} is no open_clip config: {_line(error)}") from error
+        raise WeightsError(f"{repo_id}: {CONFIG_FILE} is not an open_clip configuration: {_line(error)}") from error
     if own or n_tokens != N_TOKENS:
         named = ", ".join(own) or f"vocab_size {n_tokens}"
-        raise WeightsError(f"{repo_id}: {CONFIG_FILE} wants another tokenizer than CLIP's own ({named})")
+        raise WeightsError(f"{repo_id}: {CONFIG_FILE} needs another tokenizer than CLIP's ({named})")
 
 
 def _fill(repo_id: str, model: open_clip.CLIP, tensors: dict[str, Tensor]) -> None:
-    """Copy `tensors` into `model`: each by its name and shape, none missing and none left over."""
+    """Copy `tensors` into `model`; names and shapes must be exactly those of the model."""
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in tensors.items()}
-    # Nothing reads a batch norm's count of training batches, and torch supplies it where a file lacks it.
+    # A batch norm's count of training batches is not used in inference; torch adds it where a file lacks it.
     missing = [key for key in expected if key not in found and not key.endswith(".num_batches_tracked")]
     unknown = [key for key in found if key not in expected]
     misshapen = [f"{key} {found[key]} for {shape}" for key, shape in expected.items() if found.get(key, shape) != shape]
     faults = {"missing": missing, "unknown": unknown, "misshapen": misshapen}
     if any(faults.values()):
-        told = "; ".join(f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys)
-        raise WeightsError(f"{repo_id}: {WEIGHTS_FILE} does not fit {CONFIG_FILE}: {told}")
+        problems = "; ".join(f"{len(keys)} {fault} ({', '.join(keys[:3])})" for fault, keys in faults.items() if keys)
+        raise WeightsError(f"{repo_id}: {WEIGHTS_FILE} does not fit {CONFIG_FILE}: {problems}")
     model.load_state_dict(tensors, strict=True)
 
 
 @contextmanager
 def _quiet_open_clip() -> Iterator[None]:
-    """Drop what open_clip writes to the root logger: warnings of random weights, which are replaced next.
+    """Suppress open_clip's warnings of random weights, which are replaced next, on the root logger.
 
-    The handler keeps the first such message from setting up the root logger for the whole program.
+    The handler prevents the first such message from configuring the root logger for the whole program.
     """
     root, handler = logging.getLogger(), logging.NullHandler()
 
-    def from_elsewhere(record: logging.LogRecord) -> bool:
+    def is_from_elsewhere(record: logging.LogRecord) -> bool:
         return Path(record.pathname).parent.name != "open_clip"
 
     root.addHandler(handler)
-    root.addFilter(from_elsewhere)
+    root.addFilter(is_from_elsewhere)
     try:
         yield
     finally:
-        root.removeFilter(from_elsewhere)
+        root.removeFilter(is_from_elsewhere)
         root.removeHandler(handler)
 
 

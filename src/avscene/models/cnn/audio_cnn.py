@@ -1,4 +1,4 @@
-"""Waveforms in, probabilities out: log-mels as images under a fine-tuned convolutional network."""
+"""Classify audio with a fine-tuned convolutional network on log-mels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -20,19 +20,19 @@ from avscene.models.inference import Inference
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 
-# 128 bands by 188 steps of 5.3 ms for a second: the only exact 1-s front end of this data set that is public
-# (denfed/wave-spec-fusion).
+# 128 bands by 188 steps of 5.3 ms for a second: the only exact front end for 1-s segments of this data set that is
+# public (denfed/wave-spec-fusion).
 LOG_MEL = LogMelSpec(sample_rate=48_000, n_fft=2048, hop_length=256, n_mels=128, f_min=0.0, f_max=24_000.0)
-BAND_FIGURES = 2  # a BlockNetwork is also given mean and deviation of each band
-LEAST_DEVIATION = 1.0  # dB; a band that a codec has cut off does not move, and is not blown up to noise
+BAND_STATISTICS = 2  # a BlockNetwork is also given mean and deviation of each band
+MIN_DEVIATION = 1.0  # dB; the nearly constant values of a band that a codec removed are not amplified
 
 
 class LogMelNetwork(nn.Module):
-    """Log-mels (n, n_mels, n_times) in dB to logits (n, n_scenes).
+    """A backbone for images on standardised log-mels.
 
     `mean` and `deviation` (n_mels,) in dB are those of each band in the training data. Standardised log-mels are
-    scaled to `image_size` (height, width) in pixels, if there is one, and shown in all three colours. A BlockNetwork is
-    shown them with low notes at the bottom and also given mean and deviation of each band over time.
+    resized to `image_size` (height, width) in pixels, unless it is None, and repeated in three channels. A BlockNetwork
+    gets them with low frequencies at the bottom, and also the mean and deviation of each band over time.
     """
 
     mean: Tensor
@@ -48,32 +48,32 @@ class LogMelNetwork(nn.Module):
         self.register_buffer("deviation", deviation)
 
     def forward(self, mels: Tensor) -> Tensor:
-        """Logits (n, n_scenes) of log-mels (n, n_mels, n_times) in dB."""
+        """Return logits (n, n_scenes) of log-mels (n, n_mels, n_times) in dB."""
         logits: Tensor = self.backbone(*self.inputs(mels))
         return logits
 
     def features(self, mels: Tensor) -> Tensor:
-        """What a BlockNetwork's classifier is given (n, n_features), of log-mels (n, n_mels, n_times) in dB."""
+        """Return the features (n, n_features) of a BlockNetwork for log-mels (n, n_mels, n_times) in dB."""
         features: Tensor = self.backbone.features(*self.inputs(mels))  # type: ignore[operator]
         return features
 
     def inputs(self, mels: Tensor) -> tuple[Tensor, ...]:
-        """For the backbone: images (n, 3, height, width) and, if by blocks, figures of the bands (n, 2 n_mels)."""
-        scale = self.deviation.clamp_min(LEAST_DEVIATION)
+        """Return inputs of the backbone: images (n, 3, height, width); a BlockNetwork also gets (n, 2 n_mels)."""
+        scale = self.deviation.clamp_min(MIN_DEVIATION)
         levels = (mels - self.mean[:, None]) / scale[:, None]
-        by_blocks = isinstance(self.backbone, BlockNetwork)
-        images = (levels.flip(1) if by_blocks else levels)[:, None]
+        is_block_network = isinstance(self.backbone, BlockNetwork)
+        images = (levels.flip(1) if is_block_network else levels)[:, None]
         if self.image_size is not None:
             images = functional.interpolate(images, self.image_size, mode="bilinear", align_corners=False)
         images = images.to(next(self.backbone.parameters()).dtype).expand(-1, 3, -1, -1)
         images = images.contiguous(memory_format=torch.channels_last)
-        if by_blocks:
+        if is_block_network:
             return images, band_statistics(levels)
         return (images,)
 
 
 class AudioCnn:
-    """A fine-tuned network on log-mels as a scene model."""
+    """A fine-tuned network on log-mels."""
 
     needs: Modality = "audio"
     frame_size = None
@@ -88,7 +88,7 @@ class AudioCnn:
 
     @property
     def sample_rate(self) -> int:
-        """Hz of the waveforms that the front end takes."""
+        """Sample rate in Hz of the waveforms to decode."""
         return self.spec.sample_rate
 
     @torch.inference_mode()
@@ -100,12 +100,12 @@ class AudioCnn:
 
 
 def waveforms_to_tensor(waveforms: Sequence[FloatArray | None]) -> Tensor:
-    """Tensor (n, samples) of `waveforms`, all of which are there and of one length."""
+    """Stack `waveforms`, none of which is None and all of one length, to (n, samples)."""
     return torch.from_numpy(np.stack([waveform for waveform in waveforms if waveform is not None]))
 
 
 class AudioCnnPart(BaseModel):
-    """What a checkpoint's configuration says of an AudioCnn.
+    """Configuration of an AudioCnn in a checkpoint.
 
     `image_size` is height and width in pixels; with `blocks` the network is a BlockNetwork.
     """
@@ -120,20 +120,20 @@ class AudioCnnPart(BaseModel):
     blocks: bool = False
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> AudioCnn:
-        """The model with its weights.
+        """Build the model with its weights.
 
         Raises:
             CheckpointError: the tensors are not exactly those of the network.
-            UsageError: no such network.
+            UsageError: there is no such network.
         """
         blank = torch.empty(self.log_mel.n_mels, device="meta")
-        network = LogMelNetwork(self._blank(len(labels)), blank, blank.clone(), self.image_size)
+        network = LogMelNetwork(self._without_weights(len(labels)), blank, blank.clone(), self.image_size)
         if wrong := faults(network, tensors):
             raise CheckpointError(f"model {self.name!r}: its tensors are not those of {self.backbone}: {wrong}")
         fill(network, tensors)
         return AudioCnn(self.name, labels, network, self.log_mel, runtime)
 
-    def _blank(self, n_scenes: int) -> nn.Module:
+    def _without_weights(self, n_scenes: int) -> nn.Module:
         if self.blocks:
-            return blank_block_network(self.backbone, n_scenes, BAND_FIGURES * self.log_mel.n_mels)
+            return blank_block_network(self.backbone, n_scenes, BAND_STATISTICS * self.log_mel.n_mels)
         return blank_backbone(self.backbone, n_scenes)

@@ -1,4 +1,4 @@
-"""Frames in, probabilities out: a fine-tuned convolutional network."""
+"""Classify frames with a fine-tuned convolutional network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -19,7 +19,7 @@ from avscene.records import Modality, SceneProbabilities, Segment
 
 
 class FrameCnn:
-    """A fine-tuned network on frames as a scene model."""
+    """A fine-tuned network on frames."""
 
     needs: Modality = "video"
     sample_rate = None
@@ -32,7 +32,7 @@ class FrameCnn:
 
     @property
     def frame_size(self) -> int:
-        """Shorter side in pixels that the front end asks of the decoder."""
+        """Shorter side in pixels of the frames to decode."""
         return self.spec.resize
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
@@ -43,7 +43,7 @@ class FrameCnn:
 
 
 class FrameCnnPart(BaseModel):
-    """What a checkpoint's configuration says of a FrameCnn; with `blocks` the network is a BlockNetwork."""
+    """Configuration of a FrameCnn in a checkpoint; with `blocks` the network is a BlockNetwork."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,11 +54,11 @@ class FrameCnnPart(BaseModel):
     blocks: bool = False
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FrameCnn:
-        """The model with its weights.
+        """Build the model with its weights.
 
         Raises:
             CheckpointError: the tensors are not exactly those of the network.
-            UsageError: no such network.
+            UsageError: there is no such network.
         """
         blank = blank_block_network if self.blocks else blank_backbone
         network = blank(self.backbone, len(labels))

@@ -12,7 +12,7 @@ from avscene.features.openl3 import BLANK_CROP, BLANK_LOG_MEL, RESIZE, SAMPLE_RA
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.openl3.network import OpenL3Network
-from avscene.models.openl3.weights import AUDIO, IMAGE, PublishedWeights, tensors
+from avscene.models.openl3.weights import AUDIO, IMAGE, OpenL3Weights, load_tensors
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Modality, Segment
 
@@ -76,11 +76,11 @@ def load_openl3_encoder(name: str, runtime: Runtime) -> OpenL3AudioEncoder | Ope
     return OpenL3ImageEncoder(*_load(IMAGE, runtime), runtime)
 
 
-def _load(weights: PublishedWeights, runtime: Runtime) -> tuple[OpenL3Network, str]:
-    arrays, sha256 = tensors(weights, offline=runtime.offline)
+def _load(weights: OpenL3Weights, runtime: Runtime) -> tuple[OpenL3Network, str]:
+    arrays, sha256 = load_tensors(weights, offline=runtime.offline)
     network = OpenL3Network(weights.branch)
     found = {name: torch.tensor(array) for name, array in arrays.items()}
-    if unfit := faults(network, found):
-        raise WeightsError(f"{weights.converted}: was made by another version ({unfit}); delete it and run again")
+    if problems := faults(network, found):
+        raise WeightsError(f"{weights.converted}: was made by another version ({problems}); delete it and run again")
     fill(network, found)
     return network.train(mode=False), sha256

@@ -1,7 +1,7 @@
-"""The DCASE 2021 baseline's heads on OpenL3 embeddings: sound, picture, or both.
+"""Classify OpenL3 embeddings with the heads of the DCASE 2021 baseline: audio, video, or both.
 
 Wang et al., "A Curated Dataset of Urban Scenes for Audio-Visual Scene Analysis", ICASSP 2021. Each branch is an MLP of
-512-128-64 units; the fusion network joins the 128 numbers in the middle of two branches that were trained before.
+512-128-64 units; the fusion network joins the 128 values in the middle of two trained branches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ ENCODERS: dict[Needs, tuple[str, ...]] = {
 
 
 class OpenL3Trunk(nn.Module):
-    """Embeddings (n, size), standardised as the training data's, to the 128 numbers in the middle (n, 128)."""
+    """The first part of a branch: standardise embeddings (n, size) with `mean` and `deviation`, and map to (n, 128)."""
 
     mean: Tensor
     deviation: Tensor
@@ -41,13 +41,13 @@ class OpenL3Trunk(nn.Module):
         self.layers = nn.Sequential(*_block(size, HIDDEN), nn.Linear(HIDDEN, MIDDLE))
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """(n, 128), before normalisation and ReLU: there the baseline takes them from."""
+        """Return values (n, 128) before batch norm and ReLU, as the baseline takes them."""
         middle: Tensor = self.layers((embeddings - self.mean) / self.deviation)
         return middle
 
 
 class OpenL3Branch(nn.Module):
-    """Embeddings (n, size) of one modality to logits (n, n_scenes)."""
+    """The head for one modality: embeddings (n, size) to logits (n, n_scenes)."""
 
     def __init__(self, n_scenes: int, size: int = EMBEDDING_SIZE) -> None:
         super().__init__()
@@ -56,13 +56,13 @@ class OpenL3Branch(nn.Module):
         self.top = nn.Sequential(*activated, *_block(MIDDLE, LAST), nn.Linear(LAST, n_scenes))
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Logits (n, n_scenes)."""
+        """Return logits (n, n_scenes)."""
         logits: Tensor = self.top(self.trunk(embeddings))
         return logits
 
 
 class OpenL3Fusion(nn.Module):
-    """Embeddings of sound and of picture, (n, size) each, to logits (n, n_scenes), over two trained branches."""
+    """The head for both modalities, on two trained trunks: embeddings (n, size) of each to logits (n, n_scenes)."""
 
     def __init__(self, n_scenes: int, sizes: Sequence[int] = (EMBEDDING_SIZE, EMBEDDING_SIZE)) -> None:
         super().__init__()
@@ -70,13 +70,13 @@ class OpenL3Fusion(nn.Module):
         # No ReLU between the two, as in the baseline.
         self.joint = nn.Sequential(nn.Linear(2 * MIDDLE, MIDDLE), nn.Linear(MIDDLE, n_scenes))
 
-    def middle(self, audio: Tensor, picture: Tensor) -> Tensor:
-        """(n, 256) what the trunks say, side by side."""
-        return torch.cat([trunk(values) for trunk, values in zip(self.trunks, (audio, picture), strict=True)], dim=1)
+    def middle(self, audio: Tensor, video: Tensor) -> Tensor:
+        """Return the concatenated outputs (n, 256) of the trunks."""
+        return torch.cat([trunk(values) for trunk, values in zip(self.trunks, (audio, video), strict=True)], dim=1)
 
-    def forward(self, audio: Tensor, picture: Tensor) -> Tensor:
-        """Logits (n, n_scenes)."""
-        logits: Tensor = self.joint(self.middle(audio, picture))
+    def forward(self, audio: Tensor, video: Tensor) -> Tensor:
+        """Return logits (n, n_scenes)."""
+        logits: Tensor = self.joint(self.middle(audio, video))
         return logits
 
 
@@ -85,7 +85,7 @@ def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 
 class OpenL3HeadModel:
-    """Frozen OpenL3 encoders and the head over them under one name."""
+    """A head with its frozen OpenL3 encoders."""
 
     def __init__(
         self,
@@ -106,26 +106,26 @@ class OpenL3HeadModel:
 
     @property
     def encoder_keys(self) -> tuple[str, ...]:
-        """What tells the encoders, in their order, from others of the same names."""
+        """Keys of the encoders, in their order: weights and preprocessing."""
         return tuple(encoder.key for encoder in self._loaded)
 
     @property
     def sample_rate(self) -> int | None:
-        """Hz of the waveforms wanted, if any."""
+        """Sample rate in Hz of the waveforms to decode; None without an audio encoder."""
         return next((encoder.sample_rate for encoder in self._loaded if encoder.needs == "audio"), None)
 
     @property
     def frame_size(self) -> int | None:
-        """Shorter side of the frames wanted in pixels, if any."""
+        """Shorter side in pixels of the frames to decode; None without a video encoder."""
         return next((encoder.frame_size for encoder in self._loaded if encoder.needs == "video"), None)
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes); NaN rows for segments that lack a modality that is needed."""
+        """Return probabilities (n_segments, n_scenes); NaN rows for segments that lack a needed modality."""
         return self.score_embeddings([encoder.embed(segments) for encoder in self._loaded])
 
     @torch.inference_mode()
     def score_embeddings(self, arrays: Sequence[FloatArray]) -> SceneProbabilities:
-        """The same from embeddings, an array (n, size) of each of `encoders`."""
+        """Return probabilities (n, n_scenes) of embeddings: an array (n, size) for each of `encoders`, in order."""
         present = ~np.any([np.isnan(array).any(axis=1) for array in arrays], axis=0)
         scores = np.full((len(present), len(self.labels)), np.nan)
         if present.any():
@@ -136,7 +136,7 @@ class OpenL3HeadModel:
 
 
 class OpenL3HeadPart(BaseModel):
-    """What a checkpoint says of such a model: its modality and the keys of the encoders that it was trained on."""
+    """Configuration of a head in a checkpoint: its modality and the keys of its encoders in training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -152,7 +152,7 @@ class OpenL3HeadPart(BaseModel):
         return self
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> OpenL3HeadModel:
-        """The model.
+        """Build the model with its encoders.
 
         Raises:
             CheckpointError: it was trained on other weights of OpenL3, or its tensors do not fit.
@@ -165,7 +165,7 @@ class OpenL3HeadPart(BaseModel):
             if key != encoder.key:
                 raise CheckpointError(
                     f"model {self.name!r} was trained on other weights ({key}) than those here ({encoder.key}); "
-                    f"train again"
+                    "train again"
                 )
         network = self.network(len(labels))
         if found := faults(network, tensors):
@@ -174,5 +174,5 @@ class OpenL3HeadPart(BaseModel):
         return OpenL3HeadModel(self.name, labels, self.modality, encoders, network, runtime)
 
     def network(self, n_scenes: int) -> nn.Module:
-        """The head, untrained."""
+        """Build the untrained head."""
         return OpenL3Fusion(n_scenes) if self.modality == "both" else OpenL3Branch(n_scenes)

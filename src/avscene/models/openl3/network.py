@@ -1,8 +1,7 @@
-"""OpenL3's two networks: log-mels or frames in, embeddings out.
+"""Compute embeddings of log-mels or frames with OpenL3's two networks.
 
-Cramer et al., "Look, Listen and Learn More: Design Choices for Deep Audio Embeddings", ICASSP 2019. Both are the same
-eight convolutions; what differs is the input and, in the image network, one place where the ReLU precedes the
-normalisation.
+Cramer et al., "Look, Listen and Learn More: Design Choices for Deep Audio Embeddings", ICASSP 2019. Both have the
+same eight convolutions; they differ in the input and, in the image network, in one ReLU that precedes the batch norm.
 """
 
 import math
@@ -15,14 +14,14 @@ Branch = Literal["audio", "image"]
 
 WIDTHS = (64, 64, 128, 128, 256, 256, 512, 512)  # output channels of each 3x3 convolution
 CHANNELS: dict[Branch, int] = {"audio": 1, "image": 3}
-# Height and width of the last max pooling, by the length of the embedding that it leaves.
+# Height and width of the last max pooling, by the length of the resulting embedding.
 POOLING: dict[Branch, dict[int, tuple[int, int]]] = {
     "audio": {512: (32, 24), 6144: (8, 8)},
     "image": {512: (28, 28), 8192: (7, 7)},
 }
 _EPSILON = 1e-3  # Keras adds it to the variance where torch adds 1e-5
 _POOL_AFTER = (1, 3, 5)  # convolutions followed by a 2x2 max pooling
-_RELU_FIRST: dict[Branch, tuple[int, ...]] = {"audio": (), "image": (1,)}  # convolutions with ReLU, then normalisation
+_RELU_FIRST: dict[Branch, tuple[int, ...]] = {"audio": (), "image": (1,)}  # convolutions whose ReLU precedes the norm
 
 
 class OpenL3Network(nn.Module):
@@ -30,7 +29,7 @@ class OpenL3Network(nn.Module):
 
     Args:
         branch: audio takes log-mels (1 channel, 256 mel bands from low to high, 199 times), image takes RGB (224, 224).
-        embedding_size: one of `POOLING[branch]`; what is left is laid out as Keras does, channels innermost.
+        embedding_size: one of `POOLING[branch]`; values are in the order of Keras, channels last.
     """
 
     def __init__(self, branch: Branch, embedding_size: int = 512) -> None:
@@ -44,12 +43,12 @@ class OpenL3Network(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings (n, embedding_size)."""
+        """Return embeddings (n, embedding_size)."""
         pooled = functional.max_pool2d(self.features(images), POOLING[self.branch][self.embedding_size])
         return pooled.permute(0, 2, 3, 1).flatten(1)
 
     def features(self, images: Tensor) -> Tensor:
-        """(n, 512, height / 8, width / 8), each rounded down: the last convolution, before any pooling of it."""
+        """Return the output of the last convolution (n, 512, height / 8, width / 8), sizes rounded down."""
         values: Tensor = self.norms[0](images)
         last = len(WIDTHS) - 1
         for index, convolution in enumerate(self.convolutions):
@@ -65,7 +64,7 @@ class OpenL3Network(nn.Module):
 
 
 def keras_layers(branch: Branch) -> list[dict[str, tuple[int, ...]]]:
-    """Shapes of the weights of each Keras layer that has any, in the order of the network, by their Keras names."""
+    """Return the shapes of the weights of each Keras layer that has any, by their Keras names, in network order."""
     layers: list[dict[str, tuple[int, ...]]] = []
     before = CHANNELS[branch]
     for after in WIDTHS:
@@ -86,10 +85,10 @@ _TORCH_NAMES = {
 
 
 def torch_name(layer: int, weight: str) -> str:
-    """What torch calls `weight` of the `layer`-th of `keras_layers`."""
+    """Return torch's name of `weight` in the `layer`-th of `keras_layers`."""
     return _TORCH_NAMES[weight].format(layer // 2)
 
 
 def n_weights(branch: Branch) -> int:
-    """How many numbers the published file of a branch holds."""
+    """Return the number of values in the published file of a branch."""
     return sum(math.prod(shape) for layer in keras_layers(branch) for shape in layer.values())

@@ -1,7 +1,7 @@
-"""OpenL3's published weights: fetched once, converted once, pinned from then on. Imports no torch.
+"""Fetch OpenL3's published weights, convert them, and pin them by checksum. Imports no torch.
 
-The publishers give no checksum. What is fetched first is trusted, and its SHA-256 goes into a lock beside the converted
-file: from then on nothing else passes for it, and every head that is trained on it bears it.
+The publishers give no checksum. The first file that is fetched is trusted, and its SHA-256 is written into a lock file
+beside the converted weights: any other file is refused afterwards. Heads store the checksum they were trained with.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from avscene.records import FloatArray, Needs
 
 BASE_URL = "https://github.com/marl/openl3/raw/models"  # CC BY 4.0, Cramer et al.
 MAX_DOWNLOAD = 32 << 20  # bytes; a published file has about 17 MB
-READ_SECONDS, ALL_SECONDS = 30.0, 900.0  # without a byte; for the whole file
+READ_SECONDS, ALL_SECONDS = 30.0, 900.0  # time limits: without a byte, and for the whole file
 _CHUNK = 1 << 16
 
 
 class Lock(BaseModel):
-    """What the first use of a published file recorded: where it came from, its SHA-256 and that of the conversion."""
+    """Record of the first use of a published file: its source, its SHA-256 and that of the converted file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,80 +37,83 @@ class Lock(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedWeights:
-    """One of OpenL3's networks, trained together with log-mels of 256 bands on videos of that content."""
+class OpenL3Weights:
+    """Weights of one of OpenL3's networks, trained with log-mels of 256 bands on videos of that content."""
 
     branch: Literal["audio", "image"]
     content: Literal["env", "music"] = "env"
 
     @property
     def file(self) -> str:
-        """Its published name."""
+        """Name of the published file."""
         return f"openl3_{self.branch}_mel256_{self.content}-v0_4_0.h5.gz"
 
     @property
     def url(self) -> str:
-        """Where it is published."""
+        """Address of the published file."""
         return f"{BASE_URL}/{self.file}"
 
     @property
     def placed(self) -> Path:
-        """Where a copy that was fetched by other means is to be put."""
+        """Path at which a copy that was downloaded by other means is found."""
         return directory() / self.file
 
     @property
     def converted(self) -> Path:
-        """Where the converted tensors are kept."""
+        """Path of the converted tensors."""
         return directory() / self.file.replace(".h5.gz", ".safetensors")
 
     @property
     def lock(self) -> Path:
-        """Where its checksums are kept."""
+        """Path of the checksums."""
         return directory() / self.file.replace(".h5.gz", ".lock.json")
 
 
-AUDIO, IMAGE = PublishedWeights("audio"), PublishedWeights("image")
-NEEDED: dict[Needs, tuple[PublishedWeights, ...]] = {"audio": (AUDIO,), "video": (IMAGE,), "both": (AUDIO, IMAGE)}
+AUDIO, IMAGE = OpenL3Weights("audio"), OpenL3Weights("image")
+NEEDED: dict[Needs, tuple[OpenL3Weights, ...]] = {"audio": (AUDIO,), "video": (IMAGE,), "both": (AUDIO, IMAGE)}
 
 
 def directory() -> Path:
-    """Where the weights are kept: `openl3` under `$XDG_CACHE_HOME/avscene`, by default `~/.cache/avscene`."""
+    """Return the directory of the weights: `openl3` in `$XDG_CACHE_HOME/avscene`, by default `~/.cache/avscene`."""
     return cache_directory() / "openl3"
 
 
 def openl3_presence(needs: Needs) -> tuple[bool, str]:
-    """Whether the networks that `needs` asks for are here, and if not, what to do about it. No network."""
-    absent = [weights for weights in NEEDED[needs] if not is_here(weights)]
+    """Return whether the weights for a modality are on this machine, and where or what to do; no network is used."""
+    absent = [weights for weights in NEEDED[needs] if not is_present(weights)]
     if not absent:
         return True, "cached"
     files = " and ".join(weights.file for weights in absent)
-    return False, f"fetched from {BASE_URL} when first used ({files}), or put there by hand: {directory()}"
+    return False, f"fetched from {BASE_URL} when first used ({files}), or download them to {directory()}"
 
 
-def is_here(weights: PublishedWeights) -> bool:
-    """Whether `weights` can be used without a network; reads no file."""
+def is_present(weights: OpenL3Weights) -> bool:
+    """Return whether `weights` can be used without a network; reads no file."""
     return weights.placed.is_file() or (weights.converted.is_file() and weights.lock.is_file())
 
 
-def tensors(weights: PublishedWeights, *, offline: bool) -> tuple[dict[str, FloatArray], str]:
-    """The tensors by their torch names, and the SHA-256 of the published file that they come from.
+def load_tensors(weights: OpenL3Weights, *, offline: bool) -> tuple[dict[str, FloatArray], str]:
+    """Load the tensors, by their torch names; fetch and convert them if needed.
+
+    Returns:
+        The tensors, and the SHA-256 of the published file.
 
     Raises:
-        WeightsError: they are neither here nor to be had, damaged, or not those that were used first.
+        WeightsError: they cannot be fetched, are damaged, or differ from those that were used first.
     """
     lock = _read_lock(weights)
     if lock is None or not weights.converted.is_file():
         lock = _convert(weights, lock, offline=offline)
     content = _read(weights.converted)
     if hashlib.sha256(content).hexdigest() != lock.converted_sha256:
-        raise WeightsError(f"{weights.converted}: was altered (SHA-256); delete it and run again")
+        raise WeightsError(f"{weights.converted}: was changed (SHA-256); delete it and run again")
     try:
         return dict(load(content)), lock.source_sha256
     except SafetensorError as error:
         raise WeightsError(f"{weights.converted}: is not a safetensors file; delete it and run again") from error
 
 
-def _read_lock(weights: PublishedWeights) -> Lock | None:
+def _read_lock(weights: OpenL3Weights) -> Lock | None:
     if not weights.lock.is_file():
         return None
     try:
@@ -119,14 +122,14 @@ def _read_lock(weights: PublishedWeights) -> Lock | None:
         raise WeightsError(f"{weights.lock}: is damaged; delete it and run again") from error
 
 
-def _convert(weights: PublishedWeights, known: Lock | None, *, offline: bool) -> Lock:
-    """Convert the published file, from where it was put or else fetched, and record its checksums."""
+def _convert(weights: OpenL3Weights, known: Lock | None, *, offline: bool) -> Lock:
+    """Convert the published file, a local copy or else fetched, and record its checksums."""
     from avscene.models.openl3.keras import read_keras, unpack  # brings torch
 
     if weights.placed.is_file():
         packed, source = _read(weights.placed), str(weights.placed)
     else:
-        packed, source = fetch(weights, offline=offline), weights.url
+        packed, source = _fetch(weights, offline=offline), weights.url
     found = hashlib.sha256(packed).hexdigest()
     if known is not None and found != known.source_sha256:
         raise WeightsError(
@@ -140,16 +143,16 @@ def _convert(weights: PublishedWeights, known: Lock | None, *, offline: bool) ->
     return lock
 
 
-def fetch(weights: PublishedWeights, *, offline: bool) -> bytes:
-    """The published file, whole.
+def _fetch(weights: OpenL3Weights, *, offline: bool) -> bytes:
+    """Download the published file.
 
     Raises:
-        WeightsError: no network is asked, or it does not answer with a file of at most MAX_DOWNLOAD.
+        WeightsError: the network is not to be used, the download fails, or the file is larger than MAX_DOWNLOAD.
     """
     if offline:
         raise WeightsError(
-            f"{weights.file} is not in {directory()} and no network is asked: run once without --offline, or put the "
-            f"file there ({weights.url})"
+            f"{weights.file} is not in {directory()} and --offline is set: run once with a network, or put the file "
+            f"there ({weights.url})"
         )
     try:
         return _download(weights.url)
@@ -159,34 +162,34 @@ def fetch(weights: PublishedWeights, *, offline: bool) -> bytes:
         OSError,
         ValueError,
         ImportError,
-    ) as error:  # the last two: a proxy's name
-        said = " ".join(str(error).split())[:150] or type(error).__name__
+    ) as error:  # the last two: an invalid proxy
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise WeightsError(
-            f"{weights.url} was not fetched ({said}); run again, or put the file into {directory()}"
+            f"{weights.url} was not fetched ({reason}); run again, or put the file into {directory()}"
         ) from error
 
 
 def _download(url: str) -> bytes:
     parts: list[bytes] = []
     size, deadline = 0, time.monotonic() + ALL_SECONDS
-    # Asked for as it is: transports that unpack gzip on the way would hand over another file than the published one.
+    # Without content encoding: a transport that decompresses gzip would return another file than the published one.
     headers = {"Accept-Encoding": "identity"}
     with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=READ_SECONDS) as response:
         response.raise_for_status()
         if url.startswith("https:") and any(hop.url.scheme != "https" for hop in (*response.history, response)):
-            raise httpx.RequestError("was sent on without encryption")
+            raise httpx.RequestError("was redirected to an unencrypted address")
         for part in response.iter_raw(_CHUNK):
             size += len(part)
             if size > MAX_DOWNLOAD:
-                raise httpx.RequestError(f"more than {MAX_DOWNLOAD >> 20} MiB came")
+                raise httpx.RequestError(f"is larger than {MAX_DOWNLOAD >> 20} MiB")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not done within {ALL_SECONDS:g} s")
+                raise TimeoutError(f"took longer than {ALL_SECONDS:g} s")
             parts.append(part)
     return b"".join(parts)
 
 
 def _read(path: Path) -> bytes:
-    """The file's bytes, up to a little more than any file here has."""
+    """Read a file, at most one byte more than MAX_DOWNLOAD."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_DOWNLOAD + 1)

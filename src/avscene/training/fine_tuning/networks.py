@@ -10,7 +10,7 @@ from avscene.datasets.store.reader import SegmentStore
 from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
-from avscene.models.cnn.audio_cnn import BAND_FIGURES, AudioCnnPart, LogMelNetwork
+from avscene.models.cnn.audio_cnn import BAND_STATISTICS, AudioCnnPart, LogMelNetwork
 from avscene.models.cnn.backbones import classifier_of, create_backbone, frame_spec
 from avscene.models.cnn.block_network import create_block_network
 from avscene.models.cnn.frame_cnn import FrameCnnPart
@@ -32,7 +32,7 @@ def initial_network(
     """
     network: nn.Module
     if plan.probe:
-        n_extra = BAND_FIGURES * plan.log_mel.n_mels if plan.input == "audio" else 0
+        n_extra = BAND_STATISTICS * plan.log_mel.n_mels if plan.input == "audio" else 0
         network = create_block_network(plan.backbone, len(labels), n_extra)
     else:
         network = create_backbone(plan.backbone, len(labels), offline=runtime.offline)
