@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avscene.evaluation.bootstrap import METRICS
+from avscene.evaluation.bootstrap import TABLE_METRICS
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.measurement import measure
 from avscene.labels import LabelSet
@@ -23,7 +23,7 @@ LABELS = LabelSet(("bus", "park", "tram"))
 CITIES = ("lyon", "paris")
 KEYS = {
     *("n", "groups", "per_class", "resampling", "no_intervals_because", "intervals", "class_intervals", "by_city"),
-    *("unseen_pairs", "recordings", "confusion", "reliability", "risk_coverage", "compared", *METRICS),
+    *("unseen_pairs", "recordings", "confusion", "reliability", "risk_coverage", "compared", *TABLE_METRICS),
 }
 
 
@@ -88,7 +88,7 @@ def test_what_is_printed_has_its_intervals(command):
     assert (run.code, run.messages) == (0, [])
     found = measure(read_table("a.tsv"))
     assert "a.tsv: 72 rows in 12 groups" in run.out
-    for name in METRICS:
+    for name in TABLE_METRICS:
         interval = found.intervals[name]
         assert f"{getattr(found.segments, name):.4f}  {interval.low:.4f} to {interval.high:.4f}" in run.out
     for figures in found.by_city.values():

@@ -16,7 +16,7 @@ RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
 BATCH = 100  # resamples at a time, so that memory does not grow with their number
-METRICS = (  # attributes of `TableMetrics`
+TABLE_METRICS = (  # attributes of `TableMetrics`
     "log_loss",
     "log_loss_class_mean",
     "accuracy",
@@ -37,7 +37,7 @@ class Interval:
 
 
 def group_intervals(table: ScoreTable, *, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Interval]:
-    """Return the intervals of METRICS by name; an empty dictionary if the table has fewer than two groups.
+    """Return the intervals of TABLE_METRICS by name; an empty dictionary if the table has fewer than two groups.
 
     Segments of one group resemble each other, so whole groups are drawn with replacement, as many as the table has
     (cluster bootstrap; percentile intervals after Efron & Tibshirani 1993, chapter 13). Tables of the same groups get
@@ -62,7 +62,7 @@ def group_intervals(table: ScoreTable, *, resamples: int = RESAMPLES, seed: int 
             means += [sums.sum(axis=1) / total, np.nanmean(_ratio(sums, class_rows), axis=1)]
         means.append((counts @ brier)[:, 0] / total)
         values.append(np.column_stack([*means, np.array([by_confidence.ece_and_aurc(row) for row in counts])]))
-    return dict(zip(METRICS, percentile_intervals(np.concatenate(values)), strict=True))
+    return dict(zip(TABLE_METRICS, percentile_intervals(np.concatenate(values)), strict=True))
 
 
 def class_intervals(table: ScoreTable) -> dict[str, dict[str, Interval]]:

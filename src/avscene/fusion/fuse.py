@@ -47,7 +47,7 @@ def fuse_files(paths: Sequence[Path], options: FusionOptions | Path) -> tuple[Al
     aligned = _read_aligned(dict(zip(names, paths, strict=True)))
     if isinstance(options, Path):
         return aligned, fuse_saved(aligned, read_fusion(options))
-    layout = layout_of(aligned.tables, options)
+    layout = layout_of_tables(aligned.tables, options)
     if options.fit:
         if len(options.fit) != len(paths):
             raise UsageError(
@@ -73,7 +73,7 @@ def evaluate_fusion(aligned: Aligned, fused: Fused) -> EvaluationResult | None:
     return evaluate_tables({**aligned.tables, **fused.stages})
 
 
-def layout_of(tables: Mapping[str, ScoreTable], options: FusionOptions) -> Layout:
+def layout_of_tables(tables: Mapping[str, ScoreTable], options: FusionOptions) -> Layout:
     """Return the tree of a fusion: a log-linear pool fuses each modality first, if all tables name their modality."""
     members: tuple[str | Layout, ...] = tuple(tables)
     modalities: dict[Needs | None, list[str]] = {}

@@ -3,7 +3,8 @@
 Conventions: `probabilities` (n, n_scenes) are in the order of `labels`, with NaN rows if no model scored them; `truth`
 is (n,) scene indices.
 
-A new step is a subclass of `BaseStep` and a name in the union `Step`; every list of steps derives from that union.
+A new step is a subclass of `BaseStep` and a name in the union `PostprocessingStep`; every list of steps derives from
+it.
 """
 
 from abc import ABC, abstractmethod
@@ -114,8 +115,10 @@ class Smoothing(BaseStep):
         return postprocess.smooth(probabilities, times.recordings, times.starts, self.width)
 
 
-Step = Annotated[PowerScaling | VectorScaling | Smoothing, Field(discriminator="kind")]
-STEPS: dict[str, type[BaseStep]] = {step.model_fields["kind"].default: step for step in get_args(get_args(Step)[0])}
+PostprocessingStep = Annotated[PowerScaling | VectorScaling | Smoothing, Field(discriminator="kind")]
+STEPS: dict[str, type[BaseStep]] = {
+    step.model_fields["kind"].default: step for step in get_args(get_args(PostprocessingStep)[0])
+}
 
 
 def _check_step_name(name: str) -> str:
@@ -124,4 +127,4 @@ def _check_step_name(name: str) -> str:
     return name
 
 
-StepName = Annotated[str, AfterValidator(_check_step_name)]  # a `kind` of the union `Step`
+StepName = Annotated[str, AfterValidator(_check_step_name)]  # a `kind` of the union `PostprocessingStep`

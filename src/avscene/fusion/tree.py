@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 from avscene.errors import DataError
 from avscene.fusion.pooling import Confidence, group_weights
 from avscene.fusion.rules import RULES, BaseRule, Rule, RuleName, RuleOptions, ScoresByModel
-from avscene.fusion.steps import STEPS, Step, StepName, Times
+from avscene.fusion.steps import STEPS, PostprocessingStep, StepName, Times
 from avscene.labels import LabelSet
 from avscene.records import BoolArray, FloatArray, IntArray, Needs
 
@@ -56,7 +56,7 @@ class Fusion(_Node):
     name: Name
     members: tuple["Name | Fusion", ...]
     rule: Rule | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PostprocessingStep, ...] = ()
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from avscene.evaluation.bootstrap import CLASS_METRICS, LEVEL, METRICS, RESAMPLES, SEED, Interval
+from avscene.evaluation.bootstrap import CLASS_METRICS, LEVEL, RESAMPLES, SEED, TABLE_METRICS, Interval
 from avscene.evaluation.comparison import Comparison, PairOfSystems
 from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.metrics import confusion, reliability
@@ -32,7 +32,7 @@ def to_dict(table: ScoreTable, found: Measurement, comparison: Comparison | None
         "groups": found.groups,
         "resampling": {"level": LEVEL, "draws": RESAMPLES, "seed": SEED, "resampled": "groups"},
         "no_intervals_because": found.why_no_intervals or None,
-        "intervals": {figure: _interval(found.intervals.get(figure)) for figure in METRICS},
+        "intervals": {figure: _interval(found.intervals.get(figure)) for figure in TABLE_METRICS},
         "class_intervals": {
             scene: {figure: _interval(known.get(figure)) for figure in CLASS_METRICS}
             for scene, known in found.class_intervals.items()

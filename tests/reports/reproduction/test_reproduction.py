@@ -8,15 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from sklearn import metrics as oracle
 
 from avscene.errors import DataError
-from avscene.evaluation.bootstrap import CLASS_METRICS, METRICS, class_intervals, group_intervals
-from avscene.evaluation.metrics import expected_calibration_error
-from avscene.evaluation.risk import risk_coverage
 from avscene.labels import LabelSet
 from avscene.reports.plots import learning_curve_figure
 from avscene.reports.reproduction import reproduction as module
@@ -103,148 +97,6 @@ def test_golden(name, tmp_path):
     same(*(json.loads((place / f"{name}.json").read_text("utf-8")) for place in (tmp_path, expected)))
 
 
-def test_figures_are_those_of_scikit_learn():
-    table = TABLE(3, 1.5)
-    found = measure(table, seen=SEEN)
-    truth, p, cities = table.truth_index, table.probabilities, [name.split("-")[1] for name in table.filenames]
-    answer = p.argmax(axis=1)
-
-    def loss(chosen) -> float:
-        return oracle.log_loss(truth[chosen], p[chosen], labels=[0, 1, 2])
-
-    def right(chosen) -> float:
-        return oracle.accuracy_score(truth[chosen], answer[chosen])
-
-    everything = np.full(len(truth), fill_value=True)
-    assert found.segments.log_loss == pytest.approx(loss(everything))
-    assert found.segments.accuracy == pytest.approx(right(everything))
-    assert found.segments.accuracy_class_mean == pytest.approx(oracle.balanced_accuracy_score(truth, answer))
-    assert found.segments.accuracy_class_mean != pytest.approx(found.segments.accuracy), "the classes are uneven"
-    assert found.segments.log_loss_class_mean == pytest.approx(np.mean([loss(truth == scene) for scene in range(3)]))
-    assert set(found.by_city) == set(cities)
-    for city, figures in found.by_city.items():
-        chosen = np.array(cities) == city
-        assert figures.n == chosen.sum()
-        assert (figures.log_loss, figures.accuracy) == pytest.approx((loss(chosen), right(chosen)))
-    only = np.array([name.startswith("shopping_mall-london") for name in table.filenames])
-    assert found.unseen.pairs == (("shopping_mall", "london"),)
-    assert (found.unseen.only.log_loss, found.unseen.only.accuracy) == pytest.approx((loss(only), right(only)))
-    assert (found.unseen.without.log_loss, found.unseen.without.accuracy) == pytest.approx((loss(~only), right(~only)))
-    assert found.unseen.only.n + found.unseen.without.n == found.segments.n == len(table)
-    names = sorted(set(table.filenames))
-    means = np.array([p[np.array(table.filenames) == name].mean(axis=0) for name in names])
-    scenes = [table.labels.index(name.split("-")[0]) for name in names]
-    assert found.recordings.n == len(names)
-    assert found.recordings.log_loss == pytest.approx(oracle.log_loss(scenes, means, labels=[0, 1, 2]))
-    assert found.recordings.accuracy == pytest.approx(oracle.accuracy_score(scenes, means.argmax(axis=1)))
-
-
-def test_intervals_are_those_of_tables_put_together_from_drawn_groups():
-    table, draws = TABLE(5, 1.0, locations=4), 150
-    groups = np.array(table.groups)
-    names = np.unique(groups)
-    random, figures = np.random.default_rng(7), []
-    for _ in range(2):  # as many draws at a time as the module takes, the rest afterwards
-        for times in random.multinomial(4, [0.25] * 4, size=100 if not figures else draws - 100):
-            drawn = np.concatenate([np.flatnonzero(groups == name) for name in np.repeat(names, times)])
-            truth, p = table.truth_index[drawn], table.probabilities[drawn]
-            by_class = [oracle.log_loss(truth[truth == c], p[truth == c], labels=[0, 1, 2]) for c in np.unique(truth)]
-            hits = [(p[truth == c].argmax(axis=1) == c).mean() for c in np.unique(truth)]
-            whole = oracle.log_loss(truth, p, labels=[0, 1, 2]), (p.argmax(axis=1) == truth).mean()
-            brier = ((p - np.eye(3)[truth]) ** 2).sum(axis=1).mean()
-            sureness = expected_calibration_error(truth, p), risk_coverage(truth, p).area
-            figures.append((whole[0], np.mean(by_class), whole[1], np.mean(hits), brier, *sureness))
-    expected = np.quantile(figures, [0.025, 0.975], axis=0).T
-    found = group_intervals(table, resamples=draws, seed=7)
-    assert tuple(found) == METRICS
-    np.testing.assert_allclose([(interval.low, interval.high) for interval in found.values()], expected)
-
-
-def test_intervals_of_scenes_and_cities_are_those_of_tables_put_together_from_drawn_groups():
-    table = TABLE(5, 1.0, locations=6)
-    groups, truth, answer = np.array(table.groups), table.truth_index, table.probabilities.argmax(axis=1)
-    names, recall, precision = np.unique(groups), [], []
-    for times in np.random.default_rng(0).multinomial(6, [1 / 6] * 6, size=1000):
-        drawn = np.concatenate([np.flatnonzero(groups == name) for name in np.repeat(names, times)])
-        parks, answers = drawn[truth[drawn] == 0], drawn[answer[drawn] == 0]
-        recall.append((answer[parks] == 0).mean() if len(parks) else np.nan)
-        precision.append((truth[answers] == 0).mean() if len(answers) else np.nan)
-    found = class_intervals(table)["park"]
-    assert tuple(found) == CLASS_METRICS
-    for name, drawn in (("recall", recall), ("precision", precision)):
-        assert [found[name].low, found[name].high] == pytest.approx(np.nanquantile(drawn, [0.025, 0.975]))
-    measured = measure(table)
-    assert measured.class_intervals["park"] == found
-    part = [at for at, name in enumerate(table.filenames) if "-lisbon-" in name]
-    of_city = ScoreTable(
-        table.labels,
-        tuple(table.filenames[at] for at in part),
-        table.probabilities[part],
-        groups=tuple(table.groups[at] for at in part),
-        truth=tuple(table.truth[at] for at in part),
-    )
-    expected = group_intervals(of_city)
-    for name in ("log_loss", "accuracy"):
-        interval = measured.by_city["lisbon"].intervals[name]
-        assert (interval.low, interval.high) == pytest.approx((expected[name].low, expected[name].high))
-
-
-def test_a_scene_of_one_group_has_no_interval_of_what_is_measured_on_it():
-    found = class_intervals(TABLE(5, 1.0, locations=4))  # the fourth is of the first scene again
-    assert {"recall", "log_loss"} <= set(found["park"])
-    assert not {"recall", "log_loss"} & set(found["tram"])
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(LABELS.names), st.integers(0, 2)), min_size=1))
-@settings(max_examples=25, deadline=None)
-@pytest.mark.filterwarnings("error")
-def test_any_groups_of_any_rows_are_measured(rows):
-    p = np.full((len(rows), 3), 0.1) + 0.7 * np.eye(3)[[answer for _, _, answer in rows]]
-    groups, truth, _ = zip(*rows, strict=True)
-    names = tuple(f"park-{'lyon' if group == 'a' else 'paris'}-1-{at}" for at, group in enumerate(groups))
-    found = measure(ScoreTable(LABELS, names, p, groups=groups, truth=truth), seen={("park", "lyon")})
-    assert set(found.intervals) == (set(METRICS) if len(set(groups)) > 1 else set())
-    assert found.by_city.get("lyon", found.by_city.get("paris")).n
-    every = [*found.intervals.values(), *(i for known in found.class_intervals.values() for i in known.values())]
-    assert all(interval.low <= interval.high for interval in every), "none is NaN"
-
-
-def test_recordings_of_several_scenes_have_no_figures_by_recording():
-    table = TABLE(1, 1.0)
-    found = measure(replace(table, filenames=("film.mp4",) * len(table), starts=np.arange(float(len(table)))))
-    assert found.recordings is None
-    assert found.segments == measure(table).segments
-
-
-def test_intervals_do_not_depend_on_the_run_nor_on_the_order_of_rows():
-    table = TABLE(5, 1.0)
-    order = np.random.default_rng(0).permutation(len(table))
-    shuffled = ScoreTable(
-        table.labels,
-        tuple(table.filenames[at] for at in order),
-        table.probabilities[order],
-        table.starts[order],
-        tuple(table.groups[at] for at in order),
-        tuple(table.truth[at] for at in order),
-    )
-    first, again, other = (group_intervals(made) for made in (table, table, shuffled))
-    assert first == again
-    for name in METRICS:
-        assert (first[name].low, first[name].high) == pytest.approx((other[name].low, other[name].high))
-
-
-def test_fewer_groups_give_wider_intervals():
-    def width(locations: int) -> float:
-        found = [group_intervals(TABLE(seed, 1.0, locations=locations))["log_loss"] for seed in range(5)]
-        return float(np.mean([interval.high - interval.low for interval in found]))
-
-    assert width(6) > 1.5 * width(48)
-    whole = TABLE(0, 1.0, locations=12, segments=40)
-    by_row = replace(whole, groups=tuple(map(str, range(len(whole)))))
-    wide, narrow = (group_intervals(table)["log_loss"] for table in (whole, by_row))
-    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low), "seconds of one place are not independent"
-
-
 def test_no_interval_without_two_groups():
     table = TABLE(1, 1.0)
     for groups in (None, ("one",) * len(table)):
@@ -255,18 +107,6 @@ def test_no_interval_without_two_groups():
         results = to_markdown(reproduction(row(measured=found))).partition("## Class means")[0]
         assert " to " not in results.partition("| A01")[2]
     assert "| Places |" in to_markdown(reproduction(row(measured=measure(replace(table, groups=None)))))
-
-
-def test_cities_may_be_told_and_pairs_may_be_unknown():
-    table = TABLE(1, 1.0)
-    found = measure(table, cities={table.filenames[0]: "porto"})
-    assert {city: figures.n for city, figures in found.by_city.items()} == {"porto": 4}
-    assert found.unseen is None
-    plain = replace(table, filenames=tuple(str(at) for at in range(len(table))))
-    assert measure(plain, seen=SEEN).by_city == {}
-    assert measure(plain, seen=SEEN).unseen.pairs == (), "no city is known, so no pair is new"
-    windows = replace(table, filenames=tuple(f"video\\{name}" for name in table.filenames))
-    assert measure(windows).by_city == measure(table).by_city
 
 
 def test_a_test_part_of_new_pairs_only():
@@ -280,11 +120,6 @@ def test_a_test_part_of_new_pairs_only():
     nothing = measure(TABLE(1, 1.0), seen=SEEN | {("shopping_mall", "london")})
     assert nothing.unseen.only is None
     assert "where training had none" not in to_markdown(reproduction(row(measured=nothing)))
-
-
-def test_a_table_without_truth_is_an_error():
-    with pytest.raises(DataError, match="no column 'true_label'"):
-        measure(replace(TABLE(1, 1.0), truth=None))
 
 
 def test_every_form_has_the_same_figures():

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from avscene.evaluation.bootstrap import LEVEL, METRICS, RESAMPLES, SEED, Interval
+from avscene.evaluation.bootstrap import LEVEL, RESAMPLES, SEED, TABLE_METRICS, Interval
 from avscene.evaluation.measurement import Measurement, measure
 from avscene.evaluation.metrics import TableMetrics
 from avscene.files import write_text
@@ -95,7 +95,7 @@ def _measured(figures: Measurement) -> dict[str, Any]:
         "groups": figures.groups,
         "segments": {
             **_overall(figures.segments),
-            "intervals": {name: _interval(figures.intervals.get(name)) for name in METRICS},
+            "intervals": {name: _interval(figures.intervals.get(name)) for name in TABLE_METRICS},
         },
         "recordings": figures.recordings and _overall(figures.recordings),
         "per_class": figures.segments.to_dict()["per_class"],
@@ -109,7 +109,7 @@ def _interval(found: Interval | None) -> dict[str, float] | None:
 
 
 def _overall(evaluation: TableMetrics) -> dict[str, float]:
-    return {"n": evaluation.n} | {name: getattr(evaluation, name) for name in METRICS}
+    return {"n": evaluation.n} | {name: getattr(evaluation, name) for name in TABLE_METRICS}
 
 
 def _plain(value: Any) -> Any:
