@@ -1,5 +1,5 @@
-"""What avscene takes, side by side with what a user would pick instead: `python -m benchmarks`."""
+"""Measure the time and memory of avscene beside those of alternatives: `python -m benchmarks`."""
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it, before torch is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as on the command line; must be set before torch is imported

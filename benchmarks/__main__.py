@@ -1,4 +1,4 @@
-"""Run every benchmark and write a page of results: `python -m benchmarks`, for the better part of an hour."""
+"""Run every benchmark and write a page of results: `python -m benchmarks` (most of an hour)."""
 
 import argparse
 import importlib
@@ -16,35 +16,35 @@ from benchmarks.harness import HEADINGS, table
 
 MODULES = ("decoding", "logmel", "zero_shot", "networks", "late_fusion", "e02", "growth")
 PACKAGES = ("torch", "av", "opencv-python-headless", "torchcodec", "librosa", "transformers", "timm", "open-clip-torch")
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # those that decide how fast networks are
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # instruction sets that determine how fast networks are
 
 RESULTS = Path(__file__).with_name("results.md")
-PAGE = """# What avscene takes, beside what one would use instead
+PAGE = """# Time and memory of avscene beside alternatives
 
 {date}; {machine}; {versions}.
 
-Remake with `make bench`; `python -m benchmarks --help` says how to run a part. Each side runs once before it counts,
-then they take turns, {rounds} times (those that take minutes, 3 times). Told are medians, and median and spread of the
-ratios round by round: above 1 avscene is faster.
+Made by `make bench`; `python -m benchmarks --help` shows how to run a part. Each side runs once to warm up, then the
+sides take turns, {rounds} times (those that take minutes, 3 times). Times are medians; ratio and range are the median
+and the extremes of the ratios of the rounds. Above 1, avscene is faster.
 
 {table}
 """
 
 
 def lines_of(module: str, rounds: int, *, quick: bool) -> Iterator[str]:
-    """A line of the table for each row; one that says why, if there are no more."""
+    """Yield a line of the table for each row; if the module fails, a last line with the error."""
     try:
         for row in importlib.import_module(f"benchmarks.{module}").rows(rounds, quick):
             yield row.markdown()
-    except Exception as error:  # noqa: BLE001  # whatever it is, it must not cost the other modules' rows
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}".replace("|", "/")
-        yield f"| **{module} failed** {'| ' * (len(HEADINGS) - 2)}| {told} |"
+    except Exception as error:  # noqa: BLE001  # the other modules must run whatever it is
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}".replace("|", "/")
+        yield f"| **{module} failed** {'| ' * (len(HEADINGS) - 2)}| {reason} |"
 
 
 def machine() -> str:
-    """The processor, its cores, and what it can do that matters."""
-    told = Path("/proc/cpuinfo")
-    text = told.read_text(encoding="utf-8") if told.exists() else ""
+    """Return the processor, its cores and its instruction sets."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
     found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     name = found[1] if found else platform.processor() or platform.machine()
     flags = [flag for flag in FLAGS if re.search(rf"\b{flag}\b", text)]
@@ -63,7 +63,7 @@ def _version(package: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parsed(arguments)
+    options = parse(arguments)
     modules = options.only or [name for name in MODULES if find_spec(f"benchmarks.{name}")]
     lines = list(table([]))
     facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "versions": versions()}
@@ -73,17 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for line in lines_of(module, options.rounds, quick=options.quick):
                 lines.append(line)
                 progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-                if output is not None:  # after each row: what was measured is not lost
+                if output is not None:  # after each row, so that an interrupted run keeps its rows
                     page = PAGE.format(**facts, rounds=options.rounds, table="\n".join(lines))
                     output.write_text(page, encoding="utf-8")
 
 
-def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=MODULES, help="a part of them; may be repeated")
+    parser.add_argument("--only", action="append", choices=MODULES, help="run only this one; may be repeated")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether all runs, not how fast")
-    parser.add_argument("--output", type=Path, help=f"[default: {RESULTS.name} beside this file; none for a part]")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to check that all benchmarks run")
+    parser.add_argument(
+        "--output", type=Path, help=f"[default: benchmarks/{RESULTS.name}; none with --only or --quick]"
+    )
     return parser.parse_args(arguments)
 
 

@@ -1,6 +1,6 @@
-"""Networks, decoding, zero-shot CLIP, the late fusion network and E02 on a CUDA device: `python -m benchmarks.cuda`.
+"""Time networks, decoding, zero-shot CLIP, late fusion and E02 on a CUDA device: `python -m benchmarks.cuda`.
 
-The figures are absolute, and the precision is what avscene takes there. Ends with 4 where there is no such device.
+The speeds are absolute, in the precision that avscene chooses on the device. Without a device, the exit code is 4.
 """
 
 import argparse
@@ -19,31 +19,31 @@ from avscene.inference import BATCH_SIZE, System
 from avscene.media.hardware import CPU, check_decoder
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
-from benchmarks.clips import cached
 from benchmarks.e02 import SAMPLING
-from benchmarks.harness import Run, in_turn
+from benchmarks.harness import Run, time_in_turn
 from benchmarks.late_fusion import N_ROWS, in_memory, random_table
 from benchmarks.networks import NETWORKS, SMALL, images_of
 from benchmarks.random_clip import REPOS, random_hub
 from benchmarks.random_e02 import load_random
-from benchmarks.reading import PICTURE, segments
+from benchmarks.reading import ONE_FRAME, segments
+from benchmarks.videos import benchmark_video
 
-NO_DEVICE = 4  # exit code, as of other things that are absent
-SECONDS = 60  # of film
+NO_DEVICE = 4  # exit code, as for other missing dependencies
+SECONDS = 60  # of video
 
 
 def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
-    """The lines of a table, a figure in each."""
-    yield "| what | figure | spread |\n|---|---|---|"
+    """Yield the lines of a table, one speed per line."""
+    yield "| benchmark | speed | range |\n|---|---|---|"
     yield from networks(Runtime.choose(device), rounds, quick=quick)
     yield late_fusion(device, rounds, 2048 if quick else N_ROWS)
-    path = cached(4, 640, 360) if quick else cached(SECONDS)
+    path = benchmark_video(SECONDS, quick=quick)
     yield from decoding(path, (CPU, device), rounds)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
         zero_shot = avscene.load("C03", device=device, offline=True)
         _, e02 = load_random(Path(directory) / "E02", segments(path, SAMPLING), device=device, quick=quick)
     yield classifying("zero-shot ViT-B/32 on 720p", zero_shot, path, rounds)
-    yield classifying("zero-shot ViT-B/32 on 720p, key frames", zero_shot, path, rounds, keyframes=True)
+    yield classifying("zero-shot ViT-B/32 on 720p, keyframes", zero_shot, path, rounds, keyframes=True)
     yield classifying("E02 on 720p", e02, path, rounds)
 
 
@@ -64,36 +64,36 @@ def decoding(path: Path, decoders: Sequence[str], rounds: int) -> Iterator[str]:
     for decoder in decoders:
         try:
             check_decoder(decoder)
-        except UsageError as error:  # networks may run where nothing decodes: containers without the video driver
-            yield f"| a frame a second of 720p, decoder {decoder} | {error} | |"
+        except UsageError as error:  # networks may run where no video is decoded: containers without the video driver
+            yield f"| one frame per second of 720p, decoder {decoder} | {error} | |"
             continue
-        n_seconds = len(segments(path, PICTURE, decoder))
-        run = partial(segments, path, PICTURE, decoder)
-        yield line(f"a frame a second of 720p, decoder {decoder}", n_seconds, "times real time", run, rounds)
+        n_seconds = len(segments(path, ONE_FRAME, decoder))
+        run = partial(segments, path, ONE_FRAME, decoder)
+        yield line(f"one frame per second of 720p, decoder {decoder}", n_seconds, "times real time", run, rounds)
 
 
-def classifying(what: str, system: System, path: Path, rounds: int, *, keyframes: bool = False) -> str:
+def classifying(name: str, system: System, path: Path, rounds: int, *, keyframes: bool = False) -> str:
     n_seconds = len(system.classify(path).segments)
-    return line(what, n_seconds, "times real time", partial(system.classify, path, keyframes=keyframes), rounds)
+    return line(name, n_seconds, "times real time", partial(system.classify, path, keyframes=keyframes), rounds)
 
 
-def line(what: str, amount: int, unit: str, run: Run, rounds: int) -> str:
-    """How much of `amount` is done a second: the median of the rounds, the least and the most."""
-    rates = [amount / taken for taken in in_turn({what: run}, rounds)[what]]
-    return f"| {what} | {median(rates):,.1f} {unit} | {min(rates):,.1f} to {max(rates):,.1f} |"
+def line(name: str, amount: int, unit: str, run: Run, rounds: int) -> str:
+    """Format how much of `amount` is done per second: median and extremes of the rounds."""
+    rates = [amount / seconds for seconds in time_in_turn({name: run}, rounds)[name]]
+    return f"| {name} | {median(rates):,.1f} {unit} | {min(rates):,.1f} to {max(rates):,.1f} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to check that it runs")
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        print("torch sees no CUDA device here: nothing was measured", file=sys.stderr)
+        print("no CUDA device is available: nothing was measured", file=sys.stderr)
         raise SystemExit(NO_DEVICE)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH_SIZE}\n")
-    for told in lines("cuda", options.rounds, quick=options.quick):
-        print(told, flush=True)
+    for text in lines("cuda", options.rounds, quick=options.quick):
+        print(text, flush=True)
 
 
 if __name__ == "__main__":

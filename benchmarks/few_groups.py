@@ -1,8 +1,8 @@
-"""The exponents of the log-linear pool from few groups: with the package's prior, with none, pulled towards 0.
+"""Compare priors of the log-linear pool's exponents when few groups are available for fitting.
 
 python -m benchmarks.few_groups --of TITLE TABLE.tsv... [--of TITLE TABLE.tsv...] [--output benchmarks/few_groups.md]
 
-So many groups are drawn, evenly over the scenes; exponents are fitted on them and judged on all others.
+Groups are drawn evenly over the scenes; exponents are fitted on them and evaluated on all others.
 """
 
 import argparse
@@ -21,50 +21,50 @@ from avscene.tables.prediction_table import read_table
 
 NUMBERS = (10, 20, 40, 80, 160)  # of groups to fit on
 DRAWS = 40
-PULLS = {"none": 0.0, "towards 0": 0.5}  # log losses of a group for each unit of exponent
+PENALTIES = {"none": 0.0, "towards 0": 0.5}  # log losses of a group per unit of exponent
 OURS = "by modality (ours)"
 
 
-def pulled(scores: FloatArray, truth: IntArray, weights: FloatArray, pull: float) -> FloatArray:
-    """Exponents (n_models,) of least log loss and `pull` times their sum."""
+def fit_penalised(scores: FloatArray, truth: IntArray, weights: FloatArray, penalty: float) -> FloatArray:
+    """Return the exponents (n_models,) that minimise the log loss plus `penalty` times their sum."""
     logs, rows = np.log(scores), np.arange(len(truth))
 
     def loss(exponents: FloatArray) -> float:
-        given = softmax(np.tensordot(exponents, logs, axes=1))[rows, truth]
-        return float((-weights @ np.log(np.maximum(given, 1e-300)) + pull * exponents.sum()) / weights.sum())
+        of_truth = softmax(np.tensordot(exponents, logs, axes=1))[rows, truth]
+        return float((-weights @ np.log(np.maximum(of_truth, 1e-300)) + penalty * exponents.sum()) / weights.sum())
 
     start = np.full(len(scores), 1 / len(scores))
     return np.asarray(optimize.minimize(loss, start, method="L-BFGS-B", bounds=[(0, None)] * len(scores)).x)
 
 
-def drawn(groups: Sequence[str], truth: IntArray, number: int, seed: int) -> set[str]:
-    """So many groups, one scene after the other."""
+def draw_groups(groups: Sequence[str], truth: IntArray, number: int, seed: int) -> set[str]:
+    """Draw `number` groups, from one scene after the other."""
     shuffled = np.random.default_rng(seed).permutation(sorted(set(groups)))
     scene = dict(zip(groups, truth, strict=True))
     by_scene = [[name for name in shuffled if scene[name] == one] for one in np.unique(truth)]
-    dealt = [name for name in chain.from_iterable(zip_longest(*by_scene)) if name is not None]
-    return set(dealt[:number])
+    in_turn = [name for name in chain.from_iterable(zip_longest(*by_scene)) if name is not None]
+    return set(in_turn[:number])
 
 
-def judged(aligned: Aligned, number: int) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """By prior: log loss and accuracy (DRAWS, 2) on the other groups, exponents (DRAWS, n_models)."""
+def evaluate_priors(aligned: Aligned, number: int) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Return by prior: log loss and accuracy (DRAWS, 2) on the other groups, exponents (DRAWS, n_models)."""
     first = next(iter(aligned.tables.values()))
     scores = np.stack([table.floored for table in aligned.tables.values()])
     needs = [table.modality or "both" for table in aligned.tables.values()]
     groups, truth = first.groups or first.filenames, first.truth_index
-    figures: dict[str, list[tuple[tuple[float, float], FloatArray]]] = {name: [] for name in (OURS, *PULLS)}
+    results: dict[str, list[tuple[tuple[float, float], FloatArray]]] = {name: [] for name in (OURS, *PENALTIES)}
     for seed in range(DRAWS):
-        chosen = drawn(groups, truth, number, seed)
+        chosen = draw_groups(groups, truth, number, seed)
         on = np.array([group in chosen for group in groups])
         weights = group_weights([group for group in groups if group in chosen])
-        for name, lines in figures.items():
+        for name, lines in results.items():
             if name == OURS:
                 exponents = fit_log_pool(scores[:, on], truth[on], weights, needs)
             else:
-                exponents = pulled(scores[:, on], truth[on], weights, PULLS[name])
+                exponents = fit_penalised(scores[:, on], truth[on], weights, PENALTIES[name])
             fused = log_pool(scores[:, ~on], exponents)
             lines.append(((log_loss(truth[~on], fused), accuracy(truth[~on], fused)), exponents))
-    return {name: tuple(map(np.array, zip(*lines, strict=True))) for name, lines in figures.items()}
+    return {name: tuple(map(np.array, zip(*lines, strict=True))) for name, lines in results.items()}
 
 
 def table_of(aligned: Aligned) -> str:
@@ -74,15 +74,15 @@ def table_of(aligned: Aligned) -> str:
         "|---|---|---|---|---|---|",
     ]
     for number in (number for number in NUMBERS if number < groups):
-        found = judged(aligned, number)
-        for name, (figures, exponents) in found.items():
-            loss, right = figures.mean(axis=0)
-            more = figures[:, 0] - found[OURS][0][:, 0]
-            told = "" if name == OURS else f"{more.mean():+.4f} ± {more.std(ddof=1) / np.sqrt(DRAWS):.4f}"
+        found = evaluate_priors(aligned, number)
+        for name, (metrics, exponents) in found.items():
+            loss, right = metrics.mean(axis=0)
+            more = metrics[:, 0] - found[OURS][0][:, 0]
+            difference = "" if name == OURS else f"{more.mean():+.4f} ± {more.std(ddof=1) / np.sqrt(DRAWS):.4f}"
             spans = ", ".join(
                 f"{a:.2f} ({b:.2f})" for a, b in zip(exponents.mean(axis=0), exponents.std(axis=0), strict=True)
             )
-            rows.append(f"| {number} | {name} | {loss:.4f} | {right:.4f} | {told} | {spans} |")
+            rows.append(f"| {number} | {name} | {loss:.4f} | {right:.4f} | {difference} | {spans} |")
     return "\n".join(rows)
 
 
@@ -93,10 +93,10 @@ def main() -> None:
     options = parser.parse_args()
     text = f"""# Exponents from few groups
 
-Made by `python -m benchmarks.few_groups`. So many groups are drawn, evenly over the scenes, {DRAWS} times; the
-exponents of a log-linear pool are fitted on them and evaluated on all others. The priors: ours (PRIOR_DEVIATION
-{PRIOR_DEVIATION}, see `fit_log_pool`), none, and {PULLS["towards 0"]} log losses of a group for each unit of
-exponent. After ± stands a standard error.
+Made by `python -m benchmarks.few_groups`. As many groups as the first column states are drawn {DRAWS} times,
+evenly over the scenes; the exponents of a log-linear pool are fitted on them and evaluated on all others. The priors:
+ours (PRIOR_DEVIATION {PRIOR_DEVIATION}, see `fit_log_pool`), none, and {PENALTIES["towards 0"]} log losses of a group
+per unit of exponent. After ± is the standard error.
 """
     for title, *paths in options.of:
         aligned = align({Path(path).stem: read_table(path) for path in paths})

@@ -1,9 +1,9 @@
-"""One epoch of the late fusion network (C04) on data of TAU's size: whole in memory against a plain DataLoader loop.
+"""Time an epoch of the late fusion network (C04) on data of TAU's size: in memory, and with a DataLoader.
 
 python -m benchmarks.late_fusion [--learn]
 
-Same network, same optimiser; the features are random and tell the scenes apart only in part. What both have learnt is
-compared after few epochs, with `--learn` after all that a training has.
+Network and optimiser are the same on both sides; the features are random and separate the scenes only in part. The
+validation log losses are compared after a few epochs, with `--learn` after all epochs of a training.
 """
 
 import math
@@ -19,20 +19,20 @@ from torch.utils.data import DataLoader, TensorDataset
 from avscene.models.fusion_network import BRANCH, DROPOUT, HIDDEN, JOINT, FusionNetwork
 from avscene.training.heads.fusion_network import fresh_network
 from avscene.training.heads.in_memory import HeadSettings, Table, evaluate, run_epoch, train_in_memory
-from benchmarks.harness import Row, compared, in_turn, main
+from benchmarks.harness import Row, comparison_row, main, time_in_turn
 from benchmarks.matrix_products import SIDES, peak, products
 
 N_ROWS = 86_460
 WIDTHS = (640, 512, 512)  # of CLIP's RN50x4, RN101 and ViT-B/32
 N_SCENES = 10
-PLAIN_BATCH = 64
-SEPARATION = 0.06  # of scenes' centres in units of the noise: about three quarters of the rows can be told right
-EPOCHS = 5  # that both learn in; few, as the plain loop is slow
-LEAST = 3
+LOADER_BATCH = 64
+SEPARATION = 0.06  # of the scenes' centres in units of the noise: about three quarters of the rows can be classified
+EPOCHS = 5  # few, as the loop with a DataLoader is slow
+TARGET = 3
 
 
 class LayerByLayer(FusionNetwork):
-    """The same network as the seed's table 1 writes it down: one layer after the other, torch's dropout."""
+    """The same network as table 1 of the paper specifies it: one layer after the other, with torch's dropout."""
 
     def __init__(self) -> None:
         super().__init__(WIDTHS, N_SCENES)
@@ -45,26 +45,28 @@ class LayerByLayer(FusionNetwork):
 
 
 def rows(rounds: int, quick: bool) -> Iterator[Row]:
-    n_rows, sides = (2048, SIDES[:1]) if quick else (N_ROWS, SIDES)
+    n_rows, epochs, sides = (512, 1, SIDES[:1]) if quick else (N_ROWS, EPOCHS, SIDES)
     table = random_table(n_rows, 1)
     check(table)
     runs = {
         "in memory": lambda: in_memory(table),
-        "DataLoader, layer by layer": lambda: plain_loop(LayerByLayer(), table, 1),
-        "DataLoader, avscene's network": lambda: plain_loop(fresh_network(WIDTHS, N_SCENES, 0), table, 1),
+        "DataLoader, layer by layer": lambda: loader_epochs(LayerByLayer(), table, 1),
+        "DataLoader, avscene's network": lambda: loader_epochs(fresh_network(WIDTHS, N_SCENES, 0), table, 1),
     }
-    taken = in_turn(runs | products(sides, (torch.float32,)), rounds)
-    rate = operations(n_rows) / median(taken["in memory"])
-    bound = median(peak(taken, torch.float32, sides))
-    note = f"batches of {HeadSettings().batch_of(n_rows)} and {PLAIN_BATCH}; ours reaches {rate / bound:.0%} of the "
-    note += f"peak of float32 matrix products ({bound / 1e9:.0f} GFLOP/s)"
+    times = time_in_turn(runs | products(sides, (torch.float32,)), rounds)
+    rate = operations(n_rows) / median(times["in memory"])
+    limit = median(peak(times, torch.float32, sides))
+    note = (
+        f"batches of {HeadSettings().batch_of(n_rows)} and {LOADER_BATCH}; avscene reaches {rate / limit:.0%} of the "
+    )
+    note += f"peak of float32 matrix products ({limit / 1e9:.0f} GFLOP/s)"
     for peer in list(runs)[1:]:
-        yield compared(f"C04, an epoch of {n_rows:,} rows", taken, "in memory", peer, LEAST, note)
-    yield learnt(n_rows, EPOCHS)
+        yield comparison_row(f"C04, an epoch of {n_rows:,} rows", times, "in memory", peer, TARGET, note)
+    yield losses_after(n_rows, epochs)
 
 
 def random_table(n_train: int, n_valid: int, device: str = "cpu") -> Table:
-    """Unit-variance noise around a random centre for each scene."""
+    """Return rows of unit-variance noise around a random centre for each scene."""
     generator = torch.Generator().manual_seed(0)
     n_rows = n_train + n_valid
     targets = torch.randint(N_SCENES, (n_rows,), generator=generator)
@@ -76,10 +78,10 @@ def random_table(n_train: int, n_valid: int, device: str = "cpu") -> Table:
     return Table(tuple(values.to(device) for values in inputs), targets.to(device), train, valid)
 
 
-def plain_loop(network: nn.Module, table: Table, epochs: int, *, decay: bool = False) -> None:
-    """What a tutorial would do: a loader that collates single rows into batches of 64."""
+def loader_epochs(network: nn.Module, table: Table, epochs: int, *, decay: bool = False) -> None:
+    """Train as in a tutorial: a DataLoader collates single rows into batches of 64."""
     rows = [values[: len(table.train)] for values in (*table.inputs, table.targets)]
-    loader = DataLoader(TensorDataset(*rows), batch_size=PLAIN_BATCH, shuffle=True)
+    loader = DataLoader(TensorDataset(*rows), batch_size=LOADER_BATCH, shuffle=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=HeadSettings().learning_rate, fused=True)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * len(loader))
     network.train()
@@ -94,25 +96,25 @@ def plain_loop(network: nn.Module, table: Table, epochs: int, *, decay: bool = F
 
 
 def in_memory(table: Table) -> None:
-    """An epoch of avscene's own training."""
+    """Train an epoch with avscene."""
     network = fresh_network(WIDTHS, N_SCENES, seed=0).to(table.targets.device)
     run_epoch(network, torch.optim.AdamW(network.parameters(), fused=True), table, HeadSettings(), epoch=0)
 
 
 @torch.inference_mode()
 def check(table: Table) -> None:
-    """Both networks are the same function."""
-    ours, plain = fresh_network(WIDTHS, N_SCENES, seed=0).eval(), LayerByLayer().eval()
-    plain.load_state_dict(ours.state_dict())
-    inputs, _ = table.batch(table.train[:PLAIN_BATCH])
-    torch.testing.assert_close(ours(*inputs), plain(*inputs))
+    """Check that both networks are the same function."""
+    ours, layer_by_layer = fresh_network(WIDTHS, N_SCENES, seed=0).eval(), LayerByLayer().eval()
+    layer_by_layer.load_state_dict(ours.state_dict())
+    inputs, _ = table.batch(table.train[:LOADER_BATCH])
+    torch.testing.assert_close(ours(*inputs), layer_by_layer(*inputs))
 
 
 def operations(n_rows: int) -> float:
-    """Floating-point operations of the matrix products in an epoch of ours.
+    """Return the floating-point operations of the matrix products in an epoch of avscene.
 
-    Forward and backward; the first layers need no gradient of their inputs, and the last three are multiplied with
-    each other once a step.
+    They count forward and backward passes; the first layers need no gradient of their inputs, and the last three layers
+    are multiplied with each other once per step.
     """
     hidden = len(WIDTHS) * HIDDEN
     composed = N_SCENES * (hidden * BRANCH + len(WIDTHS) * BRANCH * JOINT + JOINT)
@@ -120,27 +122,27 @@ def operations(n_rows: int) -> float:
     return 2 * n_rows * (2 * sum(WIDTHS) * HIDDEN + 3 * hidden * N_SCENES) + 2 * n_steps * 3 * composed
 
 
-def learnt(n_rows: int, epochs: int) -> Row:
-    """Validation log losses after a whole training of both, under the same cosine."""
+def losses_after(n_rows: int, epochs: int) -> Row:
+    """Compare the validation log losses of both sides after a whole training with the same cosine schedule."""
     table = random_table(n_rows, n_rows // 10)
     history = train_in_memory(fresh_network(WIDTHS, N_SCENES, seed=0), table, HeadSettings(epochs=epochs))
     ours = min((row["valid_log_loss"], row["valid_accuracy"]) for row in history)
     torch.manual_seed(0)
-    plain = LayerByLayer()
-    plain_loop(plain, table, epochs, decay=True)
-    theirs = evaluate(plain, table)
-    told = [f"{loss:.4f} (accuracy {accuracy:.3f})" for loss, accuracy in (ours, theirs)]
+    layer_by_layer = LayerByLayer()
+    loader_epochs(layer_by_layer, table, epochs, decay=True)
+    theirs = evaluate(layer_by_layer, table)
+    losses = [f"{loss:.4f} (accuracy {accuracy:.3f})" for loss, accuracy in (ours, theirs)]
     return Row(
         f"C04, validation log loss after {epochs} epochs of {n_rows:,} rows",
-        told[0],
-        f"DataLoader, layer by layer: {told[1]}",
+        losses[0],
+        f"DataLoader, layer by layer: {losses[1]}",
         (theirs[0] / ours[0],),
-        note="more than 1: ours has learnt more; of ours the best epoch, which is kept",
+        note="above 1: the loss of avscene is lower; for avscene, that of the best epoch, which is kept",
     )
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--learn"]:
-        print(learnt(N_ROWS, HeadSettings().epochs).markdown())
+        print(losses_after(N_ROWS, HeadSettings().epochs).markdown())
     else:
         main(rows, __doc__)

@@ -1,10 +1,10 @@
-"""Images a second of three networks as avscene asks them, against the same networks called plainly in float32.
+"""Time three networks in images per second as avscene runs them, beside the same networks in torch's float32.
 
 python -m benchmarks.networks
 
-Both look at the pipeline's batch. For ViT-B/32 also the share of the peak of matrix products in the same precision,
-measured in the same rounds: it tells what is left to gain. Twice as fast is wanted where avscene takes bfloat16; what
-there is to gain from that is told by the peaks of both precisions.
+Both take the batch of avscene. For ViT-B/32, the share of the peak of matrix products in the same precision, measured
+in the same rounds, shows how much could be gained. The target is twice the speed where avscene chooses bfloat16; the
+peaks of both precisions show how much that can gain.
 """
 
 import copy
@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from avscene.inference import BATCH_SIZE
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
-from benchmarks.harness import Row, Run, in_turn, main, ratios
+from benchmarks.harness import Row, Run, main, ratios, time_in_turn
 from benchmarks.matrix_products import PRECISIONS, SIDES, peak, products
 from benchmarks.random_clip import VIT_B_32, random_clip
 from benchmarks.random_weights import backbone, blurred_noise
@@ -34,8 +34,8 @@ SMALL: Mapping[str, Callable[[], nn.Module]] = {
     VIT: lambda: random_clip(VIT_B_32, quick=True).visual,
     "RegNetY-200MF": lambda: backbone("regnety_002", blurred_noise(SIDE)),
 }
-ALIKE = 0.98  # least correlation of both sides' figures: bfloat16 has 8 bits, and random networks are deep
-LEAST, LEAST_SHARE = 2, 0.7
+MIN_CORRELATION = 0.98  # of the outputs of both sides: bfloat16 has 8 bits, and random networks are deep
+TARGET, TARGET_SHARE = 2, 0.7
 
 
 def rows(rounds: int, quick: bool) -> Iterator[Row]:
@@ -47,8 +47,8 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
         network = build()
         images = images_of(name, network)
         peers = products(sides, PRECISIONS) if name == VIT else {}
-        found.append(in_turn(each_way(network, images, runtime) | peers, rounds))
-        yield against_plain(name, found[-1], runtime)
+        found.append(time_in_turn(runs_of(network, images, runtime) | peers, rounds))
+        yield beside_torch(name, found[-1], runtime)
         if name == VIT:
             peaks = {dtype: peak(found[-1], dtype, sides) for dtype in PRECISIONS}
             yield share_of_peak(operations(network, images), found[-1]["ours"], peaks[runtime.dtype])
@@ -56,65 +56,65 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
 
 
 def images_of(name: str, network: nn.Module) -> Tensor:
-    """A batch of the network's size."""
+    """Return a batch of images of the network's size."""
     return blurred_noise(network.image_size[0] if name == VIT else SIDE, BATCH_SIZE)
 
 
-def each_way(network: nn.Module, images: Tensor, runtime: Runtime) -> dict[str, Run]:
-    """The network as avscene asks it, and in float32, and as the documentation of timm and open_clip has it."""
+def runs_of(network: nn.Module, images: Tensor, runtime: Runtime) -> dict[str, Run]:
+    """Return the network as avscene runs it, as it does in float32, and as timm and open_clip document it."""
     ours, float32 = (
         Inference(copy.deepcopy(network), [images[:1]], each) for each in (runtime, Runtime.choose("cpu", "float32"))
     )
     plain = torch.inference_mode()(network)
     check(ours(images), plain(images))
     check(float32(images), plain(images))
-    return {"ours": lambda: ours(images), "float32": lambda: float32(images), "plain": lambda: plain(images)}
+    return {"ours": lambda: ours(images), "float32": lambda: float32(images), "torch": lambda: plain(images)}
 
 
 def check(ours: Tensor, theirs: Tensor) -> None:
-    """Both say the same of each image, as far as the precision goes."""
+    """Check that both outputs agree as far as the precision allows."""
     assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
-    alike = float(torch.corrcoef(torch.stack([ours.flatten(), theirs.flatten()]))[0, 1])
-    assert alike > ALIKE, alike
+    correlation = float(torch.corrcoef(torch.stack([ours.flatten(), theirs.flatten()]))[0, 1])
+    assert correlation > MIN_CORRELATION, correlation
 
 
-def against_plain(name: str, taken: dict[str, list[float]], runtime: Runtime) -> Row:
-    ours, plain = (f"{BATCH_SIZE / median(taken[side]):.1f} images/s" for side in ("ours", "plain"))
+def beside_torch(name: str, times: dict[str, list[float]], runtime: Runtime) -> Row:
+    ours, plain = (f"{BATCH_SIZE / median(times[side]):.1f} images/s" for side in ("ours", "torch"))
     return Row(
         f"{name}, batch {BATCH_SIZE}",
         f"{ours} ({_name(runtime.dtype)})",
-        f"plain torch, float32: {plain}",
-        ratios(taken["plain"], taken["ours"]),
+        f"torch, float32: {plain}",
+        ratios(times["torch"], times["ours"]),
     )
 
 
-def share_of_peak(n_operations: int, taken: list[float], rates: list[float]) -> Row:
+def share_of_peak(n_operations: int, times: list[float], rates: list[float]) -> Row:
     return Row(
         f"{VIT}, share of the peak",
-        f"{n_operations / median(taken) / 1e9:.0f} GFLOP/s",
+        f"{n_operations / median(times) / 1e9:.0f} GFLOP/s",
         f"matrix products: {median(rates) / 1e9:.0f} GFLOP/s",
-        tuple(n_operations / seconds / rate for seconds, rate in zip(taken, rates, strict=True)),
-        LEAST_SHARE,
-        "the best of a few square products in the same precision",
+        tuple(n_operations / seconds / rate for seconds, rate in zip(times, rates, strict=True)),
+        TARGET_SHARE,
+        "the fastest of a few square products in the same precision",
     )
 
 
 def mean_of(found: list[dict[str, list[float]]], runtime: Runtime, peaks: dict[torch.dtype, list[float]]) -> Row:
-    """The geometric mean over the networks, round by round."""
+    """Return the geometric mean over the networks, for each round."""
     means = {
-        ours: tuple(map(geometric_mean, zip(*(ratios(taken["plain"], taken[ours]) for taken in found), strict=True)))
+        ours: tuple(map(geometric_mean, zip(*(ratios(times["torch"], times[ours]) for times in found), strict=True)))
         for ours in ("ours", "float32")
     }
-    told = ", ".join(f"{_name(dtype)} {median(rates) / 1e9:.0f}" for dtype, rates in peaks.items())
-    note = f"{median(means['float32']):.2f} where avscene takes float32; GFLOP/s of matrix products: {told}"
-    least = LEAST if runtime.dtype == torch.bfloat16 else None
-    return Row("networks, geometric mean", _name(runtime.dtype), "plain torch, float32", means["ours"], least, note)
+    products_note = ", ".join(f"{_name(dtype)} {median(rates) / 1e9:.0f}" for dtype, rates in peaks.items())
+    note = f"{median(means['float32']):.2f} with avscene in float32; matrix products in GFLOP/s: {products_note}"
+    target = TARGET if runtime.dtype == torch.bfloat16 else None
+    return Row("networks, geometric mean", _name(runtime.dtype), "torch, float32", means["ours"], target, note)
 
 
 @torch.inference_mode()
 def operations(network: nn.Module, images: Tensor) -> int:
-    """Floating-point operations of the network."""
-    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not look into it
+    """Return the floating-point operations of the network."""
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not support it
     with FlopCounterMode(display=False) as counter:
         network(images)
     torch.backends.mha.set_fastpath_enabled(True)

@@ -1,4 +1,4 @@
-"""CLIPs of random weights as the hub's cache would hold the published ones."""
+"""Write CLIP models with random weights into a hub cache, where the published ones would be."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from avscene.features.frames import FrameSpec
 from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
-from benchmarks.random_weights import blurred_noise, settled
+from benchmarks.random_weights import blurred_noise, calibrate
 
-# open_clip's names of what they hold, in the order of the encoders of C04.
+# Repositories and open_clip's names of their models, in the order of the encoders of C04.
 REPOS = {
     "timm/resnet50x4_clip.openai": "RN50x4-quickgelu",
     "timm/resnet101_clip.openai": "RN101-quickgelu",
@@ -28,7 +28,7 @@ PREPROCESS = {
     "interpolation": "bicubic",
     "resize_mode": "shortest",
 }
-# For a quick look: same parts, few and thin.
+# Small models of the same kinds, for quick runs.
 SMALL_TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
 SMALL_VIT = {"image_size": 64, "layers": 2, "width": 128, "head_width": 32, "patch_size": 8}
 SMALL_RESNET = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
@@ -37,7 +37,7 @@ COMMIT = "0" * 40
 
 @contextmanager
 def random_hub(directory: Path, repos: Iterable[str], *, quick: bool) -> Iterator[None]:
-    """Within, `directory` is the hub's cache and holds a random CLIP for each of `repos`."""
+    """Use `directory` as the hub's cache within the block, with a random CLIP for each of `repos`."""
     for repo_id in repos:
         _write(directory, repo_id, quick=quick)
     before, constants.HF_HUB_CACHE = constants.HF_HUB_CACHE, str(directory)
@@ -48,7 +48,7 @@ def random_hub(directory: Path, repos: Iterable[str], *, quick: bool) -> Iterato
 
 
 def clip_config(repo_id: str, *, quick: bool) -> dict[str, Any]:
-    """open_clip's configuration of the published model, or of a small one of its kind."""
+    """Return open_clip's configuration of the published model, or of a small one of its kind."""
     config: dict[str, Any] = open_clip.get_model_config(REPOS[repo_id])
     if not quick:
         return config
@@ -57,17 +57,17 @@ def clip_config(repo_id: str, *, quick: bool) -> dict[str, Any]:
 
 
 def random_clip(repo_id: str, *, quick: bool) -> open_clip.CLIP:
-    """The same at every call."""
+    """Build a CLIP with random weights, the same at every call."""
     torch.manual_seed(0)
     config = clip_config(repo_id, quick=quick)
     model = open_clip.CLIP(**config)
-    model.logit_scale.data.fill_(100).log_()  # where training ends
-    settled(model.visual, blurred_noise(config["vision_cfg"]["image_size"]))
+    model.logit_scale.data.fill_(100).log_()  # as at the end of training
+    calibrate(model.visual, blurred_noise(config["vision_cfg"]["image_size"]))
     return model.eval().requires_grad_(requires_grad=False)
 
 
 def clip_frames(repo_id: str, *, quick: bool) -> FrameSpec:
-    """How the model wants its frames."""
+    """Return the frame preprocessing of the model."""
     side = clip_config(repo_id, quick=quick)["vision_cfg"]["image_size"]
     return FrameSpec(side, side, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
 

@@ -1,4 +1,4 @@
-"""A film's segments as avscene reads them."""
+"""Read the segments of a video with avscene."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from avscene.media.segments import Recording, Sampling
 from avscene.records import Segment
 
 SIDE = 256  # pixels of the shorter side
-PICTURE = Sampling(frame_size=SIDE)
+ONE_FRAME = Sampling(frame_size=SIDE)
 
 
 def segments(path: Path, sampling: Sampling, decoder: str = CPU) -> list[Segment]:

@@ -1,4 +1,4 @@
-"""open_clip's CLIP -> transformers' pipeline with the same weights."""
+"""Convert a CLIP of open_clip to a pipeline of transformers with the same weights."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer, Pipeline, pipeline
 
-# Parts of names in the order in which they are replaced.
+# Parts of tensor names, in the order of replacement.
 NAMES = {
     "visual.transformer.resblocks": "vision_model.encoder.layers",
     "visual.proj": "visual_projection.weight",
@@ -23,7 +23,7 @@ NAMES = {
     "c_fc": "fc1",
     "c_proj": "fc2",
 }
-TEXT_NAMES = {  # of what begins so; the picture's names have the same parts further on
+TEXT_NAMES = {  # replaced at the beginning only: names of the image encoder have the same parts further on
     "transformer.resblocks": "text_model.encoder.layers",
     "text_projection": "text_projection.weight",
     "token_embedding": "text_model.embeddings.token_embedding",
@@ -32,7 +32,7 @@ TEXT_NAMES = {  # of what begins so; the picture's names have the same parts fur
 
 
 def zero_shot_pipeline(model: open_clip.CLIP, config: dict[str, Any]) -> Pipeline:
-    """transformers' own path from images to probabilities of labels; `config` is open_clip's of a ViT."""
+    """Return transformers' pipeline from images to probabilities; `config` is open_clip's of a ViT."""
     size = config["vision_cfg"]["image_size"]
     return pipeline(
         "zero-shot-image-classification",
@@ -90,8 +90,8 @@ def _name(name: str) -> str:
 
 
 def _tokenizer() -> CLIPTokenizer:
-    """CLIP's tokenizer, from the vocabulary that open_clip carries."""
-    known = SimpleTokenizer()
+    """Return the tokenizer of CLIP, from the vocabulary in open_clip."""
+    source = SimpleTokenizer()
     marks = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}  # open_clip's and OpenAI's names
-    vocabulary = {marks.get(token, token): number for token, number in known.encoder.items()}
-    return CLIPTokenizer(vocab=vocabulary, merges=list(known.bpe_ranks))
+    vocabulary = {marks.get(token, token): number for token, number in source.encoder.items()}
+    return CLIPTokenizer(vocab=vocabulary, merges=list(source.bpe_ranks))

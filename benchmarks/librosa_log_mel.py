@@ -1,4 +1,4 @@
-"""Log-mels as librosa makes them."""
+"""Compute log-mel spectrograms with librosa."""
 
 import librosa
 
@@ -7,7 +7,7 @@ from avscene.records import FloatArray
 
 
 def log_mel(waveform: FloatArray, spec: LogMelSpec) -> FloatArray:
-    """(n_mels, n_times) in dB of samples (n_samples,), in their precision."""
+    """Return log-mels (n_mels, n_times) in dB of samples (n_samples,), in the precision of the samples."""
     power = librosa.feature.melspectrogram(
         y=waveform,
         sr=spec.sample_rate,

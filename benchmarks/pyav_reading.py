@@ -1,4 +1,4 @@
-"""A film's seconds as PyAV's documentation shows how to read it."""
+"""Read the seconds of a video with PyAV, as its documentation shows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from avscene.records import FloatArray
 
 
 def middle_frames(path: Path) -> Iterator[Image.Image]:
-    """The frame shown at the middle of each second."""
+    """Yield the frame shown at the middle of each second."""
     with av.open(str(path)) as container:
         rate = int(container.streams.video[0].average_rate or 0)
         for index, frame in enumerate(container.decode(video=0)):
@@ -20,6 +20,6 @@ def middle_frames(path: Path) -> Iterator[Image.Image]:
 
 
 def waveform(path: Path) -> FloatArray:
-    """All samples (n_samples,), the mean of the channels, at the rate of the file."""
+    """Return all samples (n_samples,), the mean of the channels, at the rate of the file."""
     with av.open(str(path)) as container:
         return np.concatenate([frame.to_ndarray().mean(axis=0) for frame in container.decode(audio=0)])
