@@ -29,7 +29,7 @@ def system(seed: int, strength: float = 1.0, groups: int = 6, rows: int = 5) -> 
         LABELS,
         tuple(f"{at}.wav" for at in range(len(truth))),
         odds / odds.sum(axis=1, keepdims=True),
-        groups=tuple(np.repeat([f"place {at}" for at in range(groups)], rows).tolist()),
+        groups=tuple(np.repeat([f"group {at}" for at in range(groups)], rows).tolist()),
         truth=tuple(LABELS.names[at] for at in truth),
     )
 

@@ -129,8 +129,8 @@ def accepting_certain_only(system: Path, tmp_path_factory: pytest.TempPathFactor
 
 def test_a_trained_system_detects_swapped_audio(system: Path, data: Path, tmp_path: Path) -> None:
     loaded = avscene.load(system, device="cpu", precision="float32")
-    film, other = data / "cave" / "cave-0.mp4", data / "meadow" / "meadow-0.mp4"
-    own, swapped = (loaded.classify(film, audio=audio).to_dict() for audio in (None, other))
+    recording, other = data / "cave" / "cave-0.mp4", data / "meadow" / "meadow-0.mp4"
+    own, swapped = (loaded.classify(recording, audio=audio).to_dict() for audio in (None, other))
     assert own["mismatch"]["verdict"] is False
     assert swapped["mismatch"]["verdict"] is True
     assert own["mismatch"]["score"] < 0.5 < swapped["mismatch"]["score"]
@@ -143,15 +143,15 @@ def test_a_trained_system_detects_swapped_audio(system: Path, data: Path, tmp_pa
 def test_scenes_below_the_threshold_are_unknown_on_the_command_line_and_in_python(
     accepting_certain_only: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    film = data / "cave" / "cave-0.mp4"
-    arguments = ("classify", film, "--system", accepting_certain_only, "--precision", "float32", "--device", "cpu")
+    recording = data / "cave" / "cave-0.mp4"
+    arguments = ("classify", recording, "--system", accepting_certain_only, "--precision", "float32", "--device", "cpu")
     assert call(*arguments, "--max-risk", "0.05", "--format", "json", "--output", tmp_path / "scores.json") == 0
     written = json.loads((tmp_path / "scores.json").read_text())
     assert written["scene"] is None
     assert written["score"] == max(written["scores"].values()) == written["scores"]["cave"]
     assert [segment["scene"] for segment in written["segments"]] == [None, None]
     loaded = avscene.load(accepting_certain_only, max_risk=0.05, device="cpu", precision="float32")
-    assert loaded.classify(film).to_dict() == written
+    assert loaded.classify(recording).to_dict() == written
     shown = run(capfd, *arguments, "--max-risk", "0.05")
     assert "  unknown  (fast" in shown.out
     assert run(capfd, *arguments, "--max-risk", "0.6", "--format", "json").out.count('"scene": "cave"') == 3
@@ -160,14 +160,14 @@ def test_scenes_below_the_threshold_are_unknown_on_the_command_line_and_in_pytho
 def test_max_risk_is_refused_without_suitable_validation_rows(
     system: Path, accepting_certain_only: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    film = data / "cave" / "cave-0.mp4"
-    refused = run(capfd, "classify", film, "--system", system, "--max-risk", "0.05").error()
+    recording = data / "cave" / "cave-0.mp4"
+    refused = run(capfd, "classify", recording, "--system", system, "--max-risk", "0.05").error()
     assert "the lowest attainable risk with its 12 groups is" in refused
     assert "fused.tsv: no threshold keeps the risk of segments at 0.05" in refused
-    refused = run(capfd, "classify", film, "--system", "conse", "--max-risk", "0.05").error()
+    refused = run(capfd, "classify", recording, "--system", "conse", "--max-risk", "0.05").error()
     assert "was not trained" in refused
     refused = run(
-        capfd, "classify", film, "--system", accepting_certain_only, "--max-risk", "0.05", "--hop", "0.5"
+        capfd, "classify", recording, "--system", accepting_certain_only, "--max-risk", "0.05", "--hop", "0.5"
     ).error()
     assert "measured on segments of 1 s only" in refused
     shutil.copytree(accepting_certain_only, tmp_path / "bare")
