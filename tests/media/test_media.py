@@ -170,12 +170,12 @@ def test_keyframes_only(tmp_path, suffix):
     assert recording.duration == pytest.approx(6, abs=0.1)
 
 
-@pytest.mark.parametrize(("size", "asked", "got"), [((320, 180), 90, (90, 160)), ((64, 48), 90, (48, 64))])
-def test_frames_are_scaled_down_and_never_up(tmp_path, size, asked, got):
+@pytest.mark.parametrize(("size", "frame_size", "expected"), [((320, 180), 90, (90, 160)), ((64, 48), 90, (48, 64))])
+def test_frames_are_scaled_down_and_never_up(tmp_path, size, frame_size, expected):
     path = make.write_media(tmp_path / "a.mp4", 1, size=size)
-    _, segments = read(path, Sampling(frame_size=asked))
+    _, segments = read(path, Sampling(frame_size=frame_size))
     frame = segments[0].frames[0]
-    assert frame.pixels.shape == (*got, 3)
+    assert frame.pixels.shape == (*expected, 3)
     assert frame.pixels.dtype == np.uint8
     assert frame.pixels.reshape(-1, 3).mean(axis=0) == pytest.approx(make.second_colour(0), abs=6)
 

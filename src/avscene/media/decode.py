@@ -154,8 +154,8 @@ class StreamReader:
 class MediaFile:
     """One open media file, to be decoded once.
 
-    `streams` are the selected streams by modality, `warnings` grow while the file is decoded, and `photograph` is known
-    when it was.
+    `streams` are the selected streams by modality, `warnings` grow while the file is decoded, and `photograph` is set
+    afterwards.
 
     Args:
         path: The file.
