@@ -1,4 +1,4 @@
-"""What a user may name on the command line, and the files that are meant."""
+"""Test the expansion of command-line paths to media files."""
 
 import io
 import os
@@ -26,7 +26,7 @@ def touch(*names: str) -> None:
         Path(name).touch()
 
 
-def refusal(argument: str) -> str:
+def failure_message(argument: str) -> str:
     (outcome,) = expand([argument])
     assert isinstance(outcome, Failure)
     assert outcome.source == argument
@@ -39,23 +39,23 @@ def listed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> list[str | Failur
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_file_is_itself_whatever_it_is_called(here: Path, name: str) -> None:
+def test_an_existing_file_is_kept_whatever_its_name(here: Path, name: str) -> None:
     touch(name)
     assert expand([name]) == [name]
 
 
-def test_order_and_repeats_are_the_users(here: Path) -> None:
+def test_order_and_repetitions_are_kept(here: Path) -> None:
     touch("b.mp4", "a.mp4")
     assert expand(["b.mp4", "a.mp4", "b.mp4"]) == ["b.mp4", "a.mp4", "b.mp4"]
     assert expand([]) == []
 
 
-def test_a_file_that_is_absent_or_no_media_is_left_to_the_decoder(here: Path) -> None:
+def test_missing_files_and_other_files_are_kept_for_the_decoder(here: Path) -> None:
     touch("notes.doc")
     assert expand(["gone.mp4", "notes.doc"]) == ["gone.mp4", "notes.doc"]
 
 
-def test_a_folder_is_searched_to_the_bottom_in_order(here: Path) -> None:
+def test_a_folder_is_searched_recursively_and_sorted(here: Path) -> None:
     touch("f/b.MP4", "f/a.wav", "f/sub/deep/c.png", "f/notes.txt", "f/README", *(f"f/z/{name}" for name in ODD))
     os.mkfifo("f/pipe.mp4")
     Path("f/folder.mp4").mkdir()
@@ -68,35 +68,35 @@ def test_a_folder_is_searched_to_the_bottom_in_order(here: Path) -> None:
 def test_hidden_files_of_a_folder_are_left_out(here: Path) -> None:
     touch("f/a.mp4", "f/._a.mp4", "f/.cache/b.mp4", ".hidden/c.mp4")
     assert expand(["f"]) == ["f/a.mp4"]
-    assert expand([".hidden"]) == [".hidden/c.mp4"]  # asked for by name
+    assert expand([".hidden"]) == [".hidden/c.mp4"]  # named explicitly
     assert expand(["f/._a.mp4"]) == ["f/._a.mp4"]
 
 
-def test_a_folder_without_media_is_a_failure_in_its_place(here: Path) -> None:
+def test_a_folder_without_media_becomes_a_failure(here: Path) -> None:
     touch("f/notes.doc", "a.mp4")
-    assert refusal("f") == "f: no media files in this folder"
+    assert failure_message("f") == "f: no media files in this folder"
     outcomes = expand(["f", "a.mp4"])
     assert isinstance(outcomes[0], Failure)
     assert outcomes[1] == "a.mp4"
 
 
-def test_globs(here: Path) -> None:
+def test_globs_are_expanded(here: Path) -> None:
     touch("b.mp4", "a.mp4", "sub/c.mp4", "sub/d.wav")
     Path("e.mp4").mkdir()
     assert expand(["*.mp4"]) == ["a.mp4", "b.mp4"]
     assert expand(["**/*.mp4"]) == ["a.mp4", "b.mp4", "sub/c.mp4"]
     assert expand(["[ab].mp4"]) == ["a.mp4", "b.mp4"]
-    assert refusal("*.mkv") == "*.mkv: no matching file"
-    touch("[ab].mp4")  # a file of that very name comes before the pattern
+    assert failure_message("*.mkv") == "*.mkv: no matching file"
+    touch("[ab].mp4")  # an existing file of that name takes precedence over the pattern
     assert expand(["[ab].mp4"]) == ["[ab].mp4"]
 
 
-def test_a_list_on_standard_input(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_is_read_from_standard_input(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = "\ufeffa.mp4\r\n\n  with space.mp4  \nünï-映画.mp4\nline\u2028separator.mp4\nb.mp4".encode()
     expected = ["a.mp4", "with space.mp4", "ünï-映画.mp4", "line\u2028separator.mp4", "b.mp4"]
     assert listed(monkeypatch, content) == expected
     (name,) = listed(monkeypatch, b"\xff\xfe.mp4\n")
-    assert os.fsencode(str(name)) == b"\xff\xfe.mp4"  # names are bytes, not always text
+    assert os.fsencode(str(name)) == b"\xff\xfe.mp4"  # names are bytes and need not be UTF-8
 
 
 @pytest.mark.parametrize(
@@ -108,31 +108,33 @@ def test_a_list_on_standard_input(here: Path, monkeypatch: pytest.MonkeyPatch) -
         ("a.mp4\n".encode("utf-16"), "standard input: not a list of paths, one per line"),
     ],
 )
-def test_standard_input_that_is_no_list(monkeypatch: pytest.MonkeyPatch, content: bytes, message: str) -> None:
+def test_standard_input_that_is_not_a_list_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
     (outcome,) = listed(monkeypatch, content)
     assert isinstance(outcome, Failure)
     assert (outcome.source, str(outcome.error)) == ("-", message)
 
 
-def test_a_txt_file_is_a_list(here: Path) -> None:
+def test_a_txt_file_is_read_as_a_list(here: Path) -> None:
     Path("list.TXT").write_text("a.mp4\nsub/b.mp4\n")
     assert expand(["list.TXT", "c.mp4"]) == ["a.mp4", "sub/b.mp4", "c.mp4"]
     Path("none.txt").touch()
-    assert refusal("none.txt") == "none.txt: the list has no paths"
+    assert failure_message("none.txt") == "none.txt: the list has no paths"
     Path("media.txt").write_bytes(b"\0\0\0\x20ftypisom")
-    assert "not a list of paths" in refusal("media.txt")
-    assert expand(["gone.txt"]) == ["gone.txt"]  # opening it says "not found"
+    assert "not a list of paths" in failure_message("media.txt")
+    assert expand(["gone.txt"]) == ["gone.txt"]  # opening it raises "not found"
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "a\0b.mp4", "*" * 300])
-def test_a_name_that_no_system_takes_is_left_to_the_decoder_or_refused(here: Path, name: str) -> None:
+def test_an_invalid_name_is_kept_for_the_decoder_or_a_failure(here: Path, name: str) -> None:
     (outcome,) = expand([name])
     assert outcome == name or isinstance(outcome, Failure)
 
 
 @pytest.fixture
 def not_root(here: Path) -> Iterator[None]:
-    """Root may read everything: be nobody for a while."""
+    """Change to an unprivileged user, because root may read everything."""
     here.chmod(0o755)
     before = os.geteuid()
     if before == 0:
@@ -141,9 +143,7 @@ def not_root(here: Path) -> Iterator[None]:
     os.seteuid(before)
 
 
-def test_a_folder_or_list_that_may_not_be_read_is_left_to_the_decoder(
-    here: Path, request: pytest.FixtureRequest
-) -> None:
+def test_unreadable_folders_and_lists_are_kept_for_the_decoder(here: Path, request: pytest.FixtureRequest) -> None:
     touch("f/a.mp4")
     Path("list.txt").write_text("f/a.mp4")
     Path("list.txt").chmod(0)

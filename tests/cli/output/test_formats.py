@@ -1,4 +1,4 @@
-"""Predictions as text: the committed files, and what other programs read from them."""
+"""Test the output formats against committed files and against what other programs read from them."""
 
 import csv
 import io
@@ -29,14 +29,14 @@ each_prediction = pytest.mark.parametrize("prediction", MADE.values(), ids=MADE)
 
 
 def made_of(*tops: int, hop: float = 1.0, source: str = "a.mp4") -> Prediction:
-    """A prediction whose segments have the scenes of these indices, at 0.6."""
+    """Return a prediction whose segments have the scenes of these indices, with probability 0.6."""
     rows = np.array([np.where(np.arange(3) == top, 0.6, 0.2) for top in tops])
     segments = tuple(SegmentPrediction(k * hop, (k + 1) * hop, row) for k, row in enumerate(rows))
     has = {"audio": True, "video": True}
     return Prediction(source, len(tops) * hop, "fast", LABELS, has, rows.mean(axis=0), segments)
 
 
-def test_the_script_makes_the_committed_files(tmp_path: Path) -> None:
+def test_the_script_regenerates_the_committed_files(tmp_path: Path) -> None:
     SCRIPT["regenerate"](tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     for name in FILES:
@@ -44,7 +44,7 @@ def test_the_script_makes_the_committed_files(tmp_path: Path) -> None:
 
 
 @each_prediction
-def test_json_and_jsonl_are_the_prediction(prediction: Prediction) -> None:
+def test_json_and_jsonl_equal_the_prediction(prediction: Prediction) -> None:
     line = formats.jsonl(prediction)
     assert line.count("\n") == 1
     assert line.isascii()
@@ -53,7 +53,7 @@ def test_json_and_jsonl_are_the_prediction(prediction: Prediction) -> None:
 
 @each_prediction
 @pytest.mark.parametrize("delimiter", [",", "\t"])
-def test_our_table_reader_reads_what_is_written(prediction: Prediction, delimiter: str, tmp_path: Path) -> None:
+def test_the_table_reader_reads_csv_and_tsv(prediction: Prediction, delimiter: str, tmp_path: Path) -> None:
     path = tmp_path / ("t.csv" if delimiter == "," else "t.tsv")
     text = formats.delimited_text(prediction, delimiter=delimiter, header=True)
     path.write_text(text, encoding="utf-8")
@@ -64,7 +64,7 @@ def test_our_table_reader_reads_what_is_written(prediction: Prediction, delimite
         assert row["scene_label"] == (top if segment.accepted else "")
         assert float(row["start"]) == segment.start
     if delimiter == "\t" and "\t" in prediction.source:
-        return  # a tab in a name is for csv readers only
+        return  # only csv readers can read a tab in a name
     table = read_table(path)
     assert table.labels == prediction.labels
     assert table.starts is not None
@@ -83,7 +83,7 @@ def test_two_recordings_make_one_table(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=30), st.sampled_from([0.25, 0.5, 1.0, 2.0]))
-def test_stretches_cover_the_segments_and_neighbours_differ(tops: list[int], hop: float) -> None:
+def test_scene_spans_cover_the_segments_and_neighbours_differ(tops: list[int], hop: float) -> None:
     prediction = made_of(*tops, hop=hop)
     found = formats.scene_spans(prediction)
     assert found[0].start == 0
@@ -91,16 +91,16 @@ def test_stretches_cover_the_segments_and_neighbours_differ(tops: list[int], hop
     for before, after in pairwise(found):
         assert before.end == after.start
         assert before.scene != after.scene
-    spread = [stretch.scene for stretch in found for _ in range(round((stretch.end - stretch.start) / hop))]
+    spread = [span.scene for span in found for _ in range(round((span.end - span.start) / hop))]
     assert spread == [LABELS.names[top] for top in tops]
-    assert all(stretch.score == pytest.approx(0.6) for stretch in found)
+    assert all(span.score == pytest.approx(0.6) for span in found)
 
 
 VTT_TIME = re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})")
 
 
 @each_prediction
-def test_webvtt_cues(prediction: Prediction) -> None:
+def test_webvtt_cues_are_valid(prediction: Prediction) -> None:
     header, *cues = formats.webvtt(prediction).rstrip("\n").split("\n\n")
     assert header == "WEBVTT"
     assert len(cues) == len(formats.scene_spans(prediction))
@@ -111,7 +111,7 @@ def test_webvtt_cues(prediction: Prediction) -> None:
             sum(int(n) * f for n, f in zip(VTT_TIME.fullmatch(t).groups(), (3600, 60, 1, 1e-3), strict=True))  # type: ignore[union-attr]
             for t in timing.split(" --> ")
         )
-        assert start < end  # a cue of no length is never shown
+        assert start < end  # players do not show a cue of length 0
 
 
 @each_prediction
@@ -135,7 +135,7 @@ def test_srt_is_webvtt_with_numbers_and_commas(prediction: Prediction) -> None:
         (360000, "100:00:00.000"),
     ],
 )
-def test_clock_of_subtitles(seconds: float, text: str) -> None:
+def test_times_of_subtitles(seconds: float, text: str) -> None:
     assert formats.subtitle_time(seconds, ".") == text
     assert formats.subtitle_time(seconds, ",") == text.replace(".", ",")
 
@@ -152,12 +152,12 @@ def test_clock_of_subtitles(seconds: float, text: str) -> None:
         (3661, True, "1:01:01.0"),
     ],
 )
-def test_clock_of_the_table(seconds: float, tenths: bool, text: str) -> None:
+def test_times_of_the_timeline(seconds: float, tenths: bool, text: str) -> None:
     assert timeline.short_time(seconds, tenths=tenths) == text
 
 
 @each_prediction
-def test_colours_change_no_word(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colors_do_not_change_the_text(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     plain = timeline.timeline_text(prediction, colored=False)
     colored = timeline.timeline_text(prediction, colored=True)
@@ -170,18 +170,18 @@ def test_colours_change_no_word(prediction: Prediction, monkeypatch: pytest.Monk
     assert [line.split() for line in bare] == [line.split() for line in plain.split("\n")]
 
 
-def test_the_strip_of_a_long_recording_keeps_its_proportions() -> None:
+def test_the_strip_of_a_long_recording_is_proportional_to_time() -> None:
     text = timeline.timeline_text(made_of(*[0] * 900, *[1] * 2700), colored=True)
     strip = text.split("\n")[1]
     assert strip.count("█") == 60
-    colours = re.findall(r"\x1b\[([\d;]+)m█", strip)
-    assert colours == [colours[0]] * 15 + [colours[-1]] * 45
-    assert colours[0] != colours[-1]
+    colors = re.findall(r"\x1b\[([\d;]+)m█", strip)
+    assert colors == [colors[0]] * 15 + [colors[-1]] * 45
+    assert colors[0] != colors[-1]
 
 
-def test_what_is_not_known_is_told_as_such() -> None:
+def test_segments_below_the_threshold_are_unknown() -> None:
     unsure = MADE["unsure"]
-    assert [stretch.label for stretch in formats.scene_spans(unsure)] == ["park", "unknown"]
+    assert [span.label for span in formats.scene_spans(unsure)] == ["park", "unknown"]
     assert formats.audacity(unsure).splitlines()[1].split("\t")[2] == "unknown"
     assert "\nunknown\n" in formats.webvtt(unsure)
     head, *_, note = timeline.timeline_text(unsure, colored=False).rstrip().split("\n")
@@ -190,11 +190,11 @@ def test_what_is_not_known_is_told_as_such() -> None:
     assert "mismatch" not in timeline.timeline_text(MADE["film"], colored=False)
 
 
-def test_halves_of_a_second_are_told_apart() -> None:
+def test_half_seconds_are_shown() -> None:
     assert "0:00.5 - 0:01.0" in timeline.timeline_text(made_of(0, 1, hop=0.5), colored=False)
 
 
-def test_a_name_cannot_act_on_the_terminal() -> None:
+def test_control_characters_in_names_are_escaped() -> None:
     text = timeline.timeline_text(made_of(0, source="a\x1b[2J\nb\u2028c ü 映.mp4"), colored=False)
     assert text.split("\n")[0].startswith("a\\x1b[2J\\nb\\u2028c ü 映.mp4  0:01")
     assert printable("\udcff\t") == "\\udcff\\t"

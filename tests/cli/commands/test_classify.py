@@ -1,7 +1,7 @@
-"""`avscene classify` as users have it: real files, the real decoder, the real weights of `conse`, small CLIPs on a hub.
+"""Test `avscene classify` with real files, the real decoder, the weights of `conse`, and small CLIPs on a local hub.
 
-Most tests call `main` in this process, so that torch is imported once; what depends on the environment or on signals
-runs in a process of its own.
+Most tests call `main` in this process, so that torch is imported once; tests of environment variables and signals
+start a process.
 """
 
 import csv
@@ -36,7 +36,7 @@ REPOS = {
     "C02": "timm/resnet50x4_clip.openai",
     "C03": "timm/vit_base_patch32_clip_224.openai",
 }
-CLOSED = "http://127.0.0.1:9"  # nobody listens there
+CLOSED = "http://127.0.0.1:9"  # a closed port
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "vtt", "srt", "audacity")
 
 
@@ -69,22 +69,22 @@ def classify(command: Command) -> Command:
 @pytest.fixture(scope="session")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
-    write_media(folder / "film.mp4", 3.0)
+    write_media(folder / "recording.mp4", 3.0)
     write_media(folder / "silent.mp4", 2.0, audio=False)
     write_media(folder / "sound.wav", 2.0)
     write_photograph(folder / "photograph.png", corner_frame())
-    whole = (folder / "film.mp4").read_bytes()
+    whole = (folder / "recording.mp4").read_bytes()
     (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.mp4").touch()
-    (folder / "text.mp4").write_text("this is no film\n" * 100)
+    (folder / "text.mp4").write_text("this is no recording\n" * 100)
     (folder / "nothing.wav").write_bytes((folder / "sound.wav").read_bytes()[:44])
     return folder
 
 
 @pytest.fixture
-def film(media: Path, here: Path) -> str:
-    shutil.copy(media / "film.mp4", here)
-    return "film.mp4"
+def recording(media: Path, here: Path) -> str:
+    shutil.copy(media / "recording.mp4", here)
+    return "recording.mp4"
 
 
 def names(folder: Path) -> list[str]:
@@ -94,8 +94,8 @@ def names(folder: Path) -> list[str]:
 # --- formats ---
 
 
-def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, film: str, here: Path) -> None:
-    found = classify(film, "--format", "json")
+def test_json_has_the_documented_keys_and_equals_the_python_api(classify: Command, recording: str, here: Path) -> None:
+    found = classify(recording, "--format", "json")
     assert (found.code, found.err) == (0, "")
     content = json.loads(found.out)
     assert list(content) == [
@@ -103,7 +103,7 @@ def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, f
         *("scene", "score", "scores", "mismatch", "segments", "warnings"),
     ]
     assert content["schema"] == "avscene/1"
-    assert (content["source"], content["system"], content["warnings"]) == (film, "conse", [])
+    assert (content["source"], content["system"], content["warnings"]) == (recording, "conse", [])
     assert content["labels"] == list(TAU_SCENES)
     assert content["modalities"] == {"audio": True, "video": True}
     assert content["duration"] == pytest.approx(3, abs=0.1)
@@ -116,27 +116,29 @@ def test_json_is_what_python_gives_and_what_the_design_says(classify: Command, f
         assert list(segment) == ["start", "end", "scene", "score", "scores", "mismatch", "by_model"]
         assert segment["by_model"] == {"conse": segment["scores"]}
 
-    assert content["mismatch"] is None  # it looks and does not listen
-    assert content == avscene.load("conse").classify(film).to_dict()
-    line = classify(film, "--format", "jsonl")
+    assert content["mismatch"] is None  # the system scores video only
+    assert content == avscene.load("conse").classify(recording).to_dict()
+    line = classify(recording, "--format", "jsonl")
     assert line.out.count("\n") == 1
     assert json.loads(line.out) == content
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_is_the_same_in_a_file(classify: Command, film: str, here: Path, form: str) -> None:
-    printed = classify(film, "--format", form)
-    written = classify(film, "--format", form, "--output", "deep/er/out")
+def test_every_format_is_the_same_on_stdout_and_in_a_file(
+    classify: Command, recording: str, here: Path, form: str
+) -> None:
+    printed = classify(recording, "--format", form)
+    written = classify(recording, "--format", form, "--output", "deep/er/out")
     assert (printed.code, printed.err, written.code, written.out, written.err) == (0, "", 0, "", "")
     assert (here / "deep/er/out").read_bytes() == printed.out.encode()
     assert names(here / "deep/er") == ["out"]
     assert stat.S_IMODE((here / "deep/er/out").stat().st_mode) == 0o644
 
 
-def test_what_each_format_says(classify: Command, film: str, here: Path) -> None:
-    content = avscene.load("conse").classify(film).to_dict()
+def test_every_format_has_the_predicted_scenes(classify: Command, recording: str, here: Path) -> None:
+    content = avscene.load("conse").classify(recording).to_dict()
     scenes = [segment["scene"] for segment in content["segments"]]
-    out = {form: classify(film, "--format", form).out for form in FORMATS}
+    out = {form: classify(recording, "--format", form).out for form in FORMATS}
     for form, delimiter in (("csv", ","), ("tsv", "\t")):
         rows = list(csv.DictReader(io.StringIO(out[form]), delimiter=delimiter))
         assert [row["scene_label"] for row in rows] == scenes
@@ -150,50 +152,54 @@ def test_what_each_format_says(classify: Command, film: str, here: Path) -> None
     assert (labels[0][0], labels[-1][1]) == ("0.000000", "3.000000")
     for text in (out["vtt"], out["srt"], out["audacity"], out["table"]):
         assert all(scene in text for scene in scenes)
-    assert out["table"].splitlines()[0].startswith(f"film.mp4  0:03  {content['scene']} {content['score']:.0%}")
+    assert out["table"].splitlines()[0].startswith(f"recording.mp4  0:03  {content['scene']} {content['score']:.0%}")
     assert "\x1b" not in out["table"]
 
 
-def test_several_inputs(classify: Command, film: str, media: Path) -> None:
+def test_several_inputs_make_one_output(classify: Command, recording: str, media: Path) -> None:
     silent = str(media / "silent.mp4")
-    content = json.loads(classify(film, silent, "--format", "json").out)
-    assert [one["source"] for one in content] == [film, silent]
-    lines = classify(silent, film, "--format", "jsonl").out.splitlines()
+    content = json.loads(classify(recording, silent, "--format", "json").out)
+    assert [one["source"] for one in content] == [recording, silent]
+    lines = classify(silent, recording, "--format", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == content[::-1]
-    assert classify(film, silent, "--format", "csv", "--output", "t.csv").code == 0
+    assert classify(recording, silent, "--format", "csv", "--output", "t.csv").code == 0
     table = read_table("t.csv")
-    assert table.filenames == (film,) * 3 + (silent,) * 2
-    assert classify(film, silent).out.count("(conse;") == 2
+    assert table.filenames == (recording,) * 3 + (silent,) * 2
+    assert classify(recording, silent).out.count("(conse;") == 2
 
 
-def test_subtitles_of_several_files_go_to_a_folder(classify: Command, film: str, media: Path, here: Path) -> None:
+def test_subtitles_of_several_files_are_written_to_a_folder(
+    classify: Command, recording: str, media: Path, here: Path
+) -> None:
     (here / "out").mkdir()
-    assert classify(film, media / "silent.mp4", "--format", "srt", "--output", "out").code == 0
-    assert names(here / "out") == ["film.mp4.srt", "silent.mp4.srt"]
-    assert classify(film, "--format", "audacity", "--output", "out").code == 0  # a single one too
-    assert (here / "out/film.mp4.txt").read_text().startswith("0.000000\t")
+    assert classify(recording, media / "silent.mp4", "--format", "srt", "--output", "out").code == 0
+    assert names(here / "out") == ["recording.mp4.srt", "silent.mp4.srt"]
+    assert classify(recording, "--format", "audacity", "--output", "out").code == 0
+    assert (here / "out/recording.mp4.txt").read_text().startswith("0.000000\t")
 
 
-def test_subtitles_of_one_name_do_not_overwrite_each_other(classify: Command, film: str, here: Path) -> None:
+def test_files_of_one_name_do_not_overwrite_each_others_subtitles(
+    classify: Command, recording: str, here: Path
+) -> None:
     (here / "out").mkdir()
     (here / "a").mkdir()
-    shutil.copy(film, "a")
-    found = classify(film, "a/film.mp4", "--format", "vtt", "--output", "out")
+    shutil.copy(recording, "a")
+    found = classify(recording, "a/recording.mp4", "--format", "vtt", "--output", "out")
     assert found.code == 2
     assert found.messages == [
-        "film.mp4 and a/film.mp4 would both be written to out/film.mp4.vtt; name them in separate runs"
+        "recording.mp4 and a/recording.mp4 would both be written to out/recording.mp4.vtt; name them in separate runs"
     ]
     assert names(here / "out") == []
 
 
-def test_options_reach_the_system(classify: Command, film: str) -> None:
+def test_options_reach_the_system(classify: Command, recording: str) -> None:
     found = classify(
-        film, "--format", "json", "--hop", "0.5", "--labels", "kitchen, living room", "--precision", "float32"
+        recording, "--format", "json", "--hop", "0.5", "--labels", "kitchen, living room", "--precision", "float32"
     )
     content = json.loads(found.out)
     assert content["labels"] == ["kitchen", "living room"]
     assert [segment["start"] for segment in content["segments"]] == [0, 0.5, 1, 1.5, 2, 2.5]
-    exact, fast = (classify(film, "--format", "csv", "--frames", frames).out for frames in ("exact", "keyframes"))
+    exact, fast = (classify(recording, "--format", "csv", "--frames", frames).out for frames in ("exact", "keyframes"))
     assert len(exact.splitlines()) == len(fast.splitlines()) == 4
 
 
@@ -202,12 +208,12 @@ def test_options_reach_the_system(classify: Command, film: str) -> None:
 ODD = ["with space.mp4", "ünï-映画.mp4", "-dash.mp4", "[brackets]*.mp4", "new\nline.mp4", os.fsdecode(b"\xff.mp4")]
 
 
-def test_files_whatever_they_are_called(classify: Command, film: str) -> None:
+def test_unusual_file_names_are_classified(classify: Command, recording: str) -> None:
     for name in ODD:
-        Path(name).symlink_to(film)
+        Path(name).symlink_to(recording)
     lines = classify("--format", "jsonl", "--", *ODD).out.splitlines()
     assert [json.loads(line)["source"] for line in lines] == ODD
-    found = classify("--", *ODD)  # the table: one headline each, whatever is in the name
+    found = classify("--", *ODD)  # the table has one headline for each, whatever the name
     assert found.code == 0
     assert "new\\nline.mp4  0:03" in found.out
     assert classify("--format", "csv", "--output", "t.csv", "--", *ODD).code == 0
@@ -216,7 +222,9 @@ def test_files_whatever_they_are_called(classify: Command, film: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
-def test_any_name_and_any_scene_on_any_terminal(film: str, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+def test_any_text_is_printed_in_any_terminal_encoding(
+    recording: str, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="strict"))
     with TextOutput(None) as sink:
@@ -226,7 +234,9 @@ def test_any_name_and_any_scene_on_any_terminal(film: str, monkeypatch: pytest.M
         assert raw.getvalue() == b"\xff" + " 映 ████ ü\n".encode()
 
 
-def test_folders_globs_and_lists(classify: Command, media: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_globs_and_lists_are_expanded(
+    classify: Command, media: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("f/b.mp4", "f/deep/er/a.MP4", "f/._b.mp4"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(media / "silent.mp4", name)
@@ -245,18 +255,18 @@ def test_folders_globs_and_lists(classify: Command, media: Path, here: Path, mon
     assert sources("-") == both[::-1]
 
 
-# --- what a recording has ---
+# --- modalities ---
 
 
 @pytest.mark.parametrize(
     ("name", "has", "headline", "segments"),
     [
-        ("film.mp4", {"audio": True, "video": True}, "(conse; audio and video)", 3),
+        ("recording.mp4", {"audio": True, "video": True}, "(conse; audio and video)", 3),
         ("silent.mp4", {"audio": False, "video": True}, "(conse; video)", 2),
         ("photograph.png", {"audio": False, "video": True}, "(conse; video)", 1),
     ],
 )
-def test_what_a_recording_has_is_said(
+def test_the_output_names_the_modalities_of_a_recording(
     classify: Command, media: Path, name: str, has: dict[str, bool], headline: str, segments: int
 ) -> None:
     content = json.loads(classify(media / name, "--format", "json").out)
@@ -265,15 +275,17 @@ def test_what_a_recording_has_is_said(
     assert headline in classify(media / name).out
 
 
-def test_a_trained_system_says_what_was_missing(command: Command, classify: Command, media: Path, here: Path) -> None:
-    """`fast` in miniature, trained here: picture and sound, and files that lack one."""
+def test_a_trained_system_warns_of_a_missing_modality(
+    command: Command, classify: Command, media: Path, here: Path
+) -> None:
+    """Train `fast` on few recordings and classify files without audio or without video."""
     for scene in ("tram", "park"):
         (here / "data" / scene).mkdir(parents=True)
         for place in range(2):
             for take in range(2):
-                shutil.copy(media / "film.mp4", here / "data" / scene / f"{place}-{take}.mp4")
+                shutil.copy(media / "recording.mp4", here / "data" / scene / f"{place}-{take}.mp4")
     assert command("train", "fast", "--data", "data", "--output", "mine").code == 0
-    paths = [media / name for name in ("film.mp4", "silent.mp4", "sound.wav", "photograph.png")]
+    paths = [media / name for name in ("recording.mp4", "silent.mp4", "sound.wav", "photograph.png")]
     found = classify(*paths, "--format", "jsonl", system="mine")
     assert (found.code, found.messages) == (0, [])
     whole, silent, audio, photograph = (json.loads(line) for line in found.out.splitlines())
@@ -282,12 +294,12 @@ def test_a_trained_system_says_what_was_missing(command: Command, classify: Comm
     assert len(both) == 2
     assert whole["warnings"] == []
     (warning,) = silent["warnings"]
-    assert warning.startswith("no audio: model ")
+    assert warning.startswith("no audio track: model ")
     assert photograph["warnings"] == [warning]
     (warning,) = audio["warnings"]
-    assert warning.startswith("no video: model ")
+    assert warning.startswith("no video track: model ")
     assert set(silent["segments"][0]["by_model"]) | set(audio["segments"][0]["by_model"]) == both
-    assert "note: no audio: model" in classify(paths[1], system="mine").out
+    assert "note: no audio track: model" in classify(paths[1], system="mine").out
 
     for arguments, reason in (
         (["--labels", "a,b"], "answers in its own labels (park, tram); leave --labels out"),
@@ -305,7 +317,7 @@ def test_a_trained_system_says_what_was_missing(command: Command, classify: Comm
 # --- failures ---
 
 
-def test_sound_alone_is_refused_with_the_reason(classify: Command, media: Path) -> None:
+def test_audio_alone_is_an_error_for_a_video_system(classify: Command, media: Path) -> None:
     path = media / "sound.wav"
     found = classify(path, "--format", "json")
     assert found.code == 1
@@ -342,32 +354,34 @@ def bad_files(media: Path) -> list[str]:
     return list(BAD)
 
 
-def test_each_bad_input_has_its_line_and_its_record_and_the_good_ones_are_done(
-    classify: Command, media: Path, film: str, here: Path
+def test_each_bad_input_gets_a_message_and_a_record_and_the_others_are_classified(
+    classify: Command, media: Path, recording: str, here: Path
 ) -> None:
     bad = bad_files(media)
-    found = classify(*bad, film, "--format", "jsonl", "--output", "out.jsonl")
+    found = classify(*bad, recording, "--format", "jsonl", "--output", "out.jsonl")
     assert found.code == 3
     assert len(found.messages) == len(bad)
     *failures, good = (json.loads(line) for line in Path("out.jsonl").read_text().splitlines())
-    assert good == avscene.load("conse").classify(film).to_dict()
-    for failure, told, (source, reason) in zip(failures, found.messages, BAD.items(), strict=True):
+    assert good == avscene.load("conse").classify(recording).to_dict()
+    for failure, message, (source, reason) in zip(failures, found.messages, BAD.items(), strict=True):
         assert list(failure) == ["schema", "source", "error"]
         assert (failure["schema"], failure["source"]) == ("avscene/1", source)
         assert failure["error"]["type"] == "media"
         assert failure["error"]["message"].startswith(f"{source}: ")
         assert reason in failure["error"]["message"]
-        assert told == failure["error"]["message"].replace("\n", "\\n")
+        assert message == failure["error"]["message"].replace("\n", "\\n")
     assert not [name for name in names(here) if name.startswith(".")]
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_exit_codes_tell_all_some_and_none(classify: Command, film: str, media: Path, form: str) -> None:
+def test_exit_codes_distinguish_all_some_and_no_failures(
+    classify: Command, recording: str, media: Path, form: str
+) -> None:
     Path("out").mkdir()
     target = ["--output", "out"] if form in ("vtt", "srt", "audacity") else []
     empty = media / "empty.mp4"
-    assert classify(film, film, "--format", form, *target).code == 0
-    some = classify(empty, film, "gone.mp4", "--format", form, *target)
+    assert classify(recording, recording, "--format", form, *target).code == 0
+    some = classify(empty, recording, "gone.mp4", "--format", form, *target)
     none = classify(empty, "gone.mp4", "--format", form, *target)
     assert (some.code, none.code) == (3, 1)
     assert len(some.messages) == len(none.messages) == 2
@@ -382,30 +396,33 @@ def test_exit_codes_tell_all_some_and_none(classify: Command, film: str, media: 
 
 USAGE = [
     ([], "Missing argument"),
-    (["film.mp4", "--labels", "a,b,a"], "label 'a' is given twice"),
-    (["film.mp4", "--labels", "a,,b"], "label 2 of 3 is empty"),
-    (["film.mp4", "--labels", "park"], "at least two scenes"),
-    (["film.mp4", "--labels", ""], "label 1 of 1 is empty"),
-    (["film.mp4", "--system", "embeded"], "Did you mean embedded? Systems: B01, A01"),
-    (["film.mp4", "--system", "folder"], "folder: is a directory but no checkpoint"),
-    (["film.mp4", "--format", "xml"], "--format 'xml' is not one of table, json, jsonl, csv, tsv, vtt, srt, audacity"),
-    (["film.mp4", "--frames", "few"], "--frames 'few' is not one of exact, keyframes"),
-    (["film.mp4", "--device", "tpu"], "device 'tpu' is not one of auto, cpu, cuda"),
-    (["film.mp4", "--precision", "int8"], "precision 'int8' is not one of auto, float32, bfloat16"),
-    (["film.mp4", "--hop", "0"], "is not a number of seconds of 0.02 or more"),
-    (["film.mp4", "--hop", "-1"], "is not a number of seconds of 0.02 or more"),
-    (["film.mp4", "--hop", "nan"], "is not a number of seconds of 0.02 or more"),
-    (["film.mp4", "--hop", "soon"], "--hop"),
-    (["film.mp4", "--prompt", "a {}"], "system conse takes no prompts"),
-    (["film.mp4", "--system", "C03", "--prompt", "a photo"], "must contain {} once"),
-    (["film.mp4", "--nope"], "--nope"),
-    (["film.mp4", "film.mp4", "--format", "vtt"], "--format vtt of 2 files needs --output FOLDER"),
+    (["recording.mp4", "--labels", "a,b,a"], "label 'a' is given twice"),
+    (["recording.mp4", "--labels", "a,,b"], "label 2 of 3 is empty"),
+    (["recording.mp4", "--labels", "park"], "at least two scenes"),
+    (["recording.mp4", "--labels", ""], "label 1 of 1 is empty"),
+    (["recording.mp4", "--system", "embeded"], "Did you mean embedded? Systems: B01, A01"),
+    (["recording.mp4", "--system", "folder"], "folder: is a directory but no checkpoint"),
+    (
+        ["recording.mp4", "--format", "xml"],
+        "--format 'xml' is not one of table, json, jsonl, csv, tsv, vtt, srt, audacity",
+    ),
+    (["recording.mp4", "--frames", "few"], "--frames 'few' is not one of exact, keyframes"),
+    (["recording.mp4", "--device", "tpu"], "device 'tpu' is not one of auto, cpu, cuda"),
+    (["recording.mp4", "--precision", "int8"], "precision 'int8' is not one of auto, float32, bfloat16"),
+    (["recording.mp4", "--hop", "0"], "is not a number of seconds of 0.02 or more"),
+    (["recording.mp4", "--hop", "-1"], "is not a number of seconds of 0.02 or more"),
+    (["recording.mp4", "--hop", "nan"], "is not a number of seconds of 0.02 or more"),
+    (["recording.mp4", "--hop", "soon"], "--hop"),
+    (["recording.mp4", "--prompt", "a {}"], "system conse takes no prompts"),
+    (["recording.mp4", "--system", "C03", "--prompt", "a photo"], "must contain {} once"),
+    (["recording.mp4", "--nope"], "--nope"),
+    (["recording.mp4", "recording.mp4", "--format", "vtt"], "--format vtt of 2 files needs --output FOLDER"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), USAGE, ids=[" ".join(a) or "nothing" for a, _ in USAGE])
-def test_wrong_usage_is_one_line_and_touches_nothing(
-    classify: Command, film: str, here: Path, arguments: list[str], message: str
+def test_wrong_usage_is_one_line_and_writes_nothing(
+    classify: Command, recording: str, here: Path, arguments: list[str], message: str
 ) -> None:
     Path("folder").mkdir()
     Path("old.json").write_text("kept")
@@ -414,17 +431,17 @@ def test_wrong_usage_is_one_line_and_touches_nothing(
     assert found.out == ""
     (line,) = found.messages
     assert message in line
-    assert names(here) == ["film.mp4", "folder", "old.json"]
+    assert names(here) == ["folder", "old.json", "recording.mp4"]
     assert Path("old.json").read_text() == "kept"
 
 
-def test_a_gpu_where_there_is_none(classify: Command, film: str) -> None:
+def test_cuda_without_a_gpu_is_an_error(classify: Command, recording: str) -> None:
     import torch
 
     if torch.cuda.is_available():
-        assert classify(film, "--device", "cuda").code == 0
+        assert classify(recording, "--device", "cuda").code == 0
     else:
-        found = classify(film, "--device", "cuda")
+        found = classify(recording, "--device", "cuda")
         assert found.code == 2
         assert "torch sees no GPU here" in found.messages[0]
 
@@ -433,24 +450,24 @@ def test_a_gpu_where_there_is_none(classify: Command, film: str) -> None:
     ("output", "message"),
     [
         ("folder", "folder: is a folder; give the name of a file"),
-        ("film.mp4/below/out", "cannot be written (Not a directory)"),
+        ("recording.mp4/below/out", "cannot be written (Not a directory)"),
         ("/proc/out", "cannot be written"),
         ("o" * 300, "cannot be written (File name too long)"),
         ("/dev/full", "/dev/full: cannot be written (No space left on device)"),
     ],
 )
 @pytest.mark.parametrize("form", ["jsonl", "json"])
-def test_outputs_that_cannot_be_written(
-    classify: Command, film: str, here: Path, output: str, message: str, form: str
+def test_an_output_that_cannot_be_written_is_an_error(
+    classify: Command, recording: str, here: Path, output: str, message: str, form: str
 ) -> None:
     Path("folder").mkdir()
-    found = classify(film, film, "--format", form, "--output", output)
+    found = classify(recording, recording, "--format", form, "--output", output)
     assert found.code == 2
     assert message in found.messages[0]
-    assert names(here) == ["film.mp4", "folder"]
+    assert names(here) == ["folder", "recording.mp4"]
 
 
-def test_a_folder_that_may_not_be_written_to(here: Path) -> None:
+def test_a_read_only_folder_is_an_error(here: Path) -> None:
     here.chmod(0o555)
     before = os.geteuid()
     if before == 0:
@@ -464,15 +481,15 @@ def test_a_folder_that_may_not_be_written_to(here: Path) -> None:
     assert names(here) == []
 
 
-def test_an_output_is_replaced_when_all_is_done(classify: Command, film: str, here: Path) -> None:
+def test_an_existing_output_is_replaced_at_the_end(classify: Command, recording: str, here: Path) -> None:
     Path("real.jsonl").write_text("old")
     Path("link.jsonl").symlink_to("real.jsonl")
-    assert classify(film, "--format", "jsonl", "--output", "link.jsonl").code == 0
+    assert classify(recording, "--format", "jsonl", "--output", "link.jsonl").code == 0
     assert Path("link.jsonl").is_symlink()
-    assert json.loads(Path("real.jsonl").read_text())["source"] == film
-    assert classify(film, "--output", os.devnull).code == 0
+    assert json.loads(Path("real.jsonl").read_text())["source"] == recording
+    assert classify(recording, "--output", os.devnull).code == 0
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
-    assert names(here) == ["film.mp4", "link.jsonl", "real.jsonl"]
+    assert names(here) == ["link.jsonl", "real.jsonl", "recording.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -484,7 +501,7 @@ def test_an_output_is_replaced_when_all_is_done(classify: Command, film: str, he
         (RuntimeError, ["a\n"], "old"),
     ],
 )
-def test_what_an_output_holds_after_an_end_of_any_kind(
+def test_an_interrupted_output_is_kept_and_a_failed_one_is_not(
     here: Path, error: type[BaseException] | None, texts: list[str], kept: str
 ) -> None:
     Path("out").write_text("old")
@@ -535,11 +552,13 @@ def hub_here(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return hub
 
 
-def test_the_clip_systems_and_their_prompts(classify: Command, hub_here: HubServer, film: str) -> None:
+def test_clip_systems_use_their_prompts(classify: Command, hub_here: HubServer, recording: str) -> None:
     options = ("--labels", "kitchen,wood,street", "--precision", "float32", "--format", "json")
 
     def scores(system: str, *prompts: str) -> list[float]:
-        found = classify(film, *options, *(part for prompt in prompts for part in ("--prompt", prompt)), system=system)
+        found = classify(
+            recording, *options, *(part for prompt in prompts for part in ("--prompt", prompt)), system=system
+        )
         assert (found.code, found.messages) == (0, [])
         content = json.loads(found.out)
         assert (content["system"], content["labels"]) == (system, ["kitchen", "wood", "street"])
@@ -554,27 +573,27 @@ def test_the_clip_systems_and_their_prompts(classify: Command, hub_here: HubServ
     twice = scores("C03", "{}", "a blurry view of a {}.")
     assert twice not in (plain["C03"], own)
     python = avscene.load("C03", labels=("kitchen", "wood", "street"), prompts=("templates",), precision="float32")
-    assert list(python.classify(film).scores.values()) == templates
+    assert list(python.classify(recording).scores.values()) == templates
 
     hub_here.stop()
-    found = classify(film, *options, "--offline", system="C03")
+    found = classify(recording, *options, "--offline", system="C03")
     assert list(json.loads(found.out)["scores"].values()) == plain["C03"]
 
 
-def test_absent_weights_are_exit_code_4(classify: Command, hub_here: HubServer, film: str, here: Path) -> None:
-    found = classify(film, "--offline", "--format", "json", "--output", "o.json", system="C03")
+def test_missing_weights_are_exit_code_4(classify: Command, hub_here: HubServer, recording: str, here: Path) -> None:
+    found = classify(recording, "--offline", "--format", "json", "--output", "o.json", system="C03")
     assert (found.code, found.out) == (4, "")
     assert f"{REPOS['C03']}: " in found.messages[0]
     assert "run once without --offline" in found.messages[0]
     assert not hub_here.requests
     hub_here.stop()
-    found = classify(film, system="C01")
+    found = classify(recording, system="C01")
     assert found.code == 4
     assert "set HF_ENDPOINT to a mirror" in found.messages[0]
-    assert names(here) == ["film.mp4"]
+    assert names(here) == ["recording.mp4"]
 
 
-# --- in a process of its own ---
+# --- in a separate process ---
 
 PROGRAM = """
 import signal, sys
@@ -606,33 +625,35 @@ def process(tmp_path: Path, endpoint: str, *arguments: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr)
 
 
-def test_the_default_system_is_the_best_that_can_be_had_and_a_change_is_said(
-    tmp_path: Path, film: str, hub: HubServer
+def test_the_default_system_is_the_best_available_and_a_change_is_reported(
+    tmp_path: Path, recording: str, hub: HubServer
 ) -> None:
     def system(endpoint: str, *options: str) -> tuple[str, list[str]]:
-        found = process(tmp_path, endpoint, "classify", film, "--format", "json", *options)
+        found = process(tmp_path, endpoint, "classify", recording, "--format", "json", *options)
         assert found.code == 0, found.err
         return json.loads(found.out)["system"], found.messages
 
-    chosen, told = system(CLOSED)
+    chosen, messages = system(CLOSED)
     assert chosen == "conse"
-    assert len(told) == 1
-    assert told[0].startswith("system conse: ")
-    assert "(select another with --system)" in told[0]
+    assert len(messages) == 1
+    assert messages[0].startswith("system conse: ")
+    assert "(select another with --system)" in messages[0]
 
-    chosen, told = system(hub.url)
+    chosen, messages = system(hub.url)
     assert chosen == "C02"  # of least published log loss
-    assert told[0].startswith("system C02: ")
-    assert told[1:] == ["the default system was conse in the last run and is C02 now; use --system conse to keep it"]
+    assert messages[0].startswith("system C02: ")
+    assert messages[1:] == [
+        "the default system was conse in the last run and is C02 now; use --system conse to keep it"
+    ]
 
     hub.stop()
-    chosen, told = system(hub.url, "--offline")
+    chosen, messages = system(hub.url, "--offline")
     assert chosen == "C02"
-    assert len(told) == 1  # no change, no word of it
+    assert len(messages) == 1  # only a change is reported
 
 
-def test_an_interruption_keeps_what_was_finished(tmp_path: Path, film: str, here: Path) -> None:
-    command = ["classify", "--system", "conse", "--format", "jsonl", "--output", "out.jsonl", *[film] * 500]
+def test_an_interruption_keeps_finished_results(tmp_path: Path, recording: str, here: Path) -> None:
+    command = ["classify", "--system", "conse", "--format", "jsonl", "--output", "out.jsonl", *[recording] * 500]
     running = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *command],
         env=environment(tmp_path, CLOSED),
@@ -655,8 +676,8 @@ def test_an_interruption_keeps_what_was_finished(tmp_path: Path, film: str, here
     assert "Traceback" not in err
     lines = Path("out.jsonl").read_text().splitlines()
     assert 1 <= len(lines) < 500
-    assert all(json.loads(line)["source"] == film for line in lines)
-    assert names(here) == ["film.mp4", "out.jsonl"]
+    assert all(json.loads(line)["source"] == recording for line in lines)
+    assert names(here) == ["out.jsonl", "recording.mp4"]
     assert err == f"avscene: interrupted: {len(lines)} of 500 results are in out.jsonl\n"
 
 
@@ -675,7 +696,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
 
 
-def test_without_a_command_the_help_is_shown(command: Command) -> None:
+def test_without_a_command_the_help_is_printed(command: Command) -> None:
     found = command()
     assert found.code == 2
     assert found.err.startswith("Usage: avscene [OPTIONS] COMMAND")
@@ -684,7 +705,7 @@ def test_without_a_command_the_help_is_shown(command: Command) -> None:
     assert found.messages == ["No such command 'clasify'. Did you mean 'classify'?; see avscene --help"]
 
 
-def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_help_imports_no_heavy_library(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: avscene [OPTIONS] COMMAND" in done.stdout

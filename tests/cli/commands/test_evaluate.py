@@ -1,4 +1,4 @@
-"""`avscene evaluate` as a user calls it on tables alone: what it prints, writes, compares and refuses."""
+"""Test `avscene evaluate` on tables: what it prints, writes, compares and refuses."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.support.command_line import Run
 from tests.support.command_line import run as run_command
 from tests.support.html_page import Page
 
-PREDICTIONS = Path(__file__).parents[3] / "shared" / "predictions"
+PREDICTIONS = Path(__file__).parents[4] / "shared" / "predictions"
 LABELS = LabelSet(("bus", "park", "tram"))
 CITIES = ("lyon", "paris")
 KEYS = {
@@ -28,7 +28,7 @@ KEYS = {
 
 
 def system(seed: int, strength: float = 1.5) -> ScoreTable:
-    """Two recordings of three segments at twelve places: every scene in both cities twice."""
+    """Return a table of two recordings of three segments at twelve places: each scene twice in both cities."""
     names = [f"{LABELS.names[at % 3]}-{CITIES[at // 3 % 2]}-{at}-{clip}" for at in range(12) for clip in "01"]
     truth = np.repeat(np.arange(12) % 3, 6)
     odds = np.exp(np.random.default_rng(seed).normal(size=(72, 3)) + strength * np.eye(3)[truth])
@@ -49,18 +49,18 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     return lambda *arguments: run_command(capsys, "evaluate", *arguments)
 
 
-def figures_of(run: Run) -> dict[str, dict]:
+def metrics_of(run: Run) -> dict[str, dict]:
     assert run.code == 0, run.err
-    return json.loads(Path("figures.json").read_text())
+    return json.loads(Path("metrics.json").read_text())
 
 
-def test_everything_is_in_the_json_under_keys_that_stay(command):
-    told = figures_of(command("a.tsv", "b.tsv", "--json", "figures.json"))
-    assert list(told) == ["a.tsv", "b.tsv"]
-    tables = {name: read_table(name) for name in told}
+def test_the_json_file_has_all_metrics_under_fixed_keys(command):
+    metrics = metrics_of(command("a.tsv", "b.tsv", "--json", "metrics.json"))
+    assert list(metrics) == ["a.tsv", "b.tsv"]
+    tables = {name: read_table(name) for name in metrics}
     found, compared = measure(tables["a.tsv"]), compare(tables)
-    assert all(set(entry) == KEYS for entry in told.values())
-    entry = told["a.tsv"]
+    assert all(set(entry) == KEYS for entry in metrics.values())
+    entry = metrics["a.tsv"]
     assert (entry["n"], entry["groups"], entry["no_intervals_because"], entry["unseen_pairs"]) == (72, 12, None, None)
     assert entry["intervals"]["log_loss"] == {
         "low": found.intervals["log_loss"].low,
@@ -74,16 +74,16 @@ def test_everything_is_in_the_json_under_keys_that_stay(command):
     assert entry["risk_coverage"]["risk"][-1] == pytest.approx(1 - entry["accuracy"])
     against = entry["compared"]["with"]["b.tsv"]
     assert entry["compared"]["best"] == "a.tsv"
-    assert against["log_loss"]["value"] == pytest.approx(entry["log_loss"] - told["b.tsv"]["log_loss"])
+    assert against["log_loss"]["value"] == pytest.approx(entry["log_loss"] - metrics["b.tsv"]["log_loss"])
     assert against["log_loss"]["p"] == compared.pairs[0].log_loss.p
-    back = told["b.tsv"]["compared"]["with"]["a.tsv"]
+    back = metrics["b.tsv"]["compared"]["with"]["a.tsv"]
     assert (back["only_this_right"], back["accuracy"]["value"]) == (
         against["only_other_right"],
         pytest.approx(-against["accuracy"]["value"]),
     )
 
 
-def test_what_is_printed_has_its_intervals(command):
+def test_printed_metrics_have_intervals(command):
     run = command("a.tsv", "b.tsv")
     assert (run.code, run.messages) == (0, [])
     found = measure(read_table("a.tsv"))
@@ -98,7 +98,7 @@ def test_what_is_printed_has_its_intervals(command):
     assert "At least one of the 2 systems is right on" in run.out
 
 
-def test_tables_are_compared_on_the_rows_that_all_have_and_it_is_said_which_are_left_out(command):
+def test_tables_are_compared_on_their_common_rows_and_others_are_reported(command):
     whole = system(2, 1.0)
     part = replace(
         whole,
@@ -108,33 +108,33 @@ def test_tables_are_compared_on_the_rows_that_all_have_and_it_is_said_which_are_
         truth=whole.truth[6:],
     )
     write_table("part.tsv", part)
-    told = figures_of(run := command("a.tsv", "part.tsv", "--json", "figures.json", "--report", "r.html"))
+    metrics = metrics_of(run := command("a.tsv", "part.tsv", "--json", "metrics.json", "--report", "r.html"))
     assert run.messages == [
         "compared on 66 rows; a.tsv: 6 of 72 rows are not in every other table; the first is 'bus-lyon-0-0'"
     ]
-    assert (told["a.tsv"]["n"], told["a.tsv"]["compared"]["n"]) == (72, 66)
+    assert (metrics["a.tsv"]["n"], metrics["a.tsv"]["compared"]["n"]) == (72, 66)
     assert "They are compared on 66 rows, those that all of them have" in Path("r.html").read_text()
 
 
-def test_tables_that_cannot_be_compared_are_judged_all_the_same(command):
+def test_tables_without_common_rows_are_still_evaluated(command):
     other = system(3)
     write_table("other.tsv", replace(other, filenames=tuple(f"b{name}" for name in other.filenames), truth=other.truth))
-    told = figures_of(run := command("a.tsv", "other.tsv", "--json", "figures.json"))
+    metrics = metrics_of(run := command("a.tsv", "other.tsv", "--json", "metrics.json"))
     (line,) = run.messages
     assert line.startswith("not compared: the tables have no row in common")
-    assert (told["a.tsv"]["compared"], told["other.tsv"]["n"]) == (None, 72)
+    assert (metrics["a.tsv"]["compared"], metrics["other.tsv"]["n"]) == (None, 72)
 
 
-def test_without_groups_there_are_no_intervals_and_it_is_said_why(command):
-    plain = replace(system(1), filenames=tuple(f"{at}.wav" for at in range(72)))
-    write_table("plain.tsv", plain)
-    write_table("place.tsv", replace(plain, groups=("one",) * 72))
-    told = figures_of(run := command("plain.tsv", "place.tsv", "--json", "figures.json", "--report", "r.html"))
+def test_without_groups_there_are_no_intervals_and_a_reason(command):
+    ungrouped = replace(system(1), filenames=tuple(f"{at}.wav" for at in range(72)))
+    write_table("ungrouped.tsv", ungrouped)
+    write_table("place.tsv", replace(ungrouped, groups=("one",) * 72))
+    metrics = metrics_of(run := command("ungrouped.tsv", "place.tsv", "--json", "metrics.json", "--report", "r.html"))
     assert "no intervals: the table has no column 'group'" in run.out
     assert "no intervals: all rows are of one group" in run.out
     assert " to " not in run.out
-    assert set(told["plain.tsv"]["intervals"].values()) == {None}
-    assert told["place.tsv"]["no_intervals_because"] == "all rows are of one group"
+    assert set(metrics["ungrouped.tsv"]["intervals"].values()) == {None}
+    assert metrics["place.tsv"]["no_intervals_because"] == "all rows are of one group"
     assert "No intervals: all rows are of one group" in Path("r.html").read_text()
 
 
@@ -145,11 +145,11 @@ def test_without_groups_there_are_no_intervals_and_it_is_said_why(command):
         "filename_audio\tfilename_video\naudio/bus-lyon-1-1.wav\tvideo/bus-lyon-1-1.mp4\naudio/park-lyon-2-1.wav\tx\n",
     ],
 )
-def test_pairs_that_training_had_not(command, content):
+def test_scene_city_pairs_absent_from_training_are_evaluated_separately(command, content):
     Path("meta.csv").write_text(content)
     assert read_training_pairs("meta.csv") == {("bus", "lyon"), ("park", "lyon")}
-    told = figures_of(run := command("a.tsv", "--trained-on", "meta.csv", "--json", "figures.json"))
-    unseen = told["a.tsv"]["unseen_pairs"]
+    metrics = metrics_of(run := command("a.tsv", "--trained-on", "meta.csv", "--json", "metrics.json"))
+    unseen = metrics["a.tsv"]["unseen_pairs"]
     assert unseen["pairs"] == [["bus", "paris"], ["park", "paris"], ["tram", "lyon"], ["tram", "paris"]]
     assert (unseen["only"]["n"], unseen["without"]["n"]) == (48, 24)
     assert set(unseen["only"]["intervals"]) == {"log_loss", "accuracy"}
@@ -157,7 +157,7 @@ def test_pairs_that_training_had_not(command, content):
     assert "not seen" in run.out
 
 
-def test_a_prediction_table_tells_what_training_had(command):
+def test_a_prediction_table_lists_the_training_pairs(command):
     run = command("a.tsv", "--trained-on", "b.tsv")
     assert "Training had no recording of: nothing that is here." in run.out
 
@@ -172,12 +172,12 @@ def test_a_prediction_table_tells_what_training_had(command):
         ),
     ],
 )
-def test_a_list_that_does_not_tell_what_training_had_is_refused(command, content, message):
+def test_a_list_without_training_pairs_is_refused(command, content, message):
     Path("meta.csv").write_text(content)
     assert message in command("a.tsv", "--trained-on", "meta.csv").error()
 
 
-def test_the_page_has_all_of_it(command):
+def test_the_report_has_all_sections(command):
     assert command("a.tsv", "b.tsv", "--report", "r.html", "--trained-on", "b.tsv").code == 0
     seen = Page(Path("r.html").read_text())
     assert {"Results", "Differences to the best", "Who is right where another is wrong"} <= set(seen.texts["h2"])
@@ -193,7 +193,7 @@ def test_the_page_has_all_of_it(command):
     assert all(text.strip() for text in seen.texts["figcaption"])
 
 
-def test_a_terminal_without_unicode_gets_all_figures(command, monkeypatch, tmp_path):
+def test_a_terminal_without_unicode_gets_all_metrics(command, monkeypatch, tmp_path):
     import io
     import sys
 
@@ -207,10 +207,10 @@ def test_a_terminal_without_unicode_gets_all_figures(command, monkeypatch, tmp_p
 
 
 @pytest.mark.skipif(not PREDICTIONS.is_dir(), reason=f"published predictions are not at {PREDICTIONS}")
-def test_three_published_systems(command):
+def test_three_published_systems_are_compared(command):
     paths = [PREDICTIONS / f"tau_{name}.tsv" for name in ("early", "late", "mix")]
-    told = figures_of(command(*paths, "--json", "figures.json"))
-    late = told[str(paths[1])]
+    metrics = metrics_of(command(*paths, "--json", "metrics.json"))
+    late = metrics[str(paths[1])]
     assert (late["n"], late["groups"], len(late["by_city"])) == (3645, 126, 10)
     assert late["intervals"]["log_loss"]["low"] < late["log_loss"] < late["intervals"]["log_loss"]["high"]
     assert late["compared"]["best"] == str(paths[1])

@@ -1,4 +1,4 @@
-"""`train`, `predict` and `evaluate` as a user calls them, on real media: what they write, say and refuse."""
+"""Test `train`, `predict`, `evaluate` and `classify` with one trained system: what they write, print and refuse."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def system(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained on folds 1 to 3."""
+    """Return a system trained on folds 1 to 3."""
     output = tmp_path_factory.mktemp("runs") / "system"
     arguments = ("--data", data, "--output", output, "--holdout", "fold=4", "--precision", "float32")
     assert call("train", "fast", *arguments) == 0
@@ -38,7 +38,7 @@ def system(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scores(data: Path, system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The table of fold 4, with those of the models beside it."""
+    """Return the table of fold 4; the tables of the models are beside it."""
     output = tmp_path_factory.mktemp("tables") / "scores.tsv"
     arguments = ("--system", system, "--data", data, "--only", "fold=4", "--output", output, "--precision", "float32")
     assert call("predict", *arguments, "--by-model") == 0
@@ -48,7 +48,7 @@ def scores(data: Path, system: Path, tmp_path_factory: pytest.TempPathFactory) -
 # train
 
 
-def test_train_says_what_it_does_and_what_came_of_it(command: Command, data: Path, tmp_path: Path) -> None:
+def test_train_prints_what_it_trains_on_and_the_metrics(command: Command, data: Path, tmp_path: Path) -> None:
     run = command("train", "fast", "--data", data, "--output", tmp_path / "new" / "system", "--holdout", "fold=4")
     assert run.code == 0
     assert run.messages == ["training on 9 recordings, 3 scenes; held out: fold=4"]
@@ -59,13 +59,13 @@ def test_train_says_what_it_does_and_what_came_of_it(command: Command, data: Pat
     assert lines[3].endswith(f"next: avscene classify VIDEO --system {tmp_path / 'new' / 'system'}")
 
 
-def test_the_held_out_part_is_not_learnt_from(system: Path) -> None:
+def test_the_held_out_part_is_not_trained_on(system: Path) -> None:
     assert json.loads((system / "config.json").read_text())["training"]["held_out"] == "fold=4"
     for name in ("audio", "video", "fused"):
         assert not any("-3.mp4" in name for name in read_table(system / "out_of_fold" / f"{name}.tsv").filenames)
 
 
-def test_a_column_split_is_held_out_by_itself(command: Command, data: Path, tmp_path: Path) -> None:
+def test_a_test_split_is_held_out_by_default(command: Command, data: Path, tmp_path: Path) -> None:
     lines = (data / "meta.csv").read_text().splitlines()
     parts = ["split", *("test" if line.endswith(",4") else "train" for line in lines[1:])]
     (data / "split.csv").write_text("".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True)))
@@ -74,7 +74,7 @@ def test_a_column_split_is_held_out_by_itself(command: Command, data: Path, tmp_
     assert run.messages == ["training on 9 recordings, 3 scenes; held out: split=test"]
 
 
-def test_a_folder_per_class_is_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
+def test_a_folder_per_scene_is_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("*.csv"))
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 0
@@ -84,9 +84,9 @@ def test_a_folder_per_class_is_trained_on(command: Command, data: Path, tmp_path
     assert content["training"]["data"] == "data"
 
 
-def test_an_unreadable_recording_is_left_out_and_told(command: Command, data: Path, tmp_path: Path) -> None:
+def test_an_unreadable_recording_is_skipped_and_reported(command: Command, data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
-    (tmp_path / "data" / "cave" / "cave-0.mp4").write_bytes(b"no film")
+    (tmp_path / "data" / "cave" / "cave-0.mp4").write_bytes(b"not a video")
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 3
     assert len(run.messages) == 2
@@ -96,43 +96,43 @@ def test_an_unreadable_recording_is_left_out_and_told(command: Command, data: Pa
     assert (tmp_path / "system" / "config.json").is_file()
 
 
-def test_what_has_too_little_sound_is_trained_on_pictures_and_said(command: Command, tmp_path: Path) -> None:
+def test_with_too_little_audio_only_video_is_trained_and_reported(command: Command, tmp_path: Path) -> None:
     for scene in SCENES:
         for take in range(2):
             write_scene(tmp_path / "data" / scene / f"{take}.png", scene, take)
     write_scene(tmp_path / "data" / "cave" / "loud.mp4", "cave", 7)
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 0
-    assert any("no audio model: scene 'cave' has 1 readable group(s)" in line for line in run.messages)
+    assert any("no model 'audio': scene 'cave' has 1 readable group(s)" in line for line in run.messages)
     assert [line.partition(":")[0] for line in run.out.splitlines()[:2]] == ["video", "fused"]
 
 
 def test_one_scene_cannot_be_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
     shutil.copytree(data / "cave", tmp_path / "data" / "cave")
-    told = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system").error()
-    assert "all recordings are of one scene (cave)" in told
+    message = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system").error()
+    assert "all recordings are of one scene (cave)" in message
 
 
-def test_one_place_for_a_scene_is_too_little(command: Command, data: Path, tmp_path: Path) -> None:
+def test_a_scene_with_one_group_is_refused(command: Command, data: Path, tmp_path: Path) -> None:
     rows = (data / "meta.csv").read_text().splitlines()
-    (data / "few.csv").write_text("\n".join([*rows[:5], rows[5], *rows[9:]]) + "\n")  # one furnace
-    told = command("train", "fast", "--data", data / "few.csv", "--output", tmp_path / "system").error()
-    assert "scene 'furnace' has 1 readable group(s)" in told
+    (data / "few.csv").write_text("\n".join([*rows[:5], rows[5], *rows[9:]]) + "\n")  # one group of furnace
+    message = command("train", "fast", "--data", data / "few.csv", "--output", tmp_path / "system").error()
+    assert "scene 'furnace' has 1 readable group(s)" in message
     assert not (tmp_path / "system").exists()
 
 
 def test_a_group_on_both_sides_of_the_holdout_is_refused(command: Command, data: Path, tmp_path: Path) -> None:
     text = (data / "meta.csv").read_text()
     (data / "leak.csv").write_text(text.replace(",cave3,", ",cave0,"))
-    told = command(
+    message = command(
         "train", "fast", "--data", data / "leak.csv", "--output", tmp_path / "system", "--holdout", "fold=4"
     ).error()
-    assert "group 'cave0' is in both" in told
+    assert "group 'cave0' is in both" in message
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {
-    "a value that is not there": (["--holdout", "fold=9"], "no recording has fold=9; fold is one of 1, 2, 3, 4"),
-    "a column that is not there": (["--holdout", "flod=4"], "has no column 'flod'; it has fold, group, label"),
+    "an unknown value": (["--holdout", "fold=9"], "no recording has fold=9; fold is one of 1, 2, 3, 4"),
+    "an unknown column": (["--holdout", "flod=4"], "has no column 'flod'; it has fold, group, label"),
     "no condition": (["--holdout", "4"], "'4' is not COLUMN=VALUE"),
     "no hop": (["--hop", "0"], "hop"),
     "a negative hop": (["--hop", "-1"], "hop"),
@@ -144,36 +144,34 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_makes_no_sense_is_one_line_and_writes_nothing(
-    command: Command, data: Path, tmp_path: Path, case: str
-) -> None:
-    options, message = REFUSED[case]
-    told = command("train", "fast", "--data", data, "--output", tmp_path / "system", *options).error()
-    assert message in told
+def test_wrong_options_are_one_line_and_write_nothing(command: Command, data: Path, tmp_path: Path, case: str) -> None:
+    options, expected = REFUSED[case]
+    message = command("train", "fast", "--data", data, "--output", tmp_path / "system", *options).error()
+    assert expected in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_recipe(command: Command, data: Path, tmp_path: Path) -> None:
-    told = command("train", "slow", "--data", data, "--output", tmp_path / "system").error()
-    assert told.startswith("recipe 'slow' is not one of fast, B01, A01")
+def test_an_unknown_recipe_is_refused(command: Command, data: Path, tmp_path: Path) -> None:
+    message = command("train", "slow", "--data", data, "--output", tmp_path / "system").error()
+    assert message.startswith("recipe 'slow' is not one of B01, A01")
 
 
-def test_data_that_is_not_there(command: Command, tmp_path: Path) -> None:
-    told = command("train", "fast", "--data", tmp_path / "gone", "--output", tmp_path / "system").error()
-    assert told == f"{tmp_path / 'gone'}: no such file or directory"
+def test_missing_data_is_refused(command: Command, tmp_path: Path) -> None:
+    message = command("train", "fast", "--data", tmp_path / "gone", "--output", tmp_path / "system").error()
+    assert message == f"{tmp_path / 'gone'}: no such file or directory"
 
 
-def test_an_output_that_is_there(command: Command, data: Path, system: Path) -> None:
+def test_an_existing_output_is_refused(command: Command, data: Path, system: Path) -> None:
     before = (system / "config.json").read_bytes()
-    told = command("train", "fast", "--data", data, "--output", system).error()
-    assert told == f"{system}: already exists; name another --output or remove it"
+    message = command("train", "fast", "--data", data, "--output", system).error()
+    assert message == f"{system}: already exists; name another --output or remove it"
     assert (system / "config.json").read_bytes() == before
 
 
 # predict
 
 
-def test_predict_writes_a_table_for_the_pool_and_for_each_model(scores: Path, system: Path) -> None:
+def test_predict_writes_a_fused_table_and_one_for_each_model(scores: Path, system: Path) -> None:
     assert sorted(path.name for path in scores.parent.iterdir()) == [
         "scores.audio.tsv",
         "scores.tsv",
@@ -193,7 +191,7 @@ def test_predict_writes_a_table_for_the_pool_and_for_each_model(scores: Path, sy
     assert (fused.probabilities.argmax(axis=1) == fused.truth_index).all()
 
 
-def test_predict_says_what_it_wrote(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+def test_predict_prints_the_files_it_wrote(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
     run = command("predict", "--system", system, "--data", data, "--only", "fold=1", "--output", tmp_path / "x.tsv")
     assert (run.code, run.messages, run.out) == (0, [], f"{tmp_path / 'x.tsv'}: written\n")
     assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
@@ -209,7 +207,9 @@ def test_predict_of_parts_and_of_the_whole_is_the_same(
     np.testing.assert_allclose(whole.probabilities[rows], part.probabilities, atol=1e-4)
 
 
-def test_recordings_that_lack_a_part_have_rows_where_they_can(command: Command, system: Path, tmp_path: Path) -> None:
+def test_recordings_without_a_modality_have_rows_of_the_other_model(
+    command: Command, system: Path, tmp_path: Path
+) -> None:
     write_scene(tmp_path / "data" / "cave" / "sound.wav", "cave", 31, video=False)
     write_scene(tmp_path / "data" / "meadow" / "silent.mp4", "meadow", 32, audio=False)
     write_scene(tmp_path / "data" / "meadow" / "photo.png", "meadow", 33)
@@ -222,14 +222,16 @@ def test_recordings_that_lack_a_part_have_rows_where_they_can(command: Command, 
     assert set(audio.filenames) == {"cave/sound.wav"}
     assert set(video.filenames) == {"meadow/silent.mp4", "meadow/photo.png"}
     alone = [row for row, name in enumerate(fused.filenames) if name == "cave/sound.wav"]
-    np.testing.assert_allclose(fused.probabilities[alone], audio.probabilities, atol=1e-4)  # one model alone is itself
+    np.testing.assert_allclose(
+        fused.probabilities[alone], audio.probabilities, atol=1e-4
+    )  # the fusion of one model is the model
 
 
-def test_an_unreadable_recording_is_told_and_the_others_are_written(
+def test_an_unreadable_recording_is_reported_and_the_others_are_written(
     command: Command, data: Path, system: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(data, tmp_path / "data")
-    (tmp_path / "data" / "cave" / "cave-3.mp4").write_bytes(b"no film")
+    (tmp_path / "data" / "cave" / "cave-3.mp4").write_bytes(b"not a video")
     arguments = ("--system", system, "--data", tmp_path / "data", "--only", "fold=4", "--output", tmp_path / "x.tsv")
     run = command("predict", *arguments)
     assert run.code == 3
@@ -238,20 +240,24 @@ def test_an_unreadable_recording_is_told_and_the_others_are_written(
     assert len(read_table(tmp_path / "x.tsv")) == 4
 
 
-def test_a_scene_that_the_system_does_not_know(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+def test_a_scene_outside_the_label_set_is_refused(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
     shutil.copytree(data / "cave", tmp_path / "data" / "cave")
     shutil.copytree(data / "meadow", tmp_path / "data" / "attic")
-    told = command("predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv").error()
-    assert "scene 'attic' (attic/meadow-0.mp4) is not one of the system's: cave, furnace, meadow" in told
+    message = command(
+        "predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv"
+    ).error()
+    assert "scene 'attic' (attic/meadow-0.mp4) is not one of the system's: cave, furnace, meadow" in message
     assert not (tmp_path / "x.tsv").exists()
 
 
-def test_other_labels_than_the_systems_own(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+def test_labels_other_than_the_systems_own_are_refused(
+    command: Command, data: Path, system: Path, tmp_path: Path
+) -> None:
     arguments = ("--system", system, "--data", data, "--output", tmp_path / "x.tsv", "--labels", "cave,meadow")
     assert "answers in its own labels (cave, furnace, meadow)" in command("predict", *arguments).error()
 
 
-def test_a_damaged_checkpoint(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
     shutil.copytree(system, tmp_path / "system")
     weights = tmp_path / "system" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
@@ -259,7 +265,7 @@ def test_a_damaged_checkpoint(command: Command, data: Path, system: Path, tmp_pa
     assert "model.safetensors: was changed" in command("predict", *arguments).error()
 
 
-def test_a_zero_shot_system_answers_in_the_scenes_of_the_whole_data_set(
+def test_a_zero_shot_system_predicts_the_scenes_of_the_whole_data_set(
     command: Command, data: Path, tmp_path: Path
 ) -> None:
     """Tables of two parts have the same columns, whichever scenes the parts hold."""
@@ -268,8 +274,8 @@ def test_a_zero_shot_system_answers_in_the_scenes_of_the_whole_data_set(
     assert read_table(tmp_path / "x.tsv").labels.names == tuple(SCENES)
 
 
-def test_tau_with_its_sound_in_files_of_its_own(command: Command, tmp_path: Path) -> None:
-    """In TAU's layout the films are silent: the sound is in the wav beside them."""
+def test_tau_with_separate_audio_files_is_trained_on(command: Command, tmp_path: Path) -> None:
+    """In TAU's layout the videos have no audio track: the audio is in separate wav files."""
     root, header = tmp_path / "tau", "filename_audio\tfilename_video\tscene_label\n"
     lists = {
         "meta.csv": header,
@@ -300,22 +306,22 @@ def test_tau_with_its_sound_in_files_of_its_own(command: Command, tmp_path: Path
 # evaluate
 
 
-def test_figures_are_those_of_scikit_learn(command: Command, scores: Path, tmp_path: Path) -> None:
+def test_metrics_are_those_of_scikit_learn(command: Command, scores: Path, tmp_path: Path) -> None:
     tables = [scores, scores.with_suffix(".audio.tsv"), scores.with_suffix(".video.tsv")]
-    run = command("evaluate", *tables, "--json", tmp_path / "figures.json", "--report", tmp_path / "report.html")
+    run = command("evaluate", *tables, "--json", tmp_path / "metrics.json", "--report", tmp_path / "report.html")
     assert (run.code, run.messages) == (0, [])
-    figures = json.loads((tmp_path / "figures.json").read_text())
+    figures = json.loads((tmp_path / "metrics.json").read_text())
     assert list(figures) == [str(path) for path in tables]
     for path in tables:
-        table, told = read_table(path), figures[str(path)]
+        table, metrics = read_table(path), figures[str(path)]
         truth, answers = table.truth_index, table.probabilities.argmax(axis=1)
-        assert told["n"] == 6
-        assert told["log_loss"] == pytest.approx(oracle.log_loss(truth, table.probabilities), rel=1e-6, abs=1e-9)
-        assert told["accuracy"] == pytest.approx(oracle.accuracy_score(truth, answers))
-        assert told["accuracy_class_mean"] == pytest.approx(oracle.balanced_accuracy_score(truth, answers))
+        assert metrics["n"] == 6
+        assert metrics["log_loss"] == pytest.approx(oracle.log_loss(truth, table.probabilities), rel=1e-6, abs=1e-9)
+        assert metrics["accuracy"] == pytest.approx(oracle.accuracy_score(truth, answers))
+        assert metrics["accuracy_class_mean"] == pytest.approx(oracle.balanced_accuracy_score(truth, answers))
         scored = oracle.precision_recall_fscore_support(truth, answers, zero_division=0)
         for index, scene in enumerate(SCENES):
-            found = [told["per_class"][scene][name] or 0 for name in ("precision", "recall", "f1", "n")]
+            found = [metrics["per_class"][scene][name] or 0 for name in ("precision", "recall", "f1", "n")]
             assert found == pytest.approx([column[index] for column in scored])
         assert f"{path}: 6 rows" in run.out
     report = (tmp_path / "report.html").read_text()
@@ -323,18 +329,18 @@ def test_figures_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
 
 
 def test_out_of_fold_tables_can_be_evaluated(command: Command, system: Path, tmp_path: Path) -> None:
-    run = command("evaluate", system / "out_of_fold" / "fused.tsv", "--json", tmp_path / "figures.json")
+    run = command("evaluate", system / "out_of_fold" / "fused.tsv", "--json", tmp_path / "metrics.json")
     assert run.code == 0
-    told = json.loads((tmp_path / "figures.json").read_text())[str(system / "out_of_fold" / "fused.tsv")]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())[str(system / "out_of_fold" / "fused.tsv")]
     content = json.loads((system / "config.json").read_text())
-    assert told["log_loss"] == pytest.approx(content["metrics"]["fused"]["log_loss"], rel=1e-6, abs=1e-9)
+    assert metrics["log_loss"] == pytest.approx(content["metrics"]["fused"]["log_loss"], rel=1e-6, abs=1e-9)
 
 
-def test_a_table_that_is_not_there(command: Command, tmp_path: Path) -> None:
+def test_a_missing_table_is_refused(command: Command, tmp_path: Path) -> None:
     assert "gone.tsv: No such file" in command("evaluate", tmp_path / "gone.tsv").error()
 
 
-# The trained system at the door of classify
+# classify
 
 
 def classified(command: Command, path: Path, system: Path) -> dict:
@@ -343,7 +349,7 @@ def classified(command: Command, path: Path, system: Path) -> dict:
     return json.loads(run.out)
 
 
-def test_a_film_is_classified(command: Command, system: Path, tmp_path: Path) -> None:
+def test_a_recording_is_classified(command: Command, system: Path, tmp_path: Path) -> None:
     found = classified(command, write_scene(tmp_path / "film.mp4", "furnace", 41), system)
     assert (found["scene"], found["labels"], found["warnings"]) == ("furnace", list(SCENES), [])
     assert found["modalities"] == {"audio": True, "video": True}
@@ -359,7 +365,7 @@ def test_a_film_is_classified(command: Command, system: Path, tmp_path: Path) ->
         ("photo.png", {}, "video", "no audio track: model `audio` was skipped"),
     ],
 )
-def test_a_missing_part_is_said_and_the_other_answers(
+def test_without_one_modality_the_other_classifies_and_a_warning_is_given(
     command: Command, system: Path, tmp_path: Path, name: str, lacks: dict[str, bool], modality: str, warning: str
 ) -> None:
     found = classified(command, write_scene(tmp_path / name, "meadow", 42, **lacks), system)
@@ -371,8 +377,7 @@ def test_a_missing_part_is_said_and_the_other_answers(
         assert segment["scores"] == pytest.approx(segment["by_model"][modality], abs=1e-4)
 
 
-def test_the_scenes_of_the_test_data_differ_only_by_chance_within_a_scene() -> None:
-    """What makes the tests above honest: no recording is a copy of another."""
+def test_no_two_test_recordings_are_copies() -> None:
     images = [scene_image("cave", np.random.default_rng(seed)) for seed in range(3)]
     assert not np.array_equal(images[0], images[1])
     assert np.abs(images[0].mean((0, 1)) - images[2].mean((0, 1))).max() < 30

@@ -1,4 +1,4 @@
-"""`avscene demo` from its first stage to its last, as a newcomer runs it."""
+"""Test `avscene demo` from its first stage to its last."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from avscene.models.checkpoint import is_checkpoint
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def test_the_demo_runs_every_stage_and_fusing_pays(tmp_path: Path) -> None:
+def test_the_demo_runs_every_stage_and_fusion_improves_the_log_loss(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from avscene.cli.main import main; main()", "demo", "--output", "demo"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -31,4 +31,4 @@ def test_the_demo_runs_every_stage_and_fusing_pays(tmp_path: Path) -> None:
     assert "unseen.mp4" in report
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr

@@ -1,4 +1,4 @@
-"""`avscene fuse` on tables: rules, honest fitting, weights that are kept, and what cannot be fused."""
+"""Test `avscene fuse` on tables: rules, cross-fitting, saved weights, and what cannot be fused."""
 
 import json
 from pathlib import Path
@@ -21,15 +21,15 @@ from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import ScoreTable
 from tests.support.command_line import call, run
 
-PREDICTIONS = Path(__file__).parents[3] / "shared" / "predictions"
+PREDICTIONS = Path(__file__).parents[4] / "shared" / "predictions"
 SCENES = LabelSet(("bus", "park", "tram"))
 RULES = ("mean", "product", "samplewise", "classwise", "log-pool")
 
 
-def opinion(
+def predictions(
     seed: int, sharpness: float, n_groups: int = 30, rows: int = 6, first: int = 0, modality: Needs | None = None
 ) -> ScoreTable:
-    """A system that is right more often the greater `sharpness`; groups are of one scene each, as places are."""
+    """Return predictions that are correct more often for a greater `sharpness`; each group has one scene."""
     random = np.random.default_rng(seed)
     groups = np.repeat(np.arange(first, first + n_groups), rows)
     truth = groups % len(SCENES)
@@ -54,7 +54,7 @@ def written(root: Path, **tables: ScoreTable) -> list[Path]:
 
 @pytest.fixture
 def three(tmp_path: Path) -> list[Path]:
-    return written(tmp_path, good=opinion(1, 2.0), fair=opinion(2, 1.5), poor=opinion(3, 0.5))
+    return written(tmp_path, good=predictions(1, 2.0), fair=predictions(2, 1.5), poor=predictions(3, 0.5))
 
 
 def layout(*members: str | Layout, rule: str = "log-pool", steps: tuple[str, ...] = ()) -> Layout:
@@ -69,7 +69,7 @@ def loss(table: ScoreTable) -> float:
     return log_loss(table.truth_index, table.probabilities)
 
 
-# --- at the door ---
+# --- the command ---
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -81,7 +81,7 @@ def test_every_rule_fuses_better_than_the_mean_system(three: list[Path], tmp_pat
     assert loss(fused) < np.mean([loss(read_table(path)) for path in three])
 
 
-def test_steps_are_rows_of_their_own_everywhere(
+def test_each_postprocessing_step_is_a_row_in_text_json_and_report(
     three: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     kept, page = tmp_path / "weights.json", tmp_path / "report.html"
@@ -101,15 +101,15 @@ def test_steps_are_rows_of_their_own_everywhere(
     assert "3 of 4 folds of 30 groups" in content["fitted_on"]
 
 
-def test_weights_fitted_on_other_tables_are_kept_and_used_again(
+def test_weights_fitted_on_other_tables_are_saved_and_reused(
     three: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "validation").mkdir()
     fit = written(
         tmp_path / "validation",
-        good=opinion(11, 2.0, first=100),
-        fair=opinion(12, 1.5, first=100),
-        poor=opinion(13, 0.5, first=100),
+        good=predictions(11, 2.0, first=100),
+        fair=predictions(12, 1.5, first=100),
+        poor=predictions(13, 0.5, first=100),
     )
     kept = tmp_path / "weights.json"
     first, second = tmp_path / "first.tsv", tmp_path / "second.tsv"
@@ -124,12 +124,12 @@ def test_weights_fitted_on_other_tables_are_kept_and_used_again(
     assert "is in both what the weights were fitted on and" in refused.error()
 
 
-def test_tables_of_systems_are_pooled_by_modality_where_they_say_so(tmp_path: Path) -> None:
+def test_tables_that_name_their_modality_are_pooled_by_modality(tmp_path: Path) -> None:
     paths = written(
         tmp_path,
-        a1=opinion(1, 1.0, modality="audio"),
-        a2=opinion(2, 1.0, modality="audio"),
-        v1=opinion(3, 1.5, modality="video"),
+        a1=predictions(1, 1.0, modality="audio"),
+        a2=predictions(2, 1.0, modality="audio"),
+        v1=predictions(3, 1.5, modality="video"),
     )
     kept = tmp_path / "weights.json"
     assert call("fuse", *paths, "--cross-fit", 5, "--output", tmp_path / "fused.tsv", "--json", kept) == 0
@@ -157,7 +157,7 @@ def test_tables_of_systems_are_pooled_by_modality_where_they_say_so(tmp_path: Pa
         (("--rule", "mean", "--postprocess", "smooth"), "smoothing needs the recording and the start"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(
+def test_wrong_options_are_one_line(
     three: list[Path],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -178,7 +178,7 @@ def test_what_makes_no_sense_is_one_line(
         ("place", "park", "1 group(s) into 2 folds"),
     ],
 )
-def test_tables_of_one_scene_or_one_group_fit_nothing(
+def test_weights_cannot_be_fitted_on_one_scene_or_one_group(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], place: str, scene: str, message: str
 ) -> None:
     rows = [f"{k}.mp4\t{place.format(k)}\t{scene if k % 2 else 'bus'}\t0.6\t0.4" for k in range(6)]
@@ -189,7 +189,7 @@ def test_tables_of_one_scene_or_one_group_fit_nothing(
     assert message in refused.error()
 
 
-def test_without_the_truth_tables_are_fused_and_not_judged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_tables_without_truth_are_fused_but_not_evaluated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name, values in (("a", "0.6\t0.4"), ("b", "0.2\t0.8")):
         (tmp_path / f"{name}.tsv").write_text(f"filename\tbus\tpark\nx.mp4\t{values}\n")
     found = run(
@@ -200,11 +200,11 @@ def test_without_the_truth_tables_are_fused_and_not_judged(tmp_path: Path, capfd
     np.testing.assert_allclose(read_table(tmp_path / "out.tsv").probabilities, [[0.4, 0.6]])
 
 
-# --- honesty ---
+# --- fitting on other groups ---
 
 
-def test_a_row_has_no_part_in_the_weights_that_fuse_it(three: list[Path]) -> None:
-    """Turning the truth of one group upside down changes what is said of others, never what is said of it."""
+def test_no_row_is_fused_by_weights_fitted_on_its_group(three: list[Path]) -> None:
+    """Changing the truth of one group changes the fused probabilities of other groups but not its own."""
     tables = {path.stem: read_table(path) for path in three}
     before = pooled(tables)
     changed = {}
@@ -230,20 +230,20 @@ def test_a_row_has_no_part_in_the_weights_that_fuse_it(three: list[Path]) -> Non
     assert not np.allclose(was[~own], now[~own])
 
 
-def test_groups_and_files_on_both_sides_are_refused() -> None:
-    ours = {"a": opinion(1, 1.0), "b": opinion(2, 1.0)}
-    theirs = {"a": opinion(3, 1.0, first=29), "b": opinion(4, 1.0, first=29)}
+def test_groups_and_recordings_on_both_sides_are_refused() -> None:
+    ours = {"a": predictions(1, 1.0), "b": predictions(2, 1.0)}
+    theirs = {"a": predictions(3, 1.0, first=29), "b": predictions(4, 1.0, first=29)}
     with pytest.raises(DataError, match="group 'place-29' is in both"):
         fuse_fitted(align(ours), align(theirs), layout("a", "b"))
 
 
-# --- laws ---
+# --- properties ---
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.randoms(), st.sampled_from(RULES))
 def test_the_order_of_rows_scenes_and_systems_changes_nothing(random, rule: str) -> None:
-    tables = {"a": opinion(1, 2.0, 12, 3), "b": opinion(2, 1.0, 12, 3)}
+    tables = {"a": predictions(1, 2.0, 12, 3), "b": predictions(2, 1.0, 12, 3)}
     moved = {}
     for name in random.sample(list(tables), 2):
         table = tables[name]
@@ -263,25 +263,25 @@ def test_the_order_of_rows_scenes_and_systems_changes_nothing(random, rule: str)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_one_system_alone_is_itself(rule: str) -> None:
-    table = opinion(1, 1.0)
+def test_the_fusion_of_one_system_is_the_system(rule: str) -> None:
+    table = predictions(1, 1.0)
     aligned = align({"a": table})
     fused = fuse_cross_fitted(aligned, layout("a", rule=rule), 5).table
     np.testing.assert_allclose(fused.probabilities, aligned.tables["a"].probabilities, atol=1e-12)
 
 
-def test_a_system_that_knows_nothing_changes_the_pool_by_less_than_the_noise() -> None:
-    tables = {"a": opinion(1, 2.0), "b": opinion(2, 1.5)}
+def test_an_uninformative_system_changes_the_pool_by_less_than_the_noise() -> None:
+    tables = {"a": predictions(1, 2.0), "b": predictions(2, 1.5)}
     n = len(tables["a"])
-    blank = opinion(3, 0.0)
+    blank = predictions(3, 0.0)
     useless = ScoreTable(SCENES, blank.filenames, np.full((n, 3), 1 / 3), groups=blank.groups, truth=blank.truth)
     alone, with_it = pooled(tables), pooled({**tables, "useless": useless})
-    noise = np.std([loss(pooled({"a": opinion(10 + k, 2.0), "b": opinion(20 + k, 1.5)})) for k in range(6)])
+    noise = np.std([loss(pooled({"a": predictions(10 + k, 2.0), "b": predictions(20 + k, 1.5)})) for k in range(6)])
     assert abs(loss(with_it) - loss(alone)) < 0.1 * noise
 
 
 def test_a_system_given_twice_does_not_sharpen_the_pool() -> None:
-    tables = {"a": opinion(1, 2.0), "b": opinion(2, 1.5)}
+    tables = {"a": predictions(1, 2.0), "b": predictions(2, 1.5)}
     once, twice = pooled(tables), pooled({**tables, "again": tables["a"]})
     np.testing.assert_allclose(twice.probabilities, once.probabilities, atol=2e-3)
     product = fuse_unfitted(align(tables), layout("a", "b", rule="product")).table
@@ -289,21 +289,21 @@ def test_a_system_given_twice_does_not_sharpen_the_pool() -> None:
     assert doubled.probabilities.max(1).mean() > product.probabilities.max(1).mean() + 0.01  # as the plain product does
 
 
-def test_kept_weights_fuse_other_recordings() -> None:
-    tables = {"a": opinion(1, 2.0), "b": opinion(2, 1.0)}
+def test_saved_weights_fuse_other_recordings() -> None:
+    tables = {"a": predictions(1, 2.0), "b": predictions(2, 1.0)}
     saved = fuse_cross_fitted(align(tables), layout("a", "b"), 5).saved
-    others = align({"a": opinion(5, 2.0, first=50), "b": opinion(6, 1.0, first=50)})
+    others = align({"a": predictions(5, 2.0, first=50), "b": predictions(6, 1.0, first=50)})
     fused = fuse_saved(others, saved).table
     assert loss(fused) < min(loss(table) for table in others.tables.values())
     with pytest.raises(DataError, match="the weights are for a, b, but the tables are a"):
-        fuse_saved(align({"a": opinion(5, 2.0, first=50)}), saved)
+        fuse_saved(align({"a": predictions(5, 2.0, first=50)}), saved)
 
 
-# --- real predictions ---
+# --- published predictions ---
 
 
 @pytest.mark.skipif(not PREDICTIONS.is_dir(), reason=f"no real predictions at {PREDICTIONS}")
-def test_the_pool_of_three_real_systems_beats_each_of_them() -> None:
+def test_the_pool_of_three_published_systems_beats_each_of_them() -> None:
     tables = {name: read_table(PREDICTIONS / f"tau_{name}.tsv") for name in ("early", "late", "mix")}
     fused = pooled(tables)
     assert CROSS_FIT_REPEATS == 5
