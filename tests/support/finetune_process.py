@@ -17,7 +17,7 @@ from avscene.datasets.store.reader import SegmentStore
 from avscene.models.device import Runtime
 from avscene.training.fine_tuning import finetune as loop
 from avscene.training.result import TrainedModel
-from tests.support.small_store import plan, sides
+from tests.support.small_store import plan, train_and_validation_rows
 
 
 def train(store: Path, state: Path, kind: str, kill_at: int = 0) -> TrainedModel:
@@ -41,8 +41,10 @@ def train(store: Path, state: Path, kind: str, kill_at: int = 0) -> TrainedModel
     torch.set_num_threads(1)
     try:
         runtime = Runtime.choose("cpu", "float32")
-        wanted = plan(modality, probe=bool(probe))
-        return loop.finetune(opened, *sides(opened), wanted, opened.labels, state, runtime, progress)
+        wanted = plan(modality, linear_probe=bool(probe))
+        return loop.finetune(
+            opened, *train_and_validation_rows(opened), wanted, opened.labels, state, runtime, progress
+        )
     finally:
         loop.write_state, loop.SAVE_SECONDS = write, seconds
         torch.set_num_threads(threads)

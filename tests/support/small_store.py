@@ -51,7 +51,7 @@ def make_store(root: Path, **absent: str) -> SegmentStore:
     return prepare(read_dataset(write_data(root / "data", **absent)), root / "store", SPEC).store
 
 
-def sides(store: SegmentStore) -> tuple[list[int], list[int]]:
+def train_and_validation_rows(store: SegmentStore) -> tuple[list[int], list[int]]:
     """Rows to train on and, of the last take, to validate on."""
     valid = store.rows(f"fold={TAKES}").tolist()
     return [row for row in range(len(store)) if row not in valid], valid

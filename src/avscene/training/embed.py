@@ -1,4 +1,4 @@
-"""A data set or a segment store to embeddings: every recording decoded once, every segment encoded once."""
+"""Compute the embeddings of a data set or a segment store by frozen encoders."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,14 +22,15 @@ from avscene.models.encoders import build_encoder
 from avscene.progress import Progress, StageProgress
 from avscene.records import Example, FloatArray, Segment
 
-State = Literal["absent", "outdated", "partial", "current"]  # of a column of a store
+State = Literal["absent", "outdated", "partial", "current"]  # of a store's embeddings by an encoder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
-    """Segments of a data set as rows: `by_encoder` maps a name to embeddings (n, size), NaN where there are none.
+    """Embeddings of the segments of a data set: `by_encoder` has arrays (n, size), NaN where the modality is missing.
 
-    `examples` holds each row's recording and `starts` (n,) its time in seconds; `failures` what could not be read.
+    `examples` has each row's recording and `starts` (n,) its time in seconds; `failures` has a message for each
+    recording that cannot be read.
     """
 
     by_encoder: dict[str, FloatArray]
@@ -39,16 +40,16 @@ class Embeddings:
 
     @property
     def labels(self) -> list[str]:
-        """Scene of each row."""
+        """The scene of each row."""
         return [example.label for example in self.examples]
 
     @property
     def groups(self) -> list[str]:
-        """Group of each row."""
+        """The group of each row."""
         return [example.group for example in self.examples]
 
     def truth(self, names: Sequence[str]) -> npt.NDArray[np.int64]:
-        """(n,) position of each row's scene in `names`."""
+        """Return the position (n,) of each row's scene in `names`."""
         position = {name: index for index, name in enumerate(names)}
         return np.array([position[label] for label in self.labels])
 
@@ -59,7 +60,7 @@ def embed_dataset(
     sampling: Sampling,
     progress: Progress | None = None,
 ) -> Embeddings:
-    """Embed every segment of every recording. One that cannot be decoded is left out and reported.
+    """Embed every segment of every recording. A recording that cannot be decoded is skipped and reported.
 
     Raises:
         MediaError: no recording could be read.
@@ -100,16 +101,16 @@ def _read_all(data: DataSet, sampling: Sampling, failures: list[str]) -> Iterato
 def embed_store(
     store: SegmentStore, name: str, encoder: SegmentEncoder, progress: Progress | None = None
 ) -> SegmentStore:
-    """Embed every segment of a store, by its middle frame or its sound, and keep the embeddings as a column of it.
+    """Embed every segment of a store, by its middle frame or its audio, and add the embeddings to it as a column.
 
-    Nothing is computed that is there already under the same key (`embeddings_state`); a column of another key is
-    replaced. Interrupted at any moment, the next call goes on where this one was. `progress` is told segments.
+    Embeddings that exist under the same key (`embeddings_state`) are not computed again; a column with another key is
+    replaced. After an interruption the next call resumes. `progress` counts segments.
 
     Returns:
         The store with the column.
 
     Raises:
-        DataError: the store's sound has too low a rate for the encoder, or it cannot be read or written.
+        DataError: the store's audio has too low a sample rate for the encoder, or the store cannot be read or written.
     """
     check_rate(store, name, encoder)
     with write_lock(store.directory):
@@ -150,9 +151,10 @@ def ensure_embeddings(
 
 
 def embeddings_state(store: SegmentStore, name: str, encoder: SegmentEncoder) -> State:
-    """How the column `name` stands to `encoder`.
+    """Return the state of the embeddings that `encoder` should have made, in column `name`.
 
-    `outdated`: other weights, another front end or other settings of the store made it. `partial`: segments came later.
+    `outdated`: made with other weights, another front end or other settings of the store. `partial`: segments were
+    added since.
     """
     if name not in store.encoders:
         return "absent"
@@ -162,21 +164,21 @@ def embeddings_state(store: SegmentStore, name: str, encoder: SegmentEncoder) ->
 
 
 def check_rate(store: SegmentStore, name: str, encoder: SegmentEncoder) -> None:
-    """See that the sound of `store` can be given to `encoder`: taking samples away is fine, making them up is not.
+    """Make sure that the audio of `store` has at least the sample rate of `encoder`.
 
     Raises:
-        DataError: it cannot.
+        DataError: it has a lower one.
     """
     wanted = encoder.sample_rate
     if wanted is not None and wanted > store.spec.sample_rate:
         raise DataError(
-            f"{store.directory}: holds sound at {store.spec.sample_rate} Hz, encoder {name} takes {wanted} Hz; "
+            f"{store.directory}: has audio at {store.spec.sample_rate} Hz, encoder {name} needs {wanted} Hz; "
             f"run: avscene prepare DATA --output ANOTHER --sample-rate {wanted}"
         )
 
 
 def _computed(store: SegmentStore, name: str, encoder: SegmentEncoder, first: int) -> Iterator[FloatArray]:
-    """Embeddings (n, size) of the rows from `first` on in batches, decoded ahead; computed where they are not there."""
+    """Yield embeddings (n, size) of the rows from `first` on in batches; only missing ones are computed."""
     stored = store.stored_embeddings(name) if embeddings_state(store, name, encoder) == "partial" else None
     missing = np.ones(len(store), bool) if stored is None else ~stored[1]
     batches = [np.arange(row, min(row + BATCH_SIZE, len(store))) for row in range(first, len(store), BATCH_SIZE)]
@@ -190,7 +192,7 @@ def _computed(store: SegmentStore, name: str, encoder: SegmentEncoder, first: in
 
 
 def _wanted(store: SegmentStore, rows: npt.NDArray[np.int64], encoder: SegmentEncoder) -> list[Segment]:
-    """The segments of `rows` with what `encoder` needs, at its rate."""
+    """Return the segments of `rows` with what `encoder` needs, at its sample rate."""
     segments = store.segments(rows, modalities=[encoder.needs]) if rows.size else []
     rate = encoder.sample_rate
     if rate is None or rate == store.spec.sample_rate:

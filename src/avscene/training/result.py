@@ -1,4 +1,4 @@
-"""What every training leaves behind, whatever the network."""
+"""Hold the result of training one model, the same for every kind of network."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedModel:
-    """A model as a checkpoint holds it: `part` says what it is, `tensors` what it learnt, by the part's own names.
+    """A trained model as a checkpoint holds it: `part` describes it, `tensors` are its weights by the part's names.
 
-    `apart`, where there are such tensors, are those of a network that was not trained on the validation rows, while
-    `tensors` were: what is fitted on these rows is fitted on what it says. `figures` is what the training found out,
-    for the checkpoint's configuration and the model card; `history` has a row for each epoch: what a learning curve
-    shows.
+    If `tensors` were trained on the validation rows too, `validation_tensors` are those of a network that was not: its
+    predictions of the validation rows are used for fitting. `details` of the training go into the checkpoint's
+    configuration and the model card; `history` has the metrics of each epoch.
     """
 
     part: Part
     tensors: dict[str, Tensor]
-    figures: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
-    apart: dict[str, Tensor] | None = None
+    validation_tensors: dict[str, Tensor] | None = None

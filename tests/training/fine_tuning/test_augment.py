@@ -67,7 +67,7 @@ def test_a_mask_hides_one_run_of_neighbours_and_nothing_else(
 ) -> None:
     mels = torch.zeros(n_mels, n_times)
     level = torch.arange(1.0, n_mels + 1)
-    masked = augment.hide(mels, axis, widest, level, random(seed))
+    masked = augment.mask(mels, axis, widest, level, random(seed))
     hidden = (masked != 0).any(dim=1 - axis).nonzero().flatten().tolist()
     assert len(hidden) <= min(widest, mels.shape[axis])
     assert not hidden or hidden == list(range(hidden[0], hidden[-1] + 1))
@@ -76,13 +76,13 @@ def test_a_mask_hides_one_run_of_neighbours_and_nothing_else(
     expected = torch.where(taken[:, None] if axis == 0 else taken, level[:, None], mels)
     assert torch.equal(masked, expected)
     assert not mels.any()
-    assert torch.equal(augment.hide(mels, axis, widest, level, random(seed)), masked)
+    assert torch.equal(augment.mask(mels, axis, widest, level, random(seed)), masked)
 
 
 def test_masks_reach_every_width_and_place() -> None:
     widths, starts = set(), set()
     for seed in range(400):
-        hidden = augment.hide(torch.zeros(8, 2), 0, 3, torch.ones(8), random(seed))[:, 0].nonzero().flatten().tolist()
+        hidden = augment.mask(torch.zeros(8, 2), 0, 3, torch.ones(8), random(seed))[:, 0].nonzero().flatten().tolist()
         widths.add(len(hidden))
         starts.update(hidden[:1])
     assert widths == {0, 1, 2, 3}

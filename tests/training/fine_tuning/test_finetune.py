@@ -29,7 +29,7 @@ from avscene.models.device import Runtime
 from avscene.training.fine_tuning import augment, batches
 from avscene.training.fine_tuning import readers as reading
 from avscene.training.fine_tuning.batch_norms import estimate_statistics
-from avscene.training.fine_tuning.batches import PlainBatches, TrainingBatch, training_batches
+from avscene.training.fine_tuning.batches import CleanBatches, TrainingBatch, training_batches
 from avscene.training.fine_tuning.finetune import finetune
 from avscene.training.fine_tuning.gradients import GradientSum
 from avscene.training.fine_tuning.metrics_log import METRICS, MetricsLog
@@ -43,12 +43,12 @@ from avscene.training.fine_tuning.networks import (
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.processes import Processes
 from avscene.training.fine_tuning.readers import AudioReader, FrameReader, band_statistics
-from avscene.training.fine_tuning.schedule import Draw, MicroBatch, Schedule, random_for
+from avscene.training.fine_tuning.schedule import MicroBatch, RandomStream, Schedule, random_for
 from avscene.training.fine_tuning.state import STATE, write_state
 from avscene.training.result import TrainedModel
-from avscene.training.rows import stretches, usable_rows
+from avscene.training.rows import adjacent_pairs, usable_rows
 from tests.support.finetune_process import train
-from tests.support.small_store import LOG_MEL, SECONDS, TAKES, make_store, plan, sides
+from tests.support.small_store import LOG_MEL, SECONDS, TAKES, make_store, plan, train_and_validation_rows
 
 CPU = Runtime.choose("cpu", "float32")
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -73,12 +73,12 @@ def undisturbed(store: SegmentStore, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def run(store: SegmentStore, state: Path, wanted: NetworkPlan, runtime: Runtime = CPU) -> TrainedModel:
-    return finetune(store, *sides(store), wanted, store.labels, state, runtime)
+    return finetune(store, *train_and_validation_rows(store), wanted, store.labels, state, runtime)
 
 
 def step(store: SegmentStore, state: Path, runtime: Runtime = CPU, **changes: Any) -> TrainedModel:
     """A training of a single step."""
-    rows, valid = sides(store)
+    rows, valid = train_and_validation_rows(store)
     return finetune(store, rows[::4], valid[:2], plan("video", epochs=1, **changes), store.labels, state, runtime)
 
 
@@ -99,7 +99,7 @@ def test_a_network_learns_a_small_set(store: SegmentStore, tmp_path: Path, kind:
     trained = run(store, tmp_path, plan(kind, image_size=(48, 48), batch=9, micro_batch=9, epochs=5, **PLAIN))
     assert trained.history[-1]["train_loss"] < 0.4 * trained.history[0]["train_loss"]
     model = trained.part.build(store.labels, trained.tensors, CPU)
-    rows, valid = sides(store)
+    rows, valid = train_and_validation_rows(store)
     truth = store.truth(store.labels.names)
     learnt = model.score(store.segments(rows)).probabilities
     assert accuracy(truth[rows], learnt) > 0.9
@@ -109,9 +109,9 @@ def test_a_network_learns_a_small_set(store: SegmentStore, tmp_path: Path, kind:
     best = min(trained.history, key=lambda row: row["valid_log_loss"])
     assert log_loss(truth[valid], judged) == pytest.approx(best["valid_log_loss"], abs=1e-5)
     assert accuracy(truth[valid], judged) == best["valid_accuracy"]
-    assert trained.figures["best_epoch"] == best["epoch"]
-    assert trained.figures["valid_log_loss"] == best["valid_log_loss"] < math.log(3)
-    assert trained.figures["parameters"] == pytest.approx(3.37e6, rel=0.01)
+    assert trained.details["best_epoch"] == best["epoch"]
+    assert trained.details["valid_log_loss"] == best["valid_log_loss"] < math.log(3)
+    assert trained.details["parameters"] == pytest.approx(3.37e6, rel=0.01)
 
 
 def test_the_history_tells_of_every_epoch(undisturbed: tuple[TrainedModel, Path]) -> None:
@@ -138,7 +138,7 @@ def test_bfloat16_products_train_float32_weights(
 
 
 def test_depthwise_networks_are_trained_in_float32_on_a_processor(store: SegmentStore) -> None:
-    rows, _ = sides(store)
+    rows, _ = train_and_validation_rows(store)
     runtime = Runtime.choose("cpu", "bfloat16")
     depthwise = initial_network(plan("video"), store.labels, store, rows, runtime)
     plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=2))
@@ -171,7 +171,7 @@ def test_a_training_that_was_killed_ends_with_the_same_bits(
     resumed = train(store.directory, tmp_path, "audio")
     assert same(resumed.tensors, expected.tensors), f"killed after step {step}"
     assert resumed.history == expected.history
-    assert resumed.figures == expected.figures
+    assert resumed.details == expected.details
     assert (tmp_path / METRICS).read_text() == (untouched / METRICS).read_text()
 
 
@@ -185,7 +185,7 @@ def test_a_finished_training_is_only_read(store: SegmentStore, tmp_path: Path, m
 
 def test_the_state_of_another_training_is_refused(store: SegmentStore, undisturbed: tuple[TrainedModel, Path]) -> None:
     _, state = undisturbed
-    train_rows, valid_rows = sides(store)
+    train_rows, valid_rows = train_and_validation_rows(store)
     others = [
         (plan("audio", learning_rate=2e-3), train_rows, valid_rows),
         (plan("audio"), train_rows[1:], valid_rows),
@@ -281,7 +281,7 @@ def test_more_processes_than_micro_batches_are_refused(
 
 @given(st.integers(0, 50), st.integers(1, 9))
 def test_shares_are_all_items_once_in_order(n_items: int, n_ranks: int) -> None:
-    shares = [Processes(rank, n_ranks, torch.device("cpu")).share_of(range(n_items)) for rank in range(n_ranks)]
+    shares = [Processes(rank, n_ranks, torch.device("cpu")).shard(range(n_items)) for rank in range(n_ranks)]
     assert [item for part in shares for item in part] == list(range(n_items))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -312,12 +312,12 @@ class Joined:
         self._meeting, self._held = Barrier(2), {}
 
     def of(self, rank: int) -> Processes:
-        def add_up(_: Processes, tensor: torch.Tensor) -> None:
+        def all_reduce(_: Processes, tensor: torch.Tensor) -> None:
             self._held[rank] = tensor.clone()
             self._meeting.wait()
             tensor.copy_(self._held[0] + self._held[1])
 
-        return type("One", (Processes,), {"add_up": add_up})(rank, 2, torch.device("cpu"))
+        return type("One", (Processes,), {"all_reduce": all_reduce})(rank, 2, torch.device("cpu"))
 
 
 def norms(momentum: float = 0.3) -> nn.Sequential:
@@ -342,7 +342,7 @@ def test_two_processes_estimate_batch_norms_as_one() -> None:
     networks = [norms(), norms(), norms()]
     with ThreadPoolExecutor() as pool:
         futures = [
-            pool.submit(estimate_statistics, networks[rank], joined.of(rank).share_of(inputs), joined.of(rank))
+            pool.submit(estimate_statistics, networks[rank], joined.of(rank).shard(inputs), joined.of(rank))
             for rank in (0, 1)
         ]
         for future in futures:
@@ -401,17 +401,19 @@ def test_the_learning_rate_rises_then_falls_and_is_never_nothing(wanted: Network
 
 
 def test_every_place_of_a_training_has_random_numbers_of_its_own() -> None:
-    places = [(draw, seed, *counts) for draw in Draw for seed in (0, 1) for counts in ((0,), (0, 0), (0, 1), (1, 0))]
+    places = [
+        (draw, seed, *counts) for draw in RandomStream for seed in (0, 1) for counts in ((0,), (0, 0), (0, 1), (1, 0))
+    ]
     drawn = {int(random_for(*place).integers(2**63)) for place in places}
     assert len(drawn) == len(places)
-    assert random_for(Draw.ROW, 1, 2, 3).random() == random_for(Draw.ROW, 1, 2, 3).random()
+    assert random_for(RandomStream.ROW, 1, 2, 3).random() == random_for(RandomStream.ROW, 1, 2, 3).random()
 
 
 @few
 @given(plans, st.integers(2, 60))
 def test_batch_norms_are_estimated_on_distinct_training_rows(wanted: NetworkPlan, n_rows: int) -> None:
     rows = range(10, 10 + n_rows)
-    parts = Schedule(wanted, rows).settling()
+    parts = Schedule(wanted, rows).statistics_batches()
     assert {len(part) for part in parts} == {min(wanted.micro_batch, n_rows)}
     taken = [row for part in parts for row in part]
     assert len(taken) == len(set(taken)) > n_rows - wanted.micro_batch
@@ -420,7 +422,7 @@ def test_batch_norms_are_estimated_on_distinct_training_rows(wanted: NetworkPlan
 
 def test_large_sets_estimate_batch_norms_on_a_share() -> None:
     def count(n_rows: int) -> int:
-        return sum(map(len, Schedule(plan("audio", batch=32, micro_batch=32), range(n_rows)).settling()))
+        return sum(map(len, Schedule(plan("audio", batch=32, micro_batch=32), range(n_rows)).statistics_batches()))
 
     assert [count(n_rows) for n_rows in (100, 1000, 8000)] == [96, 256, 992]
 
@@ -441,7 +443,7 @@ def test_sound_and_frames_are_mixed_alike() -> None:
     assert steps[0] == steps[1]
     shapes = {"audio": (4, 8, 9), "video": (4, 3, 5, 5)}
     targets = [
-        augment.mixup(torch.randn(shape), torch.eye(4), 0.3, random_for(Draw.MIXUP, 7, 1, 5, 0))[1]
+        augment.mixup(torch.randn(shape), torch.eye(4), 0.3, random_for(RandomStream.MIXUP, 7, 1, 5, 0))[1]
         for shape in shapes.values()
     ]
     assert torch.equal(*targets)
@@ -451,7 +453,7 @@ def test_sound_and_frames_are_mixed_alike() -> None:
 
 
 def readers(store: SegmentStore, **changes: Any) -> dict[str, AudioReader | FrameReader]:
-    rows, _ = sides(store)
+    rows, _ = train_and_validation_rows(store)
     level = torch.full((LOG_MEL.n_mels,), -40.0)
     return {
         "audio": AudioReader(store, rows, plan("audio", **changes), level),
@@ -462,20 +464,20 @@ def readers(store: SegmentStore, **changes: Any) -> dict[str, AudioReader | Fram
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_read_depends_on_epoch_and_row_alone(store: SegmentStore, kind: str) -> None:
     reader, again = readers(store)[kind], readers(store)[kind]
-    rows = sides(store)[0][:4]
-    inputs = reader.varied(MicroBatch(1, 5, 0, tuple(rows)))
+    rows = train_and_validation_rows(store)[0][:4]
+    inputs = reader.augmented(MicroBatch(1, 5, 0, tuple(rows)))
     assert inputs.shape == {"audio": (4, 32, 65), "video": (4, 3, 32, 32)}[kind]
     assert inputs.dtype == torch.float32
-    elsewhere = again.varied(MicroBatch(1, 9, 1, tuple(rows[::-1])))
+    elsewhere = again.augmented(MicroBatch(1, 9, 1, tuple(rows[::-1])))
     torch.testing.assert_close(elsewhere.flip(0), inputs)
-    assert not torch.equal(reader.varied(MicroBatch(2, 5, 0, tuple(rows))), inputs)
+    assert not torch.equal(reader.augmented(MicroBatch(2, 5, 0, tuple(rows))), inputs)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_augmentation_inputs_are_the_plain_ones(store: SegmentStore, kind: str) -> None:
     reader = readers(store, **PLAIN)[kind]
-    rows = sides(store)[0][:4]
-    varied, plain = reader.varied(MicroBatch(0, 0, 0, tuple(rows))), reader.plain(rows)
+    rows = train_and_validation_rows(store)[0][:4]
+    varied, plain = reader.augmented(MicroBatch(0, 0, 0, tuple(rows))), reader.clean(rows)
     if kind == "audio":
         torch.testing.assert_close(varied, plain)
     else:  # the plain one is cut out of the middle of 7/8
@@ -483,7 +485,7 @@ def test_without_augmentation_inputs_are_the_plain_ones(store: SegmentStore, kin
 
 
 def test_training_reads_no_row_but_its_own(store: SegmentStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, valid = sides(store)
+    rows, valid = train_and_validation_rows(store)
     rows = [row for row in rows if row != 4]  # the middle of a recording: its neighbours must not reach into it
     read: set[int] = set()
     raw = SegmentStore.raw
@@ -496,20 +498,20 @@ def test_training_reads_no_row_but_its_own(store: SegmentStore, monkeypatch: pyt
         reader = reader_for(wanted, network, store, rows)
         for step in Schedule(wanted, rows).steps(0):
             for micro in step:
-                reader.varied(micro)
+                reader.augmented(micro)
     assert read == set(rows)
     assert not read & set(valid)
 
 
 def test_crops_reach_into_neighbours_of_the_same_recording_alone(store: SegmentStore) -> None:
-    pairs = stretches(store, range(len(store)))
+    pairs = adjacent_pairs(store, range(len(store)))
     for row, found in pairs.items():
         place = row % SECONDS
         expected = [(row - 1, row)] * (place > 0) + [(row, row + 1)] * (place < SECONDS - 1)
         assert sorted(found) == expected
     assert len(pairs) == len(store)
-    assert 5 not in stretches(store, [0, 1, 3, 5])
-    assert stretches(store, [0, 1, 3, 5]) == {0: ((0, 1),), 1: ((0, 1),)}
+    assert 5 not in adjacent_pairs(store, [0, 1, 3, 5])
+    assert adjacent_pairs(store, [0, 1, 3, 5]) == {0: ((0, 1),), 1: ((0, 1),)}
 
 
 def test_every_frame_of_a_second_is_seen(store: SegmentStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,15 +520,15 @@ def test_every_frame_of_a_second_is_seen(store: SegmentStore, monkeypatch: pytes
     seen: list[bytes] = []
     monkeypatch.setattr(reading, "from_jpeg", lambda jpeg: seen.append(jpeg) or from_jpeg(jpeg))
     for epoch in range(30):
-        reader.varied(MicroBatch(epoch, 0, 0, (0,)))
+        reader.augmented(MicroBatch(epoch, 0, 0, (0,)))
     assert set(seen) == set(store.raw([0])[0].frames)
     assert len(set(seen)) == store.spec.frames_per_segment
 
 
 def test_bands_are_standardised_by_the_training_rows(store: SegmentStore) -> None:
-    rows, _ = sides(store)
+    rows, _ = train_and_validation_rows(store)
     mean, deviation = band_statistics(store, rows, LOG_MEL)
-    mels = readers(store)["audio"].plain(rows)
+    mels = readers(store)["audio"].clean(rows)
     torch.testing.assert_close(mean, mels.mean((0, 2)), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(deviation, mels.std((0, 2), correction=0), rtol=1e-3, atol=1e-3)
 
@@ -534,10 +536,10 @@ def test_bands_are_standardised_by_the_training_rows(store: SegmentStore) -> Non
 class Failing:
     """A reader that finds the store damaged."""
 
-    def varied(self, micro: MicroBatch) -> torch.Tensor:
+    def augmented(self, micro: MicroBatch) -> torch.Tensor:
         raise DataError(f"row {micro.rows[0]} is damaged")
 
-    def plain(self, rows: list[int]) -> torch.Tensor:
+    def clean(self, rows: list[int]) -> torch.Tensor:
         raise DataError(f"row {rows[0]} is damaged")
 
 
@@ -545,23 +547,27 @@ def test_a_row_that_cannot_be_read_is_told_in_one_line() -> None:
     with pytest.raises(DataError, match=r"^row 3 is damaged$"):
         next(training_batches(Failing(), np.zeros(9, int), [MicroBatch(0, 0, 0, (3, 4))]))
     with pytest.raises(DataError, match=r"^row 5 is damaged$"):
-        list(PlainBatches(Failing(), [[5]]))
+        list(CleanBatches(Failing(), [[5]]))
 
 
 @pytest.mark.slow
 def test_processes_that_read_ahead_change_nothing(store: SegmentStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, truth = readers(store)["audio"], store.truth(store.labels.names)
-    micros = [micro for step in Schedule(plan("audio", epochs=1), sides(store)[0]).steps(0) for micro in step]
+    micros = [
+        micro
+        for step in Schedule(plan("audio", epochs=1), train_and_validation_rows(store)[0]).steps(0)
+        for micro in step
+    ]
 
     def read() -> list[TrainingBatch]:
         return list(training_batches(reader, truth, micros))
 
-    alone, plain = read(), list(PlainBatches(reader, [[0, 1], [2]]))
+    alone, plain = read(), list(CleanBatches(reader, [[0, 1], [2]]))
     monkeypatch.setattr(batches, "worker_count", lambda: 2)
     for ours, theirs in zip(read(), alone, strict=True):
         torch.testing.assert_close(ours.inputs, theirs.inputs)
         assert torch.equal(ours.truth, theirs.truth)
-    again = PlainBatches(reader, [[0, 1], [2]])
+    again = CleanBatches(reader, [[0, 1], [2]])
     for _ in range(2):
         torch.testing.assert_close(list(again), plain)
     with pytest.raises(DataError, match=r"^row 3 is damaged$"):
@@ -580,7 +586,7 @@ def test_few_processors_read_for_themselves(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_rows_without_the_input_are_left_out(tmp_path: Path) -> None:
     store = make_store(tmp_path, silent="cave-1", blind="meadow-4")
-    train_rows, valid_rows = sides(store)
+    train_rows, valid_rows = train_and_validation_rows(store)
     names = [example.name for example in store.examples]
     heard, judged = usable_rows(store, train_rows, valid_rows, plan("audio"))
     assert judged == valid_rows
@@ -597,7 +603,7 @@ def test_rows_without_the_input_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_group_on_both_sides_is_refused(store: SegmentStore, tmp_path: Path) -> None:
-    rows, valid = sides(store)
+    rows, valid = train_and_validation_rows(store)
     with pytest.raises(
         DataError, match=f"group 'cave-{TAKES}' is in both the training rows of .* and the validation rows of"
     ):
@@ -642,7 +648,7 @@ def test_plans_that_cannot_be(changes: dict[str, Any], problem: str) -> None:
 
 def test_the_classifier_learns_faster_and_scales_do_not_decay(store: SegmentStore) -> None:
     wanted = plan("audio", head_factor=7.0, weight_decay=0.2)
-    network = initial_network(wanted, store.labels, store, sides(store)[0], CPU)
+    network = initial_network(wanted, store.labels, store, train_and_validation_rows(store)[0], CPU)
     groups = {
         id(parameter): (group["factor"], group["weight_decay"])
         for group in optimiser_for(wanted, network).param_groups

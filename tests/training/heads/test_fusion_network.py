@@ -198,9 +198,9 @@ def test_the_epoch_of_least_validation_log_loss_is_kept(problem: tuple[dict[str,
     trained = train(embeddings, noise, epochs=15)
     losses = [row["valid_log_loss"] for row in trained.history]
     assert [row["epoch"] for row in trained.history] == list(range(1, 16))
-    assert trained.figures["best_epoch"] == np.argmin(losses) + 1 < 15
+    assert trained.details["best_epoch"] == np.argmin(losses) + 1 < 15
     said = scores(trained, [array[VALID] for array in embeddings.values()])
-    assert log_loss(noise[VALID], said) == pytest.approx(min(losses), abs=1e-5) == trained.figures["valid_log_loss"]
+    assert log_loss(noise[VALID], said) == pytest.approx(min(losses), abs=1e-5) == trained.details["valid_log_loss"]
     assert losses[-1] > min(losses) + 0.1
 
 
@@ -210,7 +210,7 @@ def test_embeddings_of_length_1_and_few_steps_are_normalised_as_in_training() ->
     few = np.concatenate([np.flatnonzero(truth == scene)[:20] for scene in range(3)])
     rest = np.setdiff1d(np.arange(N_ROWS), few)
     trained = train(embeddings, truth, rows=(few, rest), epochs=6)
-    assert trained.figures["valid_log_loss"] < 0.3
+    assert trained.details["valid_log_loss"] < 0.3
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(
@@ -270,7 +270,7 @@ def test_rows_that_lack_an_embedding_teach_nothing_and_get_no_score(
     rows = (np.concatenate([TRAIN, absent[:3]]), np.concatenate([VALID, absent[3:]]))
     again = train(holed, np.concatenate([truth, truth[:6]]), rows=rows)
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in trained.tensors.items())
-    assert (again.figures["rows_without_embeddings"], again.figures["training_rows"]) == (5, 200)
+    assert (again.details["rows_without_embeddings"], again.details["training_rows"]) == (5, 200)
     said = scores(again, list(holed.values()))
     assert np.flatnonzero(np.isnan(said[:, 0])).tolist() == absent.tolist()
     np.testing.assert_allclose(said[:N_ROWS], scores(trained, list(embeddings.values())), atol=1e-6)
@@ -297,7 +297,7 @@ def test_any_number_of_rows_from_two_on_can_be_trained_on(
     problem: tuple[dict[str, np.ndarray], np.ndarray], n_rows: int
 ) -> None:
     """A batch of one row could not be normalised."""
-    assert np.isfinite(train(*problem, rows=(TRAIN[:n_rows], VALID), epochs=1).figures["valid_log_loss"])
+    assert np.isfinite(train(*problem, rows=(TRAIN[:n_rows], VALID), epochs=1).details["valid_log_loss"])
 
 
 def test_batches_are_smaller_where_data_are_few() -> None:

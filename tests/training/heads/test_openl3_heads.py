@@ -123,16 +123,16 @@ def test_one_modality_tells_what_it_can(needs: Needs, halves: np.ndarray) -> Non
 def test_both_tell_all(both: TrainedModel) -> None:
     scores = model(both).score_embeddings(list(embeddings().values())).probabilities
     assert accuracy(TRUTH[VALID], scores[VALID]) > 0.9
-    assert log_loss(TRUTH[VALID], scores[VALID]) == pytest.approx(both.figures["valid_log_loss"], abs=1e-4)
+    assert log_loss(TRUTH[VALID], scores[VALID]) == pytest.approx(both.details["valid_log_loss"], abs=1e-4)
     assert log_loss(TRUTH[VALID], scores[VALID]) < 0.4
-    assert both.figures["openl3-audio"]["valid_log_loss"] > 0.4
+    assert both.details["openl3-audio"]["valid_log_loss"] > 0.4
 
 
 def test_the_best_epoch_is_kept(both: TrainedModel) -> None:
     losses = [row["valid_log_loss"] for row in both.history]
     assert len(losses) == 6
-    assert both.figures["valid_log_loss"] == min(losses)
-    assert both.figures["best_epoch"] == 1 + losses.index(min(losses))
+    assert both.details["valid_log_loss"] == min(losses)
+    assert both.details["best_epoch"] == 1 + losses.index(min(losses))
 
 
 def test_the_branches_are_trained_first_and_then_left_alone(both: TrainedModel) -> None:

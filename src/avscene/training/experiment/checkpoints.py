@@ -72,17 +72,20 @@ def _train(experiment: Experiment, name: str, directory: Path) -> None:
         return
     labels, runtime, validation = experiment.labels, experiment.runtime, experiment.split.validation
     model = trained.part.build(labels, trained.tensors, runtime)
-    apart = model if trained.apart is None else trained.part.build(labels, trained.apart, runtime)
-    table = prediction_table(experiment, name, validation, write_predictions(experiment, name, model, apart))
+    tensors = trained.validation_tensors
+    validation_model = model if tensors is None else trained.part.build(labels, tensors, runtime)
+    predictions = write_predictions(experiment, name, model, validation_model)
+    table = prediction_table(experiment, name, validation, predictions)
     config = Config(
         **identity(name, labels, experiment.store.spec.hop),
         models=(trained.part,),
         fusion=Fusion.of(trained.part.name),
-        training={**experiment.provenance(), **trained.figures, "history": trained.history},
+        training={**experiment.provenance(), **trained.details, "history": trained.history},
         metrics={"validation": compute_metrics(table).to_dict()},
     )
-    tensors = {trained.part.name: trained.tensors}
-    save_checkpoint(directory, config, tensors, model_card(config), {VALIDATION_TABLE: table})
+    save_checkpoint(
+        directory, config, {trained.part.name: trained.tensors}, model_card(config), {VALIDATION_TABLE: table}
+    )
     shutil.rmtree(experiment.state_path(name), ignore_errors=True)
 
 

@@ -101,11 +101,11 @@ class Experiment:
 
     def once(self, path: Path, make: Callable[[], object], *, together: bool = False) -> None:
         """Make `path` unless it exists: in the first process, or in all processes `together`. All wait for it."""
-        if self.processes.share_bytes(b"exists" if path.exists() else b"missing") == b"exists":
+        if self.processes.broadcast(b"exists" if path.exists() else b"missing") == b"exists":
             return
         if together or self.processes.is_first:
             make()
-        self.processes.share_bytes(b"made")
+        self.processes.broadcast(b"made")
 
     def provenance(self) -> dict[str, Any]:
         """Return what a configuration says of the data that its system was trained on."""

@@ -60,7 +60,7 @@ class ExperimentRunner:
         """Return those of `steps` whose results do not exist, as the first process finds them."""
         paths = {"checkpoint": self.experiment.checkpoint_path, "predictions": self.experiment.predictions_path}
         found = [step for step in dict.fromkeys(steps) if not paths[step.result](step.system).exists()]
-        shared = self.experiment.processes.share_bytes(json.dumps(found).encode())
+        shared = self.experiment.processes.broadcast(json.dumps(found).encode())
         return [Step(result, system) for result, system in json.loads(shared or b"[]")]
 
     def _run(self, steps: Iterable[Step]) -> None:

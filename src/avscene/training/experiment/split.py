@@ -1,4 +1,4 @@
-"""Which rows of a store are trained on, which are for choosing and fitting, which for measuring."""
+"""Split the rows of a store by group into training, validation and test."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from avscene.errors import DataError
 from avscene.groups import validation_groups
 from avscene.records import IntArray
 
-VALIDATION_SHARE = 5  # the first of every so many groups of a scene validates
+VALIDATION_SHARE = 5  # one in five groups of a scene is for validation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Rows of a store: to train on, to choose and fit on, to measure on. No group is in two of them."""
+    """Rows of a store to train on, to choose and fit on (validation), and to measure on. No group is in two of them."""
 
     train: IntArray
     validation: IntArray
@@ -22,7 +22,7 @@ class Split:
 
     @classmethod
     def of(cls, store: SegmentStore, holdout: str | None) -> "Split":
-        """Test is what meets the condition `holdout`; a fifth of the groups of each scene of the rest is validation.
+        """Split by the condition `holdout` for the test rows; a fifth of each scene's other groups is for validation.
 
         Raises:
             DataError: a group is on both sides of `holdout`, or a scene has fewer than two groups to train on.
@@ -36,7 +36,8 @@ class Split:
         known = {store.examples[row].label for row in rest}
         if unknown := sorted({store.examples[row].label for row in test} - known):
             raise DataError(
-                f"{store.data.source}: scene {unknown[0]!r} is only in what {holdout} holds out; nobody could learn it"
+                f"{store.data.source}: scene {unknown[0]!r} is only in what {holdout} holds out; "
+                "no system can be trained for it"
             )
         examples = [store.examples[row] for row in rest]
         try:

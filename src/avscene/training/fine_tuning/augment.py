@@ -1,4 +1,7 @@
-"""Varied inputs from plain ones. Every function draws from the generator it is given and changes nothing in place."""
+"""Augment waveforms, log-mels and frames at random.
+
+Every function draws from the generator that it is given and changes nothing in place.
+"""
 
 import numpy as np
 import torch
@@ -8,44 +11,44 @@ from torchvision.transforms.v2 import functional as transforms
 
 from avscene.records import FloatArray
 
-ASPECT = (3 / 4, 4 / 3)  # width to height of a crop, at least and at most
+ASPECT = (3 / 4, 4 / 3)  # least and greatest ratio of width to height of a crop
 RAND_AUGMENT_OPERATIONS = 2
-_TRIES = 10  # at a crop that fits the image
+_TRIES = 10  # to find a crop that fits into the image
 
 
 def time_shift(waveform: FloatArray, share: float, random: np.random.Generator) -> FloatArray:
-    """`waveform` (n,) turned round by up to `share` of its length, either way."""
-    most = int(share * len(waveform))
-    return np.roll(waveform, int(random.integers(-most, most + 1)))
+    """Rotate `waveform` (n,) by up to `share` of its length in either direction."""
+    max_shift = int(share * len(waveform))
+    return np.roll(waveform, int(random.integers(-max_shift, max_shift + 1)))
 
 
-def gain(waveform: FloatArray, most: float, random: np.random.Generator) -> FloatArray:
-    """`waveform` (n,) louder or softer by up to `most` dB; it may leave [-1, 1]."""
-    return waveform * np.float32(10 ** (random.uniform(-most, most) / 20))
+def gain(waveform: FloatArray, max_gain: float, random: np.random.Generator) -> FloatArray:
+    """Amplify or attenuate `waveform` (n,) by up to `max_gain` dB; the result may leave [-1, 1]."""
+    return waveform * np.float32(10 ** (random.uniform(-max_gain, max_gain) / 20))
 
 
-def crop(stretch: FloatArray, length: int, random: np.random.Generator) -> FloatArray:
-    """`length` samples from anywhere in `stretch` (n,), which has at least as many."""
-    start = int(random.integers(0, len(stretch) - length + 1))
-    return stretch[start : start + length]
+def crop(waveform: FloatArray, length: int, random: np.random.Generator) -> FloatArray:
+    """Return `length` samples from anywhere in `waveform` (n,), which has at least as many."""
+    start = int(random.integers(0, len(waveform) - length + 1))
+    return waveform[start : start + length]
 
 
-def hide(mels: Tensor, axis: int, widest: int, level: Tensor, random: np.random.Generator) -> Tensor:
-    """SpecAugment's mask: `mels` (n_mels, n_times) with up to `widest` neighbours along `axis` at `level` (n_mels,)."""
+def mask(mels: Tensor, axis: int, max_width: int, level: Tensor, random: np.random.Generator) -> Tensor:
+    """Set up to `max_width` neighbours along `axis` of `mels` (n_mels, n_times) to `level` (n_mels,): SpecAugment."""
     length = mels.shape[axis]
-    width = int(random.integers(0, min(widest, length) + 1))
+    width = int(random.integers(0, min(max_width, length) + 1))
     start = int(random.integers(0, length - width + 1))
-    hidden = torch.zeros(length, dtype=torch.bool)
-    hidden[start : start + width] = True
-    return torch.where(hidden[:, None] if axis == 0 else hidden, level[:, None], mels)
+    masked = torch.zeros(length, dtype=torch.bool)
+    masked[start : start + width] = True
+    return torch.where(masked[:, None] if axis == 0 else masked, level[:, None], mels)
 
 
 def resized_crop(
     image: Tensor, size: int, scale: tuple[float, float], mode: str, random: np.random.Generator
 ) -> Tensor:
-    """A crop of `image` (3, height, width) uint8 that covers a share of its area within `scale`, as (3, size, size).
+    """Crop a share of the area within `scale` from `image` (3, height, width) uint8, resized to (3, size, size).
 
-    "Inception's" crop, with torchvision's limits of the aspect; where none fits in ten draws, the whole image.
+    The crop of Inception, with torchvision's limits of the aspect; the whole image if none fits in ten tries.
     """
     height, width = image.shape[1:]
     top, left, tall, wide = 0, 0, height, width
@@ -63,23 +66,23 @@ def resized_crop(
 
 
 def flip(image: Tensor, probability: float, random: np.random.Generator) -> Tensor:
-    """`image` (3, height, width), mirrored left to right with `probability`."""
+    """Mirror `image` (3, height, width) left to right with `probability`."""
     return image.flip(2) if random.random() < probability else image
 
 
 def rand_augment(image: Tensor, magnitude: int, random: np.random.Generator) -> Tensor:
-    """`image` (3, height, width) uint8 after two operations of RandAugment (Cubuk et al. 2020) at `magnitude` of 30."""
+    """Apply two operations of RandAugment (Cubuk et al. 2020) of `magnitude` of 30 to `image` (3, height, width)."""
     transform = v2.RandAugment(RAND_AUGMENT_OPERATIONS, magnitude)
     with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's one generator
         torch.manual_seed(int(random.integers(2**63)))
-        varied: Tensor = transform(image)
-    return varied
+        augmented: Tensor = transform(image)
+    return augmented
 
 
 def mixup(inputs: Tensor, targets: Tensor, alpha: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Each of `inputs` (n, ...) mixed with a partner from the batch, and `targets` (n, n_scenes) in the same share.
+    """Mix each of `inputs` (n, ...) with another of the batch, and its `targets` (n, n_scenes) in the same share.
 
-    Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization": shares are Beta(`alpha`, `alpha`), one an input.
+    Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization": shares are Beta(`alpha`, `alpha`), one per input.
     """
     count = len(inputs)
     shares = random.beta(alpha, alpha, count).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Batch norms' statistics for weights that no training step has used as they are."""
+"""Freeze the statistics of batch norms, or estimate them for averaged weights."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,9 @@ from avscene.training.fine_tuning.processes import Processes
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Let batch norms use their statistics in training too, and leave them as they are; all else stays as it was.
+    """Make batch norms use their running statistics in training too, without updating them.
 
-    Where recordings are few, those of a batch tell of its recordings, not of the data.
+    With few recordings, the statistics of a batch describe its recordings, not the data.
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -20,17 +20,17 @@ def freeze_statistics(network: nn.Module) -> None:
 
 @torch.no_grad()
 def estimate_statistics(network: nn.Module, batches: Iterable[Tensor], processes: Processes) -> None:
-    """Make the running averages of `network` the mean over `batches`, of which each process brings its share.
+    """Set the running averages of `network` to the mean over the `batches` of all processes.
 
     Averages kept during training lag behind the weights, and averaged weights have none of their own (Izmailov et al.
-    2018, "Averaging Weights Leads to Wider Optima and Better Generalization", section 3.2): after few steps that costs
-    more than anything else. All but the batch norms stays in evaluation mode.
+    2018, "Averaging Weights Leads to Wider Optima and Better Generalization", section 3.2). The network is left in
+    evaluation mode.
     """
     norms = [module for module in network.eval().modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch then keeps the plain mean over all batches
+        norm.momentum = None  # torch then keeps the unweighted mean over all batches
         norm.train()
     count = 0
     for inputs in batches:
@@ -44,11 +44,11 @@ def estimate_statistics(network: nn.Module, batches: Iterable[Tensor], processes
 
 
 def _share_mean(norms: list[nn.BatchNorm2d], count: int, processes: Processes) -> None:
-    """Make the averages, over `count` batches here, those over the batches of all processes."""
+    """Replace averages over `count` batches of this process by those over the batches of all processes."""
     averages = [average for norm in norms for average in (norm.running_mean, norm.running_var) if average is not None]
     counted = torch.tensor([float(count)], dtype=torch.float64, device=averages[0].device)
     flat = torch.cat([counted, *(average.double() * count for average in averages)])
-    processes.add_up(flat)
+    processes.all_reduce(flat)
     means = torch.split(flat[1:] / flat[0], [average.numel() for average in averages])
     for average, mean in zip(averages, means, strict=True):
         average.copy_(mean)

@@ -1,4 +1,4 @@
-"""Readers to streams of batches, read ahead by processes of their own where there are processors for them."""
+"""Load training and validation batches, ahead of the training where there are processors for it."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,37 +13,37 @@ from avscene.records import IntArray
 from avscene.training.fine_tuning.readers import InputReader
 from avscene.training.fine_tuning.schedule import MicroBatch
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 VALIDATION_BATCH = 32
 VALIDATION_WORKERS = 2
 
 
 class TrainingBatch(NamedTuple):
-    """`inputs` (n, ...) of a network and the `truth` (n,), positions of scenes."""
+    """`inputs` (n, ...) of a network and the `truth` (n,), scene indices."""
 
     inputs: Tensor
     truth: Tensor
 
 
-class _Varied(Dataset["TrainingBatch | AvsceneError"]):
+class _AugmentedInputs(Dataset["TrainingBatch | AvsceneError"]):
     def __init__(self, reader: InputReader, truth: IntArray) -> None:
         self._reader = reader
         self._truth = truth
 
     def __getitem__(self, micro: MicroBatch) -> TrainingBatch | AvsceneError:
         try:
-            return TrainingBatch(self._reader.varied(micro), torch.from_numpy(self._truth[list(micro.rows)]))
+            return TrainingBatch(self._reader.augmented(micro), torch.from_numpy(self._truth[list(micro.rows)]))
         except AvsceneError as error:  # as a value: torch would wrap it in the traceback of its worker
             return error
 
 
-class _Plain(Dataset["Tensor | AvsceneError"]):
+class _CleanInputs(Dataset["Tensor | AvsceneError"]):
     def __init__(self, reader: InputReader) -> None:
         self._reader = reader
 
     def __getitem__(self, rows: Sequence[int]) -> Tensor | AvsceneError:
         try:
-            return self._reader.plain(rows)
+            return self._reader.clean(rows)
         except AvsceneError as error:
             return error
 
@@ -51,25 +51,25 @@ class _Plain(Dataset["Tensor | AvsceneError"]):
 def training_batches(
     reader: InputReader, truth: IntArray, micro_batches: Iterable[MicroBatch]
 ) -> Iterator[TrainingBatch]:
-    """The batch of each micro-batch, in order; `truth` (n_rows,) is that of the whole store.
+    """Yield the augmented batch of each micro-batch, in order; `truth` (n_rows,) is that of the whole store.
 
     Raises:
         AvsceneError: a row cannot be read.
     """
-    for batch in _loader(_Varied(reader, truth), micro_batches, worker_count()):
+    for batch in _loader(_AugmentedInputs(reader, truth), micro_batches, worker_count()):
         if isinstance(batch, AvsceneError):
             raise batch
         yield batch
 
 
-class PlainBatches:
-    """The inputs of fixed parts of the validation rows, to be gone through once an epoch.
+class CleanBatches:
+    """Inputs of fixed `parts`, lists of rows, without augmentation; iterated once an epoch.
 
-    Iterating raises an AvsceneError where a row cannot be read.
+    Iteration raises an AvsceneError if a row cannot be read.
     """
 
     def __init__(self, reader: InputReader, parts: Sequence[Sequence[int]]) -> None:
-        self._loader = _loader(_Plain(reader), parts, min(worker_count(), VALIDATION_WORKERS))
+        self._loader = _loader(_CleanInputs(reader), parts, min(worker_count(), VALIDATION_WORKERS))
 
     def __iter__(self) -> Iterator[Tensor]:
         for inputs in self._loader:
@@ -79,9 +79,9 @@ class PlainBatches:
 
 
 def worker_count() -> int:
-    """Processes that read ahead for this one: none where two processors or fewer are there for both."""
+    """Return how many processes read ahead for this one: none with two processors or fewer per training process."""
     processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return 0 if processors <= 2 else min(MOST_WORKERS, processors - 1)
+    return 0 if processors <= 2 else min(MAX_WORKERS, processors - 1)
 
 
 def _loader(dataset: Dataset[object], order: Iterable[object], workers: int) -> DataLoader[object]:

@@ -1,4 +1,4 @@
-"""Gradients of many micro-batches and processes, as if one had seen all of them together."""
+"""Add up the gradients of micro-batches and processes, as if they were one batch."""
 
 from collections.abc import Iterable
 
@@ -9,10 +9,10 @@ from avscene.training.fine_tuning.processes import Processes
 
 
 class GradientSum:
-    """The gradients of a step, added up in double precision.
+    """Gradients of one step, added up in double precision.
 
-    Rounded to single precision only at the end, the sum is the same in whatever order it was formed: the number of
-    processes does not show, but for a rounding in hundreds of millions.
+    The sum is rounded to single precision only at the end, so it hardly depends on the order of summation: one process
+    and several get the same weights, except for rare differences in the last bit.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -30,7 +30,7 @@ class GradientSum:
                 parameter.grad = None
 
     def finish(self, processes: Processes, n_rows: int) -> float:
-        """Hand the parameters the gradients of the mean over the step's `n_rows`, and return that mean loss."""
+        """Set the parameters' gradients to those of the mean over the step's `n_rows`, and return that mean loss."""
         if processes.count > 1:
             self._add_up(processes)
         for total, parameter in zip(self._sums, self._parameters, strict=True):
@@ -43,6 +43,6 @@ class GradientSum:
     def _add_up(self, processes: Processes) -> None:
         every = [self._loss, *self._sums]
         flat = torch.cat([tensor.reshape(-1) for tensor in every])
-        processes.add_up(flat)
+        processes.all_reduce(flat)
         for tensor, part in zip(every, torch.split(flat, [tensor.numel() for tensor in every]), strict=True):
             tensor.copy_(part.view(tensor.shape))

@@ -1,4 +1,4 @@
-"""The loop of fine-tuning: batches in, steps taken, epochs judged, weights kept."""
+"""Run the steps and epochs of a fine-tuning, validate, and keep the best weights."""
 
 import copy
 import math
@@ -20,20 +20,20 @@ from avscene.models.device import Runtime
 from avscene.records import FloatArray
 from avscene.training.fine_tuning import augment
 from avscene.training.fine_tuning.batch_norms import estimate_statistics
-from avscene.training.fine_tuning.batches import VALIDATION_BATCH, PlainBatches, TrainingBatch, training_batches
+from avscene.training.fine_tuning.batches import VALIDATION_BATCH, CleanBatches, TrainingBatch, training_batches
 from avscene.training.fine_tuning.gradients import GradientSum
 from avscene.training.fine_tuning.linear_probe import interpolate_weights
 from avscene.training.fine_tuning.networks import classifier_names, part_of, reader_for, training_precision
 from avscene.training.fine_tuning.processes import Processes
-from avscene.training.fine_tuning.schedule import Draw, MicroBatch, Schedule, random_for
+from avscene.training.fine_tuning.schedule import MicroBatch, RandomStream, Schedule, random_for
 from avscene.training.fine_tuning.state import TrainingState
 from avscene.training.result import TrainedModel
 
-SHARPEST = 2.0  # exponent of answers: few validation rows, all of them right, would ask for certainty without end
+MAX_EXPONENT = 2.0  # inverse temperature: without errors on few validation rows, it would grow without limit
 
 
 class Training:
-    """The loop itself: what it reads, the state it changes, the processes it shares the work with."""
+    """The training loop over a schedule, which changes `state` and shares its work with other processes."""
 
     def __init__(
         self,
@@ -55,58 +55,59 @@ class Training:
         self._truth = store.truth(labels.names)
         self._valid_rows = valid_rows
         self._reader = reader_for(self._plan, state.network, store, schedule.rows)
-        self._settling = [] if self._plan.probe else processes.share_of(schedule.settling())
-        self._validation = processes.share_of(list(batched(valid_rows, VALIDATION_BATCH)))
-        self._plain = PlainBatches(self._reader, [*self._settling, *self._validation])
+        self._statistics_batches = [] if self._plan.linear_probe else processes.shard(schedule.statistics_batches())
+        self._validation = processes.shard(list(batched(valid_rows, VALIDATION_BATCH)))
+        self._clean_batches = CleanBatches(self._reader, [*self._statistics_batches, *self._validation])
         self._gradients = GradientSum(state.network.parameters())
         averaged = state.averaged.module
-        self._judged = copy.deepcopy(averaged).eval() if self._plan.probe else averaged
+        self._candidate = copy.deepcopy(averaged).eval() if self._plan.linear_probe else averaged
 
     def steps(self) -> Iterator[dict[str, float]]:
-        """Take the steps that are left, one at a time; figures of each once it is taken."""
+        """Run the remaining steps, and yield the metrics of each when it is done."""
         first = self.state.position.step
-        own = (micro for step in self.schedule.steps(first) for micro in self.processes.share_of(step))
+        own = (micro for step in self.schedule.steps(first) for micro in self.processes.shard(step))
         batches = training_batches(self._reader, self._truth, own)
         for step in self.schedule.steps(first):
             yield self._step(step, batches)
 
     def end_epoch(self) -> dict[str, float]:
-        """Validate the weights that would be kept, keep them if they are the best yet; figures of the epoch.
+        """Validate the current candidate, keep it if it is the best so far, and return the metrics of the epoch.
 
-        Where there are no rows to validate on, only what was seen in training is told.
+        The candidate is the moving average of the weights, with a linear probe its mean with the starting weights.
+        Without validation rows, the metrics have the training loss only.
         """
         position = self.state.position
-        figures: dict[str, float] = {
+        metrics: dict[str, float] = {
             "step": position.step,
             "epoch": position.step // self.schedule.steps_per_epoch,
             "train_loss": position.epoch_loss / position.epoch_rows,
         }
         position.epoch_loss, position.epoch_rows = 0.0, 0
         if self._valid_rows:
-            figures |= self._judge(int(figures["epoch"]))
-        position.history.append(figures)
-        return figures
+            metrics |= self._validate_epoch(int(metrics["epoch"]))
+        position.history.append(metrics)
+        return metrics
 
-    def _judge(self, epoch: int) -> dict[str, float]:
+    def _validate_epoch(self, epoch: int) -> dict[str, float]:
         position, truth = self.state.position, self._truth[self._valid_rows]
         scores, exponent = self._validate(), 1.0
         if not np.isfinite(scores).all():
             raise self._diverged()
-        if self._plan.probe:
-            exponent = min(fit_power(scores, truth), SHARPEST)
+        if self._plan.linear_probe:
+            exponent = min(fit_power(scores, truth), MAX_EXPONENT)
             scores = apply_power(scores, exponent)
         loss = log_loss(truth, scores)
         if position.best_log_loss is None or loss < position.best_log_loss:
             position.best_log_loss, position.best_epoch, position.exponent = loss, epoch, exponent
-            self.state.best = self._sharpened(exponent)
+            self.state.best = self._scaled(exponent)
         return {"valid_log_loss": loss, "valid_accuracy": accuracy(truth, scores)}
 
     def result(self) -> TrainedModel:
-        """The best epoch's weights and how they were come by."""
+        """Return the weights of the best epoch and the details of their training."""
         position = self.state.position
         best = position.history[position.best_epoch - 1]
-        figures = {
-            "plan": self._plan.model_dump(mode="json"),
+        details = {
+            "plan": self._plan.model_dump(mode="json", by_alias=True),
             "parameters": sum(parameter.numel() for parameter in self.state.network.parameters()),
             "train_segments": len(self.schedule.rows),
             "valid_segments": len(self._valid_rows),
@@ -115,24 +116,24 @@ class Training:
             "valid_log_loss": best["valid_log_loss"],
             "valid_accuracy": best["valid_accuracy"],
         }
-        return TrainedModel(part_of(self._plan), _at_rest(self.state.best), figures, position.history)
+        return TrainedModel(part_of(self._plan), _on_cpu(self.state.best), details, position.history)
 
-    def last_weights(self, exponent: float) -> dict[str, Tensor]:
-        """Those that would be kept now, the classifier's sharpened by `exponent`."""
-        interpolate_weights(self._judged, self.state.start, self.state.averaged.module)
-        return _at_rest(self._sharpened(exponent))
+    def final_weights(self, exponent: float) -> dict[str, Tensor]:
+        """Return the weights of the current candidate, the classifier's multiplied by `exponent`."""
+        interpolate_weights(self._candidate, self.state.start, self.state.averaged.module)
+        return _on_cpu(self._scaled(exponent))
 
-    def _sharpened(self, exponent: float) -> dict[str, Tensor]:
-        classifier = classifier_names(self._judged)
+    def _scaled(self, exponent: float) -> dict[str, Tensor]:
+        classifier = classifier_names(self._candidate)
         return {
             name: tensor * exponent if name in classifier else tensor.clone()
-            for name, tensor in self._judged.state_dict().items()
+            for name, tensor in self._candidate.state_dict().items()
         }
 
     def _step(self, step: tuple[MicroBatch, ...], batches: Iterator[TrainingBatch]) -> dict[str, float]:
         state, position = self.state, self.state.position
-        for micro in self.processes.share_of(step):
-            self._learn(micro, next(batches))
+        for micro in self.processes.shard(step):
+            self._add_gradients(micro, next(batches))
         n_rows = sum(len(micro.rows) for micro in step)
         loss = self._gradients.finish(self.processes, n_rows)
         if not math.isfinite(loss):
@@ -148,34 +149,34 @@ class Training:
         position.epoch_rows += n_rows
         return {"step": position.step, "step_loss": loss, "learning_rate": rate}
 
-    def _learn(self, micro: MicroBatch, batch: TrainingBatch) -> None:
-        """One micro-batch, forwards and backwards."""
+    def _add_gradients(self, micro: MicroBatch, batch: TrainingBatch) -> None:
+        """Run one micro-batch forwards and backwards."""
         device, seed = self._runtime.device, (self._plan.seed, micro.epoch, micro.step, micro.index)
         inputs = batch.inputs.to(device, non_blocking=True)
         targets = functional.one_hot(batch.truth.to(device), len(self._labels)).float()
         if self._plan.mixup:
-            inputs, targets = augment.mixup(inputs, targets, self._plan.mixup, random_for(Draw.MIXUP, *seed))
+            inputs, targets = augment.mixup(inputs, targets, self._plan.mixup, random_for(RandomStream.MIXUP, *seed))
         if inputs.dim() == 4:
             inputs = inputs.to(memory_format=torch.channels_last)
-        torch.manual_seed(int(random_for(Draw.NETWORK, *seed).integers(2**63)))
+        torch.manual_seed(int(random_for(RandomStream.NETWORK, *seed).integers(2**63)))
         with self._autocast():
             logits = self.state.network(inputs)
         self._gradients.add(functional.cross_entropy(logits.float(), targets, reduction="sum"))
 
     @torch.no_grad()
     def _validate(self) -> FloatArray:
-        """Probabilities (n_valid, n_scenes) by the weights that would be kept, each process judging its share."""
+        """Return probabilities (n_valid, n_scenes) by the current candidate; each process scores its share of rows."""
         scores = torch.zeros(len(self._valid_rows), len(self._labels), dtype=torch.float64, device=self._runtime.device)
         place = {row: index for index, row in enumerate(self._valid_rows)}
-        inputs = (plain.to(self._runtime.device) for plain in self._plain)
+        inputs = (batch.to(self._runtime.device) for batch in self._clean_batches)
         with self._autocast():
-            if self._plan.probe:
-                interpolate_weights(self._judged, self.state.start, self.state.averaged.module)
+            if self._plan.linear_probe:
+                interpolate_weights(self._candidate, self.state.start, self.state.averaged.module)
             else:
-                estimate_statistics(self._judged, islice(inputs, len(self._settling)), self.processes)
+                estimate_statistics(self._candidate, islice(inputs, len(self._statistics_batches)), self.processes)
             for rows, batch in zip(self._validation, inputs, strict=True):
-                scores[[place[row] for row in rows]] = self._judged(batch).double().softmax(dim=1)
-        self.processes.add_up(scores)
+                scores[[place[row] for row in rows]] = self._candidate(batch).double().softmax(dim=1)
+        self.processes.all_reduce(scores)
         probabilities: FloatArray = scores.cpu().numpy()
         return probabilities
 
@@ -187,10 +188,10 @@ class Training:
     def _diverged(self) -> UsageError:
         step = self.state.position.step
         return UsageError(
-            f"{self._plan.name}: the loss is no longer a number in epoch {step // self.schedule.steps_per_epoch + 1} "
-            f"(step {step + 1}); train anew with a learning_rate below {self._plan.learning_rate:g}"
+            f"{self._plan.name}: the loss is not a finite number in epoch {step // self.schedule.steps_per_epoch + 1} "
+            f"(step {step + 1}); train again with a learning_rate below {self._plan.learning_rate:g}"
         )
 
 
-def _at_rest(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""What a training says of itself on the way: `metrics.jsonl`, and the same for TensorBoard."""
+"""Log the metrics of a training to `metrics.jsonl` and for TensorBoard."""
 
 import json
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ TENSORBOARD = "tensorboard"
 
 
 class MetricsLog:
-    """Lines of figures, each with its `step`, appended at once; a context manager.
+    """A log with one line of metrics per step, each written at once; a context manager.
 
-    A training that goes on from step `step` takes back what was written after it, and a line that was cut off.
+    A training that resumes from step `step` drops the lines after it, and an incomplete line.
     """
 
     def __init__(self, directory: Path, step: int) -> None:
@@ -28,18 +28,18 @@ class MetricsLog:
         self._file = self._path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(directory / TENSORBOARD), purge_step=step + 1)
 
-    def write(self, figures: Mapping[str, float]) -> None:
-        """Append a line; `figures` has a `step`.
+    def write(self, metrics: Mapping[str, float]) -> None:
+        """Append a line; `metrics` has a `step`.
 
         Raises:
             CheckpointError: it cannot be written.
         """
         try:
-            self._file.write(json.dumps(figures) + "\n")
+            self._file.write(json.dumps(metrics) + "\n")
             self._file.flush()
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 if name != "step":
-                    self._board.add_scalar(name, value, int(figures["step"]))
+                    self._board.add_scalar(name, value, int(metrics["step"]))
         except OSError as error:
             raise CheckpointError(
                 f"{self._path}: cannot be written ({error.strerror or error}); the last saved state stays: "
@@ -52,21 +52,21 @@ class MetricsLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):  # what could not be written was told of
+        with suppress(OSError):  # `write` has raised it before
             self._file.close()
             self._board.close()
 
 
 def _lines_until(path: Path, step: int) -> list[str]:
-    """The whole lines of the file at `path` up to step `step`."""
+    """Return the complete lines of the file at `path` up to step `step`."""
     if not path.is_file():
         return []
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            figures = json.loads(line)
-        except ValueError:  # a kill cut it off
+            metrics = json.loads(line)
+        except ValueError:  # incomplete: the process was killed
             continue
-        if figures["step"] <= step:
+        if metrics["step"] <= step:
             kept.append(line)
     return kept

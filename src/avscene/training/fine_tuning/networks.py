@@ -1,4 +1,4 @@
-"""A plan to a network that can begin to learn, its optimiser, and what a checkpoint calls it."""
+"""Build a plan's network, optimiser and input reader, and describe the network for a checkpoint."""
 
 from collections.abc import Sequence
 
@@ -24,40 +24,42 @@ from avscene.training.fine_tuning.readers import AudioReader, FrameReader, Input
 def initial_network(
     plan: NetworkPlan, labels: LabelSet, store: SegmentStore, train_rows: Sequence[int], runtime: Runtime
 ) -> nn.Module:
-    """The plan's network with its published weights, in training mode; of a log-mel network also how bands are scaled.
+    """Build the plan's network with its published weights, in training mode.
+
+    A log-mel network also gets the mean and deviation by which its bands are standardised.
 
     Raises:
         UsageError: no such network.
         WeightsError: the published weights are absent.
     """
     network: nn.Module
-    if plan.probe:
+    if plan.linear_probe:
         n_extra = BAND_STATISTICS * plan.log_mel.n_mels if plan.input == "audio" else 0
         network = create_block_network(plan.backbone, len(labels), n_extra)
     else:
         network = create_backbone(plan.backbone, len(labels), offline=runtime.offline)
     if plan.input == "audio":
-        bands = full_scale(plan.log_mel) if plan.probe else band_statistics(store, train_rows, plan.log_mel)
+        bands = full_scale(plan.log_mel) if plan.linear_probe else band_statistics(store, train_rows, plan.log_mel)
         network = LogMelNetwork(network, *bands, plan.image_size)
     network.to(memory_format=torch.channels_last).to(runtime.device).train()
-    if plan.probe:
+    if plan.linear_probe:
         freeze_statistics(network)
     return network
 
 
 def full_scale(spec: LogMelSpec) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (n_mels,) in dB that bring what lies between the floor and full scale to [-1, 1]."""
+    """Return mean and deviation (n_mels,) in dB that map the range from the floor to full scale to [-1, 1]."""
     half = torch.full((spec.n_mels,), -spec.floor_db / 2)
     return -half, half
 
 
 def averaged_network(plan: NetworkPlan, network: nn.Module) -> ModelEmaV3:
-    """The moving average of a network's weights and running statistics; it remembers more as steps go by."""
+    """Return the moving average of a network's weights and statistics; its decay grows in the first steps."""
     return ModelEmaV3(network, decay=plan.ema_decay, use_warmup=True)
 
 
 def optimiser_for(plan: NetworkPlan, network: nn.Module) -> torch.optim.AdamW:
-    """AdamW with a group for each `factor` of the learning rate; scales and offsets do not decay."""
+    """Return AdamW with a group for each `factor` of the learning rate; scales and offsets do not decay."""
     head = classifier_names(network)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -71,41 +73,41 @@ def optimiser_for(plan: NetworkPlan, network: nn.Module) -> torch.optim.AdamW:
 
 
 def classifier_names(network: nn.Module) -> frozenset[str]:
-    """Names of the tensors of the network's last layer."""
+    """Return the names of the tensors of the network's last layer."""
     if isinstance(network, LogMelNetwork):
         return frozenset(f"backbone.{name}" for name in classifier_of(network.backbone))
     return frozenset(classifier_of(network))
 
 
 def training_precision(network: nn.Module, runtime: Runtime) -> torch.dtype:
-    """In which products are computed: the runtime's, but for depthwise networks on a processor.
+    """Return the precision of products: the runtime's, but float32 for depthwise networks on a CPU.
 
-    Their gradients are slower in bfloat16 there: 1.3 times for EfficientNet-Lite0 and B1 where RegNetY-6.4GF takes half
-    the time of float32 (Xeon with AMX, two cores, torch 2.15).
+    Their gradients are slower in bfloat16 there: 1.3 times for EfficientNet-Lite0 and B1, where RegNetY-6.4GF takes
+    half the time of float32 (Xeon with AMX, two cores, torch 2.15).
     """
     return torch.float32 if runtime.device.type == "cpu" and is_depthwise(network) else runtime.dtype
 
 
 def reader_for(plan: NetworkPlan, network: nn.Module, store: SegmentStore, train_rows: Sequence[int]) -> InputReader:
-    """What reads the network's inputs from the store."""
+    """Return the reader of the network's inputs from the store."""
     if isinstance(network, LogMelNetwork):
         return AudioReader(store, train_rows, plan, network.mean.cpu())
     return FrameReader(store, plan, frames_of(plan))
 
 
 def part_of(plan: NetworkPlan) -> AudioCnnPart | FrameCnnPart:
-    """What a checkpoint says of the plan's network."""
+    """Return a checkpoint's description of the plan's network."""
     if plan.input == "audio":
         return AudioCnnPart(
             name=plan.name,
             backbone=plan.backbone,
             log_mel=plan.log_mel,
             image_size=plan.image_size,
-            blocks=plan.probe,
+            blocks=plan.linear_probe,
         )
-    return FrameCnnPart(name=plan.name, backbone=plan.backbone, frames=frames_of(plan), blocks=plan.probe)
+    return FrameCnnPart(name=plan.name, backbone=plan.backbone, frames=frames_of(plan), blocks=plan.linear_probe)
 
 
 def frames_of(plan: NetworkPlan) -> FrameSpec:
-    """How the plan's network wants its frames."""
+    """Return the frame preprocessing of the plan's network."""
     return frame_spec(plan.backbone, None if plan.image_size is None else plan.image_size[0])

@@ -1,4 +1,4 @@
-"""What a network is fine-tuned from and how: settings, checked when they are made."""
+"""Define the settings of a fine-tuning, validated when they are created."""
 
 from typing import Annotated
 
@@ -17,16 +17,16 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
 
 class AudioAugmentation(_Settings):
-    """How a second of sound is varied.
+    """Augmentation of audio.
 
-    `random_crop` takes it from anywhere within a segment's length of where the segment lies, as far as the recording's
-    training segments reach. `time_shift` turns it round by up to this share of its length, either way: what leaves at
-    one end enters at the other. `gain` makes it louder or softer by up to so many dB. SpecAugment (Park et al. 2019)
-    then hides up to `frequency_mask` bands, `frequency_masks` times, and up to `time_mask` steps, `time_masks` times.
+    `random_crop` takes a segment's length of audio from the segment and a neighbour of it among the training segments
+    of the recording. `time_shift` rotates it by up to this share of its length in either direction. `gain` amplifies or
+    attenuates it by up to so many dB. SpecAugment (Park et al. 2019) then masks up to `frequency_mask` bands,
+    `frequency_masks` times, and up to `time_mask` steps, `time_masks` times.
     """
 
     random_crop: bool = True
@@ -39,11 +39,11 @@ class AudioAugmentation(_Settings):
 
 
 class FrameAugmentation(_Settings):
-    """How a frame is varied.
+    """Augmentation of frames.
 
     `random_frame` takes any of the segment's frames instead of the middle one. A crop of `crop_scale` (least and
     greatest share of the area) is scaled to the network's size and mirrored with probability `flip`; RandAugment (Cubuk
-    et al. 2020) then applies two operations of magnitude `rand_augment` of 30; 0 leaves it out.
+    et al. 2020) then applies two operations of magnitude `rand_augment` of 30; 0 disables it.
     """
 
     random_frame: bool = True
@@ -53,27 +53,27 @@ class FrameAugmentation(_Settings):
 
 
 class NetworkPlan(_Settings):
-    """One fine-tuning: `name` is what the model will be called, `backbone` is timm's name of the network.
+    """Settings of one fine-tuning: `name` is the model's name, `backbone` is timm's name of the network.
 
-    `image_size` (height, width) in pixels is that of the network's images; None takes a log-mel as it comes and a frame
-    at the network's own size.
+    `image_size` (height, width) in pixels is that of the network's images; with None, log-mels are not resized and
+    frames have the network's own size.
 
     An epoch is a permutation of the training segments. A step takes `batch` of them, in micro-batches of `micro_batch`:
-    gradients add up over these, batch norms see one at a time. What an epoch leaves over that fills no micro-batch is
-    left out of that epoch.
+    gradients are added up over these, batch norms use one at a time. An incomplete micro-batch at the end of an epoch
+    is left out.
 
     AdamW (Loshchilov & Hutter 2019) at `learning_rate`, `head_factor` times as much for the classifier; it rises
-    linearly over `warm_up` epochs and falls to 0 by a cosine. The weights that are kept are moving averages of decay
-    `ema_decay` (less in the first steps).
+    linearly over `warm_up` epochs and falls to 0 by a cosine. The weights that are kept are exponential moving averages
+    of decay `ema_decay` (less in the first steps).
 
     `mixup` is the alpha of mixup (Zhang et al. 2018), 0 for none. Partners and shares depend on `seed`, the step and
-    the micro-batch alone: two plans, one for sound and one for frames, that agree in seed, batch sizes and training
+    the micro-batch alone: two plans, one for audio and one for frames, that agree in seed, batch sizes and training
     segments mix the same segments in the same shares, which is joint audio-visual mixup.
 
-    `probe` is for few data, on an EfficientNet-Lite: the classifier sees several blocks (BlockNetwork) and begins as a
-    linear probe, batch norms keep their ImageNet statistics, log-mels are shown in decibels below full scale; the
-    weights that are kept lie half way from that beginning to the moving averages, and the temperature of their answers
-    is fitted on the validation rows.
+    `linear_probe` (key `probe` in files) is for few data, on an EfficientNet-Lite: the classifier takes the output of
+    several blocks (BlockNetwork) and begins as a linear probe, batch norms keep their ImageNet statistics, log-mels are
+    in decibels below full scale; the weights that are kept are the mean of the weights at the beginning and the moving
+    averages, and the temperature is fitted on the validation rows.
     """
 
     name: str
@@ -92,7 +92,7 @@ class NetworkPlan(_Settings):
     mixup: NotNegative = 0.3
     audio: AudioAugmentation = AudioAugmentation()
     frames: FrameAugmentation = FrameAugmentation()
-    probe: bool = False
+    linear_probe: bool = Field(default=False, alias="probe")
     seed: Amount = 0
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""One training in several processes, on one machine or more, as `torchrun` starts them."""
+"""Run one training in several processes, on one machine or more, as `torchrun` starts them."""
 
 import atexit
 import os
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process among `count`; the one of rank 0 writes and reports."""
+    """This process and the `count` of all; the one of rank 0 writes and reports."""
 
     rank: int
     count: int
@@ -25,9 +25,9 @@ class Processes:
 
     @classmethod
     def join(cls, runtime: Runtime) -> "Processes":
-        """Those that torchrun's environment variables tell of; without them, this process alone.
+        """Join the processes that torchrun's environment variables describe; without them, this process is alone.
 
-        Tensors travel by NCCL between GPUs and by gloo between processors.
+        Tensors are exchanged by NCCL between GPUs and by gloo between processors.
         """
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count > 1 and not distributed.is_initialized():
@@ -39,20 +39,20 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
-    def share_of(self, items: Sequence[Item]) -> Sequence[Item]:
-        """The contiguous part of `items` that falls to this process; parts differ by one item at most."""
+    def shard(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return this process's contiguous part of `items`; parts differ by one item at most."""
         return items[len(items) * self.rank // self.count : len(items) * (self.rank + 1) // self.count]
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce(self, tensor: Tensor) -> None:
         """Replace `tensor` by its sum over all processes."""
         if self.count > 1:
             distributed.all_reduce(tensor)
 
-    def share_bytes(self, content: bytes | None) -> bytes | None:
-        """The `content` of the first process."""
+    def broadcast(self, content: bytes | None) -> bytes | None:
+        """Return the `content` of the first process in all processes."""
         if self.count == 1:
             return content
         length = torch.tensor([-1 if content is None else len(content)], device=self.device)

@@ -1,6 +1,6 @@
-"""Rows of the segment store to a network's inputs: varied for training, plain for validation.
+"""Read rows of a segment store as a network's inputs: augmented for training, clean for validation.
 
-What a reader returns depends on the plan and the rows or the micro-batch alone, in whatever process it runs.
+The inputs depend only on the plan and on the rows or the micro-batch, not on the process that reads them.
 """
 
 from collections.abc import Sequence
@@ -19,29 +19,29 @@ from avscene.models.cnn.audio_cnn import waveforms_to_tensor
 from avscene.records import FloatArray
 from avscene.training.fine_tuning import augment
 from avscene.training.fine_tuning.plan import NetworkPlan
-from avscene.training.fine_tuning.schedule import Draw, MicroBatch, random_for
-from avscene.training.rows import stretches
+from avscene.training.fine_tuning.schedule import MicroBatch, RandomStream, random_for
+from avscene.training.rows import adjacent_pairs
 
 STATISTICS_ROWS = 4096  # of the training rows: enough for the mean and deviation of a mel band
 _CHUNK = 64  # rows read at a time
 
 
 class InputReader(Protocol):
-    """Rows of the store to a network's inputs."""
+    """Reads rows of the store as a network's inputs."""
 
-    def varied(self, micro: MicroBatch) -> Tensor:
-        """Inputs of the micro-batch's rows, augmented."""
+    def augmented(self, micro: MicroBatch) -> Tensor:
+        """Return augmented inputs of the micro-batch's rows."""
         ...
 
-    def plain(self, rows: Sequence[int]) -> Tensor:
-        """Inputs of `rows` as a trained model sees them."""
+    def clean(self, rows: Sequence[int]) -> Tensor:
+        """Return inputs of `rows` without augmentation, as for a trained model."""
         ...
 
 
 class AudioReader:
-    """Log-mels (n, n_mels, n_times) in dB. `level` (n_mels,) is what SpecAugment puts in place of what it hides.
+    """Reads log-mels (n, n_mels, n_times) in dB; SpecAugment sets what it masks to `level` (n_mels,).
 
-    A random crop reaches from a row into the one before or after it, if that belongs to the same recording and to
+    A random crop extends from a row into the one before or after it, if that belongs to the same recording and to
     `train_rows`.
     """
 
@@ -49,66 +49,66 @@ class AudioReader:
         self._store = store
         self._plan = plan
         self._level = level
-        self._stretches = stretches(store, train_rows) if plan.audio.random_crop else {}
+        self._adjacent_pairs = adjacent_pairs(store, train_rows) if plan.audio.random_crop else {}
 
-    def varied(self, micro: MicroBatch) -> Tensor:
-        """Log-mels of random seconds around the micro-batch's rows, shifted and masked."""
-        randoms = [random_for(Draw.ROW, self._plan.seed, micro.epoch, row) for row in micro.rows]
-        taken = [self._stretch(row, random) for row, random in zip(micro.rows, randoms, strict=True)]
-        wanted = sorted({row for stretch in taken for row in stretch})
+    def augmented(self, micro: MicroBatch) -> Tensor:
+        """Return log-mels of random crops around the micro-batch's rows, shifted and masked."""
+        randoms = [random_for(RandomStream.ROW, self._plan.seed, micro.epoch, row) for row in micro.rows]
+        chosen = [self._crop_rows(row, random) for row, random in zip(micro.rows, randoms, strict=True)]
+        wanted = sorted({row for parts in chosen for row in parts})
         read = dict(zip(wanted, waveforms(self._store, wanted), strict=True))
-        cuts = []
-        for row, stretch, random in zip(micro.rows, taken, randoms, strict=True):
-            cut = augment.crop(np.concatenate([read[part] for part in stretch]), len(read[row]), random)
-            cut = augment.time_shift(cut, self._plan.audio.time_shift, random)
-            cuts.append(augment.gain(cut, self._plan.audio.gain, random) if self._plan.audio.gain else cut)
-        mels = log_mel(waveforms_to_tensor(cuts), self._plan.log_mel)
+        crops = []
+        for row, parts, random in zip(micro.rows, chosen, randoms, strict=True):
+            crop = augment.crop(np.concatenate([read[part] for part in parts]), len(read[row]), random)
+            crop = augment.time_shift(crop, self._plan.audio.time_shift, random)
+            crops.append(augment.gain(crop, self._plan.audio.gain, random) if self._plan.audio.gain else crop)
+        mels = log_mel(waveforms_to_tensor(crops), self._plan.log_mel)
         return torch.stack([self._masked(mel, random) for mel, random in zip(mels, randoms, strict=True)])
 
-    def plain(self, rows: Sequence[int]) -> Tensor:
-        """Log-mels of the rows as they are."""
+    def clean(self, rows: Sequence[int]) -> Tensor:
+        """Return log-mels of `rows` without augmentation."""
         return log_mel(waveforms_to_tensor(waveforms(self._store, rows)), self._plan.log_mel)
 
-    def _stretch(self, row: int, random: np.random.Generator) -> tuple[int, ...]:
-        choices = self._stretches.get(row) or ((row,),)
+    def _crop_rows(self, row: int, random: np.random.Generator) -> tuple[int, ...]:
+        choices = self._adjacent_pairs.get(row) or ((row,),)
         return choices[int(random.integers(len(choices)))]
 
     def _masked(self, mel: Tensor, random: np.random.Generator) -> Tensor:
         audio = self._plan.audio
         for _ in range(audio.frequency_masks):
-            mel = augment.hide(mel, 0, audio.frequency_mask, self._level, random)
+            mel = augment.mask(mel, 0, audio.frequency_mask, self._level, random)
         for _ in range(audio.time_masks):
-            mel = augment.hide(mel, 1, audio.time_mask, self._level, random)
+            mel = augment.mask(mel, 1, audio.time_mask, self._level, random)
         return mel
 
 
 class FrameReader:
-    """Images (n, 3, size, size), normalised as the network wants them."""
+    """Reads frames (n, 3, size, size), normalised for the network."""
 
     def __init__(self, store: SegmentStore, plan: NetworkPlan, spec: FrameSpec) -> None:
         self._store = store
         self._plan = plan
         self._spec = spec
 
-    def varied(self, micro: MicroBatch) -> Tensor:
-        """A random frame of each of the micro-batch's rows, cropped, mirrored and distorted."""
+    def augmented(self, micro: MicroBatch) -> Tensor:
+        """Return a random frame of each of the micro-batch's rows, cropped, mirrored and distorted."""
         stored = self._store.raw(micro.rows, ("video",))
         images = []
         for row, segment in zip(micro.rows, stored, strict=True):
-            random = random_for(Draw.ROW, self._plan.seed, micro.epoch, row)
+            random = random_for(RandomStream.ROW, self._plan.seed, micro.epoch, row)
             middle, count = len(segment.frames) // 2, len(segment.frames)
             chosen = int(random.integers(count)) if self._plan.frames.random_frame else middle
-            images.append(self._varied(segment.frames[chosen], random))
+            images.append(self._augmented_frame(segment.frames[chosen], random))
         pixels = torch.stack(images).float().div_(255)
         normalised: Tensor = transforms.normalize(pixels, list(self._spec.mean), list(self._spec.std), inplace=True)
         return normalised
 
-    def plain(self, rows: Sequence[int]) -> Tensor:
-        """The middle frame of each of the rows."""
+    def clean(self, rows: Sequence[int]) -> Tensor:
+        """Return the middle frame of each of `rows`."""
         segments = self._store.segments(rows, modalities=("video",))
         return frames_to_tensor([segment.frames[0].pixels for segment in segments], self._spec)
 
-    def _varied(self, jpeg: bytes, random: np.random.Generator) -> Tensor:
+    def _augmented_frame(self, jpeg: bytes, random: np.random.Generator) -> Tensor:
         augmentation = self._plan.frames
         image = torch.from_numpy(from_jpeg(jpeg)).permute(2, 0, 1)
         image = augment.resized_crop(image, self._spec.size, augmentation.crop_scale, self._spec.interpolation, random)
@@ -117,13 +117,13 @@ class FrameReader:
 
 
 def waveforms(store: SegmentStore, rows: Sequence[int]) -> list[FloatArray]:
-    """Sound (samples,) in [-1, 1] of each of `rows`, all of which have it."""
+    """Return the waveform (n_samples,) in [-1, 1] of each of `rows`, all of which have audio."""
     stored = store.raw(rows, ("audio",))
     return [from_pcm(segment.waveform) for segment in stored if segment.waveform is not None]
 
 
 def band_statistics(store: SegmentStore, rows: Sequence[int], spec: LogMelSpec) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (n_mels,) in dB of each mel band over `rows`, or STATISTICS_ROWS of them evenly spaced."""
+    """Return mean and deviation (n_mels,) in dB of each band over at most STATISTICS_ROWS evenly spaced `rows`."""
     places = np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_ROWS)).astype(int)
     count, total, squares = 0, torch.zeros(spec.n_mels).double(), torch.zeros(spec.n_mels).double()
     for first in range(0, len(places), _CHUNK):

@@ -1,6 +1,7 @@
-"""Which rows a step takes and how far it goes: all of it a pure function of the plan, the rows and the step's number.
+"""Schedule the rows, random numbers and learning rate of every training step.
 
-So a training that was stopped goes on exactly, and several processes see what one would have seen.
+All are pure functions of the plan, the rows and the number of the step. So an interrupted training resumes exactly, and
+several processes use the same inputs as one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,13 @@ import numpy as np
 
 from avscene.training.fine_tuning.plan import NetworkPlan
 
-# Rows from which batch norms are estimated once an epoch: this many, or a share of the training rows if that is more.
+# Rows on which batch norms are estimated once an epoch: this many, or one in STATISTICS_SHARE if that is more.
 STATISTICS_ROWS = 256
 STATISTICS_SHARE = 8
 
 
-class Draw(IntEnum):
-    """What random numbers are drawn for; each has its own stream."""
+class RandomStream(IntEnum):
+    """Purposes of random numbers; each has its own stream."""
 
     ORDER = 1
     ROW = 2
@@ -28,15 +29,15 @@ class Draw(IntEnum):
     STATISTICS = 5
 
 
-def random_for(draw: Draw, seed: int, *counts: int) -> np.random.Generator:
-    """The random numbers of one purpose at one place of the training, such as an epoch and a row."""
-    # Counts are never at the end: numpy takes trailing zeros of a seed for none.
-    return np.random.default_rng([*counts, seed, int(draw), len(counts) + 1])
+def random_for(stream: RandomStream, seed: int, *counts: int) -> np.random.Generator:
+    """Return the generator for one purpose at one point of the training, for example an epoch and a row."""
+    # Counts come first: numpy ignores trailing zeros of a seed.
+    return np.random.default_rng([*counts, seed, int(stream), len(counts) + 1])
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Rows of the store that pass through the network together: the `index`-th of step `step`, both from 0."""
+    """Rows of the store that pass through the network together: number `index` of step `step`, both from 0."""
 
     epoch: int
     step: int
@@ -46,14 +47,14 @@ class MicroBatch:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """The steps of a training on `rows` (n,), of which there are at least two."""
+    """The steps of a training on `rows` (n,), at least two."""
 
     plan: NetworkPlan
     rows: Sequence[int]
 
     @property
     def rows_per_epoch(self) -> int:
-        """Rows that an epoch takes: whole micro-batches, or all rows where they fill none."""
+        """Rows of an epoch: whole micro-batches, or all rows if they do not fill one."""
         n_rows, size = len(self.rows), self.plan.micro_batch
         return n_rows if n_rows < size else n_rows - n_rows % size
 
@@ -73,14 +74,14 @@ class Schedule:
         return self.plan.epochs * self.steps_per_epoch
 
     def steps(self, first: int) -> Iterator[tuple[MicroBatch, ...]]:
-        """The micro-batches of every step from step `first` on."""
+        """Yield the micro-batches of every step from step `first` on."""
         skipped = first % self.steps_per_epoch
         for epoch in range(first // self.steps_per_epoch, self.plan.epochs):
             yield from islice(self._epoch(epoch), skipped, None)
             skipped = 0
 
     def _epoch(self, epoch: int) -> Iterator[tuple[MicroBatch, ...]]:
-        order = random_for(Draw.ORDER, self.plan.seed, epoch).permutation(np.asarray(self.rows))
+        order = random_for(RandomStream.ORDER, self.plan.seed, epoch).permutation(np.asarray(self.rows))
         order = order[: self.rows_per_epoch]
         for number, begin in enumerate(range(0, len(order), self.plan.batch)):
             step = epoch * self.steps_per_epoch + number
@@ -90,16 +91,16 @@ class Schedule:
             yield tuple(MicroBatch(epoch, step, index, part) for index, part in enumerate(parts))
 
     def learning_rate(self, step: int) -> float:
-        """Learning rate of step `step` from 0: linear warm-up, then a cosine that would reach 0 one step too late."""
+        """Return the learning rate of a step: linear warm-up, then a cosine that reaches 0 one step after the last."""
         warm_up = min(round(self.plan.warm_up * self.steps_per_epoch), self.n_steps - 1)
         if step < warm_up:
             return self.plan.learning_rate * (step + 1) / (warm_up + 1)
         done = (step - warm_up) / (self.n_steps - warm_up)
         return self.plan.learning_rate * (1 + cos(pi * done)) / 2
 
-    def settling(self) -> list[tuple[int, ...]]:
-        """Micro-batches of rows on which the batch norms of averaged weights are estimated."""
-        order = random_for(Draw.STATISTICS, self.plan.seed).permutation(np.asarray(self.rows)).tolist()
+    def statistics_batches(self) -> list[tuple[int, ...]]:
+        """Return micro-batches of rows on which the batch norms of averaged weights are estimated."""
+        order = random_for(RandomStream.STATISTICS, self.plan.seed).permutation(np.asarray(self.rows)).tolist()
         size = min(self.plan.micro_batch, len(order))
         count = max(STATISTICS_ROWS, len(order) // STATISTICS_SHARE) // size
         parts = [tuple(order[start : start + size]) for start in range(0, len(order) - size + 1, size)]

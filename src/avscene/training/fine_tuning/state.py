@@ -1,6 +1,6 @@
-"""All that an unfinished training needs to go on exactly, in one file that is replaced as a whole.
+"""Save and restore training state so that an interrupted run resumes exactly.
 
-Tensors are stored by safetensors; what is no tensor is JSON, stored among them as bytes.
+The state is one safetensors file, replaced as a whole; what is not a tensor is stored among them as the bytes of JSON.
 """
 
 import json
@@ -21,15 +21,15 @@ from avscene.models.weights.strict import faults
 
 STATE = "state.safetensors"
 FORMAT = "avscene-training/1"
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each parameter
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's state of each parameter
 _FACTS = "facts"  # the tensor that holds the JSON
 
 
 @dataclass
 class Position:
-    """How far a training is: `step` steps done, and of the current epoch the sum of losses over `epoch_rows` rows.
+    """Progress of a training: `step` steps done, and of the current epoch the sum of losses over `epoch_rows` rows.
 
-    `exponent` sharpens the answers of the best epoch, `ridge` is that of the probe it began from.
+    `exponent` (inverse temperature) belongs to the best epoch, `ridge` to the linear probe that training began with.
     """
 
     step: int = 0
@@ -44,9 +44,9 @@ class Position:
 
 @dataclass
 class TrainingState:
-    """A network in training, its averaged twin, the optimiser, the weights of the best epoch, the position.
+    """A network in training, its moving average, the optimiser, the weights of the best epoch, the position.
 
-    `start` has the weights that a training from a probe began with; empty for others.
+    `start` has the weights after the linear probe that training began with; empty without a probe.
     """
 
     network: nn.Module
@@ -57,7 +57,7 @@ class TrainingState:
     position: Position
 
     def to_bytes(self, digest: str) -> bytes:
-        """The state, marked as that of the training with this `digest`."""
+        """Serialise the state, with the `digest` of its training."""
         facts = json.dumps({"format": FORMAT, "digest": digest, **vars(self.position)})
         tensors = {_FACTS: torch.frombuffer(bytearray(facts, "utf-8"), dtype=torch.uint8)}
         parts = {
@@ -75,10 +75,10 @@ class TrainingState:
         return content
 
     def restore(self, content: bytes, digest: str, source: Path) -> None:
-        """Take on the state in `content`, which was read from `source`.
+        """Restore the state in `content`, which was read from `source`.
 
         Raises:
-            CheckpointError: it is damaged, or of a training with another `digest`.
+            CheckpointError: it is damaged, or belongs to a training with another `digest`.
         """
         facts, tensors = _parsed(content, source)
         if facts.pop("digest") != digest:
@@ -102,10 +102,10 @@ class TrainingState:
 
 
 def write_state(path: Path, content: bytes) -> None:
-    """Replace the file at `path`.
+    """Write a state to the file at `path`, replacing it as a whole.
 
     Raises:
-        CheckpointError: it cannot be written; the file that was there stays.
+        CheckpointError: it cannot be written; the previous file stays.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,13 +113,13 @@ def write_state(path: Path, content: bytes) -> None:
             partial.write_bytes(content)
     except OSError as error:
         raise CheckpointError(
-            f"{path}: cannot be written ({error.strerror or error}); what was saved before stays: "
-            "make room and run again"
+            f"{path}: cannot be written ({error.strerror or error}); the last saved state stays: "
+            "free some space and run again"
         ) from error
 
 
 def _parsed(content: bytes, source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The facts and the tensors of a state file."""
+    """Return the JSON values and the tensors of a state file."""
     try:
         tensors: dict[str, Tensor] = load(content)
         facts = json.loads(tensors.pop(_FACTS).numpy().tobytes())
@@ -140,11 +140,11 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _moments(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """What the optimiser knows of parameter `name`."""
+    """Return the optimiser's state of parameter `name`."""
     found = {key: tensors.get(f"optimiser.{key}.{name}") for key in MOMENTS}
     return {key: tensor for key, tensor in found.items() if tensor is not None}
 
 
 def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """`value` where and laid out as the optimiser makes it: its count of steps stays on the processor."""
+    """Copy `value` to the device and memory layout that the optimiser uses: its count of steps stays on the CPU."""
     return value if value.dim() == 0 else torch.empty_like(parameter).copy_(value)
