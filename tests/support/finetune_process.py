@@ -1,4 +1,4 @@
-"""A training in a process of its own, to be killed or to be one of several: STORE STATE RESULT INPUT [KILL_AT].
+"""Run a training as a process, to be killed or to be one of several: STORE STATE RESULT INPUT [KILL_AT].
 
 INPUT is audio or video, or audio-probe or video-probe. Writes the tensors to RESULT and the history beside it; kills
 itself by SIGKILL after KILL_AT steps. States are saved after every second step, so that a kill loses one.
@@ -21,9 +21,9 @@ from tests.support.small_store import plan, train_and_validation_rows
 
 
 def train(store: Path, state: Path, kind: str, kill_at: int = 0) -> TrainedModel:
-    """The small training, with one thread."""
+    """Run the small training with one thread."""
     opened = SegmentStore.open(store)
-    write, steps, told = loop.write_state, [0], [0]
+    write, steps, reports = loop.write_state, [0], [0]
     modality, _, probe = kind.partition("-")
 
     def write_sometimes(path: Path, content: bytes) -> None:
@@ -32,8 +32,8 @@ def train(store: Path, state: Path, kind: str, kill_at: int = 0) -> TrainedModel
         steps[0] += 1
 
     def progress(_done: int, _all: int) -> None:
-        told[0] += 1
-        if told[0] == kill_at:
+        reports[0] += 1
+        if reports[0] == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     threads, seconds = torch.get_num_threads(), loop.SAVE_SECONDS

@@ -1,4 +1,4 @@
-"""A store of three scenes that colour and tone tell apart, small enough to train on within seconds; and its plans."""
+"""A store of three scenes with distinct colours and tones, small enough to train on in seconds, and plans for it."""
 
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,16 @@ SECONDS = 3
 LOG_MEL = LogMelSpec(RATE, n_fft=512, hop_length=250, n_mels=32, f_min=0.0, f_max=RATE / 2)
 SPEC = StoreSpec(sample_rate=RATE, frame_size=48)
 _FPS = 6
+# Settings of a plan without augmentation.
+CLEAN: dict[str, Any] = {
+    "mixup": 0.0,
+    "audio": {"random_crop": False, "time_shift": 0.0, "frequency_masks": 0, "time_masks": 0},
+    "frames": {"random_frame": False, "crop_scale": (1.0, 1.0), "flip": 0.0, "rand_augment": 0},
+}
 
 
 def write_data(root: Path, *, silent: str = "", blind: str = "") -> Path:
-    """The recordings and a meta.csv whose folds are the takes; `silent` and `blind` name a recording that is so."""
+    """Write recordings and a meta.csv with takes as folds; `silent` names one without audio, `blind` without video."""
     lines = ["path,label,group,fold"]
     for index, (scene, (colour, hertz)) in enumerate(SCENES.items()):
         for take in range(1, TAKES + 1):
@@ -47,18 +53,18 @@ def write_data(root: Path, *, silent: str = "", blind: str = "") -> Path:
 
 
 def make_store(root: Path, **absent: str) -> SegmentStore:
-    """The data and the store of it."""
+    """Write the recordings and prepare their store."""
     return prepare(read_dataset(write_data(root / "data", **absent)), root / "store", SPEC).store
 
 
 def train_and_validation_rows(store: SegmentStore) -> tuple[list[int], list[int]]:
-    """Rows to train on and, of the last take, to validate on."""
+    """Return the rows to train on and those of the last take, to validate on."""
     valid = store.rows(f"fold={TAKES}").tolist()
     return [row for row in range(len(store)) if row not in valid], valid
 
 
 def plan(kind: str, **changes: Any) -> NetworkPlan:
-    """The smallest plan that learns; `changes` are its settings."""
+    """Return a plan that trains in seconds; `changes` replace its settings."""
     settings: dict[str, Any] = {
         "name": "small",
         "input": kind,

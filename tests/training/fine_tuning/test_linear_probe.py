@@ -28,15 +28,10 @@ from avscene.training.fine_tuning.state import STATE
 from avscene.training.heads.linear_heads import RIDGES, ridge_path
 from avscene.training.result import TrainedModel
 from tests.support.finetune_process import train
-from tests.support.small_store import make_store, plan, train_and_validation_rows
+from tests.support.small_store import plan, train_and_validation_rows
 
 CPU = Runtime.choose("cpu", "float32")
 KINDS: tuple[Modality, ...] = ("audio", "video")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> SegmentStore:
-    return make_store(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture(scope="module")
