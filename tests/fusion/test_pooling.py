@@ -195,7 +195,7 @@ def test_the_gradient_of_the_fit_is_that_of_the_loss(monkeypatch: pytest.MonkeyP
         losses.append(loss)
         return optimize.OptimizeResult(x=start)
 
-    monkeypatch.setattr(pooling.optimize, "minimize", record)
+    monkeypatch.setattr(pooling.scipy.optimize, "minimize", record)
     fit_log_pool(scores, truth)
     for point in (np.array([0.5, 0.5]), np.array([0.0, 1.3]), np.array([2.0, 0.1])):
         numeric = optimize.approx_fprime(point, lambda x: losses[0](x)[0], 1e-6)

@@ -135,7 +135,7 @@ def test_the_gradient_of_vector_scaling_is_that_of_the_loss(monkeypatch: pytest.
         losses.append(loss)
         return optimize.OptimizeResult(x=start)
 
-    monkeypatch.setattr(postprocess.optimize, "minimize", record)
+    monkeypatch.setattr(postprocess.scipy.optimize, "minimize", record)
     fit_vector_scaling(rows, truth)
     point = random.normal(0.5, 0.5, 6)
     numeric = optimize.approx_fprime(point, lambda x: losses[0](x)[0], 1e-6)

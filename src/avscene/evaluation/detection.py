@@ -4,7 +4,7 @@ Conventions: `truth` (n,) is True for the positive class; `scores` (n,) are high
 """
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from avscene.records import BoolArray, FloatArray
 
@@ -17,7 +17,7 @@ def roc_auc(truth: BoolArray, scores: FloatArray) -> float:
     positives, negatives = truth.sum(), (~truth).sum()
     if not positives or not negatives:
         return float("nan")
-    ranks = stats.rankdata(scores)[truth].sum()
+    ranks = scipy.stats.rankdata(scores)[truth].sum()
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from avscene.errors import UsageError
 from avscene.records import BoolArray, FloatArray
@@ -80,4 +80,4 @@ def _fit_threshold(level: str, table: ScoreTable, max_risk: float) -> float:
 
 def _upper_bound(errors: float, trials: float, delta: float) -> float:
     """The error rate that is exceeded with probability at most `delta` (Clopper & Pearson 1934, one-sided)."""
-    return 1.0 if errors >= trials else float(stats.beta.ppf(1 - delta, errors + 1, trials - errors))
+    return 1.0 if errors >= trials else float(scipy.stats.beta.ppf(1 - delta, errors + 1, trials - errors))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from avscene.records import FloatArray, IntArray, Needs
 
@@ -123,7 +123,7 @@ def fit_log_pool(
         pooled[rows, true] -= 1
         return float(value), logs @ (share[:, None] * pooled).ravel() + precision * excess @ spreads
 
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * n_models)
+    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * n_models)
     return np.asarray(found.x)
 
 

@@ -8,7 +8,7 @@ costs a bounded loss.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from avscene.fusion.pooling import FLOOR, normalised, normalised_weights, softmax
 from avscene.records import FloatArray, IntArray
@@ -32,7 +32,7 @@ def fit_power(probabilities: FloatArray, truth: IntArray, weights: FloatArray | 
     def loss(exponent: float) -> float:
         return _weighted_log_loss(softmax(exponent * logs), true, share)
 
-    return float(optimize.minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x)
+    return float(scipy.optimize.minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x)
 
 
 def apply_vector_scaling(probabilities: FloatArray, scale: FloatArray, bias: FloatArray) -> FloatArray:
@@ -63,7 +63,7 @@ def fit_vector_scaling(
         return _weighted_log_loss(scaled, true, share) + float(ridge), gradient
 
     start = np.concatenate([np.full(n_scenes, shared), np.zeros(n_scenes)])
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B").x
+    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B").x
     return found[:n_scenes], found[n_scenes:]
 
 

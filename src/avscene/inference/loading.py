@@ -1,4 +1,7 @@
-"""The name of a system or the directory of a checkpoint -> a system, ready to classify."""
+"""Load a system from its name or from a checkpoint directory.
+
+What only checkpoints need is imported when one is loaded: their models of all families and prediction tables.
+"""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -11,9 +14,7 @@ from avscene.fusion.tree import Fusion
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector
-from avscene.mismatch.tables import read_detector
 from avscene.models import registry, zero_shot
-from avscene.models.checkpoint import is_checkpoint, load_checkpoint, read_config, read_held_out_table
 from avscene.models.device import Runtime
 
 
@@ -27,15 +28,15 @@ def load(
     precision: str = "auto",
     offline: bool = False,
 ) -> System:
-    """The system of that name or checkpoint directory, ready to classify.
+    """Load a system, ready to classify.
 
     Args:
         system: a name from `avscene systems`, or the directory of a checkpoint.
         labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
             own.
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
-        max_risk: of a checkpoint: no scene is named unless it is sure enough that the share of wrong ones among those
-            named, of segments and of recordings, is this at most (`Acceptance`).
+        max_risk: for a checkpoint: the largest share of wrong scenes among those that are named, of segments and of
+            recordings; where the probability is too low for it, no scene is named (`SelectiveThresholds`).
         device: auto, cpu or cuda.
         precision: auto, float32 or bfloat16.
         offline: use only weights that are on this machine.
@@ -47,13 +48,13 @@ def load(
     """
     runtime = Runtime.choose(device, precision, offline=offline)
     wanted = _label_set(labels)
-    if is_checkpoint(system):
-        loaded = _load_checkpoint(Path(system), wanted, prompts, runtime)
-        if max_risk is None:
-            return loaded
-        return replace(loaded, acceptance=SelectiveThresholds.fit(read_held_out_table(Path(system)), max_risk))
-    if not registry.is_system(str(system)) and os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
-        raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
+    if os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
+        from avscene.models.checkpoint import is_checkpoint
+
+        if is_checkpoint(system):
+            return _load_checkpoint(Path(system), wanted, prompts, max_risk, runtime)
+        if not registry.is_system(str(system)):
+            raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
     if max_risk is not None:
         raise UsageError(f"system {system}: was not trained, so nothing tells its risk; --max-risk is for checkpoints")
     model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
@@ -66,7 +67,11 @@ def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None
     return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet(tuple(labels))
 
 
-def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence[str], runtime: Runtime) -> System:
+def _load_checkpoint(
+    directory: Path, labels: LabelSet | None, prompts: Sequence[str], max_risk: float | None, runtime: Runtime
+) -> System:
+    from avscene.models.checkpoint import load_checkpoint, read_held_out_table
+
     loaded = load_checkpoint(directory, runtime)
     if labels is not None and labels != loaded.labels:
         raise CheckpointError(
@@ -75,7 +80,10 @@ def _load_checkpoint(directory: Path, labels: LabelSet | None, prompts: Sequence
     if prompts:
         raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
     config = loaded.config
-    return System(config.name, loaded.labels, loaded.models, loaded.fusion, config.hop, config.mismatch)
+    system = System(config.name, loaded.labels, loaded.models, loaded.fusion, config.hop, config.mismatch)
+    if max_risk is None:
+        return system
+    return replace(system, acceptance=SelectiveThresholds.fit(read_held_out_table(directory), max_risk))
 
 
 def load_mismatch_detector(path: Path) -> MismatchDetector:
@@ -86,7 +94,11 @@ def load_mismatch_detector(path: Path) -> MismatchDetector:
         CheckpointError: the checkpoint is damaged.
     """
     if not path.is_dir():
+        from avscene.mismatch.tables import read_detector
+
         return read_detector(path)
+    from avscene.models.checkpoint import read_config
+
     detector = read_config(path).mismatch
     if detector is None:
         raise DataError(

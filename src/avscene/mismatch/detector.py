@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
+import scipy
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
-from scipy import optimize, special
 
 from avscene.evaluation.detection import best_threshold
 from avscene.fusion.pooling import FLOOR, mean, softmax
@@ -102,7 +102,7 @@ class MismatchClassifier(BaseModel):
     def score(self, audio: FloatArray, video: FloatArray) -> FloatArray:
         """Return the probability of mismatch (n,) of rows (n, n_scenes); NaN if a modality is missing."""
         evidence = _log_agreement(self.audio * _logs(audio), self.video * _logs(video))
-        return np.asarray(special.expit(-(self.offset + self.slope * evidence)))
+        return np.asarray(scipy.special.expit(-(self.offset + self.slope * evidence)))
 
     def classify(self, audio: FloatArray, video: FloatArray) -> tuple[Mismatch | None, ...]:
         """Return score and verdict of each row (n, n_scenes); None if a modality is missing."""
@@ -176,7 +176,7 @@ def _fit_parameters(audio: FloatArray, video: FloatArray, truth: BoolArray, weig
         # Derivative of the evidence by log q.
         steepness = 1 / np.maximum(1 - _same_scene_probability(scaled_audio, scaled_video), FLOOR)
         margin = sign * (parameters[3] + slope * evidence)  # negative if the row is classified rightly
-        by_offset = weights * sign * special.expit(margin)  # derivative of each row's loss
+        by_offset = weights * sign * scipy.special.expit(margin)  # derivative of each row's loss
         both = softmax(scaled_audio + scaled_video)
         by_exponent = [
             ((both - softmax(scaled)) * logs).sum(axis=1) * steepness
@@ -189,5 +189,5 @@ def _fit_parameters(audio: FloatArray, video: FloatArray, truth: BoolArray, weig
         return float(value), np.array(gradient) + 2 * RIDGE * distance
 
     bounds = [(0, MAX_WEIGHT)] * 3 + [(None, None)]
-    found = optimize.minimize(loss, np.array([1.0, 1.0, 1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = scipy.optimize.minimize(loss, np.array([1.0, 1.0, 1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds)
     return [float(value) for value in found.x]

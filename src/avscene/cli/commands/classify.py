@@ -75,7 +75,6 @@ def classify(
     from avscene.cli.inputs import expand
     from avscene.cli.output.formats import Format
     from avscene.cli.output.results import ResultDestination
-    from avscene.inference.default_system import choose_default_system
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
 
@@ -87,6 +86,8 @@ def classify(
     destination.check_output(len(inputs))
     check_decoder(decoder)
     if system is None:
+        from avscene.inference.default_system import choose_default_system
+
         system = choose_default_system(offline=offline)
     from avscene.inference import load
 
