@@ -1,4 +1,4 @@
-"""Time to a first result: `avscene classify --system conse` and `avscene --help` in fresh processes.
+"""Time the first result of `avscene classify --system conse`, and `avscene --help`, in new processes.
 
 python -m benchmarks.startup [--rounds 9]
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.clips import cached
-from benchmarks.harness import Row, duration, in_turn, main, ratios
+from benchmarks.harness import Row, duration, main, ratios, time_in_turn
+from benchmarks.videos import cached_video
 
 SIZE = {"width": 640, "height": 360, "fps": 25}
 SECONDS = 5
@@ -40,25 +40,25 @@ class Process:
 
 
 def rows(rounds: int, quick: bool) -> Iterator[Row]:
-    clip = cached(1 if quick else SECONDS, **SIZE)
-    classify = Process("-m", "avscene", "classify", clip, "--system", "conse")
+    video = cached_video(1 if quick else SECONDS, **SIZE)
+    classify = Process("-m", "avscene", "classify", video, "--system", "conse")
     torch = Process("-c", "import torch")
-    yield _row(CLASSIFY, classify, TORCH, torch, rounds, f"{MAX_RATIO:g} at most")
-    limit = f"{duration(MAX_HELP_SECONDS)} at most"
+    yield _row(CLASSIFY, classify, TORCH, torch, rounds, f"at most {MAX_RATIO:g}")
+    limit = f"at most {duration(MAX_HELP_SECONDS)}"
     yield _row(HELP, Process("-m", "avscene", "--help"), PYTHON, Process("-c", ""), rounds, limit)
 
 
-def _row(what: str, ours: Process, peer_name: str, peer: Process, rounds: int, wanted: str) -> Row:
+def _row(name: str, ours: Process, peer_name: str, peer: Process, rounds: int, target: str) -> Row:
     """The row whose ratios are how many times as long as the peer `ours` takes."""
-    taken = in_turn({what: ours, peer_name: peer}, rounds)
-    note = f"ratio: times as long; that of the processor's time: {_processor_ratio(ours.processor, peer.processor):.2f}"
+    times = time_in_turn({name: ours, peer_name: peer}, rounds)
+    processor = _processor_ratio(ours.processor, peer.processor)
     return Row(
-        f"fresh process: avscene {what}",
-        duration(median(taken[what])),
-        f"{peer_name}: {duration(median(taken[peer_name]))}",
-        ratios(taken[what], taken[peer_name]),
-        note=note,
-        wanted=wanted,
+        f"new process: avscene {name}",
+        duration(median(times[name])),
+        f"{peer_name}: {duration(median(times[peer_name]))}",
+        ratios(times[name], times[peer_name]),
+        note=f"ratio: times as long; in processor time: {processor:.2f}",
+        target_text=target,
     )
 
 
