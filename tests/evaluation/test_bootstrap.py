@@ -1,8 +1,6 @@
 """Bootstrap intervals equal those of tables made of the drawn groups, and depend on groups only."""
 
-import runpy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,11 @@ from avscene.evaluation.measurement import measure
 from avscene.evaluation.metrics import expected_calibration_error
 from avscene.evaluation.risk import risk_coverage
 from avscene.tables.score_table import ScoreTable
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-SCRIPT = runpy.run_path(str(GOLDEN / "regenerate_reproduction.py"))
-TABLE = SCRIPT["table"]
+from tests.support.location_tables import location_table
 
 
 def test_intervals_equal_those_of_tables_of_the_drawn_groups():
-    table, resamples = TABLE(5, 1.0, locations=4), 150
+    table, resamples = location_table(5, 1.0, locations=4), 150
     groups = np.array(table.groups)
     names = np.unique(groups)
     random, values = np.random.default_rng(7), []
@@ -41,7 +36,7 @@ def test_intervals_equal_those_of_tables_of_the_drawn_groups():
 
 
 def test_intervals_of_scenes_and_cities_equal_those_of_tables_of_the_drawn_groups():
-    table = TABLE(5, 1.0, locations=6)
+    table = location_table(5, 1.0, locations=6)
     groups, truth, predicted = np.array(table.groups), table.truth_index, table.probabilities.argmax(axis=1)
     names, recall, precision = np.unique(groups), [], []
     for times in np.random.default_rng(0).multinomial(6, [1 / 6] * 6, size=1000):
@@ -70,13 +65,13 @@ def test_intervals_of_scenes_and_cities_equal_those_of_tables_of_the_drawn_group
 
 
 def test_a_scene_of_one_group_has_no_intervals_of_recall_and_log_loss():
-    found = class_intervals(TABLE(5, 1.0, locations=4))  # the fourth location is of the first scene
+    found = class_intervals(location_table(5, 1.0, locations=4))  # the fourth location is of the first scene
     assert {"recall", "log_loss"} <= set(found["park"])
     assert not {"recall", "log_loss"} & set(found["tram"])
 
 
 def test_intervals_are_reproducible_and_do_not_depend_on_the_order_of_rows():
-    table = TABLE(5, 1.0)
+    table = location_table(5, 1.0)
     order = np.random.default_rng(0).permutation(len(table))
     shuffled = ScoreTable(
         table.labels,
@@ -94,11 +89,11 @@ def test_intervals_are_reproducible_and_do_not_depend_on_the_order_of_rows():
 
 def test_fewer_groups_give_wider_intervals():
     def width(locations: int) -> float:
-        found = [group_intervals(TABLE(seed, 1.0, locations=locations))["log_loss"] for seed in range(5)]
+        found = [group_intervals(location_table(seed, 1.0, locations=locations))["log_loss"] for seed in range(5)]
         return float(np.mean([interval.high - interval.low for interval in found]))
 
     assert width(6) > 1.5 * width(48)
-    whole = TABLE(0, 1.0, locations=12, segments=40)
+    whole = location_table(0, 1.0, locations=12, segments=40)
     by_row = replace(whole, groups=tuple(map(str, range(len(whole)))))
     wide, narrow = (group_intervals(table)["log_loss"] for table in (whole, by_row))
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low), "segments of one group are not independent"

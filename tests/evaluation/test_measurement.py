@@ -1,8 +1,6 @@
 """The measurement of a table: metrics of segments, recordings, cities and unseen pairs of scene and city."""
 
-import runpy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +12,11 @@ from avscene.errors import DataError
 from avscene.evaluation.bootstrap import TABLE_METRICS
 from avscene.evaluation.measurement import measure
 from avscene.tables.score_table import ScoreTable
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-SCRIPT = runpy.run_path(str(GOLDEN / "regenerate_reproduction.py"))
-TABLE, SEEN, LABELS = (SCRIPT[name] for name in ("table", "SEEN", "LABELS"))
+from tests.support.location_tables import LABELS, SEEN, location_table
 
 
 def test_metrics_equal_those_of_scikit_learn():
-    table = TABLE(3, 1.5)
+    table = location_table(3, 1.5)
     found = measure(table, seen=SEEN)
     truth, p, cities = table.truth_index, table.probabilities, [name.split("-")[1] for name in table.filenames]
     predicted = p.argmax(axis=1)
@@ -71,14 +66,14 @@ def test_any_rows_in_any_groups_are_measured(rows):
 
 
 def test_recordings_of_several_scenes_have_no_metrics_by_recording():
-    table = TABLE(1, 1.0)
+    table = location_table(1, 1.0)
     found = measure(replace(table, filenames=("recording.mp4",) * len(table), starts=np.arange(float(len(table)))))
     assert found.recordings is None
     assert found.segments == measure(table).segments
 
 
 def test_cities_may_be_given_and_pairs_may_be_unknown():
-    table = TABLE(1, 1.0)
+    table = location_table(1, 1.0)
     found = measure(table, cities={table.filenames[0]: "porto"})
     assert {city: metrics.n for city, metrics in found.by_city.items()} == {"porto": 4}
     assert found.unseen is None
@@ -91,4 +86,4 @@ def test_cities_may_be_given_and_pairs_may_be_unknown():
 
 def test_a_table_without_truth_is_refused():
     with pytest.raises(DataError, match="no column 'true_label'"):
-        measure(replace(TABLE(1, 1.0), truth=None))
+        measure(replace(location_table(1, 1.0), truth=None))

@@ -1,56 +1,26 @@
-"""Write two small tables of systems as Markdown and JSON: `python tests/golden/regenerate_reproduction.py [DIR]`.
+"""Write two small reproductions as Markdown and JSON: `python tests/golden/regenerate_reproduction.py [DIR]`.
 
-Run it only when the table changes on purpose, and read the difference before committing it.
+Run it only after an intended change of the reports, and read the difference before you commit it.
 """
 
 import json
 import sys
 from pathlib import Path
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from avscene.labels import LabelSet
-from avscene.reports.reproduction.reproduction import (
-    Absent,
-    Published,
-    Reproduction,
-    ReproductionRow,
-    measure,
-    to_dict,
-    to_markdown,
-)
-from avscene.tables.score_table import ScoreTable
+from avscene.evaluation.measurement import measure
+from avscene.reports.reproduction.markdown import reproduction_markdown
+from avscene.reports.reproduction.rows import Absent, Published, Reproduction, ReproductionRow
+from avscene.reports.reproduction.values import reproduction_to_dict
+from tests.support.location_tables import SEEN, location_table
 
-HERE = Path(__file__).parent / "reproduction"
-LABELS = LabelSet(("park", "shopping_mall", "tram"))
-CITIES = ("lisbon", "london", "lyon")
-SEEN = {(scene, city) for scene in LABELS for city in CITIES} - {("shopping_mall", "london")}
+DIRECTORY = Path(__file__).parent / "reproduction"
 FITTED, MEASURED = "training locations", "test locations (split=test)"
 
 
-def table(seed: int, strength: float, locations: int = 10, segments: int = 4) -> ScoreTable:
-    """Two recordings at each location, one location in turn for each scene and city; better with `strength`."""
-    rng = np.random.default_rng(seed)
-    scene = np.arange(locations) % len(LABELS)
-    city = np.arange(locations) // len(LABELS) % len(CITIES)
-    names = [
-        f"{LABELS.names[scene[at]]}-{CITIES[city[at]]}-{at}-{clip}.mp4" for at in range(locations) for clip in "12"
-    ]
-    truth = np.repeat(scene, 2 * segments)
-    logits = rng.normal(size=(len(truth), len(LABELS))) + np.repeat(rng.normal(size=(locations, 3)), 2 * segments, 0)
-    odds = np.exp(logits + strength * np.eye(len(LABELS))[truth])
-    return ScoreTable(
-        labels=LABELS,
-        filenames=tuple(np.repeat(names, segments).tolist()),
-        probabilities=(odds / odds.sum(axis=1, keepdims=True)).round(6),
-        starts=np.tile(np.arange(float(segments)), 2 * locations),
-        groups=tuple(str(at) for at in np.repeat(np.arange(locations), 2 * segments)),
-        truth=tuple(LABELS.names[index] for index in truth),
-    )
-
-
 def history(epochs: int = 4) -> list[dict[str, float]]:
-    """Training goes on falling, validation turns after the third epoch."""
+    """Return losses by epoch: the training loss decreases, the validation loss has its minimum at epoch 3."""
     return [
         {"epoch": epoch, "train_loss": 1.0 / epoch, "valid_log_loss": 0.6 + 0.05 * (epoch - 3) ** 2, "rate": 1e-3}
         for epoch in range(1, epochs + 1)
@@ -58,7 +28,7 @@ def history(epochs: int = 4) -> list[dict[str, float]]:
 
 
 def rows(stand_in: str = "") -> tuple[ReproductionRow, ...]:
-    """A trained row, one without weights, the two that are reconstructed, and one of ours."""
+    """Return a trained row, one without weights, two with reconstructed parts, and one that is not in the paper."""
     parts = {"fitted_on": FITTED, "measured_on": MEASURED, "needs": "both"}
     return (
         ReproductionRow(
@@ -67,7 +37,7 @@ def rows(stand_in: str = "") -> tuple[ReproductionRow, ...]:
             title="RegNet-6.4F",
             notes="log-mel of 1 s",
             published=Published.of_percent(0.711, 76.6),
-            measured=measure(table(1, 1.0), seen=SEEN),
+            measured=measure(location_table(1, 1.0), seen=SEEN),
             stand_in=stand_in,
             history=history(),
         ),
@@ -83,7 +53,7 @@ def rows(stand_in: str = "") -> tuple[ReproductionRow, ...]:
             index="E01",
             title="A04, V04, C04",
             published=Published.of_percent(0.238, 95.8),
-            measured=measure(table(2, 3.0), seen=SEEN),
+            measured=measure(location_table(2, 3.0), seen=SEEN),
             reconstructs=("class-wise confidences",),
         ),
         ReproductionRow(
@@ -91,38 +61,42 @@ def rows(stand_in: str = "") -> tuple[ReproductionRow, ...]:
             index="E02",
             title="E01 with post-processing",
             published=Published.of_percent(0.149, 96.1),
-            measured=measure(table(3, 4.0), seen=SEEN),
+            measured=measure(location_table(3, 4.0), seen=SEEN),
             reconstructs=("class-wise confidences", "post-processing"),
         ),
         ReproductionRow(
-            **parts, index="E03", title="Log-linear pool", measured=measure(table(4, 5.0), seen=SEEN), ours=True
+            **parts,
+            index="E03",
+            title="Log-linear pool",
+            measured=measure(location_table(4, 5.0), seen=SEEN),
+            ours=True,
         ),
     )
 
 
-def plain() -> Reproduction:
-    """With the seed's networks, on the data of the published figures."""
+def paper() -> Reproduction:
+    """Return a reproduction with the networks and the data of the paper."""
     versions = {"avscene": "0.1.0", "torch": "2.15.0"}
     return Reproduction("TAU Urban Audio-Visual Scenes 2021", "paper", True, "2026-01-02", versions, rows())
 
 
-def stand_ins() -> Reproduction:
-    """With small networks in their place, on other data."""
+def small() -> Reproduction:
+    """Return a reproduction with small networks on different data."""
     return Reproduction("toytown", "small", False, "2026-01-02", {"avscene": "0.1.0"}, rows("EfficientNet-Lite0"))
 
 
-REPRODUCTIONS = {"plain": plain, "stand_ins": stand_ins}
+REPRODUCTIONS = {"paper": paper, "small": small}
 
 
 def regenerate(directory: Path) -> None:
-    """Write NAME.md and NAME.json for each."""
+    """Write NAME.md and NAME.json of each reproduction."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, make in REPRODUCTIONS.items():
-        made = make()
-        (directory / f"{name}.md").write_text(to_markdown(made), encoding="utf-8", newline="")
-        text = json.dumps(to_dict(made), indent=2, ensure_ascii=False) + "\n"
+    for name, build in REPRODUCTIONS.items():
+        reproduction = build()
+        (directory / f"{name}.md").write_text(reproduction_markdown(reproduction), encoding="utf-8", newline="")
+        text = json.dumps(reproduction_to_dict(reproduction), indent=2, ensure_ascii=False) + "\n"
         (directory / f"{name}.json").write_text(text, encoding="utf-8", newline="")
 
 
 if __name__ == "__main__":
-    regenerate(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    regenerate(Path(sys.argv[1]) if len(sys.argv) > 1 else DIRECTORY)

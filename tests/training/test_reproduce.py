@@ -75,7 +75,7 @@ def test_every_row_of_the_paper_is_measured_unless_its_weights_are_absent(made: 
 def test_a_table_of_stand_ins_warns_in_every_format(made: Path) -> None:
     for name in FILES:
         text = html.unescape((made / name).read_text())
-        assert "Stand-in backbones: not the seed's networks" in text
+        assert "Small networks in place of the paper's" in text
         assert "tf_efficientnet_lite1" in text
 
 

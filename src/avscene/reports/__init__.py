@@ -1,1 +1,1 @@
-"""."""
+"""Render metrics as text tables, plots, Markdown, JSON values and self-contained HTML pages."""

@@ -1,4 +1,4 @@
-"""Turn fused tables and their metrics into JSON values and a page of plots."""
+"""Render fused prediction tables and their metrics as plain values for JSON and as an HTML page."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from avscene.reports.results import evaluation_to_dict
 
 
 def fusion_to_dict(fused: Fused, result: EvaluationResult | None) -> dict[str, Any]:
-    """Return the weights, the rows that they were fitted on and, if `result` is given, the metrics, as plain values."""
+    """Return the weights, what they were fitted on and, if `result` is given, the metrics as plain values for JSON."""
     content = fused.saved.model_dump(mode="json") | {"fitted_on": fused.fitted_on}
     if result is not None:
         content["figures"] = evaluation_to_dict(result)
@@ -18,7 +18,7 @@ def fusion_to_dict(fused: Fused, result: EvaluationResult | None) -> dict[str, A
 
 
 def write_fusion_report(path: Path, fused: Fused, result: EvaluationResult) -> None:
-    """Write a page about the systems and every stage of their fusion.
+    """Write a page of metrics and plots of the systems and of every stage of their fusion.
 
     Raises:
         DataError: the file cannot be written.
@@ -28,14 +28,14 @@ def write_fusion_report(path: Path, fused: Fused, result: EvaluationResult) -> N
             name=name,
             note="fused" if name in fused.stages else "",
             measured=measured,
-            fitted_on=fused.fitted_on if name in fused.stages else "not known",
+            fitted_on=fused.fitted_on if name in fused.stages else "unknown",
             measured_on="",
             table=result.tables[name],
         )
         for name, measured in result.measured.items()
     ]
     summary = (
-        f"{len(rows) - len(fused.stages)} systems and their fusion on the same rows. No row was fused by weights "
+        f"{len(rows) - len(fused.stages)} systems and their fusion on the same rows. No row was fused with weights "
         f"that were fitted on its group. The weights were fitted on: {fused.fitted_on}."
     )
     write_report(path, title="Fusion", summary=summary, rows=rows, comparison=result.comparison)

@@ -1,14 +1,13 @@
-"""Figures of a report as plain Plotly descriptions, their HTML, and the parts that other figures are made of.
+"""Describe the plots of a report for Plotly, and embed them in HTML.
 
-Colours are written `theme:NAME` and resolved in the page from the custom property `--NAME`, so that one
-description serves the light and the dark scheme and paper. Scenes are placed by number and named by tick
-texts: a scene called `2024-01-01` must not turn an axis into dates, nor one called `<b>` into markup.
+Colours are written `theme:NAME`; report.js replaces them by the custom property `--NAME` of the page, so that one
+description serves the light scheme, the dark scheme and print. Scenes are placed by number and named by tick texts:
+otherwise a scene called `2024-01-01` would make an axis of dates.
 """
 
 import html
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,20 +19,18 @@ from avscene.tables.score_table import ScoreTable
 
 Figure = dict[str, Any]  # {"data": [...], "layout": {...}} as in Plotly's JSON schema
 
-LONGEST_TICK = 17  # characters of a scene's name beside an axis; the hover text has all of it
+MAX_TICK_LENGTH = 17  # characters of a name beside an axis; the hover text has the full name
 HISTOGRAM_BINS = 20
 RISK_POINTS = 200
-FEW_POINTS = 20  # a curve of fewer is drawn with its points
+FEW_POINTS = 20  # a curve with fewer points shows them as markers
 CONFUSION_ROW = 36  # pixels
-DARK_SHARE = 0.7  # of SCALE, from where numbers on it are written in the other colour
+DARK_SHARE = 0.7  # of the color scale; above it the text on a cell is light
 TIMELINE_ROW = 22  # pixels
-CURVE_HEIGHT = 280  # pixels
-KEPT_BY = "valid_log_loss"  # of a training history: the epoch of its least value is kept
-SCALE = [[0, "theme:surface"], [0.5, "theme:accent-soft"], [1, "theme:accent"]]
+COLOR_SCALE = [[0, "theme:surface"], [0.5, "theme:accent-soft"], [1, "theme:accent"]]
 
 
 def figure_html(figure: Figure, description: str) -> str:
-    """The figure's place in the page and its description as JSON, which no text in it can end or escape."""
+    """Return the element that report.js draws `figure` into, with the figure as escaped JSON; `description` is text."""
     payload = json.dumps(figure, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         payload = payload.replace(character, f"\\u{ord(character):04x}")
@@ -45,18 +42,18 @@ def figure_html(figure: Figure, description: str) -> str:
 
 
 def confusion_figure(table: ScoreTable) -> Figure:
-    """Heat map of the confusion matrix: coloured by share of the row, counts as text and on hover."""
+    """Return a heat map of the confusion matrix: colours are shares of the row, texts are counts."""
     counts = confusion(table.truth_index, table.probabilities)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [inert(name) for name in table.labels]
+    names = [escape_markup(name) for name in table.labels]
     hover = [
         [
-            f"true: {true}<br>answer: {answer}<br>{counts[i, j]} of {counts[i].sum()} ({shares[i, j]:.1%})"
-            for j, answer in enumerate(names)
+            f"true: {true}<br>predicted: {predicted}<br>{counts[i, j]} of {counts[i].sum()} ({shares[i, j]:.1%})"
+            for j, predicted in enumerate(names)
         ]
         for i, true in enumerate(names)
     ]
-    heat = heat_map(np.round(shares, 4).tolist(), hover) | {"xgap": 1, "ygap": 1}
+    heat = heat_map_trace(np.round(shares, 4).tolist(), hover) | {"xgap": 1, "ygap": 1}
     rows, columns = np.nonzero(counts)
     dark = shares[rows, columns] > DARK_SHARE
     numbers = {
@@ -67,22 +64,22 @@ def confusion_figure(table: ScoreTable) -> Figure:
         "textfont": {"size": 11, "color": ["theme:on-accent" if cell else "theme:ink" for cell in dark]},
         "hoverinfo": "skip",
     }
-    layout = base_layout(height=124 + CONFUSION_ROW * len(names), left_of_names=True)
+    layout = base_layout(height=124 + CONFUSION_ROW * len(names), names_on_left=True)
     layout["margin"] |= {"b": 116}
     layout["xaxis"] |= name_axis(table.labels.names) | {
         "tickangle": -45,
-        "title": {"text": "answer", "standoff": 4},
+        "title": {"text": "predicted scene", "standoff": 4},
     }
     layout["yaxis"] |= name_axis(table.labels.names) | {"autorange": "reversed"}
     return {"data": [heat, numbers], "layout": layout}
 
 
 def reliability_figure(table: ScoreTable) -> Figure:
-    """Accuracy against confidence with the line of honest confidence, above the histogram of confidences."""
-    found = reliability(table.truth_index, table.probabilities)
+    """Return the reliability diagram, with the diagonal of perfect calibration, above a histogram of confidences."""
+    bins = reliability(table.truth_index, table.probabilities)
     confidence = table.probabilities.max(axis=1)
     counts, edges = np.histogram(confidence, bins=HISTOGRAM_BINS, range=(0, 1))
-    honest = {
+    diagonal = {
         "x": [0, 1],
         "y": [0, 1],
         "mode": "lines",
@@ -90,15 +87,15 @@ def reliability_figure(table: ScoreTable) -> Figure:
         "hoverinfo": "skip",
     }
     curve = {
-        "x": np.round(found.confidence, 4).tolist(),
-        "y": np.round(found.accuracy, 4).tolist(),
-        "customdata": found.count.tolist(),
+        "x": np.round(bins.confidence, 4).tolist(),
+        "y": np.round(bins.accuracy, 4).tolist(),
+        "customdata": bins.count.tolist(),
         "mode": "lines+markers",
         "line": {"color": "theme:accent", "width": 2},
         "marker": {"size": 7, "color": "theme:accent"},
         "hovertemplate": "confidence %{x:.3f}<br>accuracy %{y:.3f}<br>%{customdata} rows<extra></extra>",
     }
-    bars = {
+    histogram = {
         "type": "bar",
         "x": ((edges[:-1] + edges[1:]) / 2).round(4).tolist(),
         "y": counts.tolist(),
@@ -111,26 +108,26 @@ def reliability_figure(table: ScoreTable) -> Figure:
     layout["margin"] |= {"l": 52, "t": 8, "b": 48}
     layout["xaxis"] |= {"range": [0, 1], "title": {"text": "confidence"}, "anchor": "y2"}
     layout["yaxis"] |= {"range": [0, 1.02], "title": {"text": "accuracy"}, "domain": [0.34, 1]}
-    layout["yaxis2"] = plain_axis() | {"title": {"text": "rows"}, "domain": [0, 0.26], "nticks": 4}
-    return {"data": [honest, curve, bars], "layout": layout}
+    layout["yaxis2"] = number_axis() | {"title": {"text": "rows"}, "domain": [0, 0.26], "nticks": 4}
+    return {"data": [diagonal, curve, histogram], "layout": layout}
 
 
 def risk_figure(table: ScoreTable) -> Figure:
-    """Risk against coverage, above the level of answering everything."""
-    found = risk_coverage(table.truth_index, table.probabilities).thinned(RISK_POINTS)
-    everything = float(found.risk[-1])
+    """Return the risk-coverage curve, with a line at the risk of accepting all rows."""
+    points = risk_coverage(table.truth_index, table.probabilities).thinned(RISK_POINTS)
+    full_risk = float(points.risk[-1])
     level = {
         "x": [0, 1],
-        "y": [everything] * 2,
+        "y": [full_risk] * 2,
         "mode": "lines",
         "line": {"color": "theme:muted", "dash": "dot", "width": 1},
         "hoverinfo": "skip",
     }
     curve = {
-        "x": np.round(found.coverage, 4).tolist(),
-        "y": np.round(found.risk, 4).tolist(),
-        "customdata": np.round(found.threshold, 4).tolist(),
-        "mode": "lines+markers" if len(found.risk) < FEW_POINTS else "lines",
+        "x": np.round(points.coverage, 4).tolist(),
+        "y": np.round(points.risk, 4).tolist(),
+        "customdata": np.round(points.threshold, 4).tolist(),
+        "mode": "lines+markers" if len(points.risk) < FEW_POINTS else "lines",
         "line": {"color": "theme:accent", "width": 2},
         "hovertemplate": "coverage %{x:.3f}<br>risk %{y:.3f}<br>confidence at least %{customdata:.3f}<extra></extra>",
     }
@@ -141,110 +138,82 @@ def risk_figure(table: ScoreTable) -> Figure:
     return {"data": [level, curve], "layout": layout}
 
 
-def strip_figure(names: Sequence[str], edges: FloatArray, probabilities: FloatArray) -> Figure:
-    """Heat strip of probabilities (columns, n_scenes) between times `edges` (columns + 1,) in seconds.
+def timeline_figure(names: Sequence[str], edges: FloatArray, probabilities: FloatArray) -> Figure:
+    """Return a heat map of the probability of each scene over time.
 
-    Columns of NaN are left blank.
+    Args:
+        names: the scenes.
+        edges: (columns + 1,) times in seconds.
+        probabilities: (columns, n_scenes) between two edges each; columns of NaN stay blank.
     """
     blank = np.isnan(probabilities)
     values = np.where(blank, -1, probabilities).round(4).T.tolist()
     hover = [
-        [f"{inert(name)}: {value:.3f}<br>{edges[j]:g} to {edges[j + 1]:g} s" for j, value in enumerate(row)]
+        [f"{escape_markup(name)}: {value:.3f}<br>{edges[j]:g} to {edges[j + 1]:g} s" for j, value in enumerate(row)]
         for name, row in zip(names, values, strict=True)
     ]
-    trace = heat_map([[None if value < 0 else value for value in row] for row in values], hover)
+    trace = heat_map_trace([[None if value < 0 else value for value in row] for row in values], hover)
     trace |= {"x": edges.round(4).tolist(), "ygap": 1, "hoverongaps": False}
-    layout = base_layout(height=52 + TIMELINE_ROW * len(names), left_of_names=True)
+    layout = base_layout(height=52 + TIMELINE_ROW * len(names), names_on_left=True)
     layout["margin"] |= {"t": 4, "b": 44}
     layout["xaxis"] |= {"range": [edges[0], edges[-1]], "title": {"text": "seconds"}, "showgrid": False}
     layout["yaxis"] |= name_axis(names) | {"autorange": "reversed"}
     return {"data": [trace], "layout": layout}
 
 
-def learning_curve_figure(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Every figure of `history` that is called a loss, over its `epoch`; the least `valid_log_loss` is marked.
-
-    Epochs without a finite value leave a gap.
-    """
-    names = [name for name in dict.fromkeys(key for entry in history for key in entry) if name.endswith("loss")]
-    traces = [_curve(history, name) for name in names]
-    judged = [entry for entry in history if math.isfinite(entry.get(KEPT_BY, math.nan))]
-    if judged:
-        least = min(judged, key=lambda entry: entry[KEPT_BY])
-        dot = {"mode": "markers", "marker": {"size": 9, "color": "theme:accent"}, "showlegend": False}
-        traces.append(_curve([least], KEPT_BY) | dot)
-    layout = base_layout(height=CURVE_HEIGHT)
-    layout["margin"] |= {"l": 52, "t": 36, "b": 48}
-    layout["xaxis"] |= {"title": {"text": "epoch"}}
-    layout["yaxis"] |= {"title": {"text": "log loss"}, "rangemode": "tozero"}
-    layout |= {"showlegend": True, "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0}}
-    return {"data": traces, "layout": layout}
-
-
-def _curve(history: Sequence[Mapping[str, float]], name: str) -> Figure:
-    values = [entry.get(name, math.nan) for entry in history]
-    return {
-        "name": inert(name.replace("_", " ")),
-        "mode": "lines",
-        "x": [entry["epoch"] for entry in history],
-        "y": [round(value, 4) if math.isfinite(value) else None for value in values],
-        "line": {"width": 2, "color": "theme:accent"}
-        if name == KEPT_BY
-        else {"width": 1.5, "color": "theme:muted", "dash": "dot"},
-        "hovertemplate": "epoch %{x}<br>%{y:.4f}<extra>%{fullData.name}</extra>",
-    }
-
-
-def heat_map(values: list[list[Any]], hover: list[list[str]]) -> Figure:
-    """Cells (rows, columns) from 0 to 1, None where blank, with their hover texts, which are markup."""
+def heat_map_trace(values: list[list[Any]], hover: list[list[str]]) -> Figure:
+    """Return a heat map of `values` (rows, columns) from 0 to 1, None for a blank cell; `hover` texts are markup."""
     return {
         "type": "heatmap",
         "z": values,
         "zmin": 0,
         "zmax": 1,
-        "colorscale": SCALE,
+        "colorscale": COLOR_SCALE,
         "showscale": False,
         "hovertext": hover,
         "hoverinfo": "text",
     }
 
 
-def base_layout(height: int, *, left_of_names: bool = False) -> Figure:
-    """What all figures share; `height` in pixels. The page sets the left margin of those with names there."""
+def base_layout(height: int, *, names_on_left: bool = False) -> Figure:
+    """Return the layout that all figures share; `height` is in pixels.
+
+    With `names_on_left`, report.js sets the left margin to the width of the names.
+    """
     return {
         "height": height,
         "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
-        "meta": {"leftOfNames": left_of_names},
+        "meta": {"namesOnLeft": names_on_left},
         "showlegend": False,
         "dragmode": False,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": "theme:ink"},
         "hoverlabel": {"bgcolor": "theme:surface", "bordercolor": "theme:muted"},
-        "xaxis": plain_axis(),
-        "yaxis": plain_axis(),
+        "xaxis": number_axis(),
+        "yaxis": number_axis(),
     }
 
 
-def plain_axis() -> Figure:
-    """An axis of numbers."""
+def number_axis() -> Figure:
+    """Return an axis of numbers."""
     return {"gridcolor": "theme:line", "zeroline": False, "fixedrange": True, "ticks": ""}
 
 
 def name_axis(names: Sequence[str]) -> Figure:
-    """An axis on which the k-th name, shortened to fit, stands at k."""
-    short = [name if len(name) <= LONGEST_TICK else name[: LONGEST_TICK - 1] + "…" for name in names]
+    """Return an axis with the k-th name, shortened to fit, at k."""
+    short = [name if len(name) <= MAX_TICK_LENGTH else name[: MAX_TICK_LENGTH - 1] + "…" for name in names]
     return {
         "type": "linear",
         "tickvals": list(range(len(names))),
-        "ticktext": [inert(name) for name in short],
+        "ticktext": [escape_markup(name) for name in short],
         "showgrid": False,
         "ticks": "outside",
         "ticklen": 5,
-        "tickcolor": "rgba(0,0,0,0)",  # keeps the names off the cells
+        "tickcolor": "rgba(0,0,0,0)",  # transparent ticks: space between names and cells
     }
 
 
-def inert(text: str) -> str:
-    """`text` for Plotly, which renders some HTML in the texts it draws."""
+def escape_markup(text: str) -> str:
+    """Escape `text` for Plotly, which renders some HTML in its texts."""
     return html.escape(text, quote=False)

@@ -1,34 +1,34 @@
-// Draws the figures in the colours of the page, and again when the colour scheme, the width or the medium changes.
+// Draw the figures in the colours of the page; draw them again when the colour scheme, the width or the medium changes.
 (() => {
   const NARROW = 520; // pixels
-  const plots = [...document.querySelectorAll(".plot")].map((place) => {
-    const source = place.querySelector("script");
+  const plots = [...document.querySelectorAll(".plot")].map((element) => {
+    const source = element.querySelector("script");
     const figure = source.textContent;
     source.remove();
-    return { place, figure };
+    return { element, figure };
   });
 
-  const resolved = (value, style, isColour) => {
+  const resolveColours = (value, style, isColour) => {
     if (typeof value === "string") {
       return isColour && value.startsWith("theme:") ? style.getPropertyValue("--" + value.slice(6)).trim() : value;
     }
-    if (Array.isArray(value)) return value.map((item) => resolved(item, style, isColour));
+    if (Array.isArray(value)) return value.map((item) => resolveColours(item, style, isColour));
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, resolved(item, style, isColour || /color/.test(key))])
+      Object.entries(value).map(([key, item]) => [key, resolveColours(item, style, isColour || /color/.test(key))])
     );
   };
 
-  const draw = ({ place, figure }) => {
-    const style = getComputedStyle(place);
-    const { data, layout } = resolved(JSON.parse(figure), style, false);
-    layout.width = place.clientWidth;
-    if (layout.meta.leftOfNames) layout.margin.l = parseInt(style.getPropertyValue("--left"), 10);
+  const draw = ({ element, figure }) => {
+    const style = getComputedStyle(element);
+    const { data, layout } = resolveColours(JSON.parse(figure), style, false);
+    layout.width = element.clientWidth;
+    if (layout.meta.namesOnLeft) layout.margin.l = parseInt(style.getPropertyValue("--left"), 10);
     if (layout.width < NARROW) {
       layout.font.size = 10;
       for (const trace of data) if (trace.textfont) trace.textfont.size = 9;
     }
-    Plotly.react(place, data, layout, { displayModeBar: false, displaylogo: false });
+    Plotly.react(element, data, layout, { displayModeBar: false, displaylogo: false });
   };
   const drawAll = () => plots.forEach(draw);
 
@@ -39,7 +39,7 @@
     if (innerWidth !== width) drawAll();
     width = innerWidth;
   });
-  // Paper is light and narrower than most screens: the figures are drawn for it before it is measured.
+  // Paper is light and narrower than most screens: draw for it before the browser computes the pages.
   addEventListener("beforeprint", () => {
     document.documentElement.classList.add("paper");
     drawAll();

@@ -1,4 +1,4 @@
-"""What was measured of systems, and how they compare, in; plain values fit for JSON out."""
+"""Convert metrics of prediction tables, and their comparison, to plain values for JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,43 +18,50 @@ CURVE_POINTS = 100  # of the risk-coverage curve
 def evaluation_to_dict(result: EvaluationResult) -> dict[str, Any]:
     """Return all metrics of evaluated tables as plain values, by the name of the table."""
     return {
-        name: to_dict(result.tables[name], measured, result.comparison, name)
+        name: measurement_to_dict(result.tables[name], measured, result.comparison, name)
         for name, measured in result.measured.items()
     }
 
 
-def to_dict(table: ScoreTable, found: Measurement, comparison: Comparison | None, name: str) -> dict[str, Any]:
-    """All that was measured of the system `name`; None where a figure or an interval is undefined.
+def measurement_to_dict(
+    table: ScoreTable, measured: Measurement, comparison: Comparison | None, name: str
+) -> dict[str, Any]:
+    """Return all metrics of the system `name`, with None for an undefined metric or interval.
 
-    `comparison` is None where there is nothing that the system can be compared with.
+    `comparison` is None if there is no other system on the same rows.
     """
-    return found.segments.to_dict() | {
-        "groups": found.groups,
+    return measured.segments.to_dict() | {
+        "groups": measured.groups,
         "resampling": {"level": LEVEL, "draws": RESAMPLES, "seed": SEED, "resampled": "groups"},
-        "no_intervals_because": found.why_no_intervals or None,
-        "intervals": {figure: _interval(found.intervals.get(figure)) for figure in TABLE_METRICS},
+        "no_intervals_because": measured.why_no_intervals or None,
+        "intervals": {metric: interval_to_dict(measured.intervals.get(metric)) for metric in TABLE_METRICS},
         "class_intervals": {
-            scene: {figure: _interval(known.get(figure)) for figure in CLASS_METRICS}
-            for scene, known in found.class_intervals.items()
+            scene: {metric: interval_to_dict(intervals.get(metric)) for metric in CLASS_METRICS}
+            for scene, intervals in measured.class_intervals.items()
         },
-        "by_city": {city: asdict(figures) for city, figures in found.by_city.items()},
-        "unseen_pairs": found.unseen and asdict(found.unseen),
-        "recordings": found.recordings and found.recordings.to_dict(),
-        **_curves(table),
-        "compared": comparison and _compared(comparison, name),
+        "by_city": {city: asdict(metrics) for city, metrics in measured.by_city.items()},
+        "unseen_pairs": measured.unseen and asdict(measured.unseen),
+        "recordings": measured.recordings and measured.recordings.to_dict(),
+        **_curves_to_dict(table),
+        "compared": comparison and _comparison_to_dict(comparison, name),
     }
 
 
-def _curves(table: ScoreTable) -> dict[str, Any]:
+def interval_to_dict(interval: Interval | None) -> Mapping[str, float] | None:
+    """Return the limits of an interval, None if there is none."""
+    return None if interval is None else asdict(interval)
+
+
+def _curves_to_dict(table: ScoreTable) -> dict[str, Any]:
     truth, probabilities = table.truth_index, table.probabilities
-    honest = reliability(truth, probabilities)
+    bins = reliability(truth, probabilities)
     risk = risk_coverage(truth, probabilities).thinned(CURVE_POINTS)
     return {
         "confusion": {"scenes": list(table.labels), "counts": confusion(truth, probabilities).tolist()},
         "reliability": {
-            "confidence": honest.confidence.tolist(),
-            "accuracy": honest.accuracy.tolist(),
-            "count": honest.count.tolist(),
+            "confidence": bins.confidence.tolist(),
+            "accuracy": bins.accuracy.tolist(),
+            "count": bins.count.tolist(),
         },
         "risk_coverage": {
             "coverage": risk.coverage.tolist(),
@@ -64,20 +71,20 @@ def _curves(table: ScoreTable) -> dict[str, Any]:
     }
 
 
-def _compared(comparison: Comparison, name: str) -> dict[str, Any]:
+def _comparison_to_dict(comparison: Comparison, name: str) -> dict[str, Any]:
     others = [other for other in comparison.systems if other != name]
     return {
         "n": comparison.n,
         "groups": comparison.groups,
         "best": comparison.best,
         "oracle": comparison.oracle,
-        "oracle_interval": _interval(comparison.oracle_interval),
-        "with": {other: _pair(comparison.between(name, other)) for other in others},
+        "oracle_interval": interval_to_dict(comparison.oracle_interval),
+        "with": {other: _pair_to_dict(comparison.between(name, other)) for other in others},
     }
 
 
-def _pair(pair: PairOfSystems) -> dict[str, Any]:
-    """The pair with this system first: differences are this one minus the other."""
+def _pair_to_dict(pair: PairOfSystems) -> dict[str, Any]:
+    """Return the pair with the system itself first: differences are this one minus the other."""
     return {
         "log_loss": asdict(pair.log_loss),
         "accuracy": asdict(pair.accuracy),
@@ -88,7 +95,3 @@ def _pair(pair: PairOfSystems) -> dict[str, Any]:
         "oracle": pair.oracle,
         "disagreement": pair.disagreement,
     }
-
-
-def _interval(found: Interval | None) -> Mapping[str, float] | None:
-    return None if found is None else asdict(found)

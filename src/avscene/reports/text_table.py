@@ -1,11 +1,11 @@
-"""Values and how each column shows them in; tables of text, the same for a terminal, Markdown and HTML, out."""
+"""Build tables of text that a terminal, Markdown and HTML show alike, and format the numbers in their cells."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-NOTHING = "\N{EN DASH}"  # where a figure is undefined
+UNDEFINED = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 
 Item = TypeVar("Item")
@@ -13,42 +13,43 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """A section with one table: its `anchor`, heading, a sentence on what it shows, column names, rows of cells.
+    """A section with one table: its `anchor`, heading, a caption above the table, column names and rows of cells.
 
-    Cells of the columns `words` are read, the others compared. Lines of a cell after its first are remarks.
+    Cells of `text_columns` are prose and left-aligned, all others are numbers. The first line of a cell is its value,
+    further lines are remarks on it.
     """
 
     anchor: str
     heading: str
-    says: str
+    caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    words: tuple[str, ...] = ()
+    text_columns: tuple[str, ...] = ()
 
 
-def text_table(
+def build_table(
     anchor: str,
     heading: str,
-    says: str,
+    caption: str,
     columns: Mapping[str, Callable[[Item], str]],
     items: Iterable[Item],
-    words: tuple[str, ...] = (),
+    text_columns: tuple[str, ...] = (),
 ) -> TextTable:
-    """The table that has a row for each of `items` and for each of `columns` what its function says of the item."""
-    rows = tuple(tuple(shown(item) for shown in columns.values()) for item in items)
-    return TextTable(anchor, heading, says, tuple(columns), rows, words)
+    """Build a table with a row for each of `items`; `columns` maps the name of a column to the text of its cell."""
+    rows = tuple(tuple(cell_text(item) for cell_text in columns.values()) for item in items)
+    return TextTable(anchor, heading, caption, tuple(columns), rows, text_columns)
 
 
-def number(value: float) -> str:
-    """A log loss or an error, to three decimals as the seed prints it."""
-    return f"{value:.3f}" if math.isfinite(value) else NOTHING
+def format_metric(value: float) -> str:
+    """Format a log loss, an error or a share with three decimals, as the paper does."""
+    return f"{value:.3f}" if math.isfinite(value) else UNDEFINED
 
 
-def percent(share: float) -> str:
-    """An accuracy in per cent, to one decimal as the seed prints it."""
-    return f"{share * 100:.1f}" if math.isfinite(share) else NOTHING
+def format_percent(share: float) -> str:
+    """Format an accuracy in per cent with one decimal, as the paper does."""
+    return f"{share * 100:.1f}" if math.isfinite(share) else UNDEFINED
 
 
-def count(number: float) -> str:
-    """A number of rows."""
-    return f"{number:,}"
+def format_count(count: float) -> str:
+    """Format a number of rows."""
+    return f"{count:,}"

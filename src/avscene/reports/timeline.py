@@ -1,4 +1,4 @@
-"""One recording over time: its frames above a heat strip of scene probabilities, as HTML."""
+"""Render one recording over time as HTML: its frames above a heat map of scene probabilities."""
 
 import base64
 import html
@@ -10,23 +10,24 @@ import numpy as np
 
 from avscene.labels import LabelSet
 from avscene.records import ByteArray, FloatArray
-from avscene.reports.plots import figure_html, strip_figure
+from avscene.reports.plots import figure_html, timeline_figure
 
-MOST_THUMBNAILS = 12  # side by side; more would be too small to recognise
+MAX_THUMBNAILS = 12  # side by side; more would be too small to recognise
 THUMBNAIL_SIDE = 240  # pixels of the longer side: twice the largest size on the page
 JPEG_QUALITY = 78
-PHOTOGRAPH_SECONDS = 1.0  # width given to a recording without duration
-SAME_TIME = 1e-6  # seconds
+PHOTOGRAPH_SECONDS = 1.0  # width of a photograph on the time axis
+TIME_TOLERANCE = 1e-6  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """Segments of one recording: `starts`, `ends` (n,) in seconds, rising, and probabilities (n, n_scenes).
+    """Segments of one recording: `starts`, `ends` (n,) in seconds, increasing, and probabilities (n, n_scenes).
 
-    A row of NaN says "not scored". `frames` holds one RGB image (height, width, 3) per segment, or nothing.
+    A row of NaN is a segment that was not scored. `frames` has one RGB frame (height, width, 3) per segment, or is
+    empty.
 
     Raises:
-        ValueError: the shapes do not fit, or there is no segment.
+        ValueError: the shapes do not fit, there is no segment, or the times decrease.
     """
 
     title: str
@@ -51,35 +52,35 @@ class Timeline:
 
 
 def timeline_html(timeline: Timeline) -> str:
-    """The `figure` element of a timeline."""
+    """Return the `figure` element of a timeline."""
     edges, columns = _columns(timeline)
-    picture = figure_html(strip_figure(timeline.labels.names, edges, columns), _description(timeline))
+    heat_map = figure_html(timeline_figure(timeline.labels.names, edges, columns), _description(timeline))
     return (
         '<figure class="timeline">'
-        f"{_thumbnails(timeline, edges)}{picture}"
-        f"<figcaption>{html.escape(_description(timeline))} The fuller the colour, the more probable "
-        "the scene at that time; blank stretches were not scored.</figcaption></figure>"
+        f"{_thumbnails(timeline, edges)}{heat_map}"
+        f"<figcaption>{html.escape(_description(timeline))} Darker colours are higher "
+        "probabilities; blank segments were not scored.</figcaption></figure>"
     )
 
 
 def _description(timeline: Timeline) -> str:
     scored = timeline.probabilities[~np.isnan(timeline.probabilities).any(axis=1)]
-    said = "No segment could be scored."
+    result = "No segment was scored."
     if len(scored):
         mean = scored.mean(axis=0)
         top = timeline.labels.names[int(mean.argmax())]
-        said = f"On average over the segments: {top} ({mean.max():.2f})."
-    known = f" True scene: {timeline.truth}." if timeline.truth is not None else ""
-    return f"Probability of each scene over time in {timeline.title}. {said}{known}"
+        result = f"Mean over the segments: {top} ({mean.max():.2f})."
+    truth = f" True scene: {timeline.truth}." if timeline.truth is not None else ""
+    return f"Probability of each scene over time in {timeline.title}. {result}{truth}"
 
 
 def _columns(timeline: Timeline) -> tuple[FloatArray, FloatArray]:
-    """Edges (columns + 1,) and probabilities (columns, n_scenes), no overlaps; gaps are columns of NaN."""
+    """Return times (columns + 1,) and probabilities (columns, n_scenes) without overlaps; gaps are columns of NaN."""
     edges: list[float] = [float(timeline.starts[0])]
     columns: list[FloatArray] = []
     nexts = np.append(timeline.starts[1:], np.inf)
     for start, end, following, row in zip(timeline.starts, timeline.ends, nexts, timeline.probabilities, strict=True):
-        if start > edges[-1] + SAME_TIME:
+        if start > edges[-1] + TIME_TOLERANCE:
             edges.append(float(start))
             columns.append(np.full_like(row, np.nan))
         stop = float(min(end, following))
@@ -93,23 +94,23 @@ def _columns(timeline: Timeline) -> tuple[FloatArray, FloatArray]:
 
 
 def _thumbnails(timeline: Timeline, edges: FloatArray) -> str:
-    """Images placed over the middle of their segments, by share of the width that `edges` span."""
+    """Return `img` elements of some frames, each centred over the middle of its segment."""
     total = len(timeline.frames)
     if not total:
         return ""
-    shown = min(total, MOST_THUMBNAILS)
-    overhang = 0.25 / shown  # of the width: a quarter of an image may stand out at either end, not more
-    images = []
-    for index in ((np.arange(shown) + 0.5) * total / shown).astype(int):
+    count = min(total, MAX_THUMBNAILS)
+    overhang = 0.25 / count  # of the width: at most a quarter of a thumbnail extends beyond either end
+    elements = []
+    for index in ((np.arange(count) + 0.5) * total / count).astype(int):
         start, end = float(timeline.starts[index]), float(timeline.ends[index])
         middle = (start + end) / 2 if end > start else float(edges[:2].mean())
         share = np.clip((middle - edges[0]) / (edges[-1] - edges[0]), overhang, 1 - overhang)
-        images.append(
+        elements.append(
             f'<img src="data:image/jpeg;base64,{_jpeg(timeline.frames[index])}" '
             f'alt="Frame between {start:g} and {end:g} seconds" style="left:{share:.3%}">'
         )
-    dense = " dense" if shown > MOST_THUMBNAILS / 2 else ""
-    return f'<div class="strip{dense}" style="--count:{shown}">{"".join(images)}</div>'
+    dense = " dense" if count > MAX_THUMBNAILS / 2 else ""
+    return f'<div class="strip{dense}" style="--count:{count}">{"".join(elements)}</div>'
 
 
 def _jpeg(pixels: ByteArray) -> str:

@@ -20,7 +20,8 @@ from avscene.media.segments import Recording, Sampling
 from avscene.models.device import Runtime
 from avscene.progress import StageProgress
 from avscene.records import FloatArray, Prediction
-from avscene.reports.evaluation.page import ReportRow, Timeline, write_report
+from avscene.reports.evaluation.page import ReportRow, write_report
+from avscene.reports.timeline import Timeline
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
 from avscene.training.experiment.checkpoints import OUT_OF_FOLD

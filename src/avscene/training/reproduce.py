@@ -11,7 +11,7 @@ from avscene.labels import TAU_SCENES
 from avscene.models.checkpoint import read_config
 from avscene.models.registry import EnsembleSystem, FusionNetworkSystem, NetworkSystem, SystemRow, find, leaves, systems
 from avscene.records import IntArray
-from avscene.reports.reproduction.reproduction import Absent, Published, Reproduction, ReproductionRow
+from avscene.reports.reproduction.rows import Absent, Published, Reproduction, ReproductionRow
 from avscene.tables.prediction_table import write_table
 from avscene.training.experiment.definition import Experiment
 from avscene.training.experiment.provenance import today, versions

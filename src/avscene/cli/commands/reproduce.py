@@ -32,7 +32,7 @@ def reproduce(
     from avscene.models.device import Runtime
     from avscene.models.registry import BACKBONES_ALIASES, find
     from avscene.records import Backbones
-    from avscene.reports.reproduction.reproduction import write_reproduction
+    from avscene.reports.reproduction.files import write_reproduction
     from avscene.training import reproduce as table
     from avscene.training.experiment.definition import Experiment
     from avscene.training.prepare import ensure_store

@@ -13,8 +13,8 @@ from avscene.reports.result_tables import (
     city_table,
     complementarity_table,
     difference_table,
+    join_lines,
     scene_table,
-    spelt,
     unseen_table,
 )
 from avscene.reports.text_table import TextTable
@@ -56,9 +56,10 @@ def _overall(name: str, measured: Measurement) -> str:
 
 
 def _text(table: TextTable) -> str:
-    sentence = f"  {table.says}\n" if table.says else ""
-    return sentence + _columns(
-        [column.lower() for column in table.columns], [[printable(spelt(cell)) for cell in row] for row in table.rows]
+    caption = f"  {table.caption}\n" if table.caption else ""
+    return caption + _columns(
+        [column.lower() for column in table.columns],
+        [[printable(join_lines(cell)) for cell in row] for row in table.rows],
     )
 
 

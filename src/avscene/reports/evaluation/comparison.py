@@ -1,19 +1,20 @@
-"""How systems compare in, the sections of a report on it out: differences to the best, and complementarity."""
+"""Render the comparison of systems as sections of a report: differences from the best, and complementarity."""
 
 from avscene.evaluation.comparison import Comparison
 from avscene.reports.heat_maps import complementarity_figure
-from avscene.reports.page import captioned, section_html
+from avscene.reports.page import captioned_figure, section_html
 from avscene.reports.plots import figure_html
 from avscene.reports.result_tables import complementarity_table, difference_table
 
 
 def comparison_sections(comparison: Comparison) -> str:
-    """The `section` elements."""
-    most = max((pair for one in comparison.pairs for pair in (one, one.reversed())), key=lambda pair: pair.only_first)
-    says = (
-        "Per cent of the rows on which the system of the row is right and that of the column is wrong; the fuller the "
-        f"colour, the more it could add. Most: {most.first} is right on {most.only_first:.1%} "
-        f"where {most.second} is wrong."
+    """Return the `section` elements of a comparison."""
+    ordered_pairs = (ordered for pair in comparison.pairs for ordered in (pair, pair.reversed()))
+    largest = max(ordered_pairs, key=lambda pair: pair.only_first)
+    caption = (
+        "Per cent of the rows on which the system of the row is correct and that of the column is not; darker colours "
+        f"are higher shares. The highest: {largest.first} is correct on {largest.only_first:.1%} "
+        f"where {largest.second} is not."
     )
-    figure = captioned("Systems by systems", figure_html(complementarity_figure(comparison), says), says)
+    figure = captioned_figure("Systems by systems", figure_html(complementarity_figure(comparison), caption), caption)
     return section_html(difference_table(comparison)) + section_html(complementarity_table(comparison), figure)

@@ -1,7 +1,9 @@
-"""Tables and figures to one HTML page that needs no network, for readers who did not run the evaluation."""
+"""Write metrics and plots of systems, and their comparison, as one HTML page that needs no network."""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,35 +11,33 @@ from avscene.evaluation.comparison import Comparison
 from avscene.evaluation.measurement import Measurement
 from avscene.files import write_text
 from avscene.reports.evaluation.comparison import comparison_sections
-from avscene.reports.evaluation.glossary import meanings_html
 from avscene.reports.evaluation.system import system_section
-from avscene.reports.page import html_page, navigation
+from avscene.reports.glossary import DEFINITIONS, glossary_html
+from avscene.reports.page import html_page, navigation_html
 from avscene.reports.result_tables import COMPLEMENTARITY, DIFFERENCES
 from avscene.reports.timeline import Timeline, timeline_html
 from avscene.tables.score_table import ScoreTable
 
-__all__ = ["ReportRow", "Timeline", "write_report"]
-
 DECIMALS = 3
-WORDS = {"fitted_on": "Fitted on", "measured_on": "Measured on"}  # attributes of ReportRow
+TEXT_COLUMNS = {"fitted_on": "Fitted on", "measured_on": "Measured on"}  # attribute of ReportRow: heading
 
-# Attribute of Evaluation, heading, whether less is better.
-FIGURES = (
+# Attribute of TableMetrics, heading, whether lower values are better.
+METRIC_COLUMNS = (
     ("log_loss", "Log loss", True),
     ("accuracy", "Accuracy", False),
-    ("log_loss_class_mean", "Log loss, class mean", True),
-    ("accuracy_class_mean", "Accuracy, class mean", False),
-    ("expected_calibration_error", "Calibration error", True),
+    ("log_loss_class_mean", "Log loss, macro average", True),
+    ("accuracy_class_mean", "Accuracy, macro average", False),
+    ("expected_calibration_error", "Expected calibration error (ECE)", True),
     ("brier_score", "Brier score", True),
-    ("risk_coverage_area", "Risk-coverage area", True),
+    ("risk_coverage_area", "AURC", True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One system's figures, and in words what it was `fitted_on` and `measured_on`, or nothing where that is not known.
+    """Metrics of one system; `fitted_on` and `measured_on` describe the data in words, and are empty if unknown.
 
-    With the `table` that they were measured on, the system has a section of its own.
+    With the `table` of predictions, the system has a section of its own.
     """
 
     name: str
@@ -59,76 +59,94 @@ def write_report(
 ) -> None:
     """Write the page to `path`, complete or not at all; the same input gives the same bytes.
 
-    Blank lines in `summary` part paragraphs. Rows of the same `measured_on` are compared with each other.
+    Blank lines in `summary` separate paragraphs. The best values are marked among rows of the same `measured_on`.
 
     Raises:
         DataError: the file cannot be written.
     """
-    drawn = [row for row in rows if row.table is not None]
-    anchors = {row.name: f"table-{number}" for number, row in enumerate(drawn, start=1)}
+    anchors = {
+        row.name: f"table-{number}"
+        for number, row in enumerate((row for row in rows if row.table is not None), start=1)
+    }
     paragraphs = "".join(f"<p>{html.escape(part)}</p>" for part in summary.split("\n\n") if part.strip())
+    links = _navigation(anchors, comparison, timeline)
     body = [
-        f"<header><h1>{html.escape(title)}</h1>{paragraphs}{_navigation(anchors, comparison, timeline)}</header><main>",
-        _results(rows, anchors),
+        f"<header><h1>{html.escape(title)}</h1>{paragraphs}{links}</header><main>",
+        _results_section(rows, anchors),
         "" if comparison is None else comparison_sections(comparison),
-        meanings_html({len(row.measured.segments.per_class) for row in rows}),
-        *(system_section(row.name, row.table, row.measured, anchors[row.name]) for row in drawn if row.table),
+        _glossary_section({len(row.measured.segments.per_class) for row in rows}),
+        *(
+            system_section(row.name, row.table, row.measured, anchors[row.name])
+            for row in rows
+            if row.table is not None
+        ),
+        "" if timeline is None else _timeline_section(timeline),
+        "</main>",
     ]
-    if timeline is not None:
-        heading = f"Over time: {html.escape(timeline.title)}"
-        body.append(f'<section id="timeline"><h2>{heading}</h2>{timeline_html(timeline)}</section>')
-    body.append("</main>")
-    write_text(path, html_page(title, "\n".join(body)))
+    write_text(path, html_page(title, "\n".join(part for part in body if part)))
 
 
 def _navigation(anchors: Mapping[str, str], comparison: Comparison | None, timeline: Timeline | None) -> str:
-    targets = {anchor: name for name, anchor in anchors.items()}
+    names = {anchor: name for name, anchor in anchors.items()}
     if comparison is not None:
-        targets = {DIFFERENCES: "Differences", COMPLEMENTARITY: "Complementarity"} | targets
+        names = {DIFFERENCES: "Differences", COMPLEMENTARITY: "Complementarity"} | names
     if timeline is not None:
-        targets["timeline"] = "Over time"
-    return navigation(targets)
+        names["timeline"] = "Over time"
+    return navigation_html(names)
 
 
-def _results(rows: Sequence[ReportRow], anchors: Mapping[str, str]) -> str:
+def _timeline_section(timeline: Timeline) -> str:
+    heading = f"Over time: {html.escape(timeline.title)}"
+    return f'<section id="timeline"><h2>{heading}</h2>{timeline_html(timeline)}</section>'
+
+
+def _glossary_section(scene_counts: AbstractSet[int]) -> str:
+    """Return the definitions, with the log loss of the uniform distribution over each number of scenes."""
+    uniform = ", ".join(f"{math.log(count):.2f} for {count} scenes" for count in sorted(scene_counts))
+    log_loss = DEFINITIONS["Log loss"] + (f" Uniform probabilities give {uniform}." if uniform else "")
+    return glossary_html({**DEFINITIONS, "Log loss": log_loss})
+
+
+def _results_section(rows: Sequence[ReportRow], anchors: Mapping[str, str]) -> str:
     if not rows:
         return ""
-    headings = "".join(f'<th scope="col">{name}<br>{"↓" if less else "↑"}</th>' for _, name, less in FIGURES)
-    told = {key: heading for key, heading in WORDS.items() if any(getattr(row, key) for row in rows)}
-    words = "".join(f'<th scope="col" class="words">{heading}</th>' for heading in told.values())
-    lines = "".join(_result(row, rows, anchors, tuple(told)) for row in rows)
+    metrics = "".join(
+        f'<th scope="col">{heading}<br>{"↓" if lower_is_better else "↑"}</th>'
+        for _, heading, lower_is_better in METRIC_COLUMNS
+    )
+    texts = {key: heading for key, heading in TEXT_COLUMNS.items() if any(getattr(row, key) for row in rows)}
+    text_headings = "".join(f'<th scope="col" class="text">{heading}</th>' for heading in texts.values())
+    lines = "".join(_result_row(row, rows, anchors, tuple(texts)) for row in rows)
     return (
         '<section><h2>Results</h2><div class="card scroll" role="region" aria-label="Results" tabindex="0">'
-        "<table><caption>↓ less is better, ↑ more is better. "
-        "Marked: the best among rows measured on the same data. Below a figure: its 95 % interval.</caption>"
-        f'<thead><tr><th scope="col">System</th>{headings}<th scope="col">n</th>{words}</tr></thead>'
+        "<table><caption>↓ lower is better, ↑ higher is better. Marked: the best among rows measured on the same data. "
+        "Below a metric: its 95 % bootstrap interval over groups.</caption>"
+        f'<thead><tr><th scope="col">System</th>{metrics}<th scope="col">n</th>{text_headings}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div></section>"
     )
 
 
-def _result(row: ReportRow, rows: Sequence[ReportRow], anchors: Mapping[str, str], told: Sequence[str]) -> str:
+def _result_row(row: ReportRow, rows: Sequence[ReportRow], anchors: Mapping[str, str], texts: Sequence[str]) -> str:
     name = html.escape(row.name)
     if row.name in anchors:
         name = f'<a href="#{anchors[row.name]}">{name}</a>'
     note = f'<span class="muted">{html.escape(row.note)}</span>' if row.note else ""
-    rivals = [other for other in rows if other.measured_on == row.measured_on]
-    words = "".join(f'<td class="words">{html.escape(getattr(row, key))}</td>' for key in told)
-    cells = "".join(_figure_cell(row, rivals, key, less) for key, _, less in FIGURES)
+    comparable = [other for other in rows if other.measured_on == row.measured_on]
+    metric_cells = "".join(_metric_cell(row, comparable, key, lower) for key, _, lower in METRIC_COLUMNS)
+    text_cells = "".join(f'<td class="text">{html.escape(getattr(row, key))}</td>' for key in texts)
     return (
-        f'<tr><th scope="row" class="system">{name}{note}</th>{cells}<td>{row.measured.segments.n:,}</td>{words}</tr>'
+        f'<tr><th scope="row" class="system">{name}{note}</th>{metric_cells}'
+        f"<td>{row.measured.segments.n:,}</td>{text_cells}</tr>"
     )
 
 
-def _figure_cell(row: ReportRow, rivals: Sequence[ReportRow], key: str, less: bool) -> str:
-    # compared as printed: two rows that read the same are equally good
+def _metric_cell(row: ReportRow, comparable: Sequence[ReportRow], key: str, lower_is_better: bool) -> str:
+    # Values are compared as printed: rows that look the same are equally good.
     value = round(getattr(row.measured.segments, key), DECIMALS)
-    values = [round(getattr(rival.measured.segments, key), DECIMALS) for rival in rivals]
-    interval = row.measured.intervals.get(key)
-    below = (
-        ""
-        if interval is None
-        else f'<span class="remark">{interval.low:.{DECIMALS}f} to {interval.high:.{DECIMALS}f}</span>'
-    )
-    if len(rivals) > 1 and value == (min(values) if less else max(values)):
-        return f'<td><span class="best">{value:.{DECIMALS}f}</span><span class="hidden"> (best)</span>{below}</td>'
-    return f"<td>{value:.{DECIMALS}f}{below}</td>"
+    values = [round(getattr(other.measured.segments, key), DECIMALS) for other in comparable]
+    text, remark, interval = f"{value:.{DECIMALS}f}", "", row.measured.intervals.get(key)
+    if interval is not None:
+        remark = f'<span class="remark">{interval.low:.{DECIMALS}f} to {interval.high:.{DECIMALS}f}</span>'
+    if len(comparable) > 1 and value == (min(values) if lower_is_better else max(values)):
+        text = f'<span class="best">{text}</span><span class="hidden"> (best)</span>'
+    return f"<td>{text}{remark}</td>"

@@ -1,4 +1,4 @@
-"""Write a page of metrics and plots of prediction tables."""
+"""Write the HTML page of evaluated prediction tables."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from avscene.reports.evaluation.page import ReportRow, write_report
 
 
 def write_evaluation_report(path: Path, result: EvaluationResult) -> None:
-    """Write the page of `result`, whose tables do not say what their systems were fitted on.
+    """Write a page of metrics and plots of each table and of their comparison.
 
     Raises:
         DataError: the file cannot be written.
@@ -17,7 +17,7 @@ def write_evaluation_report(path: Path, result: EvaluationResult) -> None:
             name=name,
             note="",
             measured=measured,
-            fitted_on="",
+            fitted_on="",  # a prediction table does not contain it
             measured_on="" if result.same_rows else name,
             table=result.tables[name],
         )
@@ -25,8 +25,8 @@ def write_evaluation_report(path: Path, result: EvaluationResult) -> None:
     ]
     summary = "One prediction table." if len(rows) == 1 else f"{len(rows)} prediction tables."
     if result.comparison is not None:
-        summary += f" They are compared on {result.comparison.n:,} rows"
-        summary += (
-            "." if result.same_rows else ", those that all of them have; other metrics are of all rows of a table."
-        )
+        rows_compared = f"{result.comparison.n:,} rows"
+        if not result.same_rows:
+            rows_compared += " that all tables have; all other metrics are of all rows of a table"
+        summary += f" They are compared on the {rows_compared}."
     write_report(path, title="Evaluation", summary=summary, rows=rows, comparison=result.comparison)

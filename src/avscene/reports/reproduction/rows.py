@@ -1,4 +1,4 @@
-"""The rows of a reproduction, each published, measured or absent, and what has to be said of all of them."""
+"""Define the rows of a reproduction of the paper, published and measured or absent, and the texts about all of them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from avscene.evaluation.measurement import Measurement
 from avscene.records import Backbones
 from avscene.tables.names import SceneCity
 
-Epoch = Mapping[str, float]  # `epoch`, `valid_log_loss`, a training loss, and whatever else training recorded
+Epoch = Mapping[str, float]  # `epoch`, `valid_log_loss`, a training loss, and other values that training recorded
 
 PUBLISHED_IN = (
     "S. Okazaki, Q. Kong, T. Yoshinaga: A Multi-Modal Fusion Approach for Audio-Visual Scene Classification Enhanced "
@@ -16,29 +16,30 @@ PUBLISHED_IN = (
 )
 PUBLISHED_ON = "36,450 one-second segments of TAU Urban Audio-Visual Scenes 2021, fold 1 test"
 INTRODUCTION = (
-    "Each row is a system that tells the scene of a recording from one second of it. The seed is the poster from which "
-    "the rows and the published figures come; its source is named at the end."
+    "Each row is a system that predicts the scene of a recording from one second of it. Systems and published metrics "
+    "are those of the paper cited at the end."
 )
-PLAIN_HEADING = "Audio-visual scene classification: the seed's systems, published and measured"
-STAND_IN_HEADING = "Stand-in backbones: not the seed's networks; nothing here is comparable with the published figures"
+PAPER_HEADING = "Audio-visual scene classification: systems of the paper, published and measured"
+SMALL_HEADING = "Small networks in place of the paper's: results are not comparable with the published ones"
+SELECTION_LOSS = "valid_log_loss"  # the best epoch has the lowest
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the seed reports: natural log loss, and accuracy as a share of 1."""
+    """Metrics in the paper: natural log loss, and accuracy as a share of 1."""
 
     log_loss: float
     accuracy: float
 
     @classmethod
     def of_percent(cls, log_loss: float, accuracy: float) -> "Published":
-        """From the accuracy in per cent, as it is printed."""
+        """Convert the accuracy from per cent, as printed in the paper."""
         return cls(log_loss, round(accuracy / 100, 6))
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Why a row was not measured, in a few words such as `weights absent`, and what to do about it."""
+    """The reason why a row was not measured, in a few words such as `weights absent`, and its remedy."""
 
     reason: str
     remedy: str
@@ -46,14 +47,25 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class ReproductionRow:
-    """One system: either `measured` or `absent`, and in words what it was `fitted_on` and `measured_on`.
+    """One system, either `measured` or `absent`; `fitted_on` and `measured_on` describe the data in words.
 
-    `needs` is audio, video or both. `stand_in` names what ran in place of the networks of the `title`; `reconstructs`
-    names what the seed leaves undescribed in it (`post-processing`); `ours` marks rows that the seed does not have;
-    `history` has one entry per epoch of training.
+    Args:
+        index: the name of the system.
+        title: what it is, in a few words.
+        needs: audio, video or both.
+        fitted_on: what weights, fusion and post-processing were fitted on.
+        measured_on: what the metrics are of.
+        notes: a remark.
+        published: the metrics in the paper, if it has the system.
+        measured: the metrics.
+        absent: why there are none.
+        stand_in: the small networks that were used in place of the paper's, empty if none were.
+        reconstructs: the parts that the paper does not describe (`post-processing`).
+        ours: whether the paper does not have the system.
+        history: one entry for each epoch of training.
 
     Raises:
-        ValueError: both measured and absent, or neither.
+        ValueError: it is both measured and absent, or neither.
     """
 
     index: str
@@ -76,27 +88,27 @@ class ReproductionRow:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What stands under the title: whose row it is, what ran, what is reconstructed, the notes."""
-        said = [
-            "ours, not the seed's" if self.ours else "",
-            f"stand-in: {self.stand_in}" if self.stand_in else "",
+        """The lines under the title: origin, small networks, reconstructed parts, notes."""
+        lines = [
+            "ours, not in the paper" if self.ours else "",
+            f"with small networks: {self.stand_in}" if self.stand_in else "",
             f"our reconstruction of {' and '.join(self.reconstructs)}" if self.reconstructs else "",
             self.notes,
         ]
-        return tuple(text for text in said if text)
+        return tuple(line for line in lines if line)
 
-    @property
-    def best_epoch(self) -> Epoch | None:
-        """The epoch of least validation log loss, whose weights were kept; None where nothing was recorded."""
-        judged = [epoch for epoch in self.history if math.isfinite(epoch.get("valid_log_loss", math.nan))]
-        return min(judged, key=lambda epoch: epoch["valid_log_loss"], default=None)
+
+def best_epoch(history: Sequence[Epoch]) -> Epoch | None:
+    """Return the epoch of lowest validation log loss, whose weights are used; None if none was recorded."""
+    validated = [epoch for epoch in history if math.isfinite(epoch.get(SELECTION_LOSS, math.nan))]
+    return min(validated, key=lambda epoch: epoch[SELECTION_LOSS], default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """A whole table: on which `data`, with which `backbones`, when and with which `versions`.
+    """All rows of a table, with the `data`, the `backbones`, the date and the `versions` of packages of the run.
 
-    `same_data` says that the rows were measured on the segments of the published figures, as far as counts can tell.
+    `same_data` is whether the rows were measured on the segments of the paper, as far as their number shows.
 
     Raises:
         ValueError: two rows have one index.
@@ -111,98 +123,97 @@ class Reproduction:
 
     def __post_init__(self) -> None:
         indices = [row.index for row in self.rows]
-        if doubled := [index for index in indices if indices.count(index) > 1]:
-            raise ValueError(f"row {doubled[0]!r} is given twice")
+        if repeated := [index for index in indices if indices.count(index) > 1]:
+            raise ValueError(f"row {repeated[0]!r} is given twice")
 
     @property
     def comparable(self) -> bool:
-        """Whether a measured figure may be held against the published one."""
+        """Whether measured and published metrics can be compared."""
         return self.backbones == "paper" and self.same_data
 
     def difference(self, row: ReproductionRow) -> tuple[float, float] | None:
-        """Log loss and accuracy per segment, measured minus published; None where they cannot be compared."""
+        """Return measured minus published log loss and accuracy per segment; None if they cannot be compared."""
         if not self.comparable or row.published is None or row.measured is None:
             return None
-        found = row.measured.segments
-        return found.log_loss - row.published.log_loss, found.accuracy - row.published.accuracy
+        metrics = row.measured.segments
+        return metrics.log_loss - row.published.log_loss, metrics.accuracy - row.published.accuracy
 
     @property
     def heading(self) -> str:
-        """What this table is."""
-        return PLAIN_HEADING if self.backbones == "paper" else STAND_IN_HEADING
+        """The title of the report."""
+        return PAPER_HEADING if self.backbones == "paper" else SMALL_HEADING
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What must be read before any figure."""
-        said = []
+        """Reasons why metrics must not be compared, for a reader to see first."""
+        warnings = []
         if self.backbones == "small":
-            said.append(
-                f"{STAND_IN_HEADING}. Small networks ran in place of the seed's, to exercise the whole machinery "
-                "without downloads; each row names what ran. Differences are left out."
+            warnings.append(
+                f"{SMALL_HEADING}. They run all steps without downloads; each row names its networks. "
+                "Differences are not shown."
             )
         if not self.same_data:
-            said.append(
-                f"Measured on {self.data}; published on {PUBLISHED_ON}. Figures of different recordings are not "
-                "comparable, and differences are left out."
+            warnings.append(
+                f"Measured on {self.data}; published on {PUBLISHED_ON}. Metrics of different recordings are not "
+                "comparable: differences are not shown."
             )
-        counts = {figures.segments.n for _, figures in self.measured}
+        counts = {measured.segments.n for _, measured in self.measured}
         if len(counts) > 1:
-            said.append(
-                f"The rows were measured on different numbers of segments ({min(counts):,} to {max(counts):,}): "
-                "compare them with care."
+            warnings.append(
+                f"Rows were measured on different numbers of segments ({min(counts):,} to {max(counts):,}): compare "
+                "them with care."
             )
-        return tuple(said)
+        return tuple(warnings)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Where the figures come from, and what is reconstructed."""
-        said = [
+        """The source of the published metrics, and the parts that are reconstructions or additions."""
+        notes = [
             f"Published: {PUBLISHED_IN}; {PUBLISHED_ON}; log loss with the natural logarithm. "
-            "Whether its means are over segments or over scenes it does not say."
+            "The paper does not state whether its averages are micro (over segments) or macro (over scenes)."
         ]
         reconstructed = [row.index for row in self.rows if row.reconstructs]
         if reconstructed:
-            said.append(
-                'The seed names "class-wise confidences" and a "post-processing" and describes neither. What stands '
-                f"for them here (in {', '.join(reconstructed)}) is our reconstruction. So are the front ends and the "
+            notes.append(
+                'The paper names "class-wise confidences" and a "post-processing" but does not describe them. Those '
+                f"used here (in {', '.join(reconstructed)}) are our reconstruction, as are the preprocessing and the "
                 "training of the networks."
             )
         if ours := [row.index for row in self.rows if row.ours]:
-            said.append(f"{', '.join(ours)}: ours; the seed has no such row.")
-        return tuple(said)
+            notes.append(f"{', '.join(ours)}: ours, not in the paper.")
+        return tuple(notes)
 
     @property
     def measured(self) -> tuple[tuple[ReproductionRow, Measurement], ...]:
-        """The measured rows with their figures."""
+        """The measured rows with their metrics."""
         return tuple((row, row.measured) for row in self.rows if row.measured is not None)
 
     @property
     def extent(self) -> str:
-        """How much was measured, of how many rows."""
-        found = [figures for _, figures in self.measured]
-        counted = f"{len(found)} of {len(self.rows)} rows measured on {self.data}"
-        if not found:
-            return f"{counted}."
-        most = max(found, key=lambda figures: figures.segments.n)
-        extent = f"{most.segments.n:,} segments"
-        if most.recordings is not None:
-            extent += f" of {most.recordings.n:,} recordings"
-        if most.groups:
-            extent += f" at {most.groups:,} places"
-        return f"{counted}: {extent}."
+        """The number of measured rows, segments, recordings and groups, in a sentence."""
+        rows = f"{len(self.measured)} of {len(self.rows)} rows measured on {self.data}"
+        if not self.measured:
+            return f"{rows}."
+        largest = max((measured for _, measured in self.measured), key=lambda measured: measured.segments.n)
+        extent = f"{largest.segments.n:,} segments"
+        if largest.recordings is not None:
+            extent += f" of {largest.recordings.n:,} recordings"
+        if largest.groups:
+            extent += f" in {largest.groups:,} groups"
+        return f"{rows}: {extent}."
 
     @property
     def scenes(self) -> tuple[str, ...]:
         """Every scene of the measured rows, in their order."""
-        return tuple(dict.fromkeys(scene for _, figures in self.measured for scene in figures.segments.per_class))
+        return tuple(dict.fromkeys(scene for _, measured in self.measured for scene in measured.segments.per_class))
 
     @property
     def cities(self) -> tuple[str, ...]:
-        """Every city of the measured rows."""
-        return tuple(sorted({city for _, figures in self.measured for city in figures.by_city}))
+        """Every city of the measured rows, sorted."""
+        return tuple(sorted({city for _, measured in self.measured for city in measured.by_city}))
 
     @property
     def unseen_pairs(self) -> tuple[SceneCity, ...]:
-        """Every pair of scene and city that some row was tested on and training had not."""
-        unseen = [figures.unseen for _, figures in self.measured if figures.unseen]
-        return tuple(sorted({pair for found in unseen for pair in found.pairs}))
+        """Every pair of scene and city that a row was measured on and that training did not have, sorted."""
+        unseen = [measured.unseen for _, measured in self.measured if measured.unseen]
+        return tuple(sorted({pair for subset in unseen for pair in subset.pairs}))
