@@ -1,4 +1,4 @@
-"""Tell where a video was recorded from what it shows and how it sounds.
+"""Classify the scene of a recording from its audio and video: per segment and overall.
 
 >>> import avscene
 >>> avscene.load("conse", labels=["kitchen", "street", "forest"]).classify("video.mp4").scene
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# The public names, each with the module that holds it: importing avscene loads none of them.
+# Public name -> the module that defines it, which is imported when the name is first used.
 _PUBLIC = {
     "AvsceneError": "avscene.errors",
     "LabelSet": "avscene.labels",

@@ -1,4 +1,4 @@
-"""`python -m avscene`, which launchers such as torchrun want."""
+"""Run the command line as `python -m avscene`, for launchers such as torchrun."""
 
 from avscene.cli.main import main
 

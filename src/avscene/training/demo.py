@@ -25,9 +25,8 @@ from avscene.reports.timeline import Timeline
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
 from avscene.training.experiment.checkpoints import OUT_OF_FOLD
-from avscene.training.train import train_system
+from avscene.training.train import DEFAULT_HOLDOUT, train_system
 
-HOLDOUT = "split=test"
 NEW_SCENES = ("park", "tram")  # scenes of the new recording, one after the other
 SCENE_SECONDS = 6  # of each scene in the new recording
 THUMBNAIL = 120  # shorter side of the report's frames, pixels
@@ -55,8 +54,8 @@ def run_demo(output: Path, progress: StageProgress) -> DemoResult:
     if run.exists():
         raise UsageError(f"{run}: already exists; remove {output} or give another --output")
     build_toytown(dataset, progress=progress("building toytown"))
-    test = read_dataset(dataset).hold_out(HOLDOUT)[1]
-    train_system("fast", dataset, run, holdout=HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=progress)
+    test = read_dataset(dataset).hold_out(DEFAULT_HOLDOUT)[1]
+    train_system("fast", dataset, run, holdout=DEFAULT_HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=progress)
     system = load(run)
     tables = predict(system, test.examples, test.source, progress("evaluating on held-out locations")).tables
     out_of_fold = {name: read_table(run / OUT_OF_FOLD / f"{name}.tsv") for name in ("audio", "video", FUSED)}

@@ -21,50 +21,52 @@ logger = logging.getLogger(__name__)
 ALL_SUCCEEDED, ALL_FAILED, SOME_FAILED = 0, 1, 3  # exit codes
 
 
+Paths = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH...", help="Files, folders, globs, `.txt` lists, or - for a list on standard input."),
+]
+DefaultSystem = Annotated[
+    str | None,
+    typer.Option(help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]"),
+]
+Labels = Annotated[
+    str | None, typer.Option(help="Scene names for a zero-shot system: a,b,c. [default: the ten TAU scenes]")
+]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option(help="For CLIP: raw, templates, or your own prompt with one {}; repeatable. [default: raw]"),
+]
+SystemHop = Annotated[float | None, typer.Option(help="Length of a segment in seconds. [default: the system's, 1]")]
+MaxRisk = Annotated[
+    float | None,
+    typer.Option(
+        help="For a checkpoint: largest share of wrong scenes among the named ones, for example 0.05; "
+        "others are unknown."
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(help="File to write; a folder for vtt, srt and audacity of many files. [default: standard output]"),
+]
+Frames = Annotated[str, typer.Option(help="exact, or keyframes: many times faster, from key frames only.")]
+Decoder = Annotated[
+    str, typer.Option(help="Decoder of the video: cpu, or a device that PyAV was built for, for example cuda.")
+]
+
+
 def classify(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...", help="Files, folders, globs, `.txt` lists, or - for a list on standard input."
-        ),
-    ],
-    system: Annotated[
-        str | None,
-        typer.Option(help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]"),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(help="Scene names for a zero-shot system: a,b,c. [default: the ten TAU scenes]"),
-    ] = None,
-    prompt: Annotated[
-        list[str] | None,
-        typer.Option(help="For CLIP: raw, templates, or your own prompt with one {}; repeatable. [default: raw]"),
-    ] = None,
-    hop: Annotated[
-        float | None, typer.Option(help="Length of a segment in seconds. [default: the system's, 1]")
-    ] = None,
-    max_risk: Annotated[
-        float | None,
-        typer.Option(
-            help="For a checkpoint: largest share of wrong scenes among the named ones, for example 0.05; "
-            "others are unknown."
-        ),
-    ] = None,
+    paths: Paths,
+    system: DefaultSystem = None,
+    labels: Labels = None,
+    prompt: Prompts = None,
+    hop: SystemHop = None,
+    max_risk: MaxRisk = None,
     format: Annotated[  # noqa: A002  # the option's name
         str, typer.Option(help="table, json, jsonl, csv, tsv, vtt, srt or audacity.")
     ] = "table",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="File to write; a folder for vtt, srt and audacity of many files. [default: standard output]"
-        ),
-    ] = None,
-    frames: Annotated[
-        str, typer.Option(help="exact, or keyframes: many times faster, from key frames only.")
-    ] = "exact",
-    decoder: Annotated[
-        str, typer.Option(help="Decoder of the video: cpu, or a device that PyAV was built for, for example cuda.")
-    ] = "cpu",
+    output: Output = None,
+    frames: Frames = "exact",
+    decoder: Decoder = "cpu",
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,

@@ -29,7 +29,12 @@ def train(
     from avscene.training.train import train_system
 
     runtime = Runtime.choose(device, precision, offline=offline)
-    with explain_interruption(CONTINUES), stage_bars() as stages:
+    work = output.with_name(f"{output.name}.work")  # of systems whose training can be resumed
+
+    def so_far() -> str:
+        return CONTINUES if work.exists() else "nothing is written yet"
+
+    with explain_interruption(so_far), stage_bars() as stages:
         trained = train_system(recipe, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
     log_skipped(logger, trained.failures)
     for name, metrics in trained.metrics.items():
