@@ -34,8 +34,8 @@ DEFINITIONS: Mapping[str, str] = {
     "Interval": (
         f"The {LEVEL * 100:.0f} % bootstrap interval from {RESAMPLES:,} draws of whole groups (places, sessions) with "
         "replacement: the variation of the metric between sets of groups, not between trainings. With few groups it is "
-        "too narrow; where every prediction is correct, that of the accuracy has no width. Without known groups there "
-        "are no intervals."
+        "too narrow; where every prediction is correct, that of the accuracy has no width. Resampling increases the "
+        "ECE, so its interval may lie above it. Without known groups there are no intervals."
     ),
     "p": (
         "Two-sided p-value of a randomisation test: how often a difference at least as large arises if the two systems "

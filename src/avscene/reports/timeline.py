@@ -58,8 +58,8 @@ def timeline_html(timeline: Timeline) -> str:
     return (
         '<figure class="timeline">'
         f"{_thumbnails(timeline, edges)}{heat_map}"
-        f"<figcaption>{html.escape(_description(timeline))} Darker colours are higher "
-        "probabilities; blank segments were not scored.</figcaption></figure>"
+        f"<figcaption>{html.escape(_description(timeline))} Stronger colours are "
+        "higher probabilities; blank segments were not scored.</figcaption></figure>"
     )
 
 

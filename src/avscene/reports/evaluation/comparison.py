@@ -12,8 +12,8 @@ def comparison_sections(comparison: Comparison) -> str:
     ordered_pairs = (ordered for pair in comparison.pairs for ordered in (pair, pair.reversed()))
     largest = max(ordered_pairs, key=lambda pair: pair.only_first)
     caption = (
-        "Per cent of the rows on which the system of the row is correct and that of the column is not; darker colours "
-        f"are higher shares. The highest: {largest.first} is correct on {largest.only_first:.1%} "
+        "Per cent of the rows on which the system of the row is correct and that of the column is not; stronger "
+        f"colours are higher shares. The highest: {largest.first} is correct on {largest.only_first:.1%} "
         f"where {largest.second} is not."
     )
     figure = captioned_figure("Systems by systems", figure_html(complementarity_figure(comparison), caption), caption)

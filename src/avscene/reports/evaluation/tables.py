@@ -25,8 +25,10 @@ def write_evaluation_report(path: Path, result: EvaluationResult) -> None:
     ]
     summary = "One prediction table." if len(rows) == 1 else f"{len(rows)} prediction tables."
     if result.comparison is not None:
-        rows_compared = f"{result.comparison.n:,} rows"
-        if not result.same_rows:
-            rows_compared += " that all tables have; all other metrics are of all rows of a table"
-        summary += f" They are compared on the {rows_compared}."
+        n = f"{result.comparison.n:,}"
+        summary += (
+            f" They are compared on the same {n} rows."
+            if result.same_rows
+            else f" They are compared on the {n} rows that all tables have; other metrics are of all rows of a table."
+        )
     write_report(path, title="Evaluation", summary=summary, rows=rows, comparison=result.comparison)

@@ -149,7 +149,7 @@ class Reproduction:
         warnings = []
         if self.backbones == "small":
             warnings.append(
-                f"{SMALL_HEADING}. They run all steps without downloads; each row names its networks. "
+                f"{SMALL_HEADING}. The small networks run all steps without downloads; each row names its own. "
                 "Differences are not shown."
             )
         if not self.same_data:
