@@ -5,10 +5,13 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.hub_server import HubServer, use_hub
 
 # Nothing listens on the discard port, so a request to the hub is refused at once, in child processes too.
 NO_HUB = "http://127.0.0.1:9"
@@ -48,6 +51,14 @@ def _temporary_directory(config: pytest.Config) -> str:
     directory = TemporaryDirectory(prefix="avscene-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(directory.cleanup)
     return directory.name
+
+
+@pytest.fixture
+def hub_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hugging Face hub on loopback without repositories, used by this process; its cache `tmp_path/hub` is empty."""
+    with HubServer() as server:
+        use_hub(server, tmp_path / "hub", monkeypatch)
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from huggingface_hub import constants
 from PIL import Image
 from sklearn.datasets import load_sample_image
 from timm.data import ImageNetInfo
@@ -27,15 +25,11 @@ from avscene.models.weights import hub, packaged
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import Frame, Segment
 from tests.support.hub_server import HubServer
-from tests.support.small_clip import save_small_clip
+from tests.support.small_clip import RN50X4, RN101, VIT, save_small_clip
 
 CPU = Runtime.choose("cpu", "float32")
 OFFLINE = Runtime.choose("cpu", "float32", offline=True)
-CLIP = {
-    "clip-rn101": "timm/resnet101_clip.openai",
-    "clip-rn50x4": "timm/resnet50x4_clip.openai",
-    "clip-vit-b-32": "timm/vit_base_patch32_clip_224.openai",
-}
+CLIP = {"clip-rn101": RN101, "clip-rn50x4": RN50X4, "clip-vit-b-32": VIT}
 LITE = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}  # pixels
 
 
@@ -67,17 +61,11 @@ def small_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, small_clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    """A hub that offers the three CLIPs, small, under the names of the real ones; nothing is cached yet."""
-    with HubServer() as running:
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, running.url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        for name, repo_id in CLIP.items():
-            running.add(repo_id, small_clips[name])
-        yield running
+def server(hub_server: HubServer, small_clips: dict[str, Path]) -> HubServer:
+    """A hub that offers small CLIPs under the names of the three real ones."""
+    for name, repo_id in CLIP.items():
+        hub_server.add(repo_id, small_clips[name])
+    return hub_server
 
 
 def directly(directory: Path, images: list[np.ndarray]) -> np.ndarray:
@@ -94,7 +82,7 @@ def directly(directory: Path, images: list[np.ndarray]) -> np.ndarray:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     for ask in (lambda: build_encoder("clip", CPU), lambda: encoder_presence("clip")):
-        with pytest.raises(UsageError, match=r"no encoder 'clip'; there are clip-rn101, .*openl3-image"):
+        with pytest.raises(UsageError, match=r"no encoder 'clip'; known: clip-rn101, .*openl3-image"):
             ask()
 
 

@@ -1,4 +1,4 @@
-"""A Hugging Face hub on loopback: what huggingface_hub asks of one, and the ways in which one breaks."""
+"""A Hugging Face hub on loopback for huggingface_hub, which can also fail in several ways."""
 
 import contextlib
 import hashlib
@@ -10,12 +10,14 @@ from threading import Thread
 from types import TracebackType
 from typing import Literal
 
+import pytest
+
 COMMIT, NEXT_COMMIT = (hashlib.sha1(name).hexdigest() for name in (b"small hub", b"small hub, later"))
 LARGE = ".safetensors"  # what the hub keeps in its large file store, by SHA-256
 
-# "cut" breaks each transfer off half-way, "cut-once" only the first; "damaged" sends other bytes than the
-# checksum says; "short" promises more than there is; "portal" answers all with a page of its own;
-# "trickle" never ends its headers; "moving" gets a new commit as soon as the first small file is out.
+# "cut" ends each transfer half-way, "cut-once" only the first; "damaged" sends bytes that do not fit the checksum;
+# "short" announces more bytes than it sends; "portal" answers every request with a web page; "trickle" never ends its
+# headers; "moving" gets a new commit after the first small file.
 Fault = Literal["http-500", "cut", "cut-once", "damaged", "short", "portal", "trickle", "moving"]
 
 
@@ -52,6 +54,17 @@ class HubServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def use_hub(server: HubServer, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make huggingface_hub in this process use `server` and the cache directory `cache`."""
+    from huggingface_hub import constants  # reads the environment once
+
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,22 +1,29 @@
-"""Small CLIPs of fixed random weights, saved as the hub keeps large ones, and the same for transformers."""
+"""Small CLIPs with seeded random weights, saved as on the hub, and the same models for transformers."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import open_clip
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel
+
+# Hub repositories of the real models, whose names the small ones get.
+RN101 = "timm/resnet101_clip.openai"
+RN50X4 = "timm/resnet50x4_clip.openai"
+VIT = "timm/vit_base_patch32_clip_224.openai"
 
 SIZE = 32  # pixels
-WIDTH = 64  # of the vision transformer and of the text tower
+WIDTH = 64  # of the vision and of the text transformer
 HEADS = 2  # of either transformer
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": WIDTH, "heads": HEADS, "layers": 2}
 VISION: dict[str, dict[str, Any]] = {
     "vit": {"image_size": SIZE, "layers": 2, "width": WIDTH, "head_width": WIDTH // HEADS, "patch_size": 16},
-    # as RN50x4, thinner; the image is larger because the tower halves it five times
+    # as RN50x4, narrower; the image is larger because the network halves it five times
     "resnet": {"image_size": 2 * SIZE, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None},
 }
 PREPROCESS = {
@@ -28,7 +35,7 @@ PREPROCESS = {
 
 
 def config(kind: str = "vit") -> dict[str, Any]:
-    """The content of open_clip_config.json."""
+    """Return the content of open_clip_config.json."""
     model = {"embed_dim": 32, "quick_gelu": True, "vision_cfg": VISION[kind], "text_cfg": TEXT}
     return json.loads(json.dumps({"model_cfg": model, "preprocess_cfg": PREPROCESS}))
 
@@ -42,7 +49,7 @@ def save_small_clip(directory: Path, kind: str = "vit", seed: int = 0) -> Path:
 
 
 def small_tensors(kind: str = "vit", seed: int = 0) -> dict[str, Tensor]:
-    """Random tensors by open_clip's names; all are drawn: none rests at a 0 or 1 that would hide it."""
+    """Return seeded random tensors by open_clip's names; none is constant 0 or 1, which would hide its use."""
     model = open_clip.CLIP(**config(kind)["model_cfg"])
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
@@ -58,15 +65,17 @@ def small_tensors(kind: str = "vit", seed: int = 0) -> dict[str, Tensor]:
     return {key: value.contiguous() for key, value in tensors.items()}
 
 
-def as_transformers(directory: Path) -> CLIPModel:
-    """The small ViT of `directory` as transformers' CLIPModel: another implementation of the same network."""
-    tower = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "hidden_act": "quick_gelu"}
-    tower |= {"num_hidden_layers": 2, "num_attention_heads": HEADS}
+def as_transformers(directory: Path) -> "CLIPModel":
+    """Return the small ViT of `directory` as transformers' CLIPModel, another implementation of the same network."""
+    from transformers import CLIPConfig, CLIPModel
+
+    settings = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "hidden_act": "quick_gelu"}
+    settings |= {"num_hidden_layers": 2, "num_attention_heads": HEADS}
     model = CLIPModel(
         CLIPConfig(
             projection_dim=32,
-            vision_config=tower | {"image_size": SIZE, "patch_size": 16},
-            text_config=tower | {"eos_token_id": 49407, "bos_token_id": 49406},
+            vision_config=settings | {"image_size": SIZE, "patch_size": 16},
+            text_config=settings | {"eos_token_id": 49407, "bos_token_id": 49406},
         )
     )
     tensors = load_file(directory / "open_clip_model.safetensors")

@@ -1,4 +1,4 @@
-"""Frozen encoders by name: what `embed` adds to a store and late fusion reads from it. Imports no torch by itself."""
+"""Load frozen encoders by name, for embeddings in a store and for late fusion. Imports torch only when one is built."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from avscene.models import SegmentEncoder
     from avscene.models.device import Runtime
 
-# The zero-shot system whose image tower each encoder is, and with it where the weights come from.
+# The zero-shot systems that have the same image encoders and weights.
 _CLIP = {"clip-rn101": "C01", "clip-rn50x4": "C02", "clip-vit-b-32": "C03"}
 _EFFICIENTNET = {f"efficientnet-lite{size}": f"tf_efficientnet_lite{size}" for size in range(3)}
 _OPENL3: dict[str, Modality] = {"openl3-audio": "audio", "openl3-image": "video"}
@@ -19,16 +19,16 @@ ENCODERS = (*_CLIP, *_EFFICIENTNET, *_OPENL3)
 
 
 def build_encoder(name: str, runtime: "Runtime") -> "SegmentEncoder":
-    """The encoder of that name with its weights.
+    """Load the encoder of that name with its weights.
 
     Raises:
         UsageError: there is no such encoder.
-        WeightsError: its weights are absent or altered.
+        WeightsError: its weights are absent or were changed.
     """
-    if _known(name) in _CLIP:
+    if _checked(name) in _CLIP:
         from avscene.models.clip.image import ClipImageEncoder
 
-        return ClipImageEncoder.load(_repo(name), runtime)
+        return ClipImageEncoder.load(_repo_id(name), runtime)
     if name in _EFFICIENTNET:
         from avscene.models.efficientnet_lite import FRAME_SPECS
         from avscene.models.linear_heads import VideoEncoder
@@ -41,17 +41,17 @@ def build_encoder(name: str, runtime: "Runtime") -> "SegmentEncoder":
 
 
 def encoder_presence(name: str) -> tuple[bool, str]:
-    """Whether the weights of encoder `name` are on this machine, and if not, what to do about it. No network.
+    """Return whether the weights of encoder `name` are on this machine, and where or what to do; uses no network.
 
     Raises:
         UsageError: there is no such encoder.
     """
-    if _known(name) in _CLIP:
+    if _checked(name) in _CLIP:
         from avscene.models.weights import hub
 
-        if hub.is_cached(_repo(name), hub.OPEN_CLIP_FILES):
+        if hub.is_cached(_repo_id(name), hub.OPEN_CLIP_FILES):
             return True, "cached"
-        return False, f"fetched from the hub ({_repo(name)}) when first used"
+        return False, f"fetched from the hub ({_repo_id(name)}) when first used"
     if name in _EFFICIENTNET:
         try:
             IMAGENET_WEIGHTS[_EFFICIENTNET[name]].path()
@@ -63,13 +63,13 @@ def encoder_presence(name: str) -> tuple[bool, str]:
     return openl3_presence(_OPENL3[name])
 
 
-def _repo(name: str) -> str:
+def _repo_id(name: str) -> str:
     row = find(_CLIP[name])
     assert isinstance(row, ZeroShotSystem)
     return str(row.weights)
 
 
-def _known(name: str) -> str:
+def _checked(name: str) -> str:
     if name not in ENCODERS:
-        raise UsageError(f"no encoder {name!r}; there are {', '.join(ENCODERS)}")
+        raise UsageError(f"no encoder {name!r}; known: {', '.join(ENCODERS)}")
     return name

@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
 import avscene
 from avscene.cli.output.files import TextOutput
@@ -27,15 +26,11 @@ from avscene.errors import UsageError
 from avscene.labels import TAU_SCENES
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, run
-from tests.support.hub_server import HubServer
+from tests.support.hub_server import HubServer, use_hub
 from tests.support.media_files import corner_frame, write_media, write_photograph
-from tests.support.small_clip import save_small_clip
+from tests.support.small_clip import RN50X4, RN101, VIT, save_small_clip
 
-REPOS = {
-    "C01": "timm/resnet101_clip.openai",
-    "C02": "timm/resnet50x4_clip.openai",
-    "C03": "timm/vit_base_patch32_clip_224.openai",
-}
+REPOS = {"C01": RN101, "C02": RN50X4, "C03": VIT}
 CLOSED = "http://127.0.0.1:9"  # a closed port
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "vtt", "srt", "audacity")
 
@@ -544,11 +539,7 @@ def hub(small_clips: dict[str, Path]) -> Iterator[HubServer]:
 @pytest.fixture
 def hub_here(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubServer:
     """This process asks the hub on loopback; in others HF_ENDPOINT and HF_HOME do the same."""
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    use_hub(hub, tmp_path / "hub", monkeypatch)
     return hub
 
 

@@ -76,7 +76,7 @@ def test_embed_command(avscene: Callable[..., Run], store: SegmentStore) -> None
 def test_embed_command_refuses_unknown_encoders_and_other_directories(
     avscene: Callable[..., Run], store: SegmentStore, media: Path
 ) -> None:
-    assert "no encoder 'clip'; there are clip-rn101" in avscene("embed", store.directory, "--encoder", "clip").error()
+    assert "no encoder 'clip'; known: clip-rn101" in avscene("embed", store.directory, "--encoder", "clip").error()
     assert "is not a segment store" in avscene("embed", media, "--encoder", "efficientnet-lite0").error()
 
 

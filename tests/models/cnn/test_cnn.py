@@ -1,6 +1,5 @@
-"""Networks that are fine-tuned: weights are loaded strictly or not at all, and models come back as they were."""
+"""Test fine-tuned CNNs: strict loading of weights, inputs, and saving and loading."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,20 +60,10 @@ def random_tensors(architecture: str, n_classes: int = 1000) -> dict[str, Tensor
     return tensors
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with HubServer() as running:
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, running.url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
-        yield running
-
-
-def offer(server: HubServer, directory: Path, architecture: str, tensors: dict[str, Tensor]) -> None:
+def offer(hub_server: HubServer, directory: Path, architecture: str, tensors: dict[str, Tensor]) -> None:
     directory.mkdir(exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / WEIGHTS_FILE)
-    server.add(f"timm/{architecture}", directory)
+    hub_server.add(f"timm/{architecture}", directory)
 
 
 # --- weights ---
@@ -94,21 +83,21 @@ def test_packaged_weights_are_all_loaded_but_the_classifier() -> None:
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_weights_of_the_hub_are_all_loaded_but_the_classifier(server: HubServer, tmp_path: Path) -> None:
+def test_weights_of_the_hub_are_all_loaded_but_the_classifier(hub_server: HubServer, tmp_path: Path) -> None:
     tensors = random_tensors(B1)
-    offer(server, tmp_path / "b1", B1, tensors)
+    offer(hub_server, tmp_path / "b1", B1, tensors)
     assert backbone_presence(B1) == (False, f"fetched from the hub (timm/{B1}) when first used")
     network = create_backbone(B1, 3, offline=False)
     assert backbone_presence(B1) == (True, "cached")
     assert list(classifier_of(network)) == ["classifier.weight", "classifier.bias"]
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, tensors[name]) or name.startswith("classifier.")
-    server.stop()
+    hub_server.stop()
     create_backbone(B1, 3, offline=True)
 
 
 @pytest.mark.parametrize("fault", ["missing", "unknown", "misshapen", "headless"])
-def test_weights_that_do_not_fit_are_refused(server: HubServer, tmp_path: Path, fault: str) -> None:
+def test_weights_that_do_not_fit_are_refused(hub_server: HubServer, tmp_path: Path, fault: str) -> None:
     tensors = random_tensors(B1)
     if fault == "missing":
         del tensors["conv_stem.weight"]
@@ -118,22 +107,22 @@ def test_weights_that_do_not_fit_are_refused(server: HubServer, tmp_path: Path, 
         tensors["bn1.bias"] = torch.zeros(7)
     else:
         del tensors["classifier.bias"]
-    offer(server, tmp_path / "b1", B1, tensors)
+    offer(hub_server, tmp_path / "b1", B1, tensors)
     name = {"missing": "conv_stem", "unknown": "further", "misshapen": r"bn1.bias \(7,\) for", "headless": "no class"}
     with pytest.raises(WeightsError, match=f"^{B1}: .*{name[fault]}"):
         create_backbone(B1, 3, offline=False)
 
 
-def test_counts_of_training_batches_may_be_absent(server: HubServer, tmp_path: Path) -> None:
+def test_counts_of_training_batches_may_be_absent(hub_server: HubServer, tmp_path: Path) -> None:
     tensors = {name: tensor for name, tensor in random_tensors(B1).items() if "num_batches" not in name}
-    offer(server, tmp_path / "b1", B1, tensors)
+    offer(hub_server, tmp_path / "b1", B1, tensors)
     assert not int(create_backbone(B1, 3, offline=False).state_dict()["bn1.num_batches_tracked"])
 
 
-def test_a_file_of_the_hub_that_is_no_safetensors_is_refused(server: HubServer, tmp_path: Path) -> None:
+def test_a_file_of_the_hub_that_is_no_safetensors_is_refused(hub_server: HubServer, tmp_path: Path) -> None:
     (tmp_path / "b1").mkdir()
     (tmp_path / "b1" / WEIGHTS_FILE).write_bytes(b"no weights")
-    server.add(f"timm/{B1}", tmp_path / "b1")
+    hub_server.add(f"timm/{B1}", tmp_path / "b1")
     with pytest.raises(WeightsError, match=f"^timm/{B1}: cannot read"):
         create_backbone(B1, 3, offline=False)
 
@@ -303,13 +292,13 @@ def test_depthwise_networks_answer_in_float32_whatever_is_asked() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", HUB_BACKBONES)
-def test_the_networks_of_the_seed(architecture: str, server: HubServer, tmp_path: Path) -> None:
+def test_the_networks_of_the_seed(architecture: str, hub_server: HubServer, tmp_path: Path) -> None:
     """A01-A03 and V01-V03: built, filled from a hub, run forwards and backwards, saved and loaded."""
     tensors = random_tensors(architecture)
     counted = sum(parameter.numel() for parameter in timm.create_model(architecture).parameters()) / 1e6
     print(f"{architecture}: {counted:.2f} M parameters, published {PUBLISHED[architecture]:.2f} M")  # noqa: T201
     assert counted == pytest.approx(PUBLISHED[architecture], abs=0.01)
-    offer(server, tmp_path / "weights", architecture, tensors)
+    offer(hub_server, tmp_path / "weights", architecture, tensors)
     network = create_backbone(architecture, 10, offline=False).train()
     size = input_size_of(architecture)
     targets = torch.tensor([1, 2])
@@ -334,11 +323,11 @@ def check_round_trip(part: AudioCnnPart | FrameCnnPart, network: torch.nn.Module
     assert np.isfinite(scores).all()
 
 
-def test_the_hub_is_asked_for_safetensors_alone(server: HubServer, tmp_path: Path) -> None:
+def test_the_hub_is_asked_for_safetensors_alone(hub_server: HubServer, tmp_path: Path) -> None:
     (tmp_path / "b1").mkdir()
     (tmp_path / "b1" / "pytorch_model.bin").write_bytes(b"a pickle")
-    server.add(f"timm/{B1}", tmp_path / "b1")
+    hub_server.add(f"timm/{B1}", tmp_path / "b1")
     with pytest.raises(WeightsError, match=WEIGHTS_FILE):
         create_backbone(B1, 3, offline=False)
     assert not hub.is_cached(f"timm/{B1}", [WEIGHTS_FILE])
-    assert set(server.requests) == {f"HEAD {WEIGHTS_FILE}"}
+    assert set(hub_server.requests) == {f"HEAD {WEIGHTS_FILE}"}

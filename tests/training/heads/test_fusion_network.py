@@ -1,6 +1,6 @@
 """The late fusion network (C04): table 1, its training in memory, and what a checkpoint brings back of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from avscene.training.heads.fusion_network import FusionPlan, fresh_network, tra
 from avscene.training.heads.in_memory import HeadSettings, Table, run_epoch
 from avscene.training.result import TrainedModel
 from tests.support.hub_server import HubServer
-from tests.support.small_clip import save_small_clip
+from tests.support.small_clip import RN101, VIT, save_small_clip
 
 CPU = Runtime.choose("cpu", "float32")
 OFFLINE = Runtime.choose("cpu", "float32", offline=True)
@@ -36,7 +36,6 @@ SEED_SIZES = (640, 512, 512)  # RN50x4, RN101, ViT-B/32
 LABELS = LabelSet(("bus", "park", "tram"))
 N_ROWS = 400
 TRAIN, VALID, TEST = np.arange(200), np.arange(200, 300), np.arange(300, 400)
-VIT, RN101 = "timm/vit_base_patch32_clip_224.openai", "timm/resnet101_clip.openai"
 
 
 def layer_by_layer(network: FusionNetwork, embeddings: list[torch.Tensor]) -> torch.Tensor:
@@ -335,16 +334,10 @@ def small_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, small_clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with HubServer() as running:
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, running.url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        for repo_id, directory in small_clips.items():
-            running.add(repo_id, directory)
-        yield running
+def server(hub_server: HubServer, small_clips: dict[str, Path]) -> HubServer:
+    for repo_id, directory in small_clips.items():
+        hub_server.add(repo_id, directory)
+    return hub_server
 
 
 ENCODERS = ("clip-vit-b-32", "clip-rn101")

@@ -1,7 +1,7 @@
-"""The convolutional networks that are fine-tuned: timm's, by timm's names, with their ImageNet weights.
+"""Build timm's convolutional networks, by timm's names, with their ImageNet weights, for fine-tuning.
 
-Weights come from the hub (`timm/NAME`) or, for the small embedded ones, as Python packages. A network is built without
-memory (on the device `meta`) and filled strictly: there is no moment at which it holds random weights.
+Weights come from the hub (`timm/NAME`) or, for the small networks, as Python packages. A network is built without
+memory (on the device `meta`) and filled strictly, so it never has random weights.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from avscene.features.frames import FrameSpec
 
-# The seed's networks: RegNet-6.4F (Y, and X as option), ResNeSt-50d, EfficientNet-B1 NoisyStudent, HRNet-W18.
+# The paper's networks: RegNet-6.4F (Y, and X as option), ResNeSt-50d, EfficientNet-B1 NoisyStudent, HRNet-W18.
 HUB_BACKBONES = (
     "regnety_064.ra3_in1k",
     "regnetx_064.pycls_in1k",
@@ -28,18 +28,18 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def backbones() -> tuple[str, ...]:
-    """The names of all networks that can be fine-tuned."""
+    """Return the names of all networks that can be fine-tuned."""
     return (*HUB_BACKBONES, *IMAGENET_WEIGHTS)
 
 
 def create_backbone(architecture: str, n_classes: int, *, offline: bool) -> nn.Module:
-    """The network with its ImageNet weights, float32, on the CPU, and a classifier of `n_classes` that is all zeros.
+    """Load the network with its ImageNet weights: float32, on the CPU, with a classifier of zeros for `n_classes`.
 
-    A classifier of zeros gives every class the same probability and its first step a direction that no random draw
-    decides (Kolesnikov et al. 2020, "Big Transfer", section 3.2).
+    With zeros, all classes have the same probability, and the first step does not depend on random weights (Kolesnikov
+    et al. 2020, "Big Transfer", section 3.2).
 
     Raises:
-        UsageError: no such network.
+        UsageError: there is no such network.
         WeightsError: the weights are absent, or are not exactly those of the network.
     """
     import torch
@@ -59,30 +59,30 @@ def create_backbone(architecture: str, n_classes: int, *, offline: bool) -> nn.M
 
 
 def blank_backbone(architecture: str, n_classes: int) -> nn.Module:
-    """The network without any weights: it computes nothing until `strict.fill` has given it all of them.
+    """Build the network without weights, on the device `meta`; `strict.fill` must set them.
 
     Raises:
-        UsageError: no such network.
+        UsageError: there is no such network.
     """
     import timm
     import torch
 
     with torch.device("meta"):
-        network: nn.Module = timm.create_model(_known(architecture), pretrained=False, num_classes=n_classes)
+        network: nn.Module = timm.create_model(_checked(architecture), pretrained=False, num_classes=n_classes)
     return network
 
 
 def classifier_of(network: Any) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of a backbone's last layer, the only one that new scenes replace."""
+    """Return names and shapes of the tensors of a backbone's last layer, which is replaced for new scenes."""
     prefix = f"{network.pretrained_cfg['classifier']}."
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items() if name.startswith(prefix)}
 
 
 def frame_spec(architecture: str, size: int | None = None) -> FrameSpec:
-    """How the network wants its images, at `size` pixels (its own size where None).
+    """Return the preprocessing of images for the network, at `size` pixels (None: the size of its training).
 
     Raises:
-        UsageError: no such network.
+        UsageError: there is no such network.
     """
     from avscene.features.frames import FrameSpec
 
@@ -93,21 +93,21 @@ def frame_spec(architecture: str, size: int | None = None) -> FrameSpec:
 
 
 def input_size_of(architecture: str) -> int:
-    """Side in pixels of the images that the network was trained on.
+    """Return the side in pixels of the images that the network was trained on.
 
     Raises:
-        UsageError: no such network.
+        UsageError: there is no such network.
     """
     return int(_config(architecture).input_size[-1])
 
 
 def backbone_presence(architecture: str) -> tuple[bool, str]:
-    """Whether the weights are on this machine, and if not, what to do about it. No network, no torch.
+    """Return whether the weights are on this machine, and where or what to do; uses neither the hub nor torch.
 
     Raises:
-        UsageError: no such network.
+        UsageError: there is no such network.
     """
-    if _known(architecture) in IMAGENET_WEIGHTS:
+    if _checked(architecture) in IMAGENET_WEIGHTS:
         try:
             IMAGENET_WEIGHTS[architecture].path()
         except WeightsError as error:
@@ -122,7 +122,7 @@ def backbone_presence(architecture: str) -> tuple[bool, str]:
 
 
 def _published(architecture: str, *, offline: bool) -> dict[str, Tensor]:
-    """The published tensors by timm's names."""
+    """Published tensors by timm's names."""
     if architecture in IMAGENET_WEIGHTS:
         from avscene.models.efficientnet_lite import imagenet_state
 
@@ -142,17 +142,17 @@ def _published(architecture: str, *, offline: bool) -> dict[str, Tensor]:
 
 
 def _config(architecture: str) -> Any:
-    """What timm says of how the weights were trained."""
+    """Configuration of timm for the published weights."""
     import timm
 
-    return timm.get_pretrained_cfg(_known(architecture))
+    return timm.get_pretrained_cfg(_checked(architecture))
 
 
 def _repo(architecture: str) -> str:
     return f"timm/{architecture}"
 
 
-def _known(architecture: str) -> str:
+def _checked(architecture: str) -> str:
     if architecture not in backbones():
         raise UsageError(f"no network {architecture!r} can be fine-tuned; known: {', '.join(backbones())}")
     return architecture

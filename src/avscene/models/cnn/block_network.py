@@ -1,4 +1,4 @@
-"""Images in, logits out: a linear classifier on what several blocks of EfficientNet-Lite see, not the last alone."""
+"""Classify images linearly by the embedding of EfficientNet-Lite, which averages the outputs of several blocks."""
 
 from typing import ClassVar
 
@@ -12,13 +12,13 @@ TRUNK = "trunk.net."
 
 
 class BlockNetwork(nn.Module):
-    """The embedding of `EfficientNetLite`, standardised, under one linear layer.
+    """One linear layer on the standardised embedding of `EfficientNetLite`.
 
-    `n_extra` further features (n, n_extra) may be given with the images. `center` and `scale` (n_features,) standardise
-    all of them.
+    `n_extra` further features (n, n_extra) can be given with the images. `center` and `scale` (n_features,) standardise
+    all features.
     """
 
-    pretrained_cfg: ClassVar = {"classifier": "classifier"}  # as timm's networks name the layer that new scenes replace
+    pretrained_cfg: ClassVar = {"classifier": "classifier"}  # timm's name of the layer that is replaced for new scenes
 
     center: Tensor
     scale: Tensor
@@ -33,22 +33,22 @@ class BlockNetwork(nn.Module):
         self.classifier = nn.Linear(n_features, n_classes)
 
     def features(self, images: Tensor, extra: Tensor | None = None) -> Tensor:
-        """Features (n, n_features), as they are, of images (n, 3, height, width)."""
+        """Return features (n, n_features), not standardised, of images (n, 3, height, width)."""
         embedding: Tensor = self.trunk(images)
         return embedding if extra is None else torch.cat([embedding, extra.to(embedding.dtype)], dim=1)
 
     def forward(self, images: Tensor, extra: Tensor | None = None) -> Tensor:
-        """Logits (n, n_classes) of images (n, 3, height, width)."""
+        """Return logits (n, n_classes) of images (n, 3, height, width)."""
         logits: Tensor = self.classifier((self.features(images, extra) - self.center) / self.scale)
         return logits
 
 
 def create_block_network(architecture: str, n_classes: int, n_extra: int = 0) -> BlockNetwork:
-    """The network with its ImageNet weights, float32, on the CPU; its classifier is all zeros.
+    """Load the network with its ImageNet weights: float32, on the CPU, with a classifier of zeros.
 
     Raises:
-        UsageError: no such network.
-        WeightsError: the weights are absent, altered or do not fit.
+        UsageError: there is no such network.
+        WeightsError: the weights are absent, were changed or do not fit.
     """
     network = blank_block_network(architecture, n_classes, n_extra)
     published = {f"{TRUNK}{name}": tensor for name, tensor in imagenet_state(architecture).items()}
@@ -60,10 +60,10 @@ def create_block_network(architecture: str, n_classes: int, n_extra: int = 0) ->
 
 
 def blank_block_network(architecture: str, n_classes: int, n_extra: int = 0) -> BlockNetwork:
-    """The network without any weights: it computes nothing until `strict.fill` has given it all of them.
+    """Build the network without weights, on the device `meta`; `strict.fill` must set them.
 
     Raises:
-        UsageError: no such network.
+        UsageError: there is no such network.
     """
     with torch.device("meta"):
         return BlockNetwork(architecture, n_classes, n_extra)
