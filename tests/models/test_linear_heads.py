@@ -1,4 +1,4 @@
-"""Frozen encoders with a head: sizes, missing modalities, and that a segment's company changes nothing."""
+"""Linear heads on frozen encoders: sizes, missing modalities, and that a segment's batch changes nothing."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ LABELS = LabelSet(("a", "b", "c"))
 
 
 def waveform(seed: int) -> np.ndarray:
-    """One second: a tone in noise, both of their own."""
+    """One second of a random tone in noise."""
     random = np.random.default_rng(seed)
     times = np.arange(LOG_MEL.sample_rate) / LOG_MEL.sample_rate
     tone = 0.3 * np.sin(2 * np.pi * random.uniform(200, 4000) * times)
@@ -31,11 +31,11 @@ def image(seed: int) -> np.ndarray:
 
 
 def segment(seed: int, *, frames: int = 1, audio: bool = True) -> Segment:
-    pictures = tuple(Frame(0.1 * k, image(100 * seed + k)) for k in range(frames))
-    return Segment(seed, seed + 1, pictures, waveform(seed) if audio else None)
+    images = tuple(Frame(0.1 * k, image(100 * seed + k)) for k in range(frames))
+    return Segment(seed, seed + 1, images, waveform(seed) if audio else None)
 
 
-# Full segments, and such that lack the one, the other or both.
+# Segments with both modalities, with one of them, and with none.
 SEGMENTS = [
     segment(0),
     segment(1, audio=False),
@@ -54,7 +54,7 @@ def encoders() -> dict[str, AudioEncoder | VideoEncoder]:
 
 @pytest.fixture(scope="module")
 def models(encoders: dict[str, AudioEncoder | VideoEncoder]) -> dict[str, LinearHeadModel]:
-    """Random heads, scaled so that the probabilities of these segments are neither flat nor certain."""
+    """Random heads, scaled so that the probabilities of these segments are neither uniform nor certain."""
     random = np.random.default_rng(0)
     made = {}
     for name, encoder in encoders.items():
@@ -67,7 +67,7 @@ def models(encoders: dict[str, AudioEncoder | VideoEncoder]) -> dict[str, Linear
     return made
 
 
-def test_sizes_and_wants(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
+def test_sizes_and_inputs_of_the_encoders(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
     audio, video = encoders["audio"], encoders["video"]
     assert (audio.needs, audio.sample_rate, audio.frame_size) == ("audio", 44_100, None)
     assert (video.needs, video.sample_rate, video.frame_size) == ("video", None, 224)
@@ -78,7 +78,7 @@ def test_sizes_and_wants(encoders: dict[str, AudioEncoder | VideoEncoder]) -> No
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_rows_without_the_modality_are_nan_and_no_other(models: dict[str, LinearHeadModel], modality: str) -> None:
+def test_exactly_the_rows_without_the_modality_are_nan(models: dict[str, LinearHeadModel], modality: str) -> None:
     model = models[modality]
     embeddings = model.encoder.embed(SEGMENTS)
     expected = [segment.has(modality) for segment in SEGMENTS]
@@ -88,12 +88,12 @@ def test_rows_without_the_modality_are_nan_and_no_other(models: dict[str, Linear
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_a_batch_of_none_that_can_be_scored(models: dict[str, LinearHeadModel], modality: str) -> None:
+def test_batch_without_the_modality_is_not_scored(models: dict[str, LinearHeadModel], modality: str) -> None:
     assert not models[modality].score([SEGMENTS[4]]).scored.any()
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_scores_do_not_depend_on_the_batch(models: dict[str, LinearHeadModel], modality: str) -> None:
+def test_probabilities_do_not_depend_on_the_batch(models: dict[str, LinearHeadModel], modality: str) -> None:
     model = models[modality]
     together = model.score(SEGMENTS).probabilities
     alone = np.concatenate([model.score([segment]).probabilities for segment in SEGMENTS])
@@ -101,17 +101,17 @@ def test_scores_do_not_depend_on_the_batch(models: dict[str, LinearHeadModel], m
     np.testing.assert_allclose(alone, together, atol=1e-4)
     np.testing.assert_allclose(backwards, together, atol=1e-4)
     scored = together[~np.isnan(together[:, 0])]
-    assert np.ptp(scored, axis=0).max() > 0.2  # else this would prove nothing
+    assert np.ptp(scored, axis=0).max() > 0.2  # equal rows would prove nothing
 
 
-def test_a_picture_embedding_is_the_mean_over_frames(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
+def test_video_embedding_is_the_mean_over_frames(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
     frames = SEGMENTS[3].frames
     each = encoders["video"].embed([Segment(0, 1, (frame,), None) for frame in frames])
     both = encoders["video"].embed([Segment(0, 1, frames, None)])[0]
     np.testing.assert_allclose(both, each.mean(axis=0), atol=1e-4)
 
 
-def test_a_sound_embedding_ends_with_mean_and_deviation_of_each_band(
+def test_audio_embedding_ends_with_mean_and_deviation_of_each_band(
     encoders: dict[str, AudioEncoder | VideoEncoder],
 ) -> None:
     embedding = encoders["audio"].embed(SEGMENTS[:1])[0]
@@ -131,7 +131,7 @@ def test_silence_and_full_scale_can_be_embedded(encoders: dict[str, AudioEncoder
 def test_mel_images_have_low_frequencies_at_the_bottom_and_black_at_the_floor() -> None:
     spec = LogMelSpec(16_000, 512, 160, 40, 0.0, 8_000.0)
     mels = torch.full((1, 40, 101), -100.0)
-    mels[:, 0] = 0.0  # only the lowest band sounds
+    mels[:, 0] = 0.0  # only the lowest band has energy
     images = mel_images(mels, spec, MEL_IMAGE)
     assert images.shape == (1, 3, 224, 112)
     assert torch.equal(images[:, 0], images[:, 2])
@@ -139,7 +139,7 @@ def test_mel_images_have_low_frequencies_at_the_bottom_and_black_at_the_floor() 
     assert images[0, 0, -1].min() == 1
 
 
-def test_the_segments_are_not_changed(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
+def test_segments_are_not_changed(encoders: dict[str, AudioEncoder | VideoEncoder]) -> None:
     audio, pixels = SEGMENTS[0].waveform.copy(), SEGMENTS[0].frames[0].pixels.copy()
     for encoder in encoders.values():
         encoder.embed(SEGMENTS[:1])
@@ -147,7 +147,7 @@ def test_the_segments_are_not_changed(encoders: dict[str, AudioEncoder | VideoEn
     np.testing.assert_array_equal(SEGMENTS[0].frames[0].pixels, pixels)
 
 
-def test_a_head_is_a_softmax_by_hand_and_does_not_overflow() -> None:
+def test_head_equals_a_softmax_and_does_not_overflow() -> None:
     head = LinearHead(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([0.5, -0.5]))
     rows = head.probabilities(np.array([[1.0, 1.0], [1000.0, 0.0], [np.nan, np.nan]]))
     np.testing.assert_allclose(rows[0], np.exp([1.5, 1.5]) / (2 * np.exp(1.5)))

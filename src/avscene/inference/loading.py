@@ -42,7 +42,7 @@ def load(
         offline: use only weights that are on this machine.
 
     Raises:
-        UsageError: an unknown name, labels or prompts that do not fit, a risk that cannot be kept.
+        UsageError: an unknown name, labels or prompts that do not fit, a risk that is not attainable.
         CheckpointError: the checkpoint is damaged or has other labels.
         WeightsError: weights are absent.
     """
@@ -54,9 +54,11 @@ def load(
         if is_checkpoint(system):
             return _load_checkpoint(Path(system), wanted, prompts, max_risk, runtime)
         if not registry.is_system(str(system)):
-            raise CheckpointError(f"{system}: is a directory but no checkpoint (no config.json and model.safetensors)")
+            raise CheckpointError(
+                f"{system}: is a directory but not a checkpoint: no config.json, no model.safetensors"
+            )
     if max_risk is not None:
-        raise UsageError(f"system {system}: was not trained, so nothing tells its risk; --max-risk is for checkpoints")
+        raise UsageError(f"system {system}: was not trained, so its risk is unknown; --max-risk is for checkpoints")
     model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
     return System(model.name, model.labels, (model,), Fusion.of(model.name))
 
@@ -74,9 +76,7 @@ def _load_checkpoint(
 
     loaded = load_checkpoint(directory, runtime)
     if labels is not None and labels != loaded.labels:
-        raise CheckpointError(
-            f"{directory}: answers in its own labels ({', '.join(loaded.labels)}); leave --labels out"
-        )
+        raise CheckpointError(f"{directory}: was trained on the scenes {', '.join(loaded.labels)}; fix: omit --labels")
     if prompts:
         raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
     config = loaded.config

@@ -1,4 +1,4 @@
-"""Where and in which precision networks run."""
+"""Choose the device and the precision of networks."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Device and precision of inference, and whether weights may be fetched."""
+    """Device and precision of inference; `offline` forbids downloads of weights."""
 
     device: torch.device
     dtype: torch.dtype
@@ -20,12 +20,12 @@ class Runtime:
 
     @classmethod
     def choose(cls, device: str = "auto", precision: str = "auto", *, offline: bool = False) -> "Runtime":
-        """The runtime for `device` (auto, cpu, cuda) and `precision` (auto, float32, bfloat16).
+        """Return the runtime for `device` (auto, cpu, cuda) and `precision` (auto, float32, bfloat16).
 
-        `auto` takes a GPU where there is one, and bfloat16 where that is faster than float32.
+        `auto` uses a GPU if torch finds one, and bfloat16 if it is faster than float32.
 
         Raises:
-            UsageError: an unknown name, or a GPU asked for where there is none.
+            UsageError: an unknown name, or `cuda` without a GPU.
         """
         if device not in DEVICES:
             raise UsageError(f"device {device!r} is not one of {', '.join(DEVICES)}")
@@ -41,8 +41,8 @@ class Runtime:
 
 
 def _bfloat16_is_faster() -> bool:
-    """Whether the processor multiplies bfloat16 matrices (AMX).
+    """Whether the processor has instructions for bfloat16 matrices (AMX).
 
-    Instructions for vectors of it are not enough: with AVX512-BF16 alone a Xeon reaches 0.55 of its rate in float32.
+    Instructions for vectors are not enough: with AVX512-BF16 alone a Xeon reaches 0.55 of its speed in float32.
     """
     return bool(torch.cpu.get_capabilities().get("amx_bf16"))

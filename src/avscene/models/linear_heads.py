@@ -1,4 +1,4 @@
-"""Frozen encoders with a small trained head: what recipe `fast` trains and its checkpoints hold."""
+"""Score segments with a trained linear head on the embeddings of a frozen encoder."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -22,7 +22,7 @@ from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 
 
 class VideoEncoder:
-    """EfficientNet-Lite on frames, averaged over the frames of a segment."""
+    """Segment encoder: EfficientNet-Lite on frames, averaged over the frames of a segment."""
 
     needs: Modality = "video"
     sample_rate = None
@@ -35,24 +35,24 @@ class VideoEncoder:
 
     @property
     def key(self) -> str:
-        """The network, its weights and the front end."""
+        """The network, its weights and the preprocessing."""
         return f"{self.architecture} {IMAGENET_WEIGHTS[self.architecture].sha256} {self.spec}"
 
     @property
     def frame_size(self) -> int:
-        """Shorter side in pixels that the front end asks of the decoder."""
+        """Shorter side in pixels to which the decoder scales frames."""
         return self.spec.resize
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
-        """Embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
+        """Return embeddings (n_segments, embedding_size); NaN rows for segments without frames."""
         batch = SegmentBatch.of(segments)
         return batch.average_over_frames(self._network(batch.frames(self.spec)))
 
 
 class AudioEncoder:
-    """EfficientNet-Lite0 on log-mels seen as images, beside the mean and deviation of every mel band.
+    """Segment encoder: EfficientNet-Lite0 on log-mels as images, and the mean and deviation of each mel band.
 
-    The network was trained on photographs; that its textures also tell sounds apart is the embedded default's finding.
+    The network was trained on photographs; the textures that it recognises also distinguish log-mels.
     """
 
     needs: Modality = "audio"
@@ -65,12 +65,12 @@ class AudioEncoder:
 
     @property
     def sample_rate(self) -> int:
-        """Hz of the waveforms that the front end takes."""
+        """Sample rate in Hz of the waveforms."""
         return self.spec.sample_rate
 
     @property
     def key(self) -> str:
-        """The network, its weights and the front end."""
+        """The network, its weights and the preprocessing."""
         return f"{LITE0} {IMAGENET_WEIGHTS[LITE0].sha256} {self.spec} {self.image_size}"
 
     @property
@@ -79,19 +79,19 @@ class AudioEncoder:
         return EMBEDDING_SIZE + 2 * self.spec.n_mels
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
-        """Embeddings (n_segments, embedding_size); NaN rows for segments without sound."""
+        """Return embeddings (n_segments, embedding_size); NaN rows for segments without audio."""
         batch = SegmentBatch.of(segments)
         mels = batch.log_mels(self.spec, torch.device("cpu"))
         images = self._network(mel_images(mels, self.spec, self.image_size))
         return batch.align_audio(torch.cat([images, band_statistics(mels)], dim=1))
 
 
-# dB above which almost no band of real recordings reaches (full-scale noise is at about 0); drawn as white.
+# In dB; almost no band of real recordings is louder (full-scale noise is at about 0). White in the image.
 _CEILING_DB = 0.0
 
 
 def mel_images(mels: Tensor, spec: LogMelSpec, size: tuple[int, int]) -> Tensor:
-    """Images (n, 3, *size) in about [-1, 1] of log-mels (n, n_mels, n_times) in dB, low notes at the bottom."""
+    """Return images (n, 3, *size) in about [-1, 1] of log-mels (n, n_mels, n_times) in dB; low bands at the bottom."""
     level = (mels - spec.floor_db) / (_CEILING_DB - spec.floor_db)
     images = (2 * level - 1).flip(1)[:, None]
     scaled = functional.interpolate(images, size, mode="bilinear", align_corners=False)
@@ -109,18 +109,18 @@ class LinearHead:
         self.bias = bias.astype(np.float64)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps of it, in single precision."""
+        """Return the tensors for a checkpoint, in single precision."""
         return {"weight": torch.from_numpy(self.weight).float(), "bias": torch.from_numpy(self.bias).float()}
 
     def probabilities(self, embeddings: FloatArray) -> FloatArray:
-        """(n, n_scenes); NaN rows stay NaN."""
+        """Return probabilities (n, n_scenes) of embeddings (n, embedding_size); NaN rows stay NaN."""
         logits = embeddings @ self.weight + self.bias
         unscaled = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(unscaled / unscaled.sum(axis=1, keepdims=True))
 
 
 class LinearHeadModel:
-    """A frozen encoder and its head under one name."""
+    """Scene model: a frozen encoder and a linear head."""
 
     def __init__(self, name: str, labels: LabelSet, encoder: SegmentEncoder, head: LinearHead) -> None:
         self.name = name
@@ -130,26 +130,26 @@ class LinearHeadModel:
 
     @property
     def needs(self) -> Modality:
-        """The modality that the encoder takes."""
+        """Modality of the encoder's input."""
         return self.encoder.needs
 
     @property
     def sample_rate(self) -> int | None:
-        """Hz of the waveforms wanted, if any."""
+        """Sample rate in Hz of the waveforms, or None if the encoder takes no audio."""
         return self.encoder.sample_rate
 
     @property
     def frame_size(self) -> int | None:
-        """Shorter side of the frames wanted in pixels, if any."""
+        """Shorter side of the frames in pixels, or None if the encoder takes no video."""
         return self.encoder.frame_size
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes); NaN rows for segments that lack the modality."""
+        """Return probabilities (n_segments, n_scenes); NaN rows for segments without the modality."""
         return SceneProbabilities(self.labels, self.head.probabilities(self.encoder.embed(segments)))
 
 
-class _FrozenPart(BaseModel):
-    """What a checkpoint says of such a model; its tensors are the `weight` and `bias` of the head."""
+class _LinearHeadPart(BaseModel):
+    """Entry of a checkpoint's configuration; the tensors are the `weight` and `bias` of the head."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -158,8 +158,8 @@ class _FrozenPart(BaseModel):
     encoder_sha256: str = IMAGENET_WEIGHTS[LITE0].sha256
 
     def _check_encoder(self) -> None:
-        known = IMAGENET_WEIGHTS.get(self.encoder)
-        if known is None or known.sha256 != self.encoder_sha256:
+        weights = IMAGENET_WEIGHTS.get(self.encoder)
+        if weights is None or weights.sha256 != self.encoder_sha256:
             raise CheckpointError(
                 f"model {self.name!r} was trained on another encoder "
                 f"({self.encoder}, SHA-256 {self.encoder_sha256[:12]}...); train again"
@@ -174,25 +174,25 @@ class _FrozenPart(BaseModel):
         )
 
 
-class VideoHeadPart(_FrozenPart):
-    """A head on an encoder of frames."""
+class VideoHeadPart(_LinearHeadPart):
+    """Configuration of a linear head on a `VideoEncoder`."""
 
     kind: Literal["frozen-video"] = "frozen-video"
     frames: FrameSpec
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> LinearHeadModel:
-        """The model.
+        """Build the model.
 
         Raises:
-            CheckpointError: it was trained on another encoder, or its tensors do not fit.
+            CheckpointError: it was trained on another encoder, or the tensors do not fit.
             WeightsError: the encoder's weights are not installed.
         """
         self._check_encoder()
         return self._with_head(VideoEncoder(self.frames, runtime, self.encoder), labels, tensors)
 
 
-class AudioHeadPart(_FrozenPart):
-    """A head on an encoder of log-mels, which are drawn at `image_size`: height and width in pixels."""
+class AudioHeadPart(_LinearHeadPart):
+    """Configuration of a linear head on an `AudioEncoder`; `image_size` is height and width in pixels."""
 
     kind: Literal["frozen-audio"] = "frozen-audio"
     encoder: Literal["tf_efficientnet_lite0"] = "tf_efficientnet_lite0"
@@ -200,10 +200,10 @@ class AudioHeadPart(_FrozenPart):
     image_size: tuple[int, int]
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> LinearHeadModel:
-        """The model.
+        """Build the model.
 
         Raises:
-            CheckpointError: it was trained on another encoder, or its tensors do not fit.
+            CheckpointError: it was trained on another encoder, or the tensors do not fit.
             WeightsError: the encoder's weights are not installed.
         """
         self._check_encoder()

@@ -297,7 +297,7 @@ def test_a_trained_system_warns_of_a_missing_modality(
     assert "note: no audio track: model" in classify(paths[1], system="mine").out
 
     for arguments, reason in (
-        (["--labels", "a,b"], "answers in its own labels (park, tram); leave --labels out"),
+        (["--labels", "a,b"], "was trained on the scenes park, tram; fix: omit --labels"),
         (["--prompt", "{}"], "takes no prompts"),
     ):
         refused = classify(paths[0], *arguments, system="mine")
@@ -396,7 +396,7 @@ USAGE = [
     (["recording.mp4", "--labels", "park"], "at least two scenes"),
     (["recording.mp4", "--labels", ""], "label 1 of 1 is empty"),
     (["recording.mp4", "--system", "embeded"], "Did you mean embedded? Systems: B01, A01"),
-    (["recording.mp4", "--system", "folder"], "folder: is a directory but no checkpoint"),
+    (["recording.mp4", "--system", "folder"], "folder: is a directory but not a checkpoint"),
     (
         ["recording.mp4", "--format", "xml"],
         "--format 'xml' is not one of table, json, jsonl, csv, tsv, vtt, srt, audacity",

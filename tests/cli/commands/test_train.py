@@ -254,7 +254,7 @@ def test_labels_other_than_the_systems_own_are_refused(
     command: Command, data: Path, system: Path, tmp_path: Path
 ) -> None:
     arguments = ("--system", system, "--data", data, "--output", tmp_path / "x.tsv", "--labels", "cave,meadow")
-    assert "answers in its own labels (cave, furnace, meadow)" in command("predict", *arguments).error()
+    assert "was trained on the scenes cave, furnace, meadow" in command("predict", *arguments).error()
 
 
 def test_a_damaged_checkpoint_is_refused(command: Command, data: Path, system: Path, tmp_path: Path) -> None:

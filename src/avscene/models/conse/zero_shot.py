@@ -1,7 +1,7 @@
-"""`conse`: any scene names, no training and no download. A baseline, and it says so.
+"""Compute zero-shot probabilities of any scene names from frames with ConSE, a baseline without download.
 
-ImageNet probabilities of EfficientNet-Lite0 are mapped to scene names through a space of sentence embeddings (ConSE:
-Norouzi et al. 2014, "Zero-Shot Learning by Convex Combination of Semantic Embeddings").
+ImageNet probabilities of EfficientNet-Lite0 are mapped to scene names through a space of sentence embeddings (Norouzi
+et al. 2014, "Zero-Shot Learning by Convex Combination of Semantic Embeddings").
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,18 @@ from avscene.records import Modality, SceneProbabilities, Segment
 
 PROMPT = "a photo of a {}"
 TOP_CLASSES = 10  # of 1000, as in the paper
-# Inverse temperature of the softmax over standardised similarities. Ours: chosen once for probabilities that are
-# neither flat nor certain; it changes no decision on a single frame.
+# Inverse temperature of the softmax over standardised similarities. Not in the paper: chosen once so that probabilities
+# are neither uniform nor certain; it does not change the predicted scene of a single frame.
 SHARPNESS = 2.0
 CLASS_EMBEDDINGS = "imagenet_classes.safetensors"
 
 
 class ConseZeroShot:
-    """Scene probabilities as a convex combination of what ImageNet's classes mean.
+    """Scene model: similarities of scene names to ImageNet's classes, weighted with the classes' probabilities.
 
-    Ours: the similarities of a scene name to the 1000 class names are standardised per scene before they are combined.
-    Without it a few scenes that are near to everything ("hubs", Dinu et al. 2015) win everywhere.
+    Unlike in the paper, the similarities of each scene name to the 1000 class names are standardised before they are
+    combined. Otherwise a few scene names that are similar to everything ("hubs", Dinu et al. 2015) are predicted for
+    most frames.
     """
 
     needs: Modality = "video"
@@ -47,7 +48,7 @@ class ConseZeroShot:
 
     @torch.inference_mode()
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        """Probabilities (n_segments, n_scenes); NaN rows for segments without frames."""
+        """Return probabilities (n_segments, n_scenes), the mean over frames; NaN rows for segments without frames."""
         batch = SegmentBatch.of(segments)
         top, classes = self._network(batch.frames(FRAMES)).softmax(dim=1).topk(TOP_CLASSES, dim=1)
         combined = (top / top.sum(1, keepdim=True)).unsqueeze(2) * self._similarities[classes]
@@ -56,7 +57,7 @@ class ConseZeroShot:
 
 
 def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ...], runtime: Runtime) -> ConseZeroShot:
-    """Build the model of a row of this family.
+    """Build the model of a system of this family.
 
     Raises:
         UsageError: prompts are given.
@@ -68,16 +69,20 @@ def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ..
 
 
 def _similarities(labels: LabelSet) -> Tensor:
-    """(1000, n_scenes) cosine of each ImageNet class and each scene, standardised over the classes."""
+    """Cosine similarities (1000, n_scenes) of ImageNet classes and scenes, standardised over the classes."""
     prompts = [PROMPT.format(name.replace("_", " ")) for name in labels]
     cosine = class_embeddings() @ load_sentence_encoder().embed(prompts).T
     return (cosine - cosine.mean(0)) / cosine.std(0)
 
 
 def class_embeddings() -> Tensor:
-    """(1000, 384) unit embeddings of ImageNet's class names with their WordNet definitions, as shipped.
+    """Return the unit embeddings (1000, 384) of ImageNet's class names with their WordNet definitions.
 
-    `tools/embed_imagenet_classes.py` made them: embedding a thousand definitions takes longer than anything else here.
+    `tools/embed_imagenet_classes.py` made the file: to embed a thousand definitions takes many times as long as all
+    else here.
+
+    Raises:
+        WeightsError: the file is missing.
     """
     path = files("avscene.models.conse") / CLASS_EMBEDDINGS
     try:
