@@ -19,7 +19,7 @@ from avscene.reports.result_tables import (
 )
 from avscene.reports.text_table import TextTable
 
-# Heading, and attribute of `Evaluation`.
+# Heading, and attribute of `TableMetrics`.
 _OVERALL = (
     ("log loss", "log_loss"),
     ("log loss, macro average", "log_loss_class_mean"),
