@@ -16,7 +16,7 @@ from avscene.labels import LabelSet
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable
 from tests.support.command_line import call, run
-from tests.training.heads.test_frozen_encoders import SCENES, train_on, write_data, write_scene
+from tests.support.scene_data import SCENES, train_on, write_data, write_scene
 
 LABELS = LabelSet(tuple(SCENES))
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what is written is what is loaded, and nothing that was changed since is loaded at all."""
+"""Test that checkpoints load as they were saved, and that changed ones are refused."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -86,19 +86,19 @@ def saved(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_media(tmp_path_factory.mktemp("film") / "film.mp4", 2.0, fps=8)
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_media(tmp_path_factory.mktemp("media") / "recording.mp4", 2.0, fps=8)
 
 
-def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -> None:
+def test_a_loaded_system_predicts_what_the_saved_one_did(saved: Path, recording: Path) -> None:
     made = heads()
     models = (
         LinearHeadModel("audio", LABELS, AudioEncoder(LOG_MEL, CPU, MEL_IMAGE), made["audio"]),
         LinearHeadModel("video", LABELS, VideoEncoder(FRAMES, CPU), made["video"]),
     )
-    before = System("fast", LABELS, models, FUSION).classify(film)
+    before = System("fast", LABELS, models, FUSION).classify(recording)
     loaded = pipeline.load(saved, device="cpu", precision="float32")
-    after = loaded.classify(film)
+    after = loaded.classify(recording)
     assert (loaded.name, loaded.labels, loaded.hop) == ("fast", LABELS, 1.0)
     assert [model.name for model in loaded.models] == ["audio", "video"]
     np.testing.assert_allclose(after.probabilities, before.probabilities, atol=1e-5)
@@ -107,21 +107,21 @@ def test_what_was_saved_is_loaded_and_scores_the_same(saved: Path, film: Path) -
         assert list(ours.by_model) == ["audio", "video"]
         for name in EXPONENTS:
             np.testing.assert_allclose(ours.by_model[name], theirs.by_model[name], atol=1e-5)
-    assert before.probabilities.max() - before.probabilities.min() > 0.05  # else this would prove nothing
+    assert before.probabilities.max() - before.probabilities.min() > 0.05  # uniform rows would prove nothing
 
 
-def test_the_configuration_comes_back_whole(saved: Path) -> None:
+def test_the_loaded_configuration_equals_the_saved_one(saved: Path) -> None:
     loaded = load_checkpoint(saved, CPU).config
     blank = {"weights_sha256": "", "config_sha256": ""}
     assert loaded.model_copy(update=blank) == config()
 
 
-def test_figures_that_are_no_number_are_kept(tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     saved = save(tmp_path / "system", training={"valid_log_loss": float("nan"), "best": float("inf")})
     assert load_checkpoint(saved, CPU).config.training == {"valid_log_loss": None, "best": None}  # JSON has none
 
 
-def test_a_checkpoint_of_before_an_entry_was_added_is_read(saved: Path) -> None:
+def test_a_checkpoint_written_before_an_entry_existed_is_read(saved: Path) -> None:
     content = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
     for entry in ("measured_on", "config_sha256"):
         del content[entry]
@@ -152,7 +152,7 @@ def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "checkpoint"])
-def test_what_is_there_is_not_overwritten(tmp_path: Path, kind: str) -> None:
+def test_an_existing_output_is_not_overwritten(tmp_path: Path, kind: str) -> None:
     directory = tmp_path / "system"
     if kind == "file":
         directory.write_text("mine")
@@ -178,7 +178,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tables_are_there_before_the_directory_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_are_written_before_the_directory_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = ScoreTable(LABELS, ("a.mp4",), np.array([[0.2, 0.3, 0.5]]))
     made, tables = config(), {"out_of_fold/audio.tsv": table}
     save_checkpoint(tmp_path / "whole", made, tensors(heads()), "", tables)
@@ -193,7 +193,7 @@ def test_tables_are_there_before_the_directory_is(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
-def test_a_parent_that_is_a_file_is_told(tmp_path: Path) -> None:
+def test_a_parent_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot be written"):
         save(tmp_path / "file" / "system")
@@ -202,9 +202,9 @@ def test_a_parent_that_is_a_file_is_told(tmp_path: Path) -> None:
 # Damage
 
 
-def flip(path: Path, place: int) -> None:
+def flip(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[position] ^= 1
     path.write_bytes(content)
 
 
@@ -252,7 +252,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_told_with_the_name_of_the_file(saved: Path, damage: str) -> None:
+def test_damage_is_an_error_that_names_the_file(saved: Path, damage: str) -> None:
     change, message = DAMAGE[damage]
     change(saved)
     with pytest.raises(CheckpointError, match=message) as caught:
@@ -261,22 +261,30 @@ def test_damage_is_told_with_the_name_of_the_file(saved: Path, damage: str) -> N
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
+    directory = save(tmp_path_factory.mktemp("checkpoint") / "system")
+    return directory, load_checkpoint(directory, CPU).config
+
+
+@settings(max_examples=200)
 @given(st.data())
-def test_no_changed_byte_of_the_configuration_changes_the_system(saved: Path, data: st.DataObject) -> None:
-    content = (saved / CONFIG).read_bytes()
-    place = data.draw(st.integers(0, len(content) - 1))
-    changed = data.draw(st.integers(0, 255))
-    intact = load_checkpoint(saved, CPU).config
-    (saved / CONFIG).write_bytes(content[:place] + bytes([changed]) + content[place + 1 :])
+def test_a_changed_byte_of_the_configuration_never_changes_the_system(
+    unchanged: tuple[Path, Config], data: st.DataObject
+) -> None:
+    directory, expected = unchanged
+    content = (directory / CONFIG).read_bytes()
+    position = data.draw(st.integers(0, len(content) - 1))
+    byte = data.draw(st.integers(0, 255))
+    (directory / CONFIG).write_bytes(content[:position] + bytes([byte]) + content[position + 1 :])
     try:
-        told = None
-        loaded = load_checkpoint(saved, CPU).config
+        message = None
+        loaded = load_checkpoint(directory, CPU).config
     except CheckpointError as error:
-        told = str(error)
+        message = str(error)
     finally:
-        (saved / CONFIG).write_bytes(content)
-    assert loaded == intact if told is None else CONFIG in told  # white space, say, changes nothing
+        (directory / CONFIG).write_bytes(content)
+    assert loaded == expected if message is None else CONFIG in message  # a change of white space is harmless
 
 
 def test_weights_of_another_checkpoint_are_refused(saved: Path, tmp_path: Path) -> None:
@@ -336,12 +344,12 @@ def test_prompts_are_refused(saved: Path) -> None:
         pipeline.load(saved, prompts=["raw"])
 
 
-def test_a_directory_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is a directory but not a checkpoint"):
         pipeline.load(tmp_path)
 
 
-def test_the_configuration_is_json_that_a_person_can_read(saved: Path) -> None:
+def test_the_configuration_is_readable_json(saved: Path) -> None:
     content = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
     assert content["labels"] == list(LABELS)
     assert content["fusion"]["rule"] == {"kind": "log-pool", "exponents": EXPONENTS}

@@ -11,7 +11,7 @@ from sklearn import metrics as oracle
 from avscene.fusion.pooling import log_pool
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, call, run
-from tests.training.heads.test_frozen_encoders import SCENES, scene_image, write_data, write_scene
+from tests.support.scene_data import SCENES, scene_image, write_data, write_scene
 
 
 @pytest.fixture

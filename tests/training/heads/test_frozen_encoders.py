@@ -1,10 +1,6 @@
-"""Recipe `fast` on real media: what it learns, what it leaves behind, and what it does with what is missing.
-
-`write_scene` and `write_data` make a data set of three scenes that colour and tone tell apart.
-"""
+"""Recipe `fast` on real media: what it learns, what it leaves behind, and what it does with what is missing."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,59 +15,9 @@ from avscene.fusion.pooling import log_pool
 from avscene.models.device import Runtime
 from avscene.tables.prediction_table import read_table
 from avscene.training.train import Trained, train_system
-from tests.support.media_files import RATE, Writer, write_photograph
+from tests.support.scene_data import RECORDINGS, SCENES, SECONDS, train_on, write_data, write_scene
 
 CPU = Runtime.choose("cpu", "float32")
-# Colour, and Hz of the tone, of each scene.
-SCENES = {"cave": ((30, 30, 120), 220.0), "furnace": ((210, 80, 30), 900.0), "meadow": ((70, 190, 70), 3000.0)}
-TAKES = 4  # recordings of each scene, each a group and a fold of its own
-SECONDS = 2
-FPS = 4
-
-
-def scene_image(scene: str, random: np.random.Generator) -> np.ndarray:
-    """A patchy image (48, 64, 3) in the scene's colour."""
-    patches = np.array(SCENES[scene][0]) + random.normal(0, 25, (6, 8, 3))
-    return np.clip(patches, 0, 255).astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1)
-
-
-def scene_sound(scene: str, random: np.random.Generator, seconds: float = SECONDS) -> np.ndarray:
-    """float32 (n,) of about the scene's tone in noise."""
-    times = np.arange(round(seconds * RATE)) / RATE
-    tone = 0.3 * np.sin(2 * np.pi * SCENES[scene][1] * random.uniform(0.95, 1.05) * times)
-    return (tone + 0.02 * random.standard_normal(len(times))).astype(np.float32)
-
-
-def write_scene(path: Path, scene: str, seed: int, *, video: bool = True, audio: bool = True) -> Path:
-    """A recording of a scene; a photograph if `path` is a png."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(seed)
-    if path.suffix == ".png":
-        return write_photograph(path, scene_image(scene, random))
-    writer = Writer(path)
-    if video:
-        count = SECONDS * FPS
-        images = [scene_image(scene, random) for _ in range(count)]
-        writer.video(images, [k / FPS for k in range(count)], fps=FPS, gop=4)
-    if audio:
-        writer.audio(scene_sound(scene, random), codec="pcm_s16le" if path.suffix == ".wav" else "aac")
-    return writer.save()
-
-
-def write_data(root: Path, scenes: Sequence[str] = tuple(SCENES), takes: int = TAKES) -> Path:
-    """A data set with a meta.csv whose folds are the takes."""
-    lines = ["path,label,group,fold"]
-    for scene in scenes:
-        for take in range(takes):
-            name = f"{scene}/{scene}-{take}.mp4"
-            write_scene(root / name, scene, 10 * list(SCENES).index(scene) + take)
-            lines.append(f"{name},{scene},{scene}{take},{take + 1}")
-    (root / "meta.csv").write_text("\n".join(lines) + "\n")
-    return root
-
-
-def train_on(root: Path, output: Path, hop: float = 1.0) -> Trained:
-    return train_system("fast", root, output, holdout=None, hop=hop, runtime=CPU, progress=lambda _: lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +34,7 @@ def test_scenes_that_differ_are_learnt(run: Trained) -> None:
     assert run.failures == ()
     assert list(run.metrics) == ["audio", "video", "fused"]
     for figures in run.metrics.values():
-        assert figures["n"] == len(SCENES) * TAKES * SECONDS
+        assert figures["n"] == len(SCENES) * RECORDINGS * SECONDS
         assert figures["accuracy"] >= 0.9
     assert run.metrics["fused"]["accuracy"] == 1
     assert run.metrics["fused"]["log_loss"] <= min(run.metrics[name]["log_loss"] for name in ("audio", "video")) + 0.01
@@ -122,7 +68,7 @@ def test_metrics_are_those_of_the_out_of_fold_tables(run: Trained, data: Path, n
     table = read_table(run.directory / "out_of_fold" / f"{name}.tsv")
     assert set(table.filenames) == {example.name for example in read_dataset(data).examples}
     assert len(table) == 24
-    assert set(table.groups or ()) == {f"{scene}{take}" for scene in SCENES for take in range(TAKES)}
+    assert set(table.groups or ()) == {f"{scene}{take}" for scene in SCENES for take in range(RECORDINGS)}
     assert set(np.asarray(table.starts)) == {0.0, 1.0}
     again, told = compute_metrics(table).to_dict(), dict(run.metrics[name])
     assert again.pop("per_class").keys() == told.pop("per_class").keys() == SCENES.keys()
@@ -241,7 +187,7 @@ def test_a_scene_with_one_group_is_told(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_cannot_be_read_is_left_out_and_told(tmp_path: Path) -> None:
-    root = write_data(tmp_path / "data", scenes=("cave", "meadow"), takes=3)
+    root = write_data(tmp_path / "data", scenes=("cave", "meadow"), recordings=3)
     (root / "cave" / "cave-0.mp4").write_bytes(b"no film at all")
     run = train_on(root, tmp_path / "system")
     assert len(run.failures) == 1
