@@ -34,7 +34,7 @@ def table_systems() -> tuple[str, ...]:
 def reproduce(experiment: Experiment, names: Sequence[str]) -> Reproduction:
     """Make and measure each system, write its table of the test rows under `tables/`, and log its result.
 
-    A system whose weights are absent becomes a row that says so.
+    A system whose weights are absent becomes a row without metrics.
 
     Raises:
         AvsceneError: a system cannot be made for any other reason; finished results stay.
@@ -95,7 +95,7 @@ def _fitted_on(experiment: Experiment, row: SystemRow) -> str:
     if not row.trained:
         return "nothing: it is not trained"
     if isinstance(row, EnsembleSystem):
-        return f"its members as their rows say; weights and post-processing on {validation}"
+        return f"its members as stated in their rows; weights and post-processing on {validation}"
     return f"{_extent(experiment, experiment.split.train)}; best epoch chosen on {validation}"
 
 

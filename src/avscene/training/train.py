@@ -31,7 +31,7 @@ DEFAULT_HOLDOUT = "split=test"  # of data sets that have such a part
 class Trained:
     """A checkpoint and the recordings that could not be read.
 
-    `metrics` is by the name of a model or of the system; `measured_on` says on which rows they were measured, as in the
+    `metrics` is by the name of a model or of the system; `measured_on` names the rows they were measured on, as in the
     checkpoint's configuration.
     """
 
@@ -58,7 +58,7 @@ def train_system(
         data: a data set or a store.
         output: directory of the checkpoint. An unfinished training leaves `OUTPUT.work` beside it, from which the next
             call resumes.
-        holdout: condition for recordings to leave out, such as `fold=5`; None: `split=test` where the data set has it.
+        holdout: condition for recordings to leave out, for example `fold=5`; None: `split=test` if the data set has it.
         hop: length of a segment in seconds; a store has its own.
         runtime: device and precision.
         progress: called with the name of each stage.
@@ -106,7 +106,7 @@ def _train_heads(
     runtime: Runtime,
     progress: StageProgress,
 ) -> Trained:
-    """Train heads from recordings: a store has no embeddings by their front ends, but says where its recordings are."""
+    """Train heads from recordings; a store has no embeddings by their encoders, but the paths of its recordings."""
     data = SegmentStore.open(path).data if is_store(path) else read_dataset(path)
     held = holdout_of(data, holdout)
     part = data if held is None else data.hold_out(held)[0]

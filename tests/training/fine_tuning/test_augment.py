@@ -1,4 +1,4 @@
-"""The law of every augmentation: shapes, ranges, what it may change, and the same result for the same generator."""
+"""Test every augmentation: shapes, ranges, what it changes, and equal results for equal generators."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ def image(seed: int, height: int, width: int) -> torch.Tensor:
     return torch.from_numpy(random(seed).integers(0, 256, (3, height, width), dtype=np.uint8))
 
 
-def places(height: int, width: int) -> torch.Tensor:
-    """An image whose first colour tells how far right a pixel lies and whose second how far down, each of 255."""
+def positions(height: int, width: int) -> torch.Tensor:
+    """Return an image whose red is the column and whose green the row of each pixel, scaled to 255."""
     right = torch.linspace(0, 255, width).expand(height, width)
     down = torch.linspace(0, 255, height)[:, None].expand(height, width)
     return torch.stack([right, down, torch.zeros(height, width)]).round().to(torch.uint8)
@@ -30,7 +30,7 @@ def places(height: int, width: int) -> torch.Tensor:
 
 @few
 @given(SEEDS, st.integers(1, 60), st.floats(0, 1))
-def test_a_time_shift_turns_the_samples_round_by_no_more_than_its_share(seed: int, length: int, share: float) -> None:
+def test_a_time_shift_rotates_the_samples_by_at_most_its_share(seed: int, length: int, share: float) -> None:
     waveform = np.arange(length, dtype=np.float32)
     shifted = augment.time_shift(waveform, share, random(seed))
     assert shifted.shape == waveform.shape
@@ -41,7 +41,7 @@ def test_a_time_shift_turns_the_samples_round_by_no_more_than_its_share(seed: in
     np.testing.assert_array_equal(augment.time_shift(waveform, share, random(seed)), shifted)
 
 
-def test_time_shifts_go_either_way_and_as_far_as_they_may() -> None:
+def test_time_shifts_go_in_both_directions_up_to_the_limit() -> None:
     waveform = np.arange(100)
     firsts = {int(augment.time_shift(waveform, 0.25, random(seed))[0]) for seed in range(600)}
     assert firsts == {*range(26), *range(75, 100)}
@@ -49,20 +49,20 @@ def test_time_shifts_go_either_way_and_as_far_as_they_may() -> None:
 
 @few
 @given(SEEDS, st.integers(1, 50), st.integers(0, 50))
-def test_a_crop_is_a_piece_of_the_stretch(seed: int, length: int, more: int) -> None:
-    stretch = np.arange(length + more)
-    cut = augment.crop(stretch, length, random(seed))
-    np.testing.assert_array_equal(cut, np.arange(cut[0], cut[0] + length))
-    assert cut[-1] <= stretch[-1]
+def test_a_crop_is_contiguous_samples_of_the_waveform(seed: int, length: int, more: int) -> None:
+    waveform = np.arange(length + more)
+    crop = augment.crop(waveform, length, random(seed))
+    np.testing.assert_array_equal(crop, np.arange(crop[0], crop[0] + length))
+    assert crop[-1] <= waveform[-1]
 
 
-def test_crops_begin_everywhere() -> None:
+def test_crops_start_at_every_sample() -> None:
     assert {int(augment.crop(np.arange(20), 10, random(seed))[0]) for seed in range(300)} == set(range(11))
 
 
 @few
 @given(SEEDS, st.sampled_from([0, 1]), st.integers(1, 20), st.integers(1, 20), st.integers(0, 30))
-def test_a_mask_hides_one_run_of_neighbours_and_nothing_else(
+def test_a_mask_covers_one_run_of_neighbours_and_nothing_else(
     seed: int, axis: int, n_mels: int, n_times: int, widest: int
 ) -> None:
     mels = torch.zeros(n_mels, n_times)
@@ -79,7 +79,7 @@ def test_a_mask_hides_one_run_of_neighbours_and_nothing_else(
     assert torch.equal(augment.mask(mels, axis, widest, level, random(seed)), masked)
 
 
-def test_masks_reach_every_width_and_place() -> None:
+def test_masks_have_every_width_and_position() -> None:
     widths, starts = set(), set()
     for seed in range(400):
         hidden = augment.mask(torch.zeros(8, 2), 0, 3, torch.ones(8), random(seed))[:, 0].nonzero().flatten().tolist()
@@ -104,11 +104,11 @@ def test_a_crop_of_an_image_has_the_size_and_its_range(
     assert torch.equal(augment.resized_crop(noise, size, (one, other), "bicubic", random(seed)), again)
 
 
-def test_crops_cover_the_share_and_the_aspect_that_was_asked_for() -> None:
-    picture = places(400, 600)
+def test_crops_have_the_requested_area_and_aspect() -> None:
+    frame = positions(400, 600)
     shares, aspects, lefts = [], [], []
     for seed in range(200):
-        crop = augment.resized_crop(picture, 32, (0.2, 0.5), "bilinear", random(seed)).float()
+        crop = augment.resized_crop(frame, 32, (0.2, 0.5), "bilinear", random(seed)).float()
         wide = (crop[0].max() - crop[0].min()).item() / 255 * 600
         tall = (crop[1].max() - crop[1].min()).item() / 255 * 400
         shares.append(wide * tall / (400 * 600))
@@ -124,8 +124,8 @@ def test_crops_cover_the_share_and_the_aspect_that_was_asked_for() -> None:
     assert max(lefts) > 100
 
 
-def test_an_image_into_which_no_crop_fits_is_taken_whole() -> None:
-    narrow = places(200, 8)  # the whole area has an aspect of 1/25
+def test_without_a_fitting_crop_the_whole_image_is_used() -> None:
+    narrow = positions(200, 8)  # the whole area has an aspect of 1/25
     crop = augment.resized_crop(narrow, 16, (1.0, 1.0), "bilinear", random(0))
     assert crop[0].max() > 230
     assert crop[1].max() > 230
@@ -134,42 +134,42 @@ def test_an_image_into_which_no_crop_fits_is_taken_whole() -> None:
 @few
 @given(SEEDS, st.floats(0, 1))
 def test_a_flip_mirrors_or_does_nothing(seed: int, probability: float) -> None:
-    picture = image(seed, 5, 7)
-    flipped = augment.flip(picture, probability, random(seed))
-    mirrored = torch.from_numpy(picture.numpy()[:, :, ::-1].copy())
-    assert torch.equal(flipped, picture) or torch.equal(flipped, mirrored)
+    frame = image(seed, 5, 7)
+    flipped = augment.flip(frame, probability, random(seed))
+    mirrored = torch.from_numpy(frame.numpy()[:, :, ::-1].copy())
+    assert torch.equal(flipped, frame) or torch.equal(flipped, mirrored)
 
 
-def test_flips_are_as_frequent_as_asked() -> None:
-    picture = places(2, 9)
+def test_flips_have_the_requested_frequency() -> None:
+    frame = positions(2, 9)
     for probability in (0.0, 0.3, 1.0):
-        flips = sum(bool(augment.flip(picture, probability, random(seed))[0, 0, 0]) for seed in range(500))
+        flips = sum(bool(augment.flip(frame, probability, random(seed))[0, 0, 0]) for seed in range(500))
         assert flips / 500 == pytest.approx(probability, abs=0.06)
 
 
 @few
 @given(SEEDS, st.integers(1, 30))
 def test_rand_augment_keeps_shape_and_draws_from_its_generator_alone(seed: int, magnitude: int) -> None:
-    picture, before = image(seed, 20, 24), torch.random.get_rng_state()
-    kept = picture.clone()
+    frame, before = image(seed, 20, 24), torch.random.get_rng_state()
+    kept = frame.clone()
     torch.manual_seed(seed)
     expected = torch.rand(3)
     torch.manual_seed(seed)
-    varied = augment.rand_augment(picture, magnitude, random(seed))
+    augmented = augment.rand_augment(frame, magnitude, random(seed))
     assert torch.equal(torch.rand(3), expected)  # torch's own generator has not moved
     torch.manual_seed(seed + 1)
-    assert torch.equal(augment.rand_augment(picture, magnitude, random(seed)), varied)
-    assert (varied.shape, varied.dtype) == (picture.shape, torch.uint8)
-    assert torch.equal(picture, kept)
+    assert torch.equal(augment.rand_augment(frame, magnitude, random(seed)), augmented)
+    assert (augmented.shape, augmented.dtype) == (frame.shape, torch.uint8)
+    assert torch.equal(frame, kept)
     torch.random.set_rng_state(before)
 
 
 def test_a_greater_magnitude_changes_more() -> None:
-    picture = image(0, 32, 32)
+    frame = image(0, 32, 32)
 
     def change(magnitude: int) -> float:
-        varied = [augment.rand_augment(picture, magnitude, random(seed)) for seed in range(60)]
-        return float(np.mean([(one.float() - picture.float()).abs().mean() for one in varied]))
+        augmented = [augment.rand_augment(frame, magnitude, random(seed)) for seed in range(60)]
+        return float(np.mean([(one.float() - frame.float()).abs().mean() for one in augmented]))
 
     assert change(1) < change(10) < change(25)
 
@@ -178,7 +178,7 @@ def test_a_greater_magnitude_changes_more() -> None:
 @given(SEEDS, st.integers(2, 12), st.integers(2, 5), st.floats(0.05, 4))
 def test_mixup_mixes_targets_in_the_share_of_their_inputs(seed: int, count: int, scenes: int, alpha: float) -> None:
     targets = torch.eye(scenes)[torch.from_numpy(random(seed).integers(0, scenes, count))]
-    rows = torch.eye(count)  # an input is its own row: the mixture tells of whom and how much
+    rows = torch.eye(count)  # an input is its own row: the mixture has the partner and its share
     inputs = rows[:, :, None].expand(-1, -1, 3)
     mixed, mixed_targets = augment.mixup(inputs, targets, alpha, random(seed))
     shares = mixed[:, :, 0]

@@ -1,4 +1,4 @@
-"""Recipe `fast` on real media: what it learns, what it leaves behind, and what it does with what is missing."""
+"""Test system `fast` on real media: what it learns, its checkpoint, recordings without audio or video."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train_on(data, tmp_path_factory.mktemp("runs") / "system")
 
 
-def test_scenes_that_differ_are_learnt(run: Trained) -> None:
+def test_distinct_scenes_are_learned(run: Trained) -> None:
     assert run.failures == ()
     assert list(run.metrics) == ["audio", "video", "fused"]
     for figures in run.metrics.values():
@@ -40,21 +40,21 @@ def test_scenes_that_differ_are_learnt(run: Trained) -> None:
     assert run.metrics["fused"]["log_loss"] <= min(run.metrics[name]["log_loss"] for name in ("audio", "video")) + 0.01
 
 
-def test_files_of_a_run(run: Trained) -> None:
+def test_files_of_a_checkpoint(run: Trained) -> None:
     found = sorted(path.relative_to(run.directory).as_posix() for path in run.directory.rglob("*") if path.is_file())
     tables = ["out_of_fold/audio.tsv", "out_of_fold/fused.tsv", "out_of_fold/video.tsv"]
     assert found == ["README.md", "config.json", "model.safetensors", *tables]
     assert [path.name for path in run.directory.parent.iterdir()] == ["system"]
 
 
-def test_the_configuration_tells_of_the_training(run: Trained) -> None:
+def test_the_configuration_describes_the_training(run: Trained) -> None:
     content = json.loads((run.directory / "config.json").read_text())
-    told = content["training"]
+    training = content["training"]
     assert content["labels"] == list(SCENES)
-    assert (told["data"], told["held_out"]) == ("meta.csv", None)
-    assert (told["recordings"], told["unreadable_recordings"]) == (12, 0)
-    assert (told["segments"], told["groups"]) == (24, 12)
-    assert set(told["heads"]) == {"audio", "video"}
+    assert (training["data"], training["held_out"]) == ("meta.csv", None)
+    assert (training["recordings"], training["unreadable_recordings"]) == (12, 0)
+    assert (training["segments"], training["groups"]) == (24, 12)
+    assert set(training["heads"]) == {"audio", "video"}
     assert content["versions"]["avscene"]
     assert content["metrics"] == json.loads(json.dumps(run.metrics))
     assert set(content["mismatch"]["scenes"]) == set(SCENES)
@@ -70,19 +70,19 @@ def test_metrics_are_those_of_the_out_of_fold_tables(run: Trained, data: Path, n
     assert len(table) == 24
     assert set(table.groups or ()) == {f"{scene}{take}" for scene in SCENES for take in range(RECORDINGS)}
     assert set(np.asarray(table.starts)) == {0.0, 1.0}
-    again, told = compute_metrics(table).to_dict(), dict(run.metrics[name])
-    assert again.pop("per_class").keys() == told.pop("per_class").keys() == SCENES.keys()
-    assert again == pytest.approx(told, rel=1e-6, abs=1e-9)
+    again, stored = compute_metrics(table).to_dict(), dict(run.metrics[name])
+    assert again.pop("per_class").keys() == stored.pop("per_class").keys() == SCENES.keys()
+    assert again == pytest.approx(stored, rel=1e-6, abs=1e-9)
 
 
-def test_the_fused_table_is_the_pool_of_the_others(run: Trained) -> None:
+def test_the_fused_table_is_the_pool_of_the_other_tables(run: Trained) -> None:
     tables = {name: read_table(run.directory / "out_of_fold" / f"{name}.tsv") for name in ("audio", "video", "fused")}
     exponents = json.loads((run.directory / "config.json").read_text())["fusion"]["rule"]["exponents"]
     pooled = log_pool(np.stack([tables[name].probabilities for name in exponents]), np.array(list(exponents.values())))
     np.testing.assert_allclose(tables["fused"].probabilities, pooled, atol=1e-6)
 
 
-def test_what_was_trained_classifies_what_it_has_not_heard(run: Trained, tmp_path: Path) -> None:
+def test_a_trained_system_classifies_new_recordings(run: Trained, tmp_path: Path) -> None:
     system = pipeline.load(run.directory, device="cpu", precision="float32")
     for scene in SCENES:
         prediction = system.classify(write_scene(tmp_path / f"{scene}.mp4", scene, seed=99))
@@ -104,7 +104,7 @@ def test_training_twice_gives_the_same_system(run: Trained, data: Path, tmp_path
     assert again.metrics["fused"]["log_loss"] == pytest.approx(run.metrics["fused"]["log_loss"], abs=1e-6)
 
 
-def test_another_hop_is_learnt_and_kept(data: Path, tmp_path: Path) -> None:
+def test_another_hop_is_stored(data: Path, tmp_path: Path) -> None:
     half = train_on(data, tmp_path / "half", hop=0.5)
     assert half.metrics["fused"]["n"] == 48
     system = pipeline.load(half.directory, device="cpu", precision="float32")
@@ -139,7 +139,7 @@ def lacking(root: Path, **kinds: dict[str, bool]) -> Path:
     return root
 
 
-def test_silent_films_train_a_system_of_pictures(tmp_path: Path) -> None:
+def test_videos_without_audio_train_a_system_of_frames(tmp_path: Path) -> None:
     run = train_on(lacking(tmp_path / "data", silent={"audio": False}), tmp_path / "system")
     assert list(run.metrics) == ["video", "fused"]
     system = pipeline.load(run.directory, device="cpu", precision="float32")
@@ -147,7 +147,7 @@ def test_silent_films_train_a_system_of_pictures(tmp_path: Path) -> None:
     assert system.mismatch is None
 
 
-def test_sound_and_picture_that_never_meet_are_both_learnt(tmp_path: Path) -> None:
+def test_audio_and_video_of_different_recordings_are_both_learned(tmp_path: Path) -> None:
     root = tmp_path / "data"
     for scene in SCENES:
         for take in range(3):
@@ -157,20 +157,20 @@ def test_sound_and_picture_that_never_meet_are_both_learnt(tmp_path: Path) -> No
     assert {name: figures["n"] for name, figures in run.metrics.items()} == {"audio": 18, "video": 9, "fused": 27}
     assert run.metrics["fused"]["accuracy"] >= 0.9
     assert json.loads((run.directory / "config.json").read_text())["mismatch"] is None
-    film = write_scene(tmp_path / "film.mp4", "meadow", seed=98)
-    assert pipeline.load(run.directory, device="cpu", precision="float32").classify(film).scene == "meadow"
+    recording = write_scene(tmp_path / "new.mp4", "meadow", seed=98)
+    assert pipeline.load(run.directory, device="cpu", precision="float32").classify(recording).scene == "meadow"
 
 
-def test_a_lone_recording_with_sound_teaches_no_sound(tmp_path: Path) -> None:
-    """A model of sound needs two places of every scene to be judged on; one recording in nine tells nothing."""
+def test_one_recording_with_audio_trains_no_audio_model(tmp_path: Path) -> None:
+    """A model of audio needs two groups of every scene; one recording in nine does not suffice."""
     root = lacking(tmp_path / "data", silent={"audio": False})
     write_scene(root / "cave" / "loud.mp4", "cave", seed=3)
     run = train_on(root, tmp_path / "system")
     assert list(run.metrics) == ["video", "fused"]
 
 
-def test_sound_of_one_scene_only_teaches_no_sound(tmp_path: Path) -> None:
-    """Else everything that sounds would be that scene, with certainty."""
+def test_audio_of_one_scene_only_trains_no_audio_model(tmp_path: Path) -> None:
+    """Otherwise every recording with audio would be classified as that scene."""
     root = lacking(tmp_path / "data", silent={"audio": False})
     for take in range(3):
         write_scene(root / "cave" / f"loud-{take}.mp4", "cave", seed=take)
@@ -178,7 +178,7 @@ def test_sound_of_one_scene_only_teaches_no_sound(tmp_path: Path) -> None:
     assert list(run.metrics) == ["video", "fused"]
 
 
-def test_a_scene_with_one_group_is_told(tmp_path: Path) -> None:
+def test_a_scene_with_one_group_is_refused(tmp_path: Path) -> None:
     root = lacking(tmp_path / "data", silent={"audio": False})
     (root / "meadow" / "silent-1.mp4").unlink()
     with pytest.raises(DataError, match=r"scene 'meadow' has 1 readable group\(s\)"):
@@ -196,10 +196,10 @@ def test_a_recording_that_cannot_be_read_is_left_out_and_told(tmp_path: Path) ->
     assert json.loads((run.directory / "config.json").read_text())["training"]["unreadable_recordings"] == 1
 
 
-def test_nothing_readable_is_told(tmp_path: Path) -> None:
+def test_data_without_a_readable_recording_are_refused(tmp_path: Path) -> None:
     for name in ("a/1.mp4", "a/2.mp4", "b/1.mp4", "b/2.mp4"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "data" / name).write_bytes(b"no film")
+        (tmp_path / "data" / name).write_bytes(b"not a video")
     with pytest.raises(MediaError, match=r"none of its 4 recordings can be read; first: .*1\.mp4"):
         train_on(tmp_path / "data", tmp_path / "system")
 
@@ -208,12 +208,12 @@ def test_nothing_readable_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf"), 1e-5, 0.005])
-def test_a_hop_that_makes_no_sense_is_refused(data: Path, tmp_path: Path, hop: float) -> None:
+def test_an_invalid_hop_is_refused(data: Path, tmp_path: Path, hop: float) -> None:
     with pytest.raises(UsageError, match="hop"):
         train_on(data, tmp_path / "system", hop=hop)
 
 
-def test_an_output_that_is_there_is_refused_before_any_work(data: Path, tmp_path: Path) -> None:
+def test_an_existing_output_is_refused_before_any_work(data: Path, tmp_path: Path) -> None:
     (tmp_path / "system").mkdir()
     (tmp_path / "system" / "notes.txt").touch()
     steps: list[tuple[int, int]] = []

@@ -24,8 +24,8 @@ from avscene.models.dropout import FastDropout
 from avscene.models.encoders import build_encoder
 from avscene.models.fusion_network import FusionNetwork, FusionNetworkModel, FusionNetworkPart
 from avscene.records import Frame, Segment
-from avscene.training.heads.fusion_network import FusionPlan, fresh_network, train_fusion_network
-from avscene.training.heads.in_memory import HeadSettings, Table, run_epoch
+from avscene.training.heads.fusion_network import FusionPlan, initial_fusion_network, train_fusion_network
+from avscene.training.heads.in_memory import HeadSettings, InMemoryData, run_epoch
 from avscene.training.result import TrainedModel
 from tests.support.hub_server import HubServer
 from tests.support.small_clip import RN101, VIT, save_small_clip
@@ -39,7 +39,7 @@ TRAIN, VALID, TEST = np.arange(200), np.arange(200, 300), np.arange(300, 400)
 
 
 def layer_by_layer(network: FusionNetwork, embeddings: list[torch.Tensor]) -> torch.Tensor:
-    """Table 1 as it stands."""
+    """InMemoryData 1 as it stands."""
     branches = [branch(values) for branch, values in zip(network.branches, embeddings, strict=True)]
     return network.classifier(network.fusion(torch.cat(branches, dim=1)))
 
@@ -59,9 +59,9 @@ def separable(
 
 
 def train(
-    embeddings: dict[str, np.ndarray], truth: np.ndarray, rows=(TRAIN, VALID), **schedule: object
+    embeddings: dict[str, np.ndarray], truth: np.ndarray, rows=(TRAIN, VALID), **settings: object
 ) -> TrainedModel:
-    plan = FusionPlan("C04", {name: f"key of {name}" for name in embeddings}, HeadSettings(**{"epochs": 6} | schedule))
+    plan = FusionPlan("C04", {name: f"key of {name}" for name in embeddings}, HeadSettings(**{"epochs": 6} | settings))
     return train_fusion_network(embeddings, truth, *rows, LABELS, plan, CPU)
 
 
@@ -105,7 +105,7 @@ def test_the_layers_are_those_of_table_1() -> None:
     assert (network.classifier.in_features, network.classifier.out_features) == (128, 10)
 
 
-def test_the_parameters_are_as_many_as_a_hand_counts() -> None:
+def test_the_number_of_parameters_is_that_of_the_formula() -> None:
     def branch(size: int) -> int:
         return (size + 1) * 512 + 2 * 512 + 513 * 256
 
@@ -116,7 +116,7 @@ def test_the_parameters_are_as_many_as_a_hand_counts() -> None:
 
 @pytest.mark.parametrize("n_scenes", [2, 10])
 def test_multiplying_the_matrices_first_changes_neither_values_nor_gradients(n_scenes: int) -> None:
-    network = fresh_network((7, 5, 3), n_scenes, seed=1)
+    network = initial_fusion_network((7, 5, 3), n_scenes, seed=1)
     for branch in network.branches:
         branch[3].p = 0.0
     generator = torch.Generator().manual_seed(0)
@@ -137,7 +137,7 @@ def test_multiplying_the_matrices_first_changes_neither_values_nor_gradients(n_s
 
 @pytest.mark.parametrize("n_branches", [1, 2, 4])
 def test_as_many_branches_as_encoders(n_branches: int) -> None:
-    network = fresh_network((5,) * n_branches, 3, seed=0).eval()
+    network = initial_fusion_network((5,) * n_branches, 3, seed=0).eval()
     embeddings = [torch.randn(4, 5) for _ in range(n_branches)]
     assert network.fusion.in_features == 256 * n_branches
     torch.testing.assert_close(network(*embeddings), layer_by_layer(network, embeddings), atol=1e-6, rtol=1e-4)
@@ -154,7 +154,7 @@ def test_dropout_zeroes_a_fifth_and_keeps_the_mean() -> None:
     kept = (dropped != 0).double()
     deviation = np.sqrt(0.2 * 0.8 / kept.numel())
     assert abs(kept.mean().item() - 0.8) < 5 * deviation
-    for lag in (1, 2, 4, 501):  # bits of one random word, and of neighbouring rows, know nothing of each other
+    for lag in (1, 2, 4, 501):  # bits of one random word, and of neighbouring rows, are independent
         flat = kept.flatten()
         together = (flat[lag:] * flat[:-lag]).mean().item()
         assert abs(together - 0.64) < 8 * deviation
@@ -171,7 +171,7 @@ def test_dropout_of_any_share_and_size(share: float, size: int) -> None:
     assert abs(mean - share) < 6 * np.sqrt(share * (1 - share) / (1024 * size)) + 1e-4
 
 
-def test_dropout_rests_outside_training() -> None:
+def test_dropout_does_nothing_in_evaluation_mode() -> None:
     values = torch.randn(8, 8)
     assert torch.equal(FastDropout(0.2).eval()(values), values)
 
@@ -179,7 +179,7 @@ def test_dropout_rests_outside_training() -> None:
 # --- training ---
 
 
-def test_training_learns_what_can_be_told_apart(
+def test_training_learns_separable_scenes(
     problem: tuple[dict[str, np.ndarray], np.ndarray], trained: TrainedModel
 ) -> None:
     embeddings, truth = problem
@@ -229,10 +229,10 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(
 def test_an_epoch_is_the_same_whatever_was_drawn_before(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
     embeddings, truth = problem
     inputs = tuple(torch.from_numpy(array) for array in embeddings.values())
-    table = Table(inputs, torch.from_numpy(truth), torch.from_numpy(TRAIN), torch.from_numpy(VALID))
+    table = InMemoryData(inputs, torch.from_numpy(truth), torch.from_numpy(TRAIN), torch.from_numpy(VALID))
 
     def loss_of(epoch: int, drawn_before: int) -> float:
-        network = fresh_network((24, 16), 3, seed=0)
+        network = initial_fusion_network((24, 16), 3, seed=0)
         with torch.random.fork_rng([]):
             torch.rand(drawn_before)
             optimiser = torch.optim.AdamW(network.parameters())
@@ -257,7 +257,7 @@ def test_rows_in_another_order_make_no_difference(
     )
 
 
-def test_rows_that_lack_an_embedding_teach_nothing_and_get_no_score(
+def test_rows_without_an_embedding_are_not_trained_on_and_not_scored(
     problem: tuple[dict[str, np.ndarray], np.ndarray], trained: TrainedModel
 ) -> None:
     embeddings, truth = problem
@@ -276,7 +276,7 @@ def test_rows_that_lack_an_embedding_teach_nothing_and_get_no_score(
     assert np.isnan(scores(again, [array[absent] for array in holed.values()])).all()
 
 
-def test_data_on_which_nothing_can_be_trained_are_told(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
+def test_data_that_do_not_suffice_are_refused(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
     embeddings, truth = problem
     empty = np.array([], int)
     absent = {**embeddings, "two": np.full((N_ROWS, 16), np.nan, np.float32)}
@@ -284,7 +284,7 @@ def test_data_on_which_nothing_can_be_trained_are_told(problem: tuple[dict[str, 
         train(absent, truth)
     with pytest.raises(DataError, match="at least two training rows, got 1"):
         train(embeddings, truth, rows=(TRAIN[:1], VALID))
-    with pytest.raises(DataError, match="no validation row is left"):
+    with pytest.raises(DataError, match="no validation rows to choose"):
         train(embeddings, truth, rows=(TRAIN, empty))
     huge = {name: array * np.float32(1e38) for name, array in embeddings.items()}
     with pytest.raises(DataError, match="not finite after epoch 1"):
@@ -311,7 +311,7 @@ def test_progress_counts_epochs(problem: tuple[dict[str, np.ndarray], np.ndarray
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_the_callers_arrays_stay_as_they_are(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
+def test_the_callers_arrays_are_not_changed(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
     embeddings, truth = problem
     fixed = {name: array.copy() for name, array in embeddings.items()}
     for array in fixed.values():
@@ -354,15 +354,15 @@ def segments(n: int) -> list[Segment]:
 def on_clips(server: HubServer) -> tuple[TrainedModel, list[np.ndarray]]:
     """A network trained on real embeddings, and these: redder scenes from bluer ones."""
     encoders = {name: build_encoder(name, CPU) for name in ENCODERS}
-    pictures = segments(60)
-    embeddings = {name: encoder.embed(pictures) for name, encoder in encoders.items()}
-    truth = np.array([int(np.argmax(video.frames[0].pixels.mean((0, 1)))) for video in pictures])
+    frames_only = segments(60)
+    embeddings = {name: encoder.embed(frames_only) for name, encoder in encoders.items()}
+    truth = np.array([int(np.argmax(video.frames[0].pixels.mean((0, 1)))) for video in frames_only])
     plan = FusionPlan("C04", {name: encoder.key for name, encoder in encoders.items()}, HeadSettings(epochs=3))
     rows = (np.arange(40), np.arange(40, 60))
     return train_fusion_network(embeddings, truth, *rows, LABELS, plan, CPU), list(embeddings.values())
 
 
-def test_a_checkpoint_brings_the_model_back(on_clips: tuple[TrainedModel, list[np.ndarray]]) -> None:
+def test_a_checkpoint_restores_the_model(on_clips: tuple[TrainedModel, list[np.ndarray]]) -> None:
     trained, arrays = on_clips
     part = TypeAdapter(Part).validate_json(trained.part.model_dump_json())
     assert part == trained.part
@@ -371,8 +371,8 @@ def test_a_checkpoint_brings_the_model_back(on_clips: tuple[TrainedModel, list[n
     assert (model.needs, model.sample_rate, model.frame_size) == ("video", None, 64)
     stored = model.score_embeddings(arrays).probabilities
     np.testing.assert_allclose(stored, scores(trained, arrays), atol=1e-6)
-    pictures = [*segments(60)[:5], Segment(5, 6, (), None)]
-    said = model.score(pictures)
+    frames_only = [*segments(60)[:5], Segment(5, 6, (), None)]
+    said = model.score(frames_only)
     np.testing.assert_allclose(said.probabilities[:5], stored[:5], atol=1e-4)
     assert said.scored.tolist() == [True] * 5 + [False]
     assert np.ptp(stored, axis=0).max() > 0.05  # else this would prove nothing
@@ -393,15 +393,15 @@ class Ear:
         return np.array([[level, level**2] for level in loud], np.float32)
 
 
-def test_encoders_of_sound_and_of_the_picture_go_together(server: HubServer) -> None:
+def test_encoders_of_audio_and_of_frames_can_be_fused(server: HubServer) -> None:
     encoders = {"ear": Ear(), "clip-vit-b-32": build_encoder("clip-vit-b-32", CPU)}
-    network = fresh_network((2, 32), len(LABELS), seed=0)
+    network = initial_fusion_network((2, 32), len(LABELS), seed=0)
     both = FusionNetworkModel("mixed", LABELS, encoders, network, CPU)
     assert (both.needs, both.sample_rate, both.frame_size) == ("both", 48_000, 32)
     frames, audio = segments(1)[0].frames, np.full(48_000, 0.5, np.float32)
     pieces = [Segment(0, 1, frames, audio), Segment(1, 2, (), audio), Segment(2, 3, frames, None)]
     assert both.score(pieces).scored.tolist() == [True, False, False]
-    alone = FusionNetworkModel("ear", LABELS, {"ear": Ear()}, fresh_network((2,), len(LABELS), seed=0), CPU)
+    alone = FusionNetworkModel("ear", LABELS, {"ear": Ear()}, initial_fusion_network((2,), len(LABELS), seed=0), CPU)
     assert (alone.needs, alone.sample_rate, alone.frame_size) == ("audio", 48_000, None)
     assert alone.score(pieces).scored.tolist() == [True, True, False]
 
@@ -416,7 +416,7 @@ def test_another_encoder_than_that_of_training_is_refused(
         trained.part.build(LABELS, trained.tensors, CPU)
 
 
-def test_encoders_whose_weights_are_gone_are_told(
+def test_missing_weights_of_an_encoder_are_reported(
     on_clips: tuple[TrainedModel, list[np.ndarray]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained, _ = on_clips

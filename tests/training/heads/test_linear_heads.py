@@ -34,7 +34,7 @@ def fitted() -> FittedHead:
     return fit_head(separable(), truth, groups, SCENES)
 
 
-def test_separable_scenes_are_told_apart(fitted: FittedHead) -> None:
+def test_separable_scenes_are_separated(fitted: FittedHead) -> None:
     truth, _ = labelled()
     assert accuracy(truth, fitted.out_of_fold) == 1
     assert log_loss(truth, fitted.out_of_fold) < 0.05
@@ -42,15 +42,15 @@ def test_separable_scenes_are_told_apart(fitted: FittedHead) -> None:
     assert accuracy(truth, fitted.head.probabilities(unseen)) > 0.98
 
 
-def test_what_was_fitted_is_told(fitted: FittedHead) -> None:
+def test_the_fitted_values_are_returned(fitted: FittedHead) -> None:
     assert fitted.ridge in RIDGES
     assert fitted.temperature > 0
     assert fitted.head.weight.shape == (SIZE, SCENES)
     np.testing.assert_allclose(fitted.out_of_fold.sum(axis=1), 1)
 
 
-def test_out_of_fold_rows_come_from_heads_that_did_not_see_their_group() -> None:
-    """Each group has a channel that gives its scene away, and nothing else tells: only a cheat beats chance."""
+def test_out_of_fold_rows_are_scored_by_heads_trained_without_their_group() -> None:
+    """Each group has a channel that determines its scene; no other channel does, so only leakage beats chance."""
     truth, groups = labelled()
     random = np.random.default_rng(1)
     giveaway = 10 * np.eye(SCENES * GROUPS)[[int(group) for group in groups]]
@@ -66,10 +66,10 @@ def test_out_of_fold_rows_come_from_heads_that_did_not_see_their_group() -> None
 def test_the_temperature_calibrates_noisy_scenes() -> None:
     truth, groups = labelled()
     random = np.random.default_rng(2)
-    told = np.where(random.random(len(truth)) < 0.3, random.integers(0, SCENES, len(truth)), truth)  # wrong labels
-    fitted = fit_head(separable(noise=1.5), told, groups, SCENES)
-    assert fit_power(fitted.out_of_fold, told) == pytest.approx(1, abs=0.02)  # nothing is left to gain
-    assert log_loss(told, fitted.out_of_fold) < np.log(SCENES)
+    noisy = np.where(random.random(len(truth)) < 0.3, random.integers(0, SCENES, len(truth)), truth)  # wrong labels
+    fitted = fit_head(separable(noise=1.5), noisy, groups, SCENES)
+    assert fit_power(fitted.out_of_fold, noisy) == pytest.approx(1, abs=0.02)  # it is calibrated already
+    assert log_loss(noisy, fitted.out_of_fold) < np.log(SCENES)
 
 
 def test_the_head_carries_the_temperature() -> None:
@@ -77,11 +77,11 @@ def test_the_head_carries_the_temperature() -> None:
     embeddings = separable(noise=2.5)
     fitted = fit_head(embeddings, truth, groups, SCENES)
     best = RIDGES.index(fitted.ridge)
-    plain = heads.ridge_path(embeddings, truth, SCENES)[best].probabilities(embeddings)
-    sharpened = plain ** (1 / fitted.temperature)
+    uncalibrated = heads.ridge_path(embeddings, truth, SCENES)[best].probabilities(embeddings)
+    sharpened = uncalibrated ** (1 / fitted.temperature)
     expected = sharpened / sharpened.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(fitted.head.probabilities(embeddings), expected, atol=1e-5)
-    assert not np.allclose(expected, plain, atol=1e-2)
+    assert not np.allclose(expected, uncalibrated, atol=1e-2)
 
 
 def test_a_ridge_path_is_regularised_logistic_regression() -> None:
@@ -94,7 +94,7 @@ def test_a_ridge_path_is_regularised_logistic_regression() -> None:
     np.testing.assert_allclose(found, oracle.predict_proba(inputs), atol=0.02)
 
 
-def test_rows_without_the_modality_stay_missing_and_teach_nothing() -> None:
+def test_rows_without_the_modality_stay_missing_and_are_not_trained_on() -> None:
     truth, groups = labelled()
     embeddings = separable()
     missing = np.arange(len(truth)) % 4 == 0
@@ -107,7 +107,7 @@ def test_rows_without_the_modality_stay_missing_and_teach_nothing() -> None:
     np.testing.assert_allclose(fitted.head.weight, without.head.weight, atol=1e-6)
 
 
-def test_channels_that_never_move_are_harmless() -> None:
+def test_constant_channels_are_harmless() -> None:
     truth, groups = labelled()
     embeddings = np.hstack([separable(), np.full((len(truth), 3), 7.0)])
     fitted = fit_head(embeddings, truth, groups, SCENES)
@@ -130,7 +130,7 @@ def test_two_groups_of_each_scene_are_enough() -> None:
     assert accuracy(truth, fitted.out_of_fold) == 1
 
 
-def test_a_heads_answer_is_that_of_its_weights(fitted: FittedHead) -> None:
+def test_probabilities_follow_from_the_weights(fitted: FittedHead) -> None:
     embeddings = separable()
     copy = LinearHead(fitted.head.weight.astype(np.float32), fitted.head.bias.astype(np.float32))
     np.testing.assert_allclose(copy.probabilities(embeddings), fitted.head.probabilities(embeddings), atol=1e-4)

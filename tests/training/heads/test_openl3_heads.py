@@ -35,7 +35,7 @@ QUICK = HeadSettings(epochs=4, batch_size=32, learning_rate=1e-3, weight_decay=1
 
 
 def embeddings() -> dict[str, np.ndarray]:
-    """Sound tells the first two scenes from the last two, the picture the even ones from the odd ones."""
+    """Audio separates the first two scenes from the last two, video the even ones from the odd ones."""
     random = np.random.default_rng(0)
 
     def of(halves: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def trained(needs: Needs, found: dict[str, np.ndarray] | None = None, **changes:
 
 
 class StandIn:
-    """An encoder that says what it was told to."""
+    """An encoder with given embeddings."""
 
     embedding_size = SIZE
     sample_rate, frame_size = 48_000, 256
@@ -90,7 +90,7 @@ def both() -> TrainedModel:
 
 
 def test_the_layers_are_the_baselines() -> None:
-    """512-512-128-64-10, and 256-128-10 over the trunks' 128s; counts by hand."""
+    """512-512-128-64-10, and 256-128-10 over the trunks' 128s; counted by hand."""
     norms = 2 * (512 + 128 + 64)
     branch = (512 * 512 + 512) + (512 * 128 + 128) + (128 * 64 + 64) + (64 * 10 + 10) + norms
     assert sum(parameter.numel() for parameter in OpenL3Branch(10).parameters()) == branch == 338_634
@@ -102,25 +102,25 @@ def test_the_layers_are_the_baselines() -> None:
     assert kinds == [*block, *block, *block, nn.Linear]
 
 
-def test_the_schedule_is_the_baselines() -> None:
+def test_the_settings_are_the_baselines() -> None:
     assert (BASELINE.epochs, BASELINE.batch_size) == (200, 64)
     assert (BASELINE.learning_rate, BASELINE.weight_decay, BASELINE.optimiser) == (1e-4, 1e-4, "adam")
-    assert OpenL3Plan("B01", "audio", KEYS).schedule == BASELINE
+    assert OpenL3Plan("B01", "audio", KEYS).settings == BASELINE
 
 
 @pytest.mark.usefixtures("encoders")
 @pytest.mark.parametrize(("needs", "halves"), [("audio", TRUTH < 2), ("video", TRUTH % 2 == 0)])
-def test_one_modality_tells_what_it_can(needs: Needs, halves: np.ndarray) -> None:
+def test_one_modality_separates_its_scenes(needs: Needs, halves: np.ndarray) -> None:
     found = embeddings()
     result = trained(needs)
     scores = model(result).score_embeddings([found[name] for name in ENCODERS[needs]]).probabilities
-    told = scores[:, :2].sum(1) > 0.5 if needs == "audio" else scores[:, ::2].sum(1) > 0.5
-    assert (told == halves)[VALID].mean() > 0.95
+    predicted = scores[:, :2].sum(1) > 0.5 if needs == "audio" else scores[:, ::2].sum(1) > 0.5
+    assert (predicted == halves)[VALID].mean() > 0.95
     assert log_loss(TRUTH[VALID], scores[VALID]) == pytest.approx(np.log(2), abs=0.4)
 
 
 @pytest.mark.usefixtures("encoders")
-def test_both_tell_all(both: TrainedModel) -> None:
+def test_both_modalities_separate_all_scenes(both: TrainedModel) -> None:
     scores = model(both).score_embeddings(list(embeddings().values())).probabilities
     assert accuracy(TRUTH[VALID], scores[VALID]) > 0.9
     assert log_loss(TRUTH[VALID], scores[VALID]) == pytest.approx(both.details["valid_log_loss"], abs=1e-4)
@@ -135,7 +135,7 @@ def test_the_best_epoch_is_kept(both: TrainedModel) -> None:
     assert both.details["best_epoch"] == 1 + losses.index(min(losses))
 
 
-def test_the_branches_are_trained_first_and_then_left_alone(both: TrainedModel) -> None:
+def test_the_branches_are_trained_first_and_then_frozen(both: TrainedModel) -> None:
     alone = trained("audio")
     trunk = {name: tensor for name, tensor in alone.tensors.items() if name.startswith("trunk.")}
     for name, tensor in trunk.items():
@@ -162,17 +162,17 @@ def test_the_same_seed_gives_the_same_head(both: TrainedModel) -> None:
     assert not torch.equal(other.tensors["joint.1.weight"], both.tensors["joint.1.weight"])
 
 
-def _fields(schedule: HeadSettings) -> dict[str, object]:
-    return {name: getattr(schedule, name) for name in schedule.__slots__}
+def _fields(settings: HeadSettings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__slots__}
 
 
 def test_progress_counts_all_epochs() -> None:
-    told: list[tuple[int, int]] = []
-    trained("both", progress=lambda done, total: told.append((done, total)))
-    assert told == [(done, 14) for done in range(1, 15)]
+    reports: list[tuple[int, int]] = []
+    trained("both", progress=lambda done, total: reports.append((done, total)))
+    assert reports == [(done, 14) for done in range(1, 15)]
 
 
-def test_rows_without_an_embedding_teach_nothing() -> None:
+def test_rows_without_an_embedding_are_not_trained_on() -> None:
     found = embeddings()
     missing = np.arange(ROWS) % 5 == 0
     holes = {name: np.where(missing[:, None], np.nan, rows).astype(np.float32) for name, rows in found.items()}
@@ -189,7 +189,7 @@ def test_a_branch_learns_from_rows_that_lack_the_other_modality() -> None:
 
 
 @pytest.mark.parametrize(("rows", "kind"), [(TRAIN, "training"), (VALID, "validation")])
-def test_no_row_has_the_embeddings(rows: np.ndarray, kind: str) -> None:
+def test_data_without_embeddings_are_refused(rows: np.ndarray, kind: str) -> None:
     found = embeddings()
     found["openl3-image"][rows] = np.nan
     with pytest.raises(DataError, match=f"none of the {len(rows)} {kind} rows has embeddings of openl3-image"):
@@ -214,14 +214,14 @@ def test_a_model_of_both_scores_segments_that_have_both(both: TrainedModel, enco
 
 
 @pytest.mark.usefixtures("encoders")
-def test_a_recording_that_lacks_one_is_refused_in_a_line(both: TrainedModel, tmp_path: Path) -> None:
+def test_a_recording_without_one_modality_is_refused(both: TrainedModel, tmp_path: Path) -> None:
     path = write_media(tmp_path / "sound.wav", 1.0)
     with pytest.raises(ModalityError, match="has audio only; system B needs audio and video"):
         System("B", LABELS, (model(both),), Fusion.of("B")).classify(path)
 
 
 @pytest.mark.usefixtures("encoders")
-def test_one_modality_asks_for_nothing_else() -> None:
+def test_a_model_of_one_modality_needs_no_other() -> None:
     built = model(trained("audio"))
     assert (built.needs, built.sample_rate, built.frame_size) == ("audio", 48_000, None)
     video = Segment(0, 1, (Frame(0, np.zeros((4, 4, 3), np.uint8)),), None)
@@ -237,7 +237,7 @@ def test_other_weights_of_openl3_are_refused(both: TrainedModel, encoders: dict[
 
 @pytest.mark.usefixtures("encoders")
 @pytest.mark.parametrize("fault", ["missing", "left over", "misshapen"])
-def test_tensors_that_do_not_fit(both: TrainedModel, fault: str) -> None:
+def test_tensors_that_do_not_fit_are_refused(both: TrainedModel, fault: str) -> None:
     tensors = dict(both.tensors)
     if fault == "missing":
         del tensors["joint.1.weight"]
@@ -249,6 +249,6 @@ def test_tensors_that_do_not_fit(both: TrainedModel, fault: str) -> None:
         both.part.build(LABELS, tensors, RUNTIME)  # type: ignore[union-attr]
 
 
-def test_a_key_for_each_encoder() -> None:
+def test_a_part_needs_a_key_for_each_encoder() -> None:
     with pytest.raises(ValidationError, match="1 encoder keys do not fit modality both"):
         OpenL3HeadPart(name="B", modality="both", encoder_keys=("one",))

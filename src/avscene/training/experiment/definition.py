@@ -108,7 +108,7 @@ class Experiment:
         self.processes.broadcast(b"made")
 
     def provenance(self) -> dict[str, Any]:
-        """Return what a configuration says of the data that its system was trained on."""
+        """Return the data and split of a training, for the checkpoint's configuration."""
         train, validation = self.split.train, self.split.validation
         return provenance(
             self.store.made_of,

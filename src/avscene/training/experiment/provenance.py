@@ -26,5 +26,5 @@ def provenance(data: str, holdout: str | None, **details: Any) -> dict[str, Any]
 
 
 def identity(name: str, labels: LabelSet, hop: float) -> dict[str, Any]:
-    """Return the fields of a configuration that say what system it is of, with `hop` in seconds."""
+    """Return the fields of a configuration that identify its system, with `hop` in seconds."""
     return {"name": name, "recipe": name, "labels": labels.names, "hop": hop, "versions": versions()}

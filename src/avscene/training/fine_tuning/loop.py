@@ -167,7 +167,7 @@ class Training:
     def _validate(self) -> FloatArray:
         """Return probabilities (n_valid, n_scenes) by the current candidate; each process scores its share of rows."""
         scores = torch.zeros(len(self._valid_rows), len(self._labels), dtype=torch.float64, device=self._runtime.device)
-        place = {row: index for index, row in enumerate(self._valid_rows)}
+        position = {row: index for index, row in enumerate(self._valid_rows)}
         inputs = (batch.to(self._runtime.device) for batch in self._clean_batches)
         with self._autocast():
             if self._plan.linear_probe:
@@ -175,7 +175,7 @@ class Training:
             else:
                 estimate_statistics(self._candidate, islice(inputs, len(self._statistics_batches)), self.processes)
             for rows, batch in zip(self._validation, inputs, strict=True):
-                scores[[place[row] for row in rows]] = self._candidate(batch).double().softmax(dim=1)
+                scores[[position[row] for row in rows]] = self._candidate(batch).double().softmax(dim=1)
         self.processes.all_reduce(scores)
         probabilities: FloatArray = scores.cpu().numpy()
         return probabilities

@@ -43,7 +43,7 @@ class MetricsLog:
         except OSError as error:
             raise CheckpointError(
                 f"{self._path}: cannot be written ({error.strerror or error}); the last saved state stays: "
-                "make room and run again"
+                "free some space and run again"
             ) from error
 
     def __enter__(self) -> Self:

@@ -124,10 +124,10 @@ def waveforms(store: SegmentStore, rows: Sequence[int]) -> list[FloatArray]:
 
 def band_statistics(store: SegmentStore, rows: Sequence[int], spec: LogMelSpec) -> tuple[Tensor, Tensor]:
     """Return mean and deviation (n_mels,) in dB of each band over at most STATISTICS_ROWS evenly spaced `rows`."""
-    places = np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_ROWS)).astype(int)
+    positions = np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_ROWS)).astype(int)
     count, total, squares = 0, torch.zeros(spec.n_mels).double(), torch.zeros(spec.n_mels).double()
-    for first in range(0, len(places), _CHUNK):
-        chosen = [rows[place] for place in places[first : first + _CHUNK]]
+    for first in range(0, len(positions), _CHUNK):
+        chosen = [rows[position] for position in positions[first : first + _CHUNK]]
         mels = log_mel(waveforms_to_tensor(waveforms(store, chosen)), spec).double()
         count += mels.shape[0] * mels.shape[2]
         total += mels.sum((0, 2))

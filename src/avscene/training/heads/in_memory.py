@@ -1,4 +1,4 @@
-"""Training on data that are whole in memory: tensors stay on the device, a batch is a gather by row numbers."""
+"""Train a network on data that are whole in memory: tensors stay on the device, batches are gathered by row number."""
 
 import copy
 import math
@@ -13,17 +13,17 @@ from torch.nn import functional
 from avscene.errors import DataError
 from avscene.progress import Progress
 
-LEAST_BATCH = 32
-LEAST_STEPS = 64  # in an epoch, where LEAST_BATCH allows them
+MIN_BATCH = 32
+MIN_STEPS = 64  # in an epoch, if MIN_BATCH allows
 EVALUATION_BATCH = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSettings:
-    """AdamW under a cosine that falls from `learning_rate` to 0 over all steps, or Adam at `learning_rate` throughout.
+    """Settings of a training: AdamW with a cosine from `learning_rate` to 0, or Adam with a constant `learning_rate`.
 
-    Adam's `weight_decay` is part of the gradient. `batch_size` rows make a step; fewer where an epoch would have less
-    than LEAST_STEPS of them.
+    Adam's `weight_decay` is part of the gradient. A step takes `batch_size` rows; fewer if an epoch would have
+    less than MIN_STEPS steps.
     """
 
     epochs: int = 20
@@ -34,13 +34,13 @@ class HeadSettings:
     optimiser: Literal["adamw-cosine", "adam"] = "adamw-cosine"
 
     def batch_of(self, n_rows: int) -> int:
-        """Rows of a step where an epoch has `n_rows`."""
-        return min(self.batch_size, max(LEAST_BATCH, n_rows // LEAST_STEPS))
+        """Return the rows of a step if an epoch has `n_rows`."""
+        return min(self.batch_size, max(MIN_BATCH, n_rows // MIN_STEPS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
-    """`inputs`, tensors (n, ...), and their `targets` (n,); `train` and `valid` are row numbers. All on one device."""
+class InMemoryData:
+    """Tensors `inputs` (n, ...) and `targets` (n,), and row numbers `train` and `valid`; all on one device."""
 
     inputs: tuple[Tensor, ...]
     targets: Tensor
@@ -48,62 +48,62 @@ class Table:
     valid: Tensor
 
     def batch(self, rows: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Inputs and targets of `rows`."""
+        """Return inputs and targets of `rows`."""
         return [values.index_select(0, rows) for values in self.inputs], self.targets.index_select(0, rows)
 
 
 def train_in_memory(
-    network: nn.Module, table: Table, schedule: HeadSettings, progress: Progress | None = None
+    network: nn.Module, table: InMemoryData, settings: HeadSettings, progress: Progress | None = None
 ) -> list[dict[str, float]]:
-    """Train `network`, whose forward takes the inputs of `table` and gives logits, and leave it at its best epoch.
+    """Train `network`, whose forward maps the inputs of `table` to logits, and leave it at its best epoch.
 
-    The best epoch is that of least log loss on the validation rows. What is random depends on the seed and the epoch
-    alone, and torch's own random state is left as it was.
+    The best epoch has the least log loss on the validation rows. Random numbers depend only on the seed and the epoch,
+    and torch's own random state is not changed.
 
     Returns:
-        One row for each epoch: `epoch`, `train_log_loss` (as seen in training, with dropout), `valid_log_loss`,
+        One row for each epoch: `epoch`, `train_log_loss` (in training, with dropout), `valid_log_loss`,
         `valid_accuracy`.
 
     Raises:
-        DataError: there are less than two rows to train on or none to validate on, or the loss is not finite.
+        DataError: there are fewer than two training rows or no validation rows, or the loss is not finite.
     """
     _check(table)
-    kind = torch.optim.Adam if schedule.optimiser == "adam" else torch.optim.AdamW
-    optimiser = kind(network.parameters(), weight_decay=schedule.weight_decay, fused=True)
-    batch_size = schedule.batch_of(len(table.train))
+    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+    optimiser = kind(network.parameters(), weight_decay=settings.weight_decay, fused=True)
+    batch_size = settings.batch_of(len(table.train))
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     with torch.random.fork_rng(_gpus(table)):
-        _start_statistics(network, table, schedule, batch_size)
-        for epoch in range(schedule.epochs):
-            seen = run_epoch(network, optimiser, table, schedule, epoch)
-            loss, accuracy = evaluate(network, table)
-            if not math.isfinite(seen + loss):
+        _start_statistics(network, table, settings, batch_size)
+        for epoch in range(settings.epochs):
+            train_loss = run_epoch(network, optimiser, table, settings, epoch)
+            loss, accuracy = validation_metrics(network, table)
+            if not math.isfinite(train_loss + loss):
                 raise DataError(f"the loss is not finite after epoch {epoch + 1}: the embeddings are damaged")
             if loss < min((row["valid_log_loss"] for row in history), default=math.inf):
                 best = copy.deepcopy(network.state_dict())
-            figures = {"train_log_loss": seen, "valid_log_loss": loss, "valid_accuracy": accuracy}
-            history.append({"epoch": epoch + 1, **figures})
+            metrics = {"train_log_loss": train_loss, "valid_log_loss": loss, "valid_accuracy": accuracy}
+            history.append({"epoch": epoch + 1, **metrics})
             if progress is not None:
-                progress(epoch + 1, schedule.epochs)
+                progress(epoch + 1, settings.epochs)
     network.load_state_dict(best)
     return history
 
 
 def run_epoch(
-    network: nn.Module, optimiser: torch.optim.Optimizer, table: Table, schedule: HeadSettings, epoch: int
+    network: nn.Module, optimiser: torch.optim.Optimizer, table: InMemoryData, settings: HeadSettings, epoch: int
 ) -> float:
-    """One pass over the training rows in an order of their own; the mean log loss on the way.
+    """Train on all training rows once, in random order, and return the mean log loss.
 
-    The rows are cut into batches of nearly equal length, so that none is too short to normalise.
+    Batches have nearly equal lengths, so that none is too short for batch norms.
     """
     network.train()
-    torch.manual_seed(_seed(schedule.seed, epoch))
+    torch.manual_seed(_seed(settings.seed, epoch))
     order = table.train[torch.randperm(len(table.train)).to(table.train.device)]
-    n_steps = math.ceil(len(order) / schedule.batch_of(len(order)))
+    n_steps = math.ceil(len(order) / settings.batch_of(len(order)))
     total = torch.zeros((), device=order.device)
     for step, rows in enumerate(order.tensor_split(n_steps)):
-        _set_rate(optimiser, schedule, (epoch + step / n_steps) / schedule.epochs)
+        _set_rate(optimiser, settings, (epoch + step / n_steps) / settings.epochs)
         inputs, targets = table.batch(rows)
         loss = functional.cross_entropy(network(*inputs), targets)
         optimiser.zero_grad(set_to_none=True)
@@ -114,8 +114,8 @@ def run_epoch(
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, table: Table) -> tuple[float, float]:
-    """Log loss and accuracy on the validation rows."""
+def validation_metrics(network: nn.Module, table: InMemoryData) -> tuple[float, float]:
+    """Return log loss and accuracy on the validation rows."""
     network.eval()
     loss, hits = 0.0, 0
     for rows in table.valid.tensor_split(math.ceil(len(table.valid) / EVALUATION_BATCH)):
@@ -126,20 +126,20 @@ def evaluate(network: nn.Module, table: Table) -> tuple[float, float]:
     return loss / len(table.valid), hits / len(table.valid)
 
 
-def _check(table: Table) -> None:
+def _check(table: InMemoryData) -> None:
     if len(table.train) < 2:
         raise DataError(f"a network needs at least two training rows, got {len(table.train)}")
     if not len(table.valid):
-        raise DataError("no validation row is left to choose the best epoch by")
+        raise DataError("no validation rows to choose the best epoch on")
 
 
 @torch.no_grad()
-def _start_statistics(network: nn.Module, table: Table, schedule: HeadSettings, batch_size: int) -> None:
+def _start_statistics(network: nn.Module, table: InMemoryData, settings: HeadSettings, batch_size: int) -> None:
     """Set the running statistics of batch norms to those of one batch.
 
-    Left at 0 and 1 they would still weigh in after hundreds of steps: embeddings of length 1 have variances of 1e-4.
+    The initial 0 and 1 would affect results even after hundreds of steps: embeddings of norm 1 have variances of 1e-4.
     """
-    torch.manual_seed(_seed(schedule.seed, schedule.epochs))
+    torch.manual_seed(_seed(settings.seed, settings.epochs))
     rows = table.train[torch.randperm(len(table.train))[:batch_size].to(table.train.device)]
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
     momenta = [norm.momentum for norm in norms]
@@ -151,16 +151,16 @@ def _start_statistics(network: nn.Module, table: Table, schedule: HeadSettings, 
         norm.momentum = momentum
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, schedule: HeadSettings, done: float) -> None:
-    """The learning rate when the share `done` of all steps is done."""
-    share = 1.0 if schedule.optimiser == "adam" else 0.5 * (1 + math.cos(math.pi * done))
+def _set_rate(optimiser: torch.optim.Optimizer, settings: HeadSettings, done: float) -> None:
+    """Set the learning rate for the moment when the share `done` of all steps is done."""
+    share = 1.0 if settings.optimiser == "adam" else 0.5 * (1 + math.cos(math.pi * done))
     for group in optimiser.param_groups:
-        group["lr"] = schedule.learning_rate * share
+        group["lr"] = settings.learning_rate * share
 
 
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def _gpus(table: Table) -> list[int]:
+def _gpus(table: InMemoryData) -> list[int]:
     return [table.targets.device.index or 0] if table.targets.device.type == "cuda" else []

@@ -1,4 +1,4 @@
-"""Embeddings to linear heads, with out-of-fold probabilities for whatever is fitted on top of them."""
+"""Fit linear heads on embeddings, with out-of-fold probabilities to fit a fusion on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from avscene.models.linear_heads import LinearHead
 from avscene.records import FloatArray, IntArray
 
 N_FOLDS = 4
-# Ridge on the weights of standardised embeddings scaled to unit norm; the best by out-of-fold log loss is taken.
+# Ridge on the weights of standardised embeddings scaled to unit norm; that of least out-of-fold log loss is chosen.
 RIDGES = (1e-4, 3e-5, 1e-5, 3e-6)
-_MAX_STEPS = 40  # of L-BFGS, for each ridge, started where the stronger ridge before it ended
+_MAX_STEPS = 40  # of L-BFGS for each ridge, which starts from the solution of the stronger ridge before it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedHead:
-    """A head trained on all rows, and `out_of_fold` (n, n_scenes): what heads that had not seen a row's group said.
+    """A head trained on all rows, and `out_of_fold` probabilities (n, n_scenes) by heads trained without a row's group.
 
-    `temperature` was fitted on the latter and is part of both.
+    `temperature` was fitted on the latter and is applied to both.
     """
 
     head: LinearHead
@@ -35,7 +35,7 @@ class FittedHead:
 def fit_head(embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_scenes: int) -> FittedHead:
     """Fit a calibrated head on `embeddings` (n, size), NaN rows left out; `truth` (n,) are scene indices.
 
-    The ridge is chosen and the temperature fitted on out-of-fold probabilities, folds drawn by group.
+    The ridge is chosen and the temperature fitted on out-of-fold probabilities, with folds of whole groups.
     """
     present = ~np.isnan(embeddings[:, 0])
     folds = np.array(assign_folds(groups, [str(scene) for scene in truth], N_FOLDS))
@@ -51,14 +51,14 @@ def fit_head(embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_s
     best = int(np.argmin(losses))
     exponent = fit_power(candidates[best], truth)
     final = ridge_path(embeddings[present], truth[present], n_scenes)[best]
-    cooled = LinearHead(final.weight * exponent, final.bias * exponent)
+    calibrated = LinearHead(final.weight * exponent, final.bias * exponent)
     sharpened = candidates[best] ** exponent
     out_of_fold = sharpened / sharpened.sum(axis=1, keepdims=True)
-    return FittedHead(cooled, out_of_fold, RIDGES[best], 1 / exponent)
+    return FittedHead(calibrated, out_of_fold, RIDGES[best], 1 / exponent)
 
 
 def ridge_path(embeddings: FloatArray, truth: IntArray, n_scenes: int) -> list[LinearHead]:
-    """A head for each of RIDGES, on `embeddings` (n, size) of which none is missing; `truth` (n,) are scene indices."""
+    """Fit a head for each of RIDGES on `embeddings` (n, size) without NaN; `truth` (n,) are scene indices."""
     mean, scale = embeddings.mean(0), np.sqrt(embeddings.shape[1]) * feature_scale(embeddings)
     inputs = torch.from_numpy((embeddings - mean) / scale).float()
     targets = torch.from_numpy(truth)
@@ -73,9 +73,9 @@ def ridge_path(embeddings: FloatArray, truth: IntArray, n_scenes: int) -> list[L
 
 
 def feature_scale(embeddings: FloatArray) -> FloatArray:
-    """(size,) what `embeddings` (n, size) are divided by to be standardised.
+    """Return the divisors (size,) that standardise `embeddings` (n, size).
 
-    Channels that hardly move would be blown up to noise: none is scaled by more than a tenth of the median allows.
+    They are at least a tenth of their median, so that nearly constant channels are not amplified to noise.
     """
     deviation = embeddings.std(0)
     return np.asarray(np.maximum(deviation, 0.1 * np.median(deviation) + 1e-12))
@@ -84,7 +84,7 @@ def feature_scale(embeddings: FloatArray) -> FloatArray:
 def _minimise(
     inputs: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, ridge: float
 ) -> None:
-    """Cross-entropy plus ridge, by L-BFGS, in place."""
+    """Minimise cross-entropy plus ridge by L-BFGS, in place."""
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=_MAX_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
