@@ -90,8 +90,9 @@ class NetworkPlan(_Settings):
     warm_up: NotNegative = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     mixup: NotNegative = 0.3
-    audio: AudioAugmentation = AudioAugmentation()
-    frames: FrameAugmentation = FrameAugmentation()
+    # Files keep the keys that the fields had first.
+    audio: AudioAugmentation = Field(default=AudioAugmentation(), alias="sound")
+    frames: FrameAugmentation = Field(default=FrameAugmentation(), alias="picture")
     linear_probe: bool = Field(default=False, alias="probe")
     seed: Amount = 0
 
