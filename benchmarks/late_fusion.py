@@ -17,8 +17,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from avscene.models.fusion_network import BRANCH, DROPOUT, HIDDEN, JOINT, FusionNetwork
-from avscene.training.heads.fusion_network import fresh_network
-from avscene.training.heads.in_memory import HeadSettings, Table, evaluate, run_epoch, train_in_memory
+from avscene.training.heads.fusion_network import initial_fusion_network
+from avscene.training.heads.in_memory import HeadSettings, InMemoryData, run_epoch, train_in_memory, validation_metrics
 from benchmarks.harness import Row, comparison_row, main, time_in_turn
 from benchmarks.matrix_products import SIDES, peak, products
 
@@ -51,7 +51,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     runs = {
         "in memory": lambda: in_memory(table),
         "DataLoader, layer by layer": lambda: loader_epochs(LayerByLayer(), table, 1),
-        "DataLoader, avscene's network": lambda: loader_epochs(fresh_network(WIDTHS, N_SCENES, 0), table, 1),
+        "DataLoader, avscene's network": lambda: loader_epochs(initial_fusion_network(WIDTHS, N_SCENES, 0), table, 1),
     }
     times = time_in_turn(runs | products(sides, (torch.float32,)), rounds)
     rate = operations(n_rows) / median(times["in memory"])
@@ -65,7 +65,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     yield losses_after(n_rows, epochs)
 
 
-def random_table(n_train: int, n_valid: int, device: str = "cpu") -> Table:
+def random_table(n_train: int, n_valid: int, device: str = "cpu") -> InMemoryData:
     """Return rows of unit-variance noise around a random centre for each scene."""
     generator = torch.Generator().manual_seed(0)
     n_rows = n_train + n_valid
@@ -75,10 +75,10 @@ def random_table(n_train: int, n_valid: int, device: str = "cpu") -> Table:
         values = torch.randn(n_rows, width, generator=generator)
         inputs.append(values.add_(SEPARATION * torch.randn(N_SCENES, width, generator=generator)[targets]))
     train, valid = torch.arange(n_train, device=device), torch.arange(n_train, n_rows, device=device)
-    return Table(tuple(values.to(device) for values in inputs), targets.to(device), train, valid)
+    return InMemoryData(tuple(values.to(device) for values in inputs), targets.to(device), train, valid)
 
 
-def loader_epochs(network: nn.Module, table: Table, epochs: int, *, decay: bool = False) -> None:
+def loader_epochs(network: nn.Module, table: InMemoryData, epochs: int, *, decay: bool = False) -> None:
     """Train as in a tutorial: a DataLoader collates single rows into batches of 64."""
     rows = [values[: len(table.train)] for values in (*table.inputs, table.targets)]
     loader = DataLoader(TensorDataset(*rows), batch_size=LOADER_BATCH, shuffle=True)
@@ -95,16 +95,16 @@ def loader_epochs(network: nn.Module, table: Table, epochs: int, *, decay: bool 
                 cosine.step()
 
 
-def in_memory(table: Table) -> None:
+def in_memory(table: InMemoryData) -> None:
     """Train an epoch with avscene."""
-    network = fresh_network(WIDTHS, N_SCENES, seed=0).to(table.targets.device)
+    network = initial_fusion_network(WIDTHS, N_SCENES, seed=0).to(table.targets.device)
     run_epoch(network, torch.optim.AdamW(network.parameters(), fused=True), table, HeadSettings(), epoch=0)
 
 
 @torch.inference_mode()
-def check(table: Table) -> None:
+def check(table: InMemoryData) -> None:
     """Check that both networks are the same function."""
-    ours, layer_by_layer = fresh_network(WIDTHS, N_SCENES, seed=0).eval(), LayerByLayer().eval()
+    ours, layer_by_layer = initial_fusion_network(WIDTHS, N_SCENES, seed=0).eval(), LayerByLayer().eval()
     layer_by_layer.load_state_dict(ours.state_dict())
     inputs, _ = table.batch(table.train[:LOADER_BATCH])
     torch.testing.assert_close(ours(*inputs), layer_by_layer(*inputs))
@@ -125,12 +125,12 @@ def operations(n_rows: int) -> float:
 def losses_after(n_rows: int, epochs: int) -> Row:
     """Compare the validation log losses of both sides after a whole training with the same cosine schedule."""
     table = random_table(n_rows, n_rows // 10)
-    history = train_in_memory(fresh_network(WIDTHS, N_SCENES, seed=0), table, HeadSettings(epochs=epochs))
+    history = train_in_memory(initial_fusion_network(WIDTHS, N_SCENES, seed=0), table, HeadSettings(epochs=epochs))
     ours = min((row["valid_log_loss"], row["valid_accuracy"]) for row in history)
     torch.manual_seed(0)
     layer_by_layer = LayerByLayer()
     loader_epochs(layer_by_layer, table, epochs, decay=True)
-    theirs = evaluate(layer_by_layer, table)
+    theirs = validation_metrics(layer_by_layer, table)
     losses = [f"{loss:.4f} (accuracy {accuracy:.3f})" for loss, accuracy in (ours, theirs)]
     return Row(
         f"C04, validation log loss after {epochs} epochs of {n_rows:,} rows",
