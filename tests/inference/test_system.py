@@ -1,6 +1,6 @@
-"""Path in, prediction out: what reaches the models, and what is made of what they say.
+"""Test systems: what the models get, and how predictions are made from their probabilities.
 
-The models here are small and honest: each reads its frames or waveforms and answers with the second they come from.
+Each model here recognises, from its frames or waveforms, the second of the recording that they come from.
 """
 
 import threading
@@ -36,7 +36,7 @@ from tests.support.media_files import (
 from tests.support.media_files import write_photograph as photograph
 
 SECONDS = LabelSet(tuple(f"second {k}" for k in range(8)))
-SURE = 0.79  # of the second that a model sees or hears; the other seven have 0.03 each
+SURE = 0.79  # probability of the recognised second; the other seven have 0.03 each
 
 
 def answer(second: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def answer(second: int) -> np.ndarray:
 
 
 class Eye:
-    """Says which second a segment's first frame shows."""
+    """A video model that recognises the second of a segment by its first frame."""
 
     name = "eye"
     labels = SECONDS
@@ -64,7 +64,7 @@ class Eye:
 
 
 class Ear:
-    """Says which second a segment sounds of."""
+    """An audio model that recognises the second of a segment by its tone."""
 
     labels = SECONDS
     needs: Modality = "audio"
@@ -103,10 +103,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_media(tmp_path_factory.mktemp("film") / "film.mp4", 4.0)
 
 
-# --- what reaches the models, and when ---
+# --- inputs of the models ---
 
 
-def test_each_model_sees_and_hears_its_second(film: Path) -> None:
+def test_each_model_gets_the_frames_and_audio_of_each_segment(film: Path) -> None:
     eye, ear = Eye(), Ear()
     told: list[float] = []
     prediction = system(eye, ear).classify(film, progress=told.append)
@@ -132,7 +132,7 @@ def test_each_model_sees_and_hears_its_second(film: Path) -> None:
 def test_other_hops(film: Path, hop: float, expected: list[int]) -> None:
     eye = Eye()
     prediction = system(eye).classify(film, hop=hop)
-    assert seconds(prediction) == [f"second {k}" for k in expected]  # the frame in the middle tells
+    assert seconds(prediction) == [f"second {k}" for k in expected]  # by the middle frame
     assert [s.start for s in prediction.segments] == [k * hop for k in range(len(expected))]
     assert prediction.segments[-1].end == 4.0
     by_default = system(Eye(), hop=hop).classify(film)
@@ -142,7 +142,7 @@ def test_other_hops(film: Path, hop: float, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf")])
-def test_hops_that_are_refused(film: Path, hop: float) -> None:
+def test_invalid_hops_are_refused(film: Path, hop: float) -> None:
     with pytest.raises(UsageError, match=r"is not a number of seconds of 0\.02 or more"):
         system(Eye()).classify(film, hop=hop)
 
@@ -165,7 +165,7 @@ def test_segments_come_in_batches(tmp_path: Path) -> None:
     assert seconds(prediction) == [f"second {k % 8}" for k in range(BATCH_SIZE + 4)]
 
 
-def test_sound_from_another_file(tmp_path: Path) -> None:
+def test_audio_from_another_file(tmp_path: Path) -> None:
     silent = write_media(tmp_path / "v.mp4", 3.0, audio=False)
     audio = write_media(tmp_path / "a.wav", 3.0)
     prediction = system(Eye(), Ear()).classify(silent, audio=audio)
@@ -174,15 +174,17 @@ def test_sound_from_another_file(tmp_path: Path) -> None:
     assert all(set(s.by_model) == {"eye", "ear"} for s in prediction.segments)
 
 
-# --- what is missing ---
+# --- missing modalities ---
 
 
-def test_sound_that_begins_late(tmp_path: Path) -> None:
+def test_audio_that_begins_late(tmp_path: Path) -> None:
     late = write_media(tmp_path / "late.mkv", 4.0, audio_start=2.0)
     prediction = system(Eye(), Ear()).classify(late)
     assert [set(s.by_model) for s in prediction.segments] == [{"eye"}, {"eye"}, {"eye", "ear"}, {"eye", "ear"}]
     assert seconds(prediction) == [f"second {k}" for k in range(4)]
-    np.testing.assert_allclose(prediction.segments[0].probabilities, answer(0), atol=1e-9)  # the eye alone, as it is
+    np.testing.assert_allclose(
+        prediction.segments[0].probabilities, answer(0), atol=1e-9
+    )  # the video model alone, unchanged
     assert prediction.segments[2].probabilities.max() > SURE  # two agree
     assert prediction.warnings == ("2 of 4 segments have no audio: model `ear` was skipped there",)
 
@@ -201,10 +203,12 @@ def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool]
     assert prediction.warnings == (warning,)
     for k, segment in enumerate(prediction.segments):
         assert list(segment.by_model) == [alone]
-        np.testing.assert_allclose(segment.probabilities, answer(k), atol=1e-9)  # exponents are for company
+        np.testing.assert_allclose(
+            segment.probabilities, answer(k), atol=1e-9
+        )  # without fusion, exponents have no effect
 
 
-def test_segments_that_nobody_can_score_are_left_out_and_told(tmp_path: Path) -> None:
+def test_segments_that_no_model_scores_are_omitted_with_a_warning(tmp_path: Path) -> None:
     late = write_media(tmp_path / "late.mkv", 4.0, audio_start=2.0)
     prediction = system(Ear()).classify(late)
     assert [s.start for s in prediction.segments] == [2.0, 3.0]
@@ -219,7 +223,9 @@ def test_segments_that_nobody_can_score_are_left_out_and_told(tmp_path: Path) ->
         ("blind.wav", Eye(), "has audio only; system both needs video"),
     ],
 )
-def test_nothing_that_the_system_needs(tmp_path: Path, name: str, model: SceneModel, message: str) -> None:
+def test_a_recording_without_the_needed_modality_is_an_error(
+    tmp_path: Path, name: str, model: SceneModel, message: str
+) -> None:
     path = write_media(tmp_path / name, 2.0, video=name == "silent.mp4", audio=name == "blind.wav")
     with pytest.raises(ModalityError) as caught:
         system(model).classify(path)
@@ -242,7 +248,7 @@ def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
     assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no video track: model `eye` was skipped")
 
 
-def test_models_that_want_sound_at_different_rates_are_refused(film: Path) -> None:
+def test_models_with_different_sample_rates_are_refused(film: Path) -> None:
     with pytest.raises(UsageError, match=r"different sample rates: 16000, 8000 Hz$"):
         system(Ear(), Ear(8000, "other")).classify(film)
 
@@ -279,11 +285,11 @@ def test_missing_models_are_dropped_from_each_row(rows: list[list[float]], data:
     np.testing.assert_allclose(fused[gone & ~lost], other[gone & ~lost], atol=1e-9)
 
 
-# --- work done ahead ---
+# --- prefetching ---
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 7))
-def test_ahead_and_batched_lose_nothing(items: list[int], size: int) -> None:
+def test_prefetch_and_batched_keep_all_items(items: list[int], size: int) -> None:
     assert list(prefetch(items)) == items
     batches = list(batched(items, size))
     assert [item for batch in batches for item in batch] == items
@@ -291,7 +297,7 @@ def test_ahead_and_batched_lose_nothing(items: list[int], size: int) -> None:
     assert all(1 <= len(batch) <= size for batch in batches)
 
 
-def test_ahead_works_while_the_consumer_does() -> None:
+def test_the_next_item_is_computed_while_one_is_in_use() -> None:
     """The next item is made while this one is in use: without that the wait below would never end."""
     made = [threading.Event() for _ in range(3)]
 
@@ -305,7 +311,7 @@ def test_ahead_works_while_the_consumer_does() -> None:
             assert made[k + 1].wait(5)
 
 
-def test_ahead_passes_errors_on_and_ends_its_thread() -> None:
+def test_prefetch_raises_errors_and_ends_its_thread() -> None:
     before = threading.active_count()
 
     def broken() -> Iterator[int]:
@@ -319,7 +325,7 @@ def test_ahead_passes_errors_on_and_ends_its_thread() -> None:
     assert threading.active_count() == before
 
 
-def test_ahead_ends_its_thread_when_the_consumer_leaves() -> None:
+def test_prefetch_ends_its_thread_when_it_is_closed() -> None:
     before = threading.active_count()
     closed = []
 
@@ -354,7 +360,7 @@ def test_a_model_that_raises_leaves_no_thread_and_no_open_file(film: Path) -> No
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
 
 
-def test_scores_alone(film: Path) -> None:
+def test_probabilities_by_model(film: Path) -> None:
     eye, ear = Eye(), Ear()
     both = system(eye, ear)
     with Recording(film) as recording:
@@ -367,7 +373,7 @@ def test_scores_alone(film: Path) -> None:
 # --- many recordings ---
 
 
-def test_segments_that_show_the_same_image_are_scored_together(tmp_path: Path) -> None:
+def test_segments_that_share_a_frame_are_scored_together(tmp_path: Path) -> None:
     long = write_media(tmp_path / "long.mp4", MAX_SEGMENTS + 6.0, fps=2, gop=20, audio=False)
     eye = Eye()
     system(eye).classify(long, keyframes=True)
@@ -394,7 +400,7 @@ def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> Non
             assert str(outcome).startswith(str(source.path))
 
 
-def test_recordings_that_cannot_be_read_do_not_hold_the_others_up(tmp_path: Path, film: Path) -> None:
+def test_unreadable_recordings_do_not_delay_the_others(tmp_path: Path, film: Path) -> None:
     """Their outcomes come although no segments fill the batch."""
     asked: list[int] = []
 
@@ -413,8 +419,8 @@ def test_recordings_that_cannot_be_read_do_not_hold_the_others_up(tmp_path: Path
     assert max(asked) < 3 * MAX_RECORDING_ENDS
 
 
-def test_reading_ends_with_the_segment_when_nobody_wants_more(tmp_path: Path) -> None:
-    """An interruption does not wait for a batch, which may be minutes of film."""
+def test_reading_stops_after_the_current_segment(tmp_path: Path) -> None:
+    """An interruption does not wait for a batch, which may be minutes of video."""
     long = write_media(tmp_path / "long.mp4", 3.0 * BATCH_SIZE, fps=2, audio=False)
     reader = SegmentReader([Source(long)], Sampling(frame_size=16))
     batches = iter(reader)
@@ -451,7 +457,7 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
         ({"system": "conse", "prompts": ["{}"]}, UsageError, "takes no prompts"),
         ({"system": "conse", "device": "tpu"}, UsageError, "auto, cpu, cuda"),
         ({"system": "conse", "precision": "int8"}, UsageError, "auto, float32, bfloat16"),
-        ({"system": "folder"}, CheckpointError, "a directory but no checkpoint"),
+        ({"system": "folder"}, CheckpointError, "a directory but not a checkpoint"),
     ],
 )
 def test_what_load_refuses(
