@@ -182,9 +182,7 @@ def test_audio_that_begins_late(tmp_path: Path) -> None:
     prediction = system(Eye(), Ear()).classify(late)
     assert [set(s.by_model) for s in prediction.segments] == [{"eye"}, {"eye"}, {"eye", "ear"}, {"eye", "ear"}]
     assert seconds(prediction) == [f"second {k}" for k in range(4)]
-    np.testing.assert_allclose(
-        prediction.segments[0].probabilities, answer(0), atol=1e-9
-    )  # the video model alone, unchanged
+    np.testing.assert_allclose(prediction.segments[0].probabilities, answer(0), atol=1e-9)  # the video model alone
     assert prediction.segments[2].probabilities.max() > SURE  # two agree
     assert prediction.warnings == ("2 of 4 segments have no audio: model `ear` was skipped there",)
 
@@ -203,9 +201,7 @@ def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool]
     assert prediction.warnings == (warning,)
     for k, segment in enumerate(prediction.segments):
         assert list(segment.by_model) == [alone]
-        np.testing.assert_allclose(
-            segment.probabilities, answer(k), atol=1e-9
-        )  # without fusion, exponents have no effect
+        np.testing.assert_allclose(segment.probabilities, answer(k), atol=1e-9)  # no pooling of one model
 
 
 def test_segments_that_no_model_scores_are_omitted_with_a_warning(tmp_path: Path) -> None:
@@ -223,9 +219,7 @@ def test_segments_that_no_model_scores_are_omitted_with_a_warning(tmp_path: Path
         ("blind.wav", Eye(), "has audio only; system both needs video"),
     ],
 )
-def test_a_recording_without_the_needed_modality_is_an_error(
-    tmp_path: Path, name: str, model: SceneModel, message: str
-) -> None:
+def test_a_missing_modality_is_an_error(tmp_path: Path, name: str, model: SceneModel, message: str) -> None:
     path = write_media(tmp_path / name, 2.0, video=name == "silent.mp4", audio=name == "blind.wav")
     with pytest.raises(ModalityError) as caught:
         system(model).classify(path)
