@@ -100,7 +100,7 @@ def test_intervals_are_those_of_paired_resamples_of_groups():
 
 
 @given(st.integers(0, 1000), st.floats(0, 3), st.integers(2, 8))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_system_compared_with_itself_has_no_difference(seed, strength, groups):
     table = system(seed, strength, groups)
     (pair,) = compare({"a": table, "b": table}).pairs
@@ -110,7 +110,7 @@ def test_a_system_compared_with_itself_has_no_difference(seed, strength, groups)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.floats(-1, 3)), min_size=2, max_size=4), st.integers(1, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_shares_and_differences_agree_with_the_metrics(drawn, groups):
     tables = {str(at): system(seed, strength, groups) for at, (seed, strength) in enumerate(drawn)}
     found = compare(tables)
@@ -130,7 +130,7 @@ def test_shares_and_differences_agree_with_the_metrics(drawn, groups):
 
 
 @given(st.permutations(range(30)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_order_of_rows_does_not_matter(order):
     tables = {"a": system(1, 1.3), "b": system(2, 0.9), "c": system(3, 0.0)}
     moved = {name: rows_of(table, list(order)) for name, table in tables.items()}

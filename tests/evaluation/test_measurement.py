@@ -52,7 +52,7 @@ def test_metrics_equal_those_of_scikit_learn():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(LABELS.names), st.integers(0, 2)), min_size=1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @pytest.mark.filterwarnings("error")
 def test_any_rows_in_any_groups_are_measured(rows):
     p = np.full((len(rows), 3), 0.1) + 0.7 * np.eye(3)[[answer for _, _, answer in rows]]

@@ -113,7 +113,7 @@ def test_metrics_of_ties_by_hand():
     assert found.accuracy_class_mean == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows_without_ties())
 def test_metrics_equal_those_of_scikit_learn(case):
     truth, p = case
@@ -131,7 +131,7 @@ def test_metrics_equal_those_of_scikit_learn(case):
     np.testing.assert_allclose(class_accuracy(truth, p), recall)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows_without_ties(), st.randoms())
 def test_the_order_of_rows_and_columns_does_not_matter(case, random):
     truth, p = case
@@ -150,7 +150,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(case, random):
 
 
 @given(rows_without_ties())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_brier_score_equals_that_of_scikit_learn(given_rows):
     truth, p = given_rows
     expected = oracle.brier_score_loss(truth, p, labels=list(range(p.shape[1])), scale_by_half=False)

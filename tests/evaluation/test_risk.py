@@ -39,7 +39,7 @@ def test_equal_confidences_throughout_give_the_error_rate():
 
 
 @given(ROWS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_full_coverage_has_the_risk_one_minus_accuracy(rows):
     truth, p = two_scenes(*zip(*rows, strict=True))
     found = risk_coverage(truth, p)
@@ -51,7 +51,7 @@ def test_full_coverage_has_the_risk_one_minus_accuracy(rows):
 
 
 @given(ROWS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_thresholds_reach_their_coverage_and_risk(rows):
     truth, p = two_scenes(*zip(*rows, strict=True))
     found = risk_coverage(truth, p)
@@ -62,7 +62,7 @@ def test_thresholds_reach_their_coverage_and_risk(rows):
 
 
 @given(ROWS, st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_order_of_rows_does_not_matter(rows, random):
     first = risk_coverage(*two_scenes(*zip(*rows, strict=True)))
     shuffled = risk_coverage(*two_scenes(*zip(*random.sample(rows, len(rows)), strict=True)))

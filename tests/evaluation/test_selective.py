@@ -69,7 +69,7 @@ def test_rows_without_errors_are_all_accepted_with_a_bound_by_the_number_of_grou
     ).segment == pytest.approx(0.5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(2, 40), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_the_order_and_repetition_of_rows_do_not_matter(groups: int, per_group: int, seed: int) -> None:
     random = np.random.default_rng(seed)

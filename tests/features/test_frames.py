@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms.v2 import functional as transforms
@@ -74,7 +74,6 @@ def test_photographs_equal_those_of_torchvision(size: tuple[int, int], spec: Fra
     interpolation=st.sampled_from(["bicubic", "bilinear"]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None)
 def test_any_size_up_or_down_equals_that_of_torchvision(
     height: int, width: int, resize: int, size: int, interpolation: Literal["bicubic", "bilinear"], seed: int
 ) -> None:

@@ -167,7 +167,7 @@ def test_a_misleading_model_gets_exponent_zero() -> None:
     assert 0 <= exponents[2] < 0.1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(2, 5))
 def test_fitted_exponents_are_no_worse_than_equal_ones_on_the_fitting_rows(seed, models, scenes) -> None:
     random = np.random.default_rng(seed)
@@ -246,7 +246,7 @@ def test_the_weight_of_a_modality_moves_further_from_the_prior_with_more_rows() 
     same(distance[20_000], [0.8, 0.6], tolerance=0.06)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.sampled_from([("audio", "video"), ("video", "video"), ("both", "audio")]))
 def test_a_copy_of_a_model_or_a_uniform_one_changes_nothing_with_few_rows(seed, needs) -> None:
     scores, truth = synthetic((0.8, 1.2), rows=15, seed=seed)

@@ -86,7 +86,7 @@ def test_fit_power_skips_missing_rows() -> None:
     assert fit_power(holes, np.concatenate([truth, np.zeros(100, int)])) == pytest.approx(fit_power(rows, truth))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_fitting_never_raises_the_log_loss_of_the_fitting_rows(seed: int, scenes: int) -> None:
     random = np.random.default_rng(seed)

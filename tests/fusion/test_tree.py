@@ -22,7 +22,7 @@ E01 = Layout(name="E01", members=(A04, "V01", "C04"), rule="classwise")
 E02 = Layout(name="E02", members=(E01,), postprocess=("vector",))
 E03 = Layout(name="E03", members=(A04, "V01", "C04"), rule="log-pool", postprocess=("smooth", "power"))
 numbers = st.floats(0.05, 3)
-few = settings(max_examples=30, deadline=None)  # trees take a while to draw
+few = settings(max_examples=30)  # trees take a while to draw
 
 
 def labels_of(n: int) -> LabelSet:
@@ -257,7 +257,7 @@ def test_confidences_can_be_chosen(confidence) -> None:
     assert fitted.rule.confidence == confidence
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_fitting_does_not_raise_the_log_loss_of_the_fitting_rows(seed) -> None:
     scores, truth, labels, _ = validation(n=80, seed=seed)

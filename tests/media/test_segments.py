@@ -49,7 +49,7 @@ durations = st.floats(0.02, 9, allow_nan=False)
 hops = st.floats(0.1, 3, allow_nan=False)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     audio=st.tuples(durations, durations),
     video=st.tuples(durations, durations),
@@ -90,7 +90,7 @@ def test_segments_tile_the_recording(audio, video, have, hop, rate, per_segment,
         assert any(s.has(m) for s in segments for m in have) or max(audio[0], video[0]) > segments[-1].end - hop / 2
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     end=st.floats(1, 6),
     hop=st.floats(0.2, 2),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avscene.errors import DataError
@@ -43,7 +43,6 @@ def assert_same(one: ScoreTable, other: ScoreTable) -> None:
         assert getattr(one, part) == getattr(other, part)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_the_order_of_rows_columns_and_tables_does_not_matter(data):
     names = data.draw(st.lists(st.sampled_from("abcdefg"), min_size=3, max_size=7))

@@ -283,7 +283,7 @@ def test_cities_are_read_from_tau_names():
     assert table(filenames=names).cities == ("lisbon", "st_petersburg", "")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(arrays(float, (4, 3), elements=st.floats(1e-12, 1)), st.lists(st.text(min_size=1), min_size=4, max_size=4))
 def test_a_written_table_reads_back(tmp_path_factory, weights, names):
     filenames = tuple(f"{index}{UNWRITABLE.sub('', name)}" for index, name in enumerate(names))

@@ -236,7 +236,7 @@ def test_rows_of_two_decimals_are_rescaled(tmp_path: Path) -> None:
 # Properties
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.floats(1e-300, 1, allow_subnormal=False), min_size=10, max_size=10), min_size=1, max_size=8)
 )

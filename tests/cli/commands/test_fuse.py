@@ -240,7 +240,7 @@ def test_groups_and_recordings_on_both_sides_are_refused() -> None:
 # --- properties ---
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.randoms(), st.sampled_from(RULES))
 def test_the_order_of_rows_scenes_and_systems_changes_nothing(random, rule: str) -> None:
     tables = {"a": predictions(1, 2.0, 12, 3), "b": predictions(2, 1.0, 12, 3)}

@@ -11,7 +11,7 @@ from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(values=st.data())
 def test_embeddings_are_read_as_written(values: st.DataObject, shuffled: SegmentStore) -> None:
     size = values.draw(st.integers(1, 5))

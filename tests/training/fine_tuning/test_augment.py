@@ -10,7 +10,7 @@ from avscene.training.fine_tuning import augment
 from avscene.training.fine_tuning.augment import ASPECT
 
 SEEDS = st.integers(0, 2**32 - 1)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 
 
 def random(seed: int) -> np.random.Generator:

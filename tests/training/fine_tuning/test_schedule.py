@@ -23,7 +23,7 @@ plans = st.builds(
     st.floats(0, 3),
     st.integers(0, 99),
 )
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 
 @few

@@ -163,7 +163,7 @@ def test_dropout_zeroes_a_fifth_and_keeps_the_mean() -> None:
 
 
 @given(st.floats(0, 0.99), st.integers(1, 9))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_dropout_of_any_share_and_size(share: float, size: int) -> None:
     dropped = FastDropout(share)(torch.ones(1024, size))
     assert dropped.shape == (1024, size)
