@@ -6,12 +6,15 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.hub_server import HubServer, use_hub
+
+if TYPE_CHECKING:
+    from avscene.training.train import Trained
 
 # Nothing listens on the discard port, so a request to the hub is refused at once, in child processes too.
 NO_HUB = "http://127.0.0.1:9"
@@ -59,6 +62,22 @@ def hub_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubS
     with HubServer() as server:
         use_hub(server, tmp_path / "hub", monkeypatch)
         yield server
+
+
+@pytest.fixture(scope="session")
+def scene_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three scenes with four recordings each, which no test changes."""
+    from tests.support.scene_data import write_data
+
+    return write_data(tmp_path_factory.mktemp("media") / "data")
+
+
+@pytest.fixture(scope="session")
+def scene_system(scene_data: Path, tmp_path_factory: pytest.TempPathFactory) -> "Trained":
+    """System `fast` trained on all of `scene_data`, which no test changes."""
+    from tests.support.scene_data import train_on
+
+    return train_on(scene_data, tmp_path_factory.mktemp("runs") / "system")
 
 
 @pytest.fixture(scope="session", autouse=True)

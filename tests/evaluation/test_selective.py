@@ -15,8 +15,9 @@ from avscene.evaluation.selective import COVERAGES, DELTA, SelectiveThresholds, 
 from avscene.labels import LabelSet
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable
+from avscene.training.train import Trained
 from tests.support.command_line import call, run
-from tests.support.scene_data import SCENES, train_on, write_data, write_scene
+from tests.support.scene_data import SCENES, write_scene
 
 LABELS = LabelSet(tuple(SCENES))
 
@@ -107,17 +108,17 @@ def test_the_message_for_an_unattainable_risk_has_the_lowest_attainable_risk() -
 # A system
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("media") / "data")
+@pytest.fixture
+def data(scene_data: Path) -> Path:
+    return scene_data
 
 
-@pytest.fixture(scope="module")
-def system(data: Path) -> Path:
-    return train_on(data, data.parent / "system").directory
+@pytest.fixture
+def system(scene_system: Trained) -> Path:
+    return scene_system.directory
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def accepting_certain_only(system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same system with a validation table that is wrong wherever it is not almost certain."""
     directory = tmp_path_factory.mktemp("runs") / "system"

@@ -30,7 +30,16 @@ def scene_audio(scene: str, random: np.random.Generator, seconds: float = SECOND
     return (tone + 0.02 * random.standard_normal(len(times))).astype(np.float32)
 
 
-def write_scene(path: Path, scene: str, seed: int, *, video: bool = True, audio: bool = True) -> Path:
+def write_scene(
+    path: Path,
+    scene: str,
+    seed: int | Sequence[int],
+    *,
+    video: bool = True,
+    audio: bool = True,
+    seconds: int = SECONDS,
+    fps: int = FPS,
+) -> Path:
     """Write a recording of a scene; a photograph if `path` is a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
@@ -38,11 +47,10 @@ def write_scene(path: Path, scene: str, seed: int, *, video: bool = True, audio:
         return write_photograph(path, scene_image(scene, random))
     writer = Writer(path)
     if video:
-        count = SECONDS * FPS
-        images = [scene_image(scene, random) for _ in range(count)]
-        writer.video(images, [k / FPS for k in range(count)], fps=FPS, gop=4)
+        images = [scene_image(scene, random) for _ in range(seconds * fps)]
+        writer.video(images, [k / fps for k in range(len(images))], fps=fps, gop=4)
     if audio:
-        writer.audio(scene_audio(scene, random), codec="pcm_s16le" if path.suffix == ".wav" else "aac")
+        writer.audio(scene_audio(scene, random, seconds), codec="pcm_s16le" if path.suffix == ".wav" else "aac")
     return writer.save()
 
 

@@ -1,9 +1,7 @@
-"""A store of three scenes with distinct colours and tones, small enough to train on in seconds, and plans for it."""
+"""Make a store of the three scenes, small enough to train on in seconds, and plans for its training."""
 
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.store.manifest import StoreSpec
@@ -11,11 +9,9 @@ from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.writer import prepare
 from avscene.features.logmel import LogMelSpec
 from avscene.training.fine_tuning.plan import NetworkPlan
-from tests.support.media_files import RATE, Writer
+from tests.support.media_files import RATE
+from tests.support.scene_data import RECORDINGS, SCENES, write_scene
 
-# Colour, and Hz of the tone, of each scene.
-SCENES = {"cave": ((30, 30, 120), 220.0), "furnace": ((210, 80, 30), 900.0), "meadow": ((70, 190, 70), 3000.0)}
-TAKES = 4  # recordings of each scene, each a group and a fold of its own
 SECONDS = 3
 LOG_MEL = LogMelSpec(RATE, n_fft=512, hop_length=250, n_mels=32, f_min=0.0, f_max=RATE / 2)
 SPEC = StoreSpec(sample_rate=RATE, frame_size=48)
@@ -28,38 +24,28 @@ CLEAN: dict[str, Any] = {
 }
 
 
-def write_data(root: Path, *, silent: str = "", blind: str = "") -> Path:
-    """Write recordings and a meta.csv with takes as folds; `silent` names one without audio, `blind` without video."""
+def write_data(root: Path, *, without_audio: str = "", without_video: str = "") -> Path:
+    """Write recordings whose n-th of each scene are fold n; one can lack audio, one video, by name such as cave-1."""
     lines = ["path,label,group,fold"]
-    for index, (scene, (colour, hertz)) in enumerate(SCENES.items()):
-        for take in range(1, TAKES + 1):
-            name = f"{scene}-{take}"
-            suffix = ".wav" if name == blind else ".mp4"
-            random = np.random.default_rng([index, take])
-            writer = Writer(_made(root / f"{name}{suffix}"))
-            if name != blind:
-                patches = [np.array(colour) + random.normal(0, 25, (6, 8, 3)) for _ in range(SECONDS * _FPS)]
-                images = [np.clip(patch, 0, 255).astype(np.uint8).repeat(8, 0).repeat(8, 1) for patch in patches]
-                writer.video(images, [k / _FPS for k in range(len(images))], fps=_FPS, gop=4)
-            if name != silent:
-                times = np.arange(SECONDS * RATE) / RATE
-                tone = 0.3 * np.sin(2 * np.pi * hertz * random.uniform(0.95, 1.05) * times)
-                audio = (tone + 0.02 * random.standard_normal(len(times))).astype(np.float32)
-                writer.audio(audio, codec="pcm_s16le" if suffix == ".wav" else "aac")
-            writer.save()
-            lines.append(f"{name}{suffix},{scene},{name},{take}")
+    for index, scene in enumerate(SCENES):
+        for number in range(1, RECORDINGS + 1):
+            name = f"{scene}-{number}"
+            video, audio = name != without_video, name != without_audio
+            file = f"{name}.mp4" if video else f"{name}.wav"
+            write_scene(root / file, scene, [index, number], video=video, audio=audio, seconds=SECONDS, fps=_FPS)
+            lines.append(f"{file},{scene},{name},{number}")
     (root / "meta.csv").write_text("\n".join(lines) + "\n")
     return root
 
 
-def make_store(root: Path, **absent: str) -> SegmentStore:
+def make_store(root: Path, **without: str) -> SegmentStore:
     """Write the recordings and prepare their store."""
-    return prepare(read_dataset(write_data(root / "data", **absent)), root / "store", SPEC).store
+    return prepare(read_dataset(write_data(root / "data", **without)), root / "store", SPEC).store
 
 
 def train_and_validation_rows(store: SegmentStore) -> tuple[list[int], list[int]]:
-    """Return the rows to train on and those of the last take, to validate on."""
-    valid = store.rows(f"fold={TAKES}").tolist()
+    """Return the rows to train on and those of the last fold, to validate on."""
+    valid = store.rows(f"fold={RECORDINGS}").tolist()
     return [row for row in range(len(store)) if row not in valid], valid
 
 
@@ -79,8 +65,3 @@ def plan(kind: str, **changes: Any) -> NetworkPlan:
         "seed": 7,
     }
     return NetworkPlan(**settings | changes)
-
-
-def _made(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

@@ -11,7 +11,7 @@ from sklearn import metrics as oracle
 from avscene.fusion.pooling import log_pool
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, call, run
-from tests.support.scene_data import SCENES, scene_image, write_data, write_scene
+from tests.support.scene_data import SCENES, scene_image, write_scene
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("media") / "data")
+def data(scene_data: Path) -> Path:
+    return scene_data
 
 
 @pytest.fixture(scope="module")

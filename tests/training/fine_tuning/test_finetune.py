@@ -34,7 +34,8 @@ from avscene.training.fine_tuning.state import STATE, write_state
 from avscene.training.result import TrainedModel
 from avscene.training.rows import usable_rows
 from tests.support.finetune_process import train
-from tests.support.small_store import CLEAN, TAKES, make_store, plan, train_and_validation_rows
+from tests.support.scene_data import RECORDINGS
+from tests.support.small_store import CLEAN, make_store, plan, train_and_validation_rows
 
 CPU = Runtime.choose("cpu", "float32")
 KINDS = ("audio", "video")
@@ -260,7 +261,7 @@ def test_more_processes_than_micro_batches_are_refused(
 
 
 def test_rows_without_the_input_are_left_out(tmp_path: Path) -> None:
-    store = make_store(tmp_path, silent="cave-1", blind="meadow-4")
+    store = make_store(tmp_path, without_audio="cave-1", without_video="meadow-4")
     train_rows, valid_rows = train_and_validation_rows(store)
     names = [example.name for example in store.examples]
     with_audio, validation = usable_rows(store, train_rows, valid_rows, plan("audio"))
@@ -269,18 +270,18 @@ def test_rows_without_the_input_are_left_out(tmp_path: Path) -> None:
     with_video, validation = usable_rows(store, train_rows, valid_rows, plan("video"))
     assert with_video == train_rows
     assert {names[row] for row in valid_rows} - {names[row] for row in validation} == {"meadow-4.wav"}
-    silent = [row for row in train_rows if names[row] == "cave-1.mp4"]
+    video_only = [row for row in train_rows if names[row] == "cave-1.mp4"]
     with pytest.raises(DataError, match="0 segments with audio to train on; at least 2 needed"):
-        usable_rows(store, silent, valid_rows, plan("audio"))
-    blind = [row for row in valid_rows if names[row] == "meadow-4.wav"]
+        usable_rows(store, video_only, valid_rows, plan("audio"))
+    audio_only = [row for row in valid_rows if names[row] == "meadow-4.wav"]
     with pytest.raises(DataError, match="0 segments with video to validate on; at least 1 needed"):
-        usable_rows(store, train_rows, blind, plan("video"))
+        usable_rows(store, train_rows, audio_only, plan("video"))
 
 
 def test_a_group_on_both_sides_is_refused(store: SegmentStore, tmp_path: Path) -> None:
     rows, valid = train_and_validation_rows(store)
     with pytest.raises(
-        DataError, match=f"group 'cave-{TAKES}' is in both the training rows of .* and the validation rows of"
+        DataError, match=f"group 'cave-{RECORDINGS}' is in both the training rows of .* and the validation rows of"
     ):
         finetune(store, [*rows, valid[0]], valid[1:], plan("audio"), store.labels, tmp_path, CPU)
 

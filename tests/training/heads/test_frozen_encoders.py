@@ -20,14 +20,14 @@ from tests.support.scene_data import RECORDINGS, SCENES, SECONDS, train_on, writ
 CPU = Runtime.choose("cpu", "float32")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("media") / "data")
+@pytest.fixture
+def data(scene_data: Path) -> Path:
+    return scene_data
 
 
-@pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train_on(data, tmp_path_factory.mktemp("runs") / "system")
+@pytest.fixture
+def run(scene_system: Trained) -> Trained:
+    return scene_system
 
 
 def test_distinct_scenes_are_learned(run: Trained) -> None:
