@@ -16,7 +16,7 @@ from avscene.inference import BATCH_SIZE, System
 from avscene.labels import TAU_SCENES
 from avscene.media.segments import Sampling
 from avscene.models.cnn.audio_cnn import LOG_MEL
-from avscene.models.cnn.backbones import frame_spec
+from avscene.models.cnn.backbones import backbone_frame_spec
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.records import Segment
@@ -59,7 +59,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
 
 def baseline_e02(networks: Networks, system: System, *, quick: bool) -> BaselineE02:
     """Put the same networks and weights into the simple script."""
-    specs = {name: frame_spec(networks.architectures[name]) for name in VIDEO_MODELS}
+    specs = {name: backbone_frame_spec(networks.architectures[name]) for name in VIDEO_MODELS}
     return BaselineE02(
         bands=networks.bands,
         audio_networks={name: networks.backbones[name] for name in AUDIO_MODELS},

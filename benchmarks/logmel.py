@@ -18,7 +18,7 @@ from avscene.inference import BATCH_SIZE, System
 from avscene.labels import TAU_SCENES
 from avscene.models import SceneModel
 from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnn, LogMelNetwork
-from avscene.models.cnn.backbones import frame_spec
+from avscene.models.cnn.backbones import backbone_frame_spec
 from avscene.models.cnn.frame_cnn import FrameCnn
 from avscene.models.device import Runtime
 from benchmarks import librosa_log_mel
@@ -69,7 +69,9 @@ def random_system(backbones: Sequence[str]) -> System:
         network = LogMelNetwork(backbone(name, blurred_noise(SIDE)), bands, bands + 1, image_size=None)
         models.append(AudioCnn(f"{name}-on-log-mels", TAU_SCENES, network, LOG_MEL, runtime))
         models.append(
-            FrameCnn(f"{name}-on-frames", TAU_SCENES, backbone(name, blurred_noise(SIDE)), frame_spec(name), runtime)
+            FrameCnn(
+                f"{name}-on-frames", TAU_SCENES, backbone(name, blurred_noise(SIDE)), backbone_frame_spec(name), runtime
+            )
         )
     members = tuple(model.name for model in models)
     return System("random", TAU_SCENES, tuple(models), Fusion(name="random", members=members, rule=Mean()))

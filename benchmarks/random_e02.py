@@ -15,7 +15,7 @@ from avscene.inference import System
 from avscene.labels import TAU_SCENES
 from avscene.models.checkpoint import Config, Part, save_checkpoint
 from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
-from avscene.models.cnn.backbones import frame_spec
+from avscene.models.cnn.backbones import backbone_frame_spec
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
@@ -66,7 +66,7 @@ def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:
         row = find(name)
         assert isinstance(row, NetworkSystem)
         architectures[name] = row.backbone_for("small" if quick else "paper")
-        images = standardised if name in AUDIO_MODELS else batch.frames(frame_spec(architectures[name]))
+        images = standardised if name in AUDIO_MODELS else batch.frames(backbone_frame_spec(architectures[name]))
         backbones[name] = backbone(architectures[name], images, len(TAU_SCENES))
     return Networks(architectures, bands, backbones, *_fusion_network())
 
@@ -101,7 +101,7 @@ def _part(name: str, networks: Networks) -> tuple[Part, dict[str, Tensor]]:
         return part, networks.fusion_network.state_dict()
     architecture, tensors = networks.architectures[name], networks.backbones[name].state_dict()
     if name in VIDEO_MODELS:
-        return FrameCnnPart(name=name, backbone=architecture, frames=frame_spec(architecture)), tensors
+        return FrameCnnPart(name=name, backbone=architecture, frames=backbone_frame_spec(architecture)), tensors
     prefixed = {f"backbone.{key}": tensor for key, tensor in tensors.items()}
     bands = {key: tensor.clone() for key, tensor in networks.bands.items()}  # a file cannot store a tensor twice
     return AudioCnnPart(name=name, backbone=architecture, log_mel=LOG_MEL), prefixed | bands

@@ -25,7 +25,7 @@ _KEPT = 50  # characters of a name in its temporary name, which a file system ma
 def read_text(path: Path) -> str:
     """Read a text file of at most `LIMIT` bytes: UTF-8 with or without a byte order mark, or UTF-16 with one.
 
-    Other encodings cannot be told apart reliably, and guessing wrongly would change names, so they are refused.
+    Other encodings cannot be distinguished reliably, and guessing wrongly would change names, so they are refused.
 
     Raises:
         DataError: the file is missing, unreadable, too large (checked before it is read) or not text.

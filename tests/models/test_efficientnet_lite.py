@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from avscene.errors import WeightsError
 from avscene.features.frames import frames_to_tensor
-from avscene.models import efficientnet_lite
+from avscene.models import efficientnet_lite, presence
 from avscene.models.efficientnet_lite import (
     EMBEDDING_SIZE,
     FRAME_SPECS,
@@ -22,7 +22,7 @@ from avscene.models.efficientnet_lite import (
     ImageNetClassifier,
     load_efficientnet_lite,
 )
-from avscene.models.weights import packaged, presence
+from avscene.models.weights import packaged
 from avscene.models.weights.packaged import EFFICIENTNET_LITE0, PackagedWeights
 from tests.support.files import flipped
 

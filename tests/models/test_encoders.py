@@ -16,7 +16,7 @@ from timm.data import ImageNetInfo
 from avscene.errors import UsageError, WeightsError
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.models.clip.image import ClipImageEncoder
-from avscene.models.clip.zero_shot import frame_spec
+from avscene.models.clip.zero_shot import clip_frame_spec
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import FRAME_SPECS, embedding_network, imagenet_state, load_efficientnet_lite
 from avscene.models.encoders import ENCODERS, build_encoder, encoder_presence
@@ -186,7 +186,9 @@ def test_the_real_towers_build_and_run(architecture: str, millions: float, size:
     """Untrained; the counts are the published ones, text tower included."""
     model = open_clip.create_model(architecture).eval()
     assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
-    encoder = ClipImageEncoder(model.visual, frame_spec(architecture, model.visual.preprocess_cfg), "untrained", CPU)
+    encoder = ClipImageEncoder(
+        model.visual, clip_frame_spec(architecture, model.visual.preprocess_cfg), "untrained", CPU
+    )
     assert (encoder.embedding_size, encoder.frame_size) == (size, pixels)
     images = crops(2)
     embeddings = encoder.embed([segment(image) for image in images])

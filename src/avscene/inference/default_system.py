@@ -4,8 +4,7 @@ import logging
 
 from avscene.errors import DataError
 from avscene.files import cache_directory, write_text
-from avscene.models import registry
-from avscene.models.weights import presence
+from avscene.models import presence, registry
 
 logger = logging.getLogger(__name__)
 

@@ -82,7 +82,7 @@ def prepare_store(data: Path, output: Path, spec: StoreSpec, progress: StageProg
     return made
 
 
-def add_embeddings(
+def embed_with(
     directory: Path, name: str, *, device: str, offline: bool, progress: StageProgress
 ) -> tuple[SegmentStore, State]:
     """Add the embeddings of encoder `name`, computed in float32, to the store in `directory`.

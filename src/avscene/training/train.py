@@ -122,7 +122,7 @@ def _train_heads(
 def _trainable(name: str) -> SystemRow:
     if not is_system(name):
         trainable = [known for known, row in systems().items() if row.trained]
-        raise UsageError(f"recipe {name!r} is not one of {', '.join(trainable)}")
+        raise UsageError(f"system {name!r} is not one of {', '.join(trainable)}")
     row = find(name)
     if not row.trained:
         raise UsageError(f"system {row.name} needs no training: run: avscene classify VIDEO --system {row.name}")

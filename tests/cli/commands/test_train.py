@@ -153,7 +153,7 @@ def test_wrong_options_are_one_line_and_write_nothing(command: Command, data: Pa
 
 def test_an_unknown_recipe_is_refused(command: Command, data: Path, tmp_path: Path) -> None:
     message = command("train", "slow", "--data", data, "--output", tmp_path / "system").error()
-    assert message.startswith("recipe 'slow' is not one of B01, A01")
+    assert message.startswith("system 'slow' is not one of B01, A01")
 
 
 def test_missing_data_is_refused(command: Command, tmp_path: Path) -> None:

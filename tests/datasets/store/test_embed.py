@@ -89,7 +89,7 @@ def test_audio_is_resampled_down_and_never_up(store: SegmentStore) -> None:
     assert np.array_equal(has_audio, ~np.isnan(low[:, 0]))
     assert (low[has_audio, 0] == 7999).all()
     np.testing.assert_allclose(low[has_audio, 1], same[has_audio, 1], rtol=0.02, atol=1e-5)
-    with pytest.raises(DataError, match="holds sound at 16000 Hz, encoder high takes 48000 Hz; run: avscene prepare"):
+    with pytest.raises(DataError, match="has audio at 16000 Hz, encoder high needs 48000 Hz; run: avscene prepare"):
         embed_store(store, "high", SimpleEncoder("audio", 48_000))
 
 

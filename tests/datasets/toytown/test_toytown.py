@@ -18,7 +18,7 @@ from avscene.datasets.toytown.plan import (
     Settings,
     neighbour,
     plan_recordings,
-    random_for,
+    seeded_generator,
 )
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
@@ -144,7 +144,7 @@ def test_another_seed_gives_other_content() -> None:
     for seed in (3, 4):
         recording = plan_recordings(Settings(2, 1, 1, seed))[0]
         assert recording.audio == "audio/airport-barcelona-1-1.wav"
-        drawn.append((recording.audio_share, random_for(seed, "ear", recording.location).random()))
+        drawn.append((recording.audio_share, seeded_generator(seed, "ear", recording.location).random()))
     assert drawn[0][0] != drawn[1][0]
     assert drawn[0][1] != drawn[1][1]
 

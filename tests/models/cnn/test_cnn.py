@@ -19,12 +19,12 @@ from avscene.models.cnn.audio_cnn import LOG_MEL, AudioCnnPart, LogMelNetwork
 from avscene.models.cnn.backbones import (
     HUB_BACKBONES,
     WEIGHTS_FILE,
+    backbone_frame_spec,
     backbone_presence,
     backbones,
     blank_backbone,
     classifier_of,
     create_backbone,
-    frame_spec,
     input_size_of,
 )
 from avscene.models.cnn.frame_cnn import FrameCnnPart
@@ -134,7 +134,7 @@ def test_absent_weights_are_an_error_and_never_random(tmp_path: Path, monkeypatc
 
 
 def test_an_unknown_network_names_the_known_ones() -> None:
-    for call in (input_size_of, frame_spec, backbone_presence, lambda name: blank_backbone(name, 3)):
+    for call in (input_size_of, backbone_frame_spec, backbone_presence, lambda name: blank_backbone(name, 3)):
         with pytest.raises(UsageError, match=r"'resnet50'.*regnety_064.ra3_in1k.*tf_efficientnet_lite2"):
             call("resnet50")
 
@@ -159,9 +159,9 @@ def test_tensors_are_compared_by_name_and_shape() -> None:
 
 def test_every_network_tells_how_it_wants_its_images() -> None:
     assert [input_size_of(name) for name in backbones()] == [224, 224, 224, 240, 224, 224, 240, 260]
-    assert frame_spec(B1) == FrameSpec(240, 272, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
-    assert frame_spec("resnest50d.in1k").interpolation == "bilinear"
-    assert frame_spec(LITE0, 96) == FrameSpec(96, 110, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
+    assert backbone_frame_spec(B1) == FrameSpec(240, 272, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
+    assert backbone_frame_spec("resnest50d.in1k").interpolation == "bilinear"
+    assert backbone_frame_spec(LITE0, 96) == FrameSpec(96, 110, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
     assert backbone_presence(LITE0) == (True, "installed")
 
 
@@ -197,7 +197,7 @@ SEGMENTS = [
     Segment(3, 4, (), None),
     Segment(4, 5, (frame(4),), 0 * audio(1)),
 ]
-FRAMES = frame_spec(LITE0, 64)
+FRAMES = backbone_frame_spec(LITE0, 64)
 AUDIO = AudioCnnPart(name="A", backbone=LITE0, log_mel=SMALL_MEL, image_size=(48, 64))
 VIDEO = FrameCnnPart(name="V", backbone=LITE0, frames=FRAMES)
 
@@ -310,7 +310,7 @@ def test_the_networks_of_the_seed(architecture: str, hub_server: HubServer, tmp_
         audio = LogMelNetwork(network, torch.full((128,), -50.0), torch.full((128,), 9.0), None)
         functional.cross_entropy(audio(torch.rand(2, 128, 188)), targets).backward()
         check_round_trip(AudioCnnPart(name="A", backbone=architecture, log_mel=LOG_MEL), audio, ten, tmp_path / "audio")
-    part = FrameCnnPart(name="V", backbone=architecture, frames=frame_spec(architecture))
+    part = FrameCnnPart(name="V", backbone=architecture, frames=backbone_frame_spec(architecture))
     check_round_trip(part, network, ten, tmp_path / "video")
 
 

@@ -26,7 +26,7 @@ from avscene.models.openl3.encoders import (
     OpenL3ImageEncoder,
     load_openl3_encoder,
 )
-from avscene.models.openl3.keras import read_keras, unpack
+from avscene.models.openl3.keras import read_keras, unpack_keras_file
 from avscene.models.openl3.network import POOLING, Branch, OpenL3Network, n_weights
 from avscene.models.openl3.weights import AUDIO, IMAGE, OpenL3Weights, is_present, load_tensors, openl3_presence
 from avscene.models.weights.strict import faults, fill
@@ -469,7 +469,7 @@ def test_gzip_that_is_damaged(audio: Weights) -> None:
     flipped[len(whole) // 2] ^= 1
     for content in (whole[:1000], whole[:-4], bytes(flipped), b"<html>Please log in</html>"):
         with pytest.raises(WeightsError, match="is damaged or truncated"):
-            unpack(content, "weights.h5.gz")
+            unpack_keras_file(content, "weights.h5.gz")
 
 
 def test_a_gzip_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,7 +479,7 @@ def test_a_gzip_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(64):
             file.write(bytes(1 << 20))
     with pytest.raises(WeightsError, match="is larger than 1 MiB when decompressed"):
-        unpack(buffer.getvalue(), "weights.h5.gz")
+        unpack_keras_file(buffer.getvalue(), "weights.h5.gz")
 
 
 # The original's own embeddings, where its weights are.
@@ -494,7 +494,7 @@ def original(weights: OpenL3Weights, name: str, embedding_size: int) -> tuple[Op
     path = Path(os.environ.get("OPENL3_WEIGHTS", "")) / weights.file
     if not path.is_file():
         pytest.skip(f"OPENL3_WEIGHTS names no directory with the published {weights.file}")
-    arrays = read_keras(unpack(path.read_bytes(), weights.file), weights.branch, weights.file)
+    arrays = read_keras(unpack_keras_file(path.read_bytes(), weights.file), weights.branch, weights.file)
     built = OpenL3Network(weights.branch, embedding_size)
     fill(built, {key: torch.tensor(array) for key, array in arrays.items()})
     return built.train(mode=False), np.load(REFERENCE / "regression" / name)["embedding"]

@@ -29,10 +29,10 @@ from avscene.training.fine_tuning.networks import (
     training_precision,
 )
 from avscene.training.fine_tuning.plan import NetworkPlan
-from avscene.training.fine_tuning.processes import Processes
+from avscene.training.fine_tuning.rows import usable_rows
 from avscene.training.fine_tuning.state import STATE, write_state
+from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
-from avscene.training.rows import usable_rows
 from tests.support.finetune_process import train
 from tests.support.scene_data import RECORDINGS
 from tests.support.small_store import CLEAN, make_store, plan, train_and_validation_rows

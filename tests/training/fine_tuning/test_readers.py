@@ -19,9 +19,9 @@ from avscene.training.fine_tuning.networks import (
     initial_network,
     reader_for,
 )
-from avscene.training.fine_tuning.readers import AudioReader, FrameReader, band_statistics
+from avscene.training.fine_tuning.readers import AudioReader, FrameReader, store_band_statistics
+from avscene.training.fine_tuning.rows import adjacent_pairs
 from avscene.training.fine_tuning.schedule import MicroBatch, Schedule
-from avscene.training.rows import adjacent_pairs
 from tests.support.small_store import CLEAN, LOG_MEL, SECONDS, plan, train_and_validation_rows
 
 CPU = Runtime.choose("cpu", "float32")
@@ -103,7 +103,7 @@ def test_every_frame_of_a_segment_is_used(store: SegmentStore, monkeypatch: pyte
 
 def test_bands_are_standardised_by_the_training_rows(store: SegmentStore) -> None:
     rows, _ = train_and_validation_rows(store)
-    mean, deviation = band_statistics(store, rows, LOG_MEL)
+    mean, deviation = store_band_statistics(store, rows, LOG_MEL)
     mels = readers(store)["audio"].clean(rows)
     torch.testing.assert_close(mean, mels.mean((0, 2)), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(deviation, mels.std((0, 2), correction=0), rtol=1e-3, atol=1e-3)

@@ -19,9 +19,9 @@ def embed(
 ) -> None:
     """Add a column of embeddings to a store; run it again to continue after an interruption."""
     from avscene.cli.progress import stage_bars
-    from avscene.training.prepare import add_embeddings
+    from avscene.training.prepare import embed_with
 
     with explain_interruption(CONTINUES), stage_bars() as stages:
-        made, before = add_embeddings(store, encoder, device=device, offline=offline, progress=stages)
+        made, before = embed_with(store, encoder, device=device, offline=offline, progress=stages)
     size, done = made.embeddings(encoder).shape[1], "already exist" if before == "current" else "written"
     print(f"{store}: {len(made)} embeddings of {encoder}, {size} numbers each: {done}")

@@ -6,8 +6,7 @@ from avscene.cli.output.files import printable
 from avscene.evaluation.bootstrap import LEVEL
 from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.tables import EvaluationResult
-from avscene.models import registry
-from avscene.models.weights import presence
+from avscene.models import presence, registry
 from avscene.reports.evaluation.page import ReportRow
 from avscene.reports.result_tables import (
     city_table,

@@ -19,7 +19,7 @@ from avscene.datasets.toytown.plan import (
     Settings,
     neighbour,
     plan_recordings,
-    random_for,
+    seeded_generator,
     tables,
 )
 from avscene.datasets.toytown.synth import SAMPLE_RATE
@@ -81,7 +81,8 @@ def write_recording(path: str | Path, scenes: Iterable[str], *, seconds: int, se
         DataError: the file cannot be written.
     """
     parts = [
-        (scene, (random_for(seed, "film", row), random_for(seed, "film take", row))) for row, scene in enumerate(scenes)
+        (scene, (seeded_generator(seed, "film", row), seeded_generator(seed, "film take", row)))
+        for row, scene in enumerate(scenes)
     ]
     audio = [render_audio(AUDIO_RECIPES[scene], seconds, *randoms) for scene, randoms in parts]
     frames = (frame for scene, randoms in parts for frame in render_video(VIDEO_RECIPES[scene], seconds, *randoms))
@@ -95,12 +96,15 @@ def _write_media(directory: Path, recording: PlannedRecording, settings: Setting
     if not audio.exists():
         pair = (scene, neighbour(scene, AUDIO_PAIRS))
         recipe = _blend(AUDIO_RECIPES, pair, recording.audio_share, absent=ABSENT_LEVEL)
-        randoms = random_for(seed, "ear", recording.location), random_for(seed, "sound", recording.segment)
+        randoms = seeded_generator(seed, "ear", recording.location), seeded_generator(seed, "sound", recording.segment)
         write_wav(audio, render_audio(recipe, settings.seconds, *randoms), SAMPLE_RATE)
     if not video.exists():
         pair = (scene, neighbour(scene, VIDEO_PAIRS))
         recipe = _blend(VIDEO_RECIPES, pair, recording.video_share, absent=0)
-        randoms = random_for(seed, "eye", recording.location), random_for(seed, "picture", recording.segment)
+        randoms = (
+            seeded_generator(seed, "eye", recording.location),
+            seeded_generator(seed, "picture", recording.segment),
+        )
         write_mp4(video, render_video(recipe, settings.seconds, *randoms), FPS)
 
 

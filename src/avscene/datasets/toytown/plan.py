@@ -100,7 +100,7 @@ class PlannedRecording:
         return f"video/{self.scene}-{self.identifier}-{self.segment}.mp4"
 
 
-def random_for(seed: int, *names: str | int) -> Generator:
+def seeded_generator(seed: int, *names: str | int) -> Generator:
     """Return a random generator that depends only on the seed and the names: other names give other content."""
     return np.random.default_rng([seed, *(zlib.crc32(str(name).encode()) for name in names)])
 
@@ -115,7 +115,7 @@ def _recordings_at(settings: Settings, scene: str, index: int) -> Iterable[Plann
     """The recordings at the `index`-th location of `scene`."""
     row, count = TAU_SCENES.index(scene), settings.recordings_per_location
     location = 1 + row * settings.locations_per_scene + index
-    random = random_for(settings.seed, "plan", location)
+    random = seeded_generator(settings.seed, "plan", location)
     test = index % TEST_STEP == TEST_STEP - 1 or (settings.locations_per_scene == 2 and index == 1)
     city = CITIES[(row + index * 3) % len(CITIES)]
     shares = zip(_shares(count, MAX_AUDIO_SHARE, random), _shares(count, MAX_VIDEO_SHARE, random), strict=True)

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.files import sha256_of
-from avscene.models.clip.zero_shot import frame_spec, read_clip
+from avscene.models.clip.zero_shot import clip_frame_spec, read_clip
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.weights import hub
@@ -40,7 +40,7 @@ class ClipImageEncoder:
         """
         snapshot = hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=runtime.offline)
         visual = read_clip(repo_id, snapshot).visual
-        spec = frame_spec(repo_id, visual.preprocess_cfg)
+        spec = clip_frame_spec(repo_id, visual.preprocess_cfg)
         return cls(visual, spec, f"{repo_id} {sha256_of(snapshot / hub.WEIGHTS_FILE)} {spec}", runtime)
 
     @property

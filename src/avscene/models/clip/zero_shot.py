@@ -75,7 +75,7 @@ class ClipZeroShot:
         """
         check_templates(templates)
         model = load_clip(repo_id, offline=runtime.offline)
-        spec = frame_spec(repo_id, model.visual.preprocess_cfg)
+        spec = clip_frame_spec(repo_id, model.visual.preprocess_cfg)
         text_features = embed_labels(model, labels, templates)
         return cls(name, labels, Inference(model.visual, [spec.blank], runtime), text_features, spec)
 
@@ -161,7 +161,7 @@ def read_clip(repo_id: str, snapshot: Path) -> open_clip.CLIP:
     return model.eval().requires_grad_(False)
 
 
-def frame_spec(repo_id: str, preprocess: Mapping[str, Any]) -> FrameSpec:
+def clip_frame_spec(repo_id: str, preprocess: Mapping[str, Any]) -> FrameSpec:
     """Return the preprocessing of frames that open_clip's `preprocess_cfg` describes.
 
     Raises:

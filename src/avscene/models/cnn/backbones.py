@@ -78,7 +78,7 @@ def classifier_of(network: Any) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items() if name.startswith(prefix)}
 
 
-def frame_spec(architecture: str, size: int | None = None) -> FrameSpec:
+def backbone_frame_spec(architecture: str, size: int | None = None) -> FrameSpec:
     """Return the preprocessing of images for the network, at `size` pixels (None: the size of its training).
 
     Raises:

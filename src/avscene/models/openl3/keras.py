@@ -27,7 +27,7 @@ _READ_ERRORS = (
 )  # raised by h5py on damaged files
 
 
-def unpack(content: bytes, name: str) -> bytes:
+def unpack_keras_file(content: bytes, name: str) -> bytes:
     """Decompress the HDF5 file in gzipped `content`.
 
     Raises:

@@ -124,7 +124,7 @@ def _read_lock(weights: OpenL3Weights) -> Lock | None:
 
 def _convert(weights: OpenL3Weights, known: Lock | None, *, offline: bool) -> Lock:
     """Convert the published file, a local copy or else fetched, and record its checksums."""
-    from avscene.models.openl3.keras import read_keras, unpack  # brings torch
+    from avscene.models.openl3.keras import read_keras, unpack_keras_file  # brings torch
 
     if weights.placed.is_file():
         packed, source = _read(weights.placed), str(weights.placed)
@@ -136,7 +136,7 @@ def _convert(weights: OpenL3Weights, known: Lock | None, *, offline: bool) -> Lo
             f"{source}: its SHA-256 is {found[:12]}..., but the file that was used first had {known.source_sha256[:12]}"
             f"...; delete {weights.lock} to trust the new one"
         )
-    content = save(read_keras(unpack(packed, source), weights.branch, source))
+    content = save(read_keras(unpack_keras_file(packed, source), weights.branch, source))
     lock = Lock(source=source, source_sha256=found, converted_sha256=hashlib.sha256(content).hexdigest())
     _write(weights.converted, content)
     _write(weights.lock, (json.dumps(lock.model_dump(), indent=2) + "\n").encode())

@@ -1,5 +1,6 @@
 """Hold what all steps of an experiment share: the store, its split, the networks and the work directory."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,8 +22,7 @@ from avscene.progress import StageProgress
 from avscene.records import Backbones, IntArray
 from avscene.training.experiment.provenance import provenance
 from avscene.training.experiment.split import Split
-from avscene.training.fine_tuning.processes import Processes
-from avscene.training.rows import rows_key
+from avscene.training.processes import Processes
 
 FORMAT = "avscene-workshop/1"
 KEY_FILE = "workshop.json"
@@ -123,7 +123,7 @@ class Experiment:
         path = self.directory / KEY_FILE
         key = {
             "format": FORMAT,
-            "rows": rows_key(self.store),
+            "rows": _rows_key(self.store),
             "holdout": self.holdout,
             "backbones": self.backbones,
             "avscene": version("avscene"),
@@ -138,3 +138,11 @@ class Experiment:
                 f"{self.directory}: holds results of another run ({', '.join(differing)} differ); name another "
                 "--output, or remove it"
             )
+
+
+def _rows_key(store: SegmentStore) -> str:
+    """Return the SHA-256 of everything in a store that results depend on: segments, scenes, groups and columns."""
+    digest = hashlib.sha256(store.content_key.encode())
+    for example in store.examples:
+        digest.update(repr((example.label, example.group, sorted(example.columns.items()))).encode())
+    return digest.hexdigest()

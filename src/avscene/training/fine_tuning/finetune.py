@@ -25,11 +25,11 @@ from avscene.training.fine_tuning.loop import Training
 from avscene.training.fine_tuning.metrics_log import MetricsLog
 from avscene.training.fine_tuning.networks import averaged_network, initial_network, optimiser_for, reader_for
 from avscene.training.fine_tuning.plan import NetworkPlan
-from avscene.training.fine_tuning.processes import Processes
+from avscene.training.fine_tuning.rows import training_digest, usable_rows
 from avscene.training.fine_tuning.schedule import Schedule
 from avscene.training.fine_tuning.state import STATE, Position, TrainingState, write_state
+from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
-from avscene.training.rows import training_digest, usable_rows
 
 SAVE_SECONDS = 120.0  # between two states within an epoch: a kill loses this much time at most
 REFITTED = "refitted_on"  # in the details of a network that was trained on the validation rows too: number of rows

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from avscene.training.fine_tuning.processes import Processes
+from avscene.training.processes import Processes
 
 
 class GradientSum:

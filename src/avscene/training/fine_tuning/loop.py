@@ -24,9 +24,9 @@ from avscene.training.fine_tuning.batches import VALIDATION_BATCH, CleanBatches,
 from avscene.training.fine_tuning.gradients import GradientSum
 from avscene.training.fine_tuning.linear_probe import interpolate_weights
 from avscene.training.fine_tuning.networks import classifier_names, part_of, reader_for, training_precision
-from avscene.training.fine_tuning.processes import Processes
 from avscene.training.fine_tuning.schedule import MicroBatch, RandomStream, Schedule, random_for
 from avscene.training.fine_tuning.state import TrainingState
+from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
 
 MAX_EXPONENT = 2.0  # inverse temperature: without errors on few validation rows, it would grow without limit

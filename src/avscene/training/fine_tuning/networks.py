@@ -11,14 +11,14 @@ from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec
 from avscene.labels import LabelSet
 from avscene.models.cnn.audio_cnn import BAND_STATISTICS, AudioCnnPart, LogMelNetwork
-from avscene.models.cnn.backbones import classifier_of, create_backbone, frame_spec
+from avscene.models.cnn.backbones import backbone_frame_spec, classifier_of, create_backbone
 from avscene.models.cnn.block_network import create_block_network
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.inference import is_depthwise
 from avscene.training.fine_tuning.batch_norms import freeze_statistics
 from avscene.training.fine_tuning.plan import NetworkPlan
-from avscene.training.fine_tuning.readers import AudioReader, FrameReader, InputReader, band_statistics
+from avscene.training.fine_tuning.readers import AudioReader, FrameReader, InputReader, store_band_statistics
 
 
 def initial_network(
@@ -39,7 +39,9 @@ def initial_network(
     else:
         network = create_backbone(plan.backbone, len(labels), offline=runtime.offline)
     if plan.input == "audio":
-        bands = full_scale(plan.log_mel) if plan.linear_probe else band_statistics(store, train_rows, plan.log_mel)
+        bands = (
+            full_scale(plan.log_mel) if plan.linear_probe else store_band_statistics(store, train_rows, plan.log_mel)
+        )
         network = LogMelNetwork(network, *bands, plan.image_size)
     network.to(memory_format=torch.channels_last).to(runtime.device).train()
     if plan.linear_probe:
@@ -110,4 +112,4 @@ def part_of(plan: NetworkPlan) -> AudioCnnPart | FrameCnnPart:
 
 def frames_of(plan: NetworkPlan) -> FrameSpec:
     """Return the frame preprocessing of the plan's network."""
-    return frame_spec(plan.backbone, None if plan.image_size is None else plan.image_size[0])
+    return backbone_frame_spec(plan.backbone, None if plan.image_size is None else plan.image_size[0])

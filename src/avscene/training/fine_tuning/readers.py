@@ -19,8 +19,8 @@ from avscene.models.cnn.audio_cnn import waveforms_to_tensor
 from avscene.records import FloatArray
 from avscene.training.fine_tuning import augment
 from avscene.training.fine_tuning.plan import NetworkPlan
+from avscene.training.fine_tuning.rows import adjacent_pairs
 from avscene.training.fine_tuning.schedule import MicroBatch, RandomStream, random_for
-from avscene.training.rows import adjacent_pairs
 
 STATISTICS_ROWS = 4096  # of the training rows: enough for the mean and deviation of a mel band
 _CHUNK = 64  # rows read at a time
@@ -122,7 +122,7 @@ def waveforms(store: SegmentStore, rows: Sequence[int]) -> list[FloatArray]:
     return [from_pcm(segment.waveform) for segment in stored if segment.waveform is not None]
 
 
-def band_statistics(store: SegmentStore, rows: Sequence[int], spec: LogMelSpec) -> tuple[Tensor, Tensor]:
+def store_band_statistics(store: SegmentStore, rows: Sequence[int], spec: LogMelSpec) -> tuple[Tensor, Tensor]:
     """Return mean and deviation (n_mels,) in dB of each band over at most STATISTICS_ROWS evenly spaced `rows`."""
     positions = np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_ROWS)).astype(int)
     count, total, squares = 0, torch.zeros(spec.n_mels).double(), torch.zeros(spec.n_mels).double()

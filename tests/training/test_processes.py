@@ -11,7 +11,7 @@ from torch import nn
 
 from avscene.training.fine_tuning.batch_norms import estimate_statistics
 from avscene.training.fine_tuning.gradients import GradientSum
-from avscene.training.fine_tuning.processes import Processes
+from avscene.training.processes import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 

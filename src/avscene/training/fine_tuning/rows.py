@@ -1,4 +1,4 @@
-"""Select the rows of a store to train and validate a network on, and compute keys of what results depend on."""
+"""Select the rows of a store to train and validate a network on, and compute a key of what the training depends on."""
 
 import hashlib
 import json
@@ -56,14 +56,6 @@ def training_digest(
         "valid": [(row, int(truth[row])) for row in valid],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def rows_key(store: SegmentStore) -> str:
-    """Return the SHA-256 of everything in a store that results depend on: segments, scenes, groups and columns."""
-    digest = hashlib.sha256(store.content_key.encode())
-    for example in store.examples:
-        digest.update(repr((example.label, example.group, sorted(example.columns.items()))).encode())
-    return digest.hexdigest()
 
 
 def adjacent_pairs(store: SegmentStore, rows: Sequence[int]) -> dict[int, tuple[tuple[int, int], ...]]:
