@@ -72,15 +72,13 @@ def classify(
     offline: Offline = False,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
-    from typing import get_args
-
     from avscene.cli.inputs import expand
-    from avscene.cli.output.formats import Format
+    from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
 
-    chosen_format = one_of("--format", format, get_args(Format))
+    chosen_format = one_of("--format", format, FORMATS)
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
     scenes = None if labels is None else LabelSet.parse(labels)
     inputs = expand(paths)

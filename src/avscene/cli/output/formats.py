@@ -6,15 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 from avscene.records import Failure, Prediction, SegmentPrediction
 
-Format = Literal["table", "json", "jsonl", "csv", "tsv", "vtt", "srt", "audacity"]
 Outcome = Prediction | Failure
 
-# Formats whose files hold a single recording, so that several recordings need a folder -> file name extension.
-EXTENSIONS: dict[str, str] = {"vtt": ".vtt", "srt": ".srt", "audacity": ".txt"}
 UNKNOWN_SCENE = "unknown"  # instead of a scene whose probability is below the threshold
 _MIN_CUE = 1.0  # seconds that the subtitle of a photograph, which has no duration, is shown
 
@@ -99,8 +95,21 @@ def audacity(prediction: Prediction) -> str:
     return "".join(f"{span.start:.6f}\t{span.end:.6f}\t{span.label}\n" for span in scene_spans(prediction))
 
 
-# The writers of formats whose files hold a single recording.
-SINGLE_RECORDING: dict[str, Callable[[Prediction], str]] = {"vtt": webvtt, "srt": subrip, "audacity": audacity}
+@dataclass(frozen=True, slots=True)
+class SingleRecordingFormat:
+    """A format whose files hold a single recording, so that several recordings need a folder."""
+
+    extension: str
+    to_text: Callable[[Prediction], str]
+
+
+# A new format of this kind is a function and a row here.
+SINGLE_RECORDING: dict[str, SingleRecordingFormat] = {
+    "vtt": SingleRecordingFormat(".vtt", webvtt),
+    "srt": SingleRecordingFormat(".srt", subrip),
+    "audacity": SingleRecordingFormat(".txt", audacity),
+}
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", *SINGLE_RECORDING)
 
 
 def subtitle_time(seconds: float, point: str) -> str:

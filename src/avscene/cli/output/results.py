@@ -8,7 +8,7 @@ from types import TracebackType
 
 from avscene.cli.output import formats
 from avscene.cli.output.files import TextOutput, is_folder
-from avscene.cli.output.formats import Format, Outcome
+from avscene.cli.output.formats import Outcome
 from avscene.cli.output.timeline import timeline_text
 from avscene.errors import UsageError
 from avscene.records import Failure
@@ -16,9 +16,9 @@ from avscene.records import Failure
 
 @dataclass(frozen=True, slots=True)
 class ResultDestination:
-    """The format of the results and the file or folder for them (None: standard output)."""
+    """The format of the results, one of FORMATS, and the file or folder for them (None: standard output)."""
 
-    format: Format
+    format: str
     output: Path | None
 
     def check_output(self, n_inputs: int) -> None:
@@ -50,7 +50,7 @@ class ResultDestination:
         """Return the file for one recording, in a format whose files hold a single recording."""
         if self.output is None or not is_folder(self.output):
             return self.output
-        return self.output / (Path(source).name + formats.EXTENSIONS[self.format])
+        return self.output / (Path(source).name + formats.SINGLE_RECORDING[self.format].extension)
 
 
 class ResultWriter:
@@ -109,4 +109,4 @@ class ResultWriter:
             case "table":
                 return timeline_text(outcome, colored=self._destination.output is None and sys.stdout.isatty())
             case kind:
-                return formats.SINGLE_RECORDING[kind](outcome)
+                return formats.SINGLE_RECORDING[kind].to_text(outcome)
