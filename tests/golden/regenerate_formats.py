@@ -19,44 +19,45 @@ HERE = Path(__file__).parent / "formats"
 LABELS = LabelSet(("park", "R&B <club>", "metro_station"))
 
 
-def film() -> Prediction:
-    """Two models, four segments of three stretches, the last one short, past an hour; two warnings."""
+def recording() -> Prediction:
+    """Return a prediction of two models: four segments in three spans, the last short, past an hour; two warnings."""
     rows = np.array([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [1 / 3 + 1e-9, 1 / 3, 1 / 3 - 1e-9]])
     starts, ends = (0.0, 1.0, 2.0, 3661.0), (1.0, 2.0, 3661.0, 3661.5)
     segments = [
-        SegmentPrediction(start, end, row, {"eye": row, "ear": row[::-1]} if row[0] < 0.7 else {"eye": row})
+        SegmentPrediction(start, end, row, {"video": row, "audio": row[::-1]} if row[0] < 0.7 else {"video": row})
         for start, end, row in zip(starts, ends, rows, strict=True)
     ]
-    warnings = ("no sound in 1 of 4 segments: model ear has no say there", "2 video streams: took #0 (64x48)")
+    warnings = ("1 of 4 segments have no audio: model `audio` was skipped there", "2 video streams: took #0 (64x48)")
     has = {"audio": True, "video": True}
     return Prediction(
-        'dir/a film, "uncut".mp4', 3661.5, "fast", LABELS, has, rows.mean(axis=0), tuple(segments), warnings
+        'dir/a recording, "uncut".mp4', 3661.5, "fast", LABELS, has, rows.mean(axis=0), tuple(segments), warnings
     )
 
 
-def halves() -> Prediction:
-    """A hop of a half and a quarter that no coarse rounding may move; one modality; a name with a tab."""
+def short_segments() -> Prediction:
+    """Return segments of 0.25 s at late times that rounding must keep apart; one modality; a name with a tab."""
     rows = np.array([[0.2, 0.2, 0.6], [0.25, 0.15, 0.6], [0.6, 0.2, 0.2]])
     spans = ((12345.25, 12345.5), (12345.5, 12345.75), (12345.75, 12346.0))
-    segments = tuple(SegmentPrediction(*span, row, {"ear": row}) for span, row in zip(spans, rows, strict=True))
+    segments = tuple(SegmentPrediction(*span, row, {"audio": row}) for span, row in zip(spans, rows, strict=True))
     has = {"audio": True, "video": False}
     return Prediction("tab\there ü.wav", 12346.0, "E9", LABELS, has, rows.mean(axis=0), segments)
 
 
 def photograph() -> Prediction:
-    """No duration."""
+    """Return a prediction without duration."""
     row = np.array([0.05, 0.05, 0.9])
     has = {"audio": False, "video": True}
-    segments = (SegmentPrediction(0.0, 0.0, row, {"eye": row}),)
+    segments = (SegmentPrediction(0.0, 0.0, row, {"video": row}),)
     return Prediction("snap.png", 0.0, "conse", LABELS, has, row, segments)
 
 
-def unsure() -> Prediction:
-    """Sound of another place, once missing; two neighbours of different scenes, neither of them sure enough."""
+def not_accepted() -> Prediction:
+    """Return mismatched audio, once without audio; two neighbours of different scenes, neither of them accepted."""
     rows = np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.3, 0.4, 0.3]])
-    said = (Mismatch(0.91, verdict=True), Mismatch(0.3, verdict=False), None)
+    mismatches = (Mismatch(0.91, verdict=True), Mismatch(0.3, verdict=False), None)
     segments = tuple(
-        SegmentPrediction(float(k), k + 1.0, row, {"eye": row}, said[k], accepted=k == 0) for k, row in enumerate(rows)
+        SegmentPrediction(float(k), k + 1.0, row, {"video": row}, mismatches[k], accepted=k == 0)
+        for k, row in enumerate(rows)
     )
     has = {"audio": True, "video": True}
     return Prediction(
@@ -66,11 +67,16 @@ def unsure() -> Prediction:
     )
 
 
-PREDICTIONS = {"film": film, "halves": halves, "photograph": photograph, "unsure": unsure}
+PREDICTIONS = {
+    "recording": recording,
+    "short_segments": short_segments,
+    "photograph": photograph,
+    "not_accepted": not_accepted,
+}
 
 
 def in_every_format(outcome: Prediction) -> dict[str, str]:
-    """The text of each format by the end of its file name."""
+    """Return the text of each format by the end of its file name."""
     return {
         "json": formats.json_text(outcome) + "\n",
         "jsonl": formats.jsonl(outcome),

@@ -15,10 +15,10 @@ COMPONENTS = 8  # of an embedding that are written, evenly spaced
 
 
 def store_summary(directory: Path) -> str:
-    """Write a line for each segment, by recording and start, with figures of all that is stored of it."""
+    """Write a line for each segment, by recording and start, with statistics of all that is stored of it."""
     rows = lance.dataset(directory / TABLE).to_table().to_pylist()
     rows.sort(key=lambda row: (row["recording"], row["start"]))
-    lines = [_figures(row) for row in rows]
+    lines = [_statistics(row) for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]), delimiter="\t", lineterminator="\n")
     writer.writeheader()
@@ -26,22 +26,22 @@ def store_summary(directory: Path) -> str:
     return text.getvalue()
 
 
-def _figures(row: dict[str, Any]) -> dict[str, object]:
-    told: dict[str, object] = {name: row[name] for name in ("recording", "start", "end", "padded")}
+def _statistics(row: dict[str, Any]) -> dict[str, object]:
+    found: dict[str, object] = {name: row[name] for name in ("recording", "start", "end", "padded")}
     images = [np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for content in row["frames"] or ()]
-    told["frame_times"] = " ".join(f"{time:.6f}" for time in row["frame_times"] or ())
-    told["frame_size"] = "x".join(map(str, images[0].shape)) if images else ""
-    told["frame_mean"] = _rounded(np.mean(images)) if images else ""
-    told["frame_deviation"] = _rounded(np.std(images)) if images else ""
+    found["frame_times"] = " ".join(f"{time:.6f}" for time in row["frame_times"] or ())
+    found["frame_size"] = "x".join(map(str, images[0].shape)) if images else ""
+    found["frame_mean"] = _rounded(np.mean(images)) if images else ""
+    found["frame_deviation"] = _rounded(np.std(images)) if images else ""
     samples = np.frombuffer(row["sound"] or b"", "<i2") / 32768
-    told["samples"] = len(samples)
-    told["sound_level"] = _rounded(np.sqrt(np.mean(samples**2))) if len(samples) else ""
+    found["samples"] = len(samples)
+    found["audio_level"] = _rounded(np.sqrt(np.mean(samples**2))) if len(samples) else ""
     for name in sorted(name for name in row if name.startswith(EMBEDDING)):
         values = np.asarray(row[name], np.float64)
-        places = np.linspace(0, len(values) - 1, COMPONENTS).astype(int)
-        told |= {f"{name}.{place}": _rounded(values[place]) for place in places}
-        told[f"{name}.size"] = len(values)
-    return told
+        indices = np.linspace(0, len(values) - 1, COMPONENTS).astype(int)
+        found |= {f"{name}.{index}": _rounded(values[index]) for index in indices}
+        found[f"{name}.size"] = len(values)
+    return found
 
 
 def _rounded(value: float) -> str:
@@ -49,6 +49,6 @@ def _rounded(value: float) -> str:
 
 
 def table_version(directory: Path) -> int:
-    """Give the version of the store's table, which grows whenever something is written to it."""
+    """Return the version of the store's table, which grows whenever something is written to it."""
     version: int = lance.dataset(directory / TABLE).version
     return version

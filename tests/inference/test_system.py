@@ -36,49 +36,53 @@ from tests.support.media_files import (
 from tests.support.media_files import write_photograph as photograph
 
 SECONDS = LabelSet(tuple(f"second {k}" for k in range(8)))
-SURE = 0.79  # probability of the recognised second; the other seven have 0.03 each
+TOP_PROBABILITY = 0.79  # probability of the recognised second; the other seven have 0.03 each
 
 
-def answer(second: int) -> np.ndarray:
-    return np.where(np.arange(8) == second, SURE, (1 - SURE) / 7)
+def probabilities_of(second: int) -> np.ndarray:
+    return np.where(np.arange(8) == second, TOP_PROBABILITY, (1 - TOP_PROBABILITY) / 7)
 
 
-class Eye:
+class VideoModel:
     """A video model that recognises the second of a segment by its first frame."""
 
-    name = "eye"
+    name = "video"
     labels = SECONDS
     needs: Modality = "video"
     sample_rate: int | None = None
     frame_size: int | None = 32
 
     def __init__(self) -> None:
-        self.seen: list[Segment] = []
+        self.scored: list[Segment] = []
         self.batches: list[int] = []
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         self.batches.append(len(segments))
-        self.seen += segments
-        rows = [answer(frame_second(s.frames[0].pixels)) if s.frames else np.full(8, np.nan) for s in segments]
+        self.scored += segments
+        rows = [
+            probabilities_of(frame_second(s.frames[0].pixels)) if s.frames else np.full(8, np.nan) for s in segments
+        ]
         return SceneProbabilities(SECONDS, np.array(rows))
 
 
-class Ear:
+class AudioModel:
     """An audio model that recognises the second of a segment by its tone."""
 
     labels = SECONDS
     needs: Modality = "audio"
     frame_size: int | None = None
 
-    def __init__(self, rate: int = RATE, name: str = "ear") -> None:
+    def __init__(self, rate: int = RATE, name: str = "audio") -> None:
         self.name = name
         self.sample_rate: int | None = rate
-        self.heard: list[Segment] = []
+        self.scored: list[Segment] = []
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
-        self.heard += segments
+        self.scored += segments
         rows = [
-            np.full(8, np.nan) if s.waveform is None else answer(audio_second(s.waveform, self.sample_rate or 0))
+            np.full(8, np.nan)
+            if s.waveform is None
+            else probabilities_of(audio_second(s.waveform, self.sample_rate or 0))
             for s in segments
         ]
         return SceneProbabilities(SECONDS, np.array(rows))
@@ -99,57 +103,57 @@ def seconds(prediction: Prediction) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_media(tmp_path_factory.mktemp("film") / "film.mp4", 4.0)
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_media(tmp_path_factory.mktemp("recording") / "recording.mp4", 4.0)
 
 
 # --- inputs of the models ---
 
 
-def test_each_model_gets_the_frames_and_audio_of_each_segment(film: Path) -> None:
-    eye, ear = Eye(), Ear()
-    told: list[float] = []
-    prediction = system(eye, ear).classify(film, progress=told.append)
+def test_each_model_gets_the_frames_and_audio_of_each_segment(recording: Path) -> None:
+    video_model, audio_model = VideoModel(), AudioModel()
+    reported: list[float] = []
+    prediction = system(video_model, audio_model).classify(recording, progress=reported.append)
     assert seconds(prediction) == [f"second {k}" for k in range(4)]
     assert [(s.start, s.end) for s in prediction.segments] == [(k, k + 1) for k in range(4)]
     for k, segment in enumerate(prediction.segments):
-        assert set(segment.by_model) == {"eye", "ear"}
+        assert set(segment.by_model) == {"video", "audio"}
         for values in segment.by_model.values():
-            np.testing.assert_allclose(values, answer(k))
+            np.testing.assert_allclose(values, probabilities_of(k))
     assert prediction.modalities == {"audio": True, "video": True}
     assert prediction.duration == pytest.approx(4, abs=0.1)
     assert prediction.warnings == ()
-    assert prediction.source == str(film)
-    assert told == [4.0]
-    assert {s.waveform.shape for s in ear.heard if s.waveform is not None} == {(RATE,)}
-    assert {s.frames[0].pixels.shape for s in eye.seen} == {(32, 43, 3)}  # the shorter side is the frame size
+    assert prediction.source == str(recording)
+    assert reported == [4.0]
+    assert {s.waveform.shape for s in audio_model.scored if s.waveform is not None} == {(RATE,)}
+    assert {s.frames[0].pixels.shape for s in video_model.scored} == {(32, 43, 3)}  # the shorter side is the frame size
     np.testing.assert_allclose(
         prediction.probabilities, np.mean([s.probabilities for s in prediction.segments], axis=0)
     )
 
 
 @pytest.mark.parametrize(("hop", "expected"), [(0.5, [0, 0, 1, 1, 2, 2, 3, 3]), (2.0, [1, 3])])
-def test_other_hops(film: Path, hop: float, expected: list[int]) -> None:
-    eye = Eye()
-    prediction = system(eye).classify(film, hop=hop)
+def test_other_hops(recording: Path, hop: float, expected: list[int]) -> None:
+    video_model = VideoModel()
+    prediction = system(video_model).classify(recording, hop=hop)
     assert seconds(prediction) == [f"second {k}" for k in expected]  # by the middle frame
     assert [s.start for s in prediction.segments] == [k * hop for k in range(len(expected))]
     assert prediction.segments[-1].end == 4.0
-    by_default = system(Eye(), hop=hop).classify(film)
+    by_default = system(VideoModel(), hop=hop).classify(recording)
     assert by_default.to_dict() == prediction.to_dict()
-    heard = system(Ear()).classify(film, hop=hop)
-    assert len(heard.segments) == len(expected)
+    by_audio = system(AudioModel()).classify(recording, hop=hop)
+    assert len(by_audio.segments) == len(expected)
 
 
 @pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf")])
-def test_invalid_hops_are_refused(film: Path, hop: float) -> None:
+def test_invalid_hops_are_refused(recording: Path, hop: float) -> None:
     with pytest.raises(UsageError, match=r"is not a number of seconds of 0\.02 or more"):
-        system(Eye()).classify(film, hop=hop)
+        system(VideoModel()).classify(recording, hop=hop)
 
 
 def test_keyframes_only(tmp_path: Path) -> None:
-    film = write_media(tmp_path / "k.mp4", 4.0, gop=100)  # one key frame, at 0
-    exact, fast = (system(Eye()).classify(film, keyframes=keyframes) for keyframes in (False, True))
+    recording = write_media(tmp_path / "k.mp4", 4.0, gop=100)  # one key frame, at 0
+    exact, fast = (system(VideoModel()).classify(recording, keyframes=keyframes) for keyframes in (False, True))
     assert seconds(exact) == [f"second {k}" for k in range(4)]
     assert seconds(fast) == ["second 0"] * 4
     assert fast.duration == pytest.approx(exact.duration, abs=0.1)
@@ -157,21 +161,21 @@ def test_keyframes_only(tmp_path: Path) -> None:
 
 def test_segments_come_in_batches(tmp_path: Path) -> None:
     long = write_media(tmp_path / "long.mp4", BATCH_SIZE + 4.0, fps=5, audio=False)
-    eye = Eye()
-    told: list[float] = []
-    prediction = system(eye).classify(long, progress=told.append)
-    assert eye.batches == [BATCH_SIZE, 4]
-    assert told == [BATCH_SIZE, BATCH_SIZE + 4.0]
+    video_model = VideoModel()
+    reported: list[float] = []
+    prediction = system(video_model).classify(long, progress=reported.append)
+    assert video_model.batches == [BATCH_SIZE, 4]
+    assert reported == [BATCH_SIZE, BATCH_SIZE + 4.0]
     assert seconds(prediction) == [f"second {k % 8}" for k in range(BATCH_SIZE + 4)]
 
 
 def test_audio_from_another_file(tmp_path: Path) -> None:
-    silent = write_media(tmp_path / "v.mp4", 3.0, audio=False)
+    video_only = write_media(tmp_path / "v.mp4", 3.0, audio=False)
     audio = write_media(tmp_path / "a.wav", 3.0)
-    prediction = system(Eye(), Ear()).classify(silent, audio=audio)
+    prediction = system(VideoModel(), AudioModel()).classify(video_only, audio=audio)
     assert seconds(prediction) == ["second 0", "second 1", "second 2"]
     assert prediction.modalities == {"audio": True, "video": True}
-    assert all(set(s.by_model) == {"eye", "ear"} for s in prediction.segments)
+    assert all(set(s.by_model) == {"video", "audio"} for s in prediction.segments)
 
 
 # --- missing modalities ---
@@ -179,34 +183,40 @@ def test_audio_from_another_file(tmp_path: Path) -> None:
 
 def test_audio_that_begins_late(tmp_path: Path) -> None:
     late = write_media(tmp_path / "late.mkv", 4.0, audio_start=2.0)
-    prediction = system(Eye(), Ear()).classify(late)
-    assert [set(s.by_model) for s in prediction.segments] == [{"eye"}, {"eye"}, {"eye", "ear"}, {"eye", "ear"}]
+    prediction = system(VideoModel(), AudioModel()).classify(late)
+    assert [set(s.by_model) for s in prediction.segments] == [
+        {"video"},
+        {"video"},
+        {"video", "audio"},
+        {"video", "audio"},
+    ]
     assert seconds(prediction) == [f"second {k}" for k in range(4)]
-    np.testing.assert_allclose(prediction.segments[0].probabilities, answer(0), atol=1e-9)  # the video model alone
-    assert prediction.segments[2].probabilities.max() > SURE  # two agree
-    assert prediction.warnings == ("2 of 4 segments have no audio: model `ear` was skipped there",)
+    by_video_alone = prediction.segments[0].probabilities
+    np.testing.assert_allclose(by_video_alone, probabilities_of(0), atol=1e-9)
+    assert prediction.segments[2].probabilities.max() > TOP_PROBABILITY  # two agree
+    assert prediction.warnings == ("2 of 4 segments have no audio: model `audio` was skipped there",)
 
 
 @pytest.mark.parametrize(
     ("name", "has", "alone", "warning"),
     [
-        ("silent.mp4", {"audio": False, "video": True}, "eye", "no audio track: model `ear` was skipped"),
-        ("blind.wav", {"audio": True, "video": False}, "ear", "no video track: model `eye` was skipped"),
+        ("without_audio.mp4", {"audio": False, "video": True}, "video", "no audio track: model `audio` was skipped"),
+        ("without_video.wav", {"audio": True, "video": False}, "audio", "no video track: model `video` was skipped"),
     ],
 )
 def test_one_modality_alone(tmp_path: Path, name: str, has: dict[Modality, bool], alone: str, warning: str) -> None:
     path = write_media(tmp_path / name, 3.0, video=has["video"], audio=has["audio"])
-    prediction = system(Eye(), Ear(), exponents=[0.3, 0.2]).classify(path)
+    prediction = system(VideoModel(), AudioModel(), exponents=[0.3, 0.2]).classify(path)
     assert prediction.modalities == has
     assert prediction.warnings == (warning,)
     for k, segment in enumerate(prediction.segments):
         assert list(segment.by_model) == [alone]
-        np.testing.assert_allclose(segment.probabilities, answer(k), atol=1e-9)  # no pooling of one model
+        np.testing.assert_allclose(segment.probabilities, probabilities_of(k), atol=1e-9)  # no pooling of one model
 
 
 def test_segments_that_no_model_scores_are_omitted_with_a_warning(tmp_path: Path) -> None:
     late = write_media(tmp_path / "late.mkv", 4.0, audio_start=2.0)
-    prediction = system(Ear()).classify(late)
+    prediction = system(AudioModel()).classify(late)
     assert [s.start for s in prediction.segments] == [2.0, 3.0]
     assert prediction.warnings == ("2 of 4 segments were not scored: they have no audio",)
     assert not np.isnan(prediction.probabilities).any()
@@ -215,12 +225,12 @@ def test_segments_that_no_model_scores_are_omitted_with_a_warning(tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "model", "message"),
     [
-        ("silent.mp4", Ear(), "has video only; system both needs audio"),
-        ("blind.wav", Eye(), "has audio only; system both needs video"),
+        ("without_audio.mp4", AudioModel(), "has video only; system both needs audio"),
+        ("without_video.wav", VideoModel(), "has audio only; system both needs video"),
     ],
 )
 def test_a_missing_modality_is_an_error(tmp_path: Path, name: str, model: SceneModel, message: str) -> None:
-    path = write_media(tmp_path / name, 2.0, video=name == "silent.mp4", audio=name == "blind.wav")
+    path = write_media(tmp_path / name, 2.0, video=name == "without_audio.mp4", audio=name == "without_video.wav")
     with pytest.raises(ModalityError) as caught:
         system(model).classify(path)
     assert str(caught.value) == f"{path}: {message}"
@@ -228,30 +238,30 @@ def test_a_missing_modality_is_an_error(tmp_path: Path, name: str, model: SceneM
 
 def test_a_photograph(tmp_path: Path) -> None:
     path = photograph(tmp_path / "p.png", plain_frame(5))
-    prediction = system(Eye(), Ear()).classify(path)
+    prediction = system(VideoModel(), AudioModel()).classify(path)
     assert prediction.duration == 0
     assert [(s.start, s.end) for s in prediction.segments] == [(0, 0)]
     assert prediction.scene == "second 5"
     assert prediction.modalities == {"audio": False, "video": True}
-    assert prediction.warnings == ("no audio track: model `ear` was skipped",)
+    assert prediction.warnings == ("no audio track: model `audio` was skipped",)
 
 
 def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
     path = Writer(tmp_path / "two.mkv").audio(tone_samples(2.0)).audio(tone_samples(2.0), default=False).save()
-    prediction = system(Eye(), Ear()).classify(path)
-    assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no video track: model `eye` was skipped")
+    prediction = system(VideoModel(), AudioModel()).classify(path)
+    assert prediction.warnings == ("2 audio streams: took #0 (1 channels)", "no video track: model `video` was skipped")
 
 
-def test_models_with_different_sample_rates_are_refused(film: Path) -> None:
+def test_models_with_different_sample_rates_are_refused(recording: Path) -> None:
     with pytest.raises(UsageError, match=r"different sample rates: 16000, 8000 Hz$"):
-        system(Ear(), Ear(8000, "other")).classify(film)
+        system(AudioModel(), AudioModel(8000, "other")).classify(recording)
 
 
-def test_the_largest_frame_is_decoded(film: Path) -> None:
-    small, large = Eye(), Eye()
+def test_the_largest_frame_is_decoded(recording: Path) -> None:
+    small, large = VideoModel(), VideoModel()
     large.name, large.frame_size = "larger", 48
-    system(small, large).classify(film)
-    assert {min(s.frames[0].pixels.shape[:2]) for s in small.seen} == {48}
+    system(small, large).classify(recording)
+    assert {min(s.frames[0].pixels.shape[:2]) for s in small.scored} == {48}
 
 
 # --- fusion ---
@@ -259,7 +269,8 @@ def test_the_largest_frame_is_decoded(film: Path) -> None:
 
 def test_two_models_are_pooled_by_their_exponents() -> None:
     first, second = np.array([[0.8, 0.1, 0.1]]), np.array([[0.2, 0.7, 0.1]])
-    two = System("two", LabelSet(("a", "b", "c")), (Eye(), Ear()), pool((Eye(), Ear()), [0.5, 2.0]))
+    both = (VideoModel(), AudioModel())
+    two = System("two", LabelSet(("a", "b", "c")), both, pool(both, [0.5, 2.0]))
     pooled = first**0.5 * second**2
     np.testing.assert_allclose(two.fuse(np.stack([first, second])), pooled / pooled.sum())
 
@@ -271,7 +282,7 @@ def test_missing_models_are_dropped_from_each_row(rows: list[list[float]], data:
     flags = st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))
     gone, lost = np.array(data.draw(flags)), np.array(data.draw(flags))
     scores = np.stack([np.where(gone[:, None], np.nan, one), np.where(lost[:, None], np.nan, other)])
-    both = (Eye(), Ear())
+    both = (VideoModel(), AudioModel())
     fused = System("two", LabelSet(("a", "b", "c")), both, pool(both, [0.7, 0.4])).fuse(scores)
     np.testing.assert_array_equal(np.isnan(fused).all(axis=1), gone & lost)
     np.testing.assert_allclose(fused[~(gone & lost)].sum(axis=1), 1)
@@ -292,7 +303,7 @@ def test_prefetch_and_batched_keep_all_items(items: list[int], size: int) -> Non
 
 
 def test_the_next_item_is_computed_while_one_is_in_use() -> None:
-    """The next item is made while this one is in use: without that the wait below would never end."""
+    """The next item is made while this one is in use: otherwise the wait below would time out."""
     made = [threading.Event() for _ in range(3)]
 
     def source() -> Iterator[int]:
@@ -337,15 +348,15 @@ def test_prefetch_ends_its_thread_when_it_is_closed() -> None:
     assert closed
 
 
-def test_a_model_that_raises_leaves_no_thread_and_no_open_file(film: Path) -> None:
-    class Broken(Eye):
+def test_a_model_that_raises_leaves_no_thread_and_no_open_file(recording: Path) -> None:
+    class Broken(VideoModel):
         def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
             raise UsageError(f"cannot score {len(segments)}")
 
     before = threading.active_count()
     open_files = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(UsageError, match="cannot score 4"):
-        system(Broken()).classify(film)
+        system(Broken()).classify(recording)
     for _ in range(50):  # ffmpeg's own threads take a moment to end
         if threading.active_count() == before and len(list(Path("/proc/self/fd").iterdir())) == open_files:
             break
@@ -354,14 +365,14 @@ def test_a_model_that_raises_leaves_no_thread_and_no_open_file(film: Path) -> No
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
 
 
-def test_probabilities_by_model(film: Path) -> None:
-    eye, ear = Eye(), Ear()
-    both = system(eye, ear)
-    with Recording(film) as recording:
-        segments = list(recording.segments(both.sampling(1.0)))
+def test_probabilities_by_model(recording: Path) -> None:
+    video_model, audio_model = VideoModel(), AudioModel()
+    both = system(video_model, audio_model)
+    with Recording(recording) as opened:
+        segments = list(opened.segments(both.sampling(1.0)))
     scores = both.score_by_model(segments)
     assert scores.shape == (2, len(segments), 8) == (2, 4, 8)
-    np.testing.assert_allclose(scores[0], [answer(k) for k in range(4)])
+    np.testing.assert_allclose(scores[0], [probabilities_of(k) for k in range(4)])
 
 
 # --- many recordings ---
@@ -369,33 +380,33 @@ def test_probabilities_by_model(film: Path) -> None:
 
 def test_segments_that_share_a_frame_are_scored_together(tmp_path: Path) -> None:
     long = write_media(tmp_path / "long.mp4", MAX_SEGMENTS + 6.0, fps=2, gop=20, audio=False)
-    eye = Eye()
-    system(eye).classify(long, keyframes=True)
-    assert eye.batches == [MAX_SEGMENTS, 6]
+    video_model = VideoModel()
+    system(video_model).classify(long, keyframes=True)
+    assert video_model.batches == [MAX_SEGMENTS, 6]
 
 
-def test_short_recordings_are_scored_together(tmp_path: Path, film: Path) -> None:
+def test_short_recordings_are_scored_together(tmp_path: Path, recording: Path) -> None:
     broken = tmp_path / "broken.mp4"
-    broken.write_bytes(b"no film")
-    audio = write_media(tmp_path / "sound.wav", 2.0)
-    silent = write_media(tmp_path / "v.mp4", 3.0, audio=False)
-    eye = Eye()
-    told: list[tuple[int, float]] = []
-    sources = [Source(film), Source(broken), Source(audio), Source(silent, audio), *[Source(film)] * 3]
-    outcomes = list(system(eye).classify_all(sources, progress=lambda at, end: told.append((at, end))))
-    assert eye.batches == [BATCH_SIZE + 2, 3]  # 4 + 0 + 2 without a picture + 3 + 4 + 4 + 1, then 3
-    assert told == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 1.0), (6, 4.0)]
+    broken.write_bytes(b"not a video")
+    audio = write_media(tmp_path / "a.wav", 2.0)
+    video_only = write_media(tmp_path / "v.mp4", 3.0, audio=False)
+    video_model = VideoModel()
+    reported: list[tuple[int, float]] = []
+    sources = [Source(recording), Source(broken), Source(audio), Source(video_only, audio), *[Source(recording)] * 3]
+    outcomes = list(system(video_model).classify_all(sources, progress=lambda at, end: reported.append((at, end))))
+    assert video_model.batches == [BATCH_SIZE + 2, 3]  # 4 + 0 + 2 without frames + 3 + 4 + 4 + 1, then 3
+    assert reported == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 1.0), (6, 4.0)]
     assert [type(outcome) for outcome in outcomes] == [Prediction, MediaError, ModalityError, *[Prediction] * 4]
     for source, outcome in zip(sources, outcomes, strict=True):
         if isinstance(outcome, Prediction):
-            alone = system(Eye()).classify(source.path, audio=source.audio)
+            alone = system(VideoModel()).classify(source.path, audio=source.audio)
             assert outcome.to_dict() == alone.to_dict()
         else:
             assert str(outcome).startswith(str(source.path))
 
 
-def test_unreadable_recordings_do_not_delay_the_others(tmp_path: Path, film: Path) -> None:
-    """Their outcomes come although no segments fill the batch."""
+def test_unreadable_recordings_do_not_delay_the_others(tmp_path: Path, recording: Path) -> None:
+    """Their outcomes are yielded although no segments fill the batch."""
     asked: list[int] = []
 
     class Gone(Sequence[Source]):
@@ -408,7 +419,7 @@ def test_unreadable_recordings_do_not_delay_the_others(tmp_path: Path, film: Pat
                 raise IndexError
             return Source(tmp_path / f"{index}.mp4")
 
-    outcomes = system(Eye()).classify_all(Gone())
+    outcomes = system(VideoModel()).classify_all(Gone())
     assert isinstance(next(outcomes), MediaError)
     assert max(asked) < 3 * MAX_RECORDING_ENDS
 
@@ -437,7 +448,7 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
     turned = avscene.load("conse", labels=LabelSet(("wood", "kitchen"))).classify(path)
     assert turned.scores == pytest.approx(prediction.scores, abs=1e-6)
     assert avscene.load("conse").labels == TAU_SCENES
-    assert avscene.load("embedded").name == "conse"  # the name that it had before
+    assert avscene.load("embedded").name == "conse"  # its former name
 
 
 @pytest.mark.parametrize(
@@ -454,7 +465,7 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
         ({"system": "folder"}, CheckpointError, "a directory but not a checkpoint"),
     ],
 )
-def test_what_load_refuses(
+def test_load_refuses_invalid_arguments(
     arguments: dict[str, object],
     error: type[Exception],
     message: str,

@@ -1,4 +1,4 @@
-"""Ensembles as checkpoints: self-contained, loaded by their path alone, nothing of them changed unnoticed."""
+"""Test ensembles as checkpoints: self-contained, loaded by path alone, every change to their files noticed."""
 
 import os
 import shutil
@@ -56,16 +56,16 @@ def state(network: torch.nn.Module, seed: int) -> dict[str, Tensor]:
 
 
 def parts() -> dict[str, tuple[Part, dict[str, Tensor]]]:
-    """A model of each kind that needs no download; A01 hears, V01 and C04 see."""
+    """A model of each kind that needs no download; A01 needs audio, V01 and C04 need video."""
     backbone = state(blank_backbone(LITE0, len(LABELS)), 1)
-    heard = {f"backbone.{name}": tensor for name, tensor in backbone.items()}
-    heard |= {"mean": torch.full((32,), -40.0), "deviation": torch.full((32,), 20.0)}
+    audio_tensors = {f"backbone.{name}": tensor for name, tensor in backbone.items()}
+    audio_tensors |= {"mean": torch.full((32,), -40.0), "deviation": torch.full((32,), 20.0)}
     encoder = VideoEncoder(FRAMES, CPU)
     late = FusionNetworkPart(
         name="C04", encoders=("efficientnet-lite0",), sizes=(encoder.embedding_size,), encoder_keys=(encoder.key,)
     )
     return {
-        "A01": (AudioCnnPart(name="A01", backbone=LITE0, log_mel=MEL), heard),
+        "A01": (AudioCnnPart(name="A01", backbone=LITE0, log_mel=MEL), audio_tensors),
         "V01": (FrameCnnPart(name="V01", backbone=LITE0, frames=FRAMES), state(blank_backbone(LITE0, 3), 2)),
         "C04": (late, state(FusionNetwork(late.sizes, len(LABELS)), 3)),
     }
@@ -127,25 +127,25 @@ def sources(origin: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_media(tmp_path_factory.mktemp("film") / "film.mp4", 3.0, fps=8)
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_media(tmp_path_factory.mktemp("recording") / "recording.mp4", 3.0, fps=8)
 
 
-# --- what is loaded ---
+# --- loading ---
 
 
-def test_an_ensemble_answers_as_its_models_and_its_fusion(origin: dict[str, Path], film: Path) -> None:
+def test_an_ensemble_predicts_what_its_models_and_its_fusion_predict(origin: dict[str, Path], recording: Path) -> None:
     system = pipeline.load(origin["E02"], device="cpu", precision="float32")
     assert (system.name, system.labels, system.hop) == ("E02", LABELS, 1.0)
     assert [model.name for model in system.models] == ["A01", "V01", "C04"]
-    with Recording(film) as recording:
-        segments = list(recording.segments(system.sampling(1.0)))
+    with Recording(recording) as opened:
+        segments = list(opened.segments(system.sampling(1.0)))
     scores = {
         name: load_checkpoint(origin[name], CPU).models[0].score(segments).probabilities
         for name in ("A01", "V01", "C04")
     }
     expected = fitted()["E02"].apply(scores, LABELS)
-    prediction = system.classify(film)
+    prediction = system.classify(recording)
     assert len(prediction.segments) == 3
     for row, segment in enumerate(prediction.segments):
         np.testing.assert_allclose(segment.probabilities, expected[row], atol=1e-5)
@@ -155,9 +155,9 @@ def test_an_ensemble_answers_as_its_models_and_its_fusion(origin: dict[str, Path
     assert np.ptp(expected, axis=1).min() > 0.01  # else this would prove nothing
 
 
-def test_a_silent_film_is_judged_by_the_models_that_are_left(origin: dict[str, Path], tmp_path: Path) -> None:
-    silent = write_media(tmp_path / "silent.mp4", 2.0, audio=False)
-    prediction = pipeline.load(origin["E02"], device="cpu", precision="float32").classify(silent)
+def test_a_recording_without_audio_is_classified_by_the_other_models(origin: dict[str, Path], tmp_path: Path) -> None:
+    without_audio = write_media(tmp_path / "without_audio.mp4", 2.0, audio=False)
+    prediction = pipeline.load(origin["E02"], device="cpu", precision="float32").classify(without_audio)
     assert prediction.warnings == ("no audio track: model `A01` was skipped",)
     e01 = fitted()["E01"]
     for segment in prediction.segments:
@@ -166,7 +166,7 @@ def test_a_silent_film_is_judged_by_the_models_that_are_left(origin: dict[str, P
 
 
 def test_an_ensemble_needs_its_sources_no_longer_and_can_be_moved(
-    sources: dict[str, Path], origin: dict[str, Path], film: Path, tmp_path: Path
+    sources: dict[str, Path], origin: dict[str, Path], recording: Path, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "far" / "renamed"
     elsewhere.parent.mkdir()
@@ -174,7 +174,7 @@ def test_an_ensemble_needs_its_sources_no_longer_and_can_be_moved(
     for name in set(sources) - {"E02"}:
         shutil.rmtree(sources[name])
     moved, kept = (pipeline.load(path, device="cpu", precision="float32") for path in (elsewhere, origin["E02"]))
-    assert moved.classify(film).to_dict() == kept.classify(film).to_dict()
+    assert moved.classify(recording).to_dict() == kept.classify(recording).to_dict()
 
 
 def test_models_with_one_encoder_share_its_weights(sources: dict[str, Path], tmp_path: Path) -> None:
@@ -200,24 +200,24 @@ def fit_fusion_of(members: dict[str, Path]) -> Fusion:
 
 
 def test_a_member_goes_by_the_name_that_the_ensemble_gives_it(sources: dict[str, Path], tmp_path: Path) -> None:
-    members = {"sound": sources["A04"], "picture": sources["C04"]}
+    members = {"audio": sources["A04"], "video": sources["C04"]}
     fusion = fit_fusion_of(members).model_copy(update={"name": "mine"})
     save_ensemble(tmp_path / "mine", config("mine", fusion=fusion, members=member_checksums(members)), members, "")
     loaded = load_checkpoint(tmp_path / "mine", CPU)
     assert [model.name for model in loaded.models] == ["A01", "V01", "C04"]
-    assert [member.name for member in loaded.fusion.members] == ["sound", "picture"]
+    assert [member.name for member in loaded.fusion.members] == ["audio", "video"]
     scores = {model.name: np.array([[0.2, 0.3, 0.5]]) for model in loaded.models}
     expected = (fitted()["A04"].apply(scores, LABELS) + scores["C04"]) / 2
     np.testing.assert_allclose(loaded.fusion.apply(scores, LABELS), expected)
 
 
-# --- what is written ---
+# --- writing ---
 
 
 def test_files_of_an_ensemble(origin: dict[str, Path]) -> None:
     found = sorted(path.relative_to(origin["E01"]).as_posix() for path in origin["E01"].rglob("*") if path.is_file())
-    places = ("", "A04/", "A04/A01/", "A04/V01/", "C04/")
-    assert found == sorted(f"{place}{name}" for place in places for name in (CARD, CONFIG, WEIGHTS))
+    folders = ("", "A04/", "A04/A01/", "A04/V01/", "C04/")
+    assert found == sorted(f"{folder}{name}" for folder in folders for name in (CARD, CONFIG, WEIGHTS))
     assert sorted(path.name for path in origin["E01"].parent.iterdir()) == sorted(origin)
     assert oct(origin["E01"].stat().st_mode)[-3:] == "755"
 
@@ -255,7 +255,7 @@ def test_tables_are_kept_inside(sources: dict[str, Path], tmp_path: Path) -> Non
     assert read_table(tmp_path / "both" / "validation.tsv").truth == ("street",)
 
 
-def test_what_is_there_is_not_overwritten(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_an_existing_checkpoint_is_not_overwritten(sources: dict[str, Path], tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in sources["A04"].rglob("*") if path.is_file()}
     with pytest.raises(CheckpointError, match="A04: already exists; name another --output"):
         save_system(sources["A04"].parent, "A04", fitted(), sources)
@@ -284,7 +284,7 @@ def test_a_damaged_member_is_not_put_in(
     assert not (tmp_path / "new").exists() or list((tmp_path / "new").iterdir()) == []
 
 
-def test_a_member_that_was_trained_anew_is_not_put_in(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_a_member_that_was_trained_again_is_not_put_in(sources: dict[str, Path], tmp_path: Path) -> None:
     made = fitted()["A04"].model_copy(update={"members": MEMBERS["A04"]})
     members = {name: sources[name] for name in MEMBERS["A04"]}
     kept = config("A04", fusion=made, members=member_checksums(members))
@@ -309,9 +309,9 @@ def write_until_killed(target: Path, sources: dict[str, Path], links: int) -> in
     """Write A04 in a process of its own that is killed after so many links; how it ended."""
     link, linked = ensemble_checkpoint._link, []
 
-    def watched(*places: Path) -> None:
-        link(*places)
-        linked.append(places)
+    def watched(*paths: Path) -> None:
+        link(*paths)
+        linked.append(paths)
         if len(linked) == links:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -334,22 +334,22 @@ def test_a_killed_writer_leaves_a_whole_ensemble_or_none(sources: dict[str, Path
     assert ended == (-signal.SIGKILL if killed else 0)
     assert (tmp_path / "written" / "A04").exists() != killed
     if killed:
-        save_system(tmp_path / "written", "A04", fitted(), sources)  # what is left over is in nobody's way
+        save_system(tmp_path / "written", "A04", fitted(), sources)  # temporary files left over do not prevent it
     assert len(load_checkpoint(tmp_path / "written" / "A04", CPU).models) == 2
 
 
 # --- damage ---
 
 
-def flip(path: Path, place: int) -> None:
+def flip(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[position] ^= 1
     path.unlink()
     path.write_bytes(content)
 
 
 def swap(path: Path) -> None:
-    """An intact checkpoint of the same shape in the place of the member."""
+    """An intact checkpoint of the same shape instead of the member."""
     part, tensors = parts()["A01"]
     shutil.rmtree(path)
     save_model(path, part, {**tensors, "mean": tensors["mean"] - 1})
@@ -378,13 +378,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 def edit(path: Path, after: str) -> None:
     """Change the first decimal of the first number after some text."""
     text = path.read_text(encoding="utf-8")
-    place = text.index(".", text.index(after)) + 1
+    position = text.index(".", text.index(after)) + 1
     path.unlink()
-    path.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :], encoding="utf-8")
+    path.write_text(text[:position] + str((int(text[position]) + 1) % 10) + text[position + 1 :], encoding="utf-8")
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_told_with_the_name_of_the_file(sources: dict[str, Path], damage: str) -> None:
+def test_damage_is_reported_with_the_name_of_the_file(sources: dict[str, Path], damage: str) -> None:
     change, message = DAMAGE[damage]
     change(sources["E02"])
     with pytest.raises(CheckpointError, match=message) as caught:

@@ -180,14 +180,14 @@ def test_the_strip_of_a_long_recording_is_proportional_to_time() -> None:
 
 
 def test_segments_below_the_threshold_are_unknown() -> None:
-    unsure = MADE["unsure"]
-    assert [span.label for span in formats.scene_spans(unsure)] == ["park", "unknown"]
-    assert formats.audacity(unsure).splitlines()[1].split("\t")[2] == "unknown"
-    assert "\nunknown\n" in formats.webvtt(unsure)
-    head, *_, note = timeline.timeline_text(unsure, colored=False).rstrip().split("\n")
+    not_accepted = MADE["not_accepted"]
+    assert [span.label for span in formats.scene_spans(not_accepted)] == ["park", "unknown"]
+    assert formats.audacity(not_accepted).splitlines()[1].split("\t")[2] == "unknown"
+    assert "\nunknown\n" in formats.webvtt(not_accepted)
+    head, *_, note = timeline.timeline_text(not_accepted, colored=False).rstrip().split("\n")
     assert head == "dubbed.mp4  0:03  unknown  (fast; audio and video)"
     assert note.strip() == "mismatch: audio and video do not seem to belong together (88%)"
-    assert "mismatch" not in timeline.timeline_text(MADE["film"], colored=False)
+    assert "mismatch" not in timeline.timeline_text(MADE["recording"], colored=False)
 
 
 def test_half_seconds_are_shown() -> None:
