@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="fast, full, or the name of a system, for example A01 or E02.")],
+    name: Annotated[str, typer.Argument(help="Name of the system: fast, full, or for example A01 or E02.")],
     data: TrainingData,
     output: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
     holdout: Holdout = None,
@@ -35,10 +35,10 @@ def train(
         return CONTINUES if work.exists() else "nothing is written yet"
 
     with explain_interruption(so_far), stage_bars() as stages:
-        trained = train_system(recipe, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
+        trained = train_system(name, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
     log_skipped(logger, trained.failures)
-    for name, metrics in trained.metrics.items():
-        _print_metrics(name, metrics, trained.measured_on.replace("-", " "))
+    for model, metrics in trained.metrics.items():
+        _print_metrics(model, metrics, trained.measured_on.replace("-", " "))
     print(f"{output}: written; next: avscene classify VIDEO --system {output}")
     raise typer.Exit(3 if trained.failures else 0)
 
