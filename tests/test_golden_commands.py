@@ -1,4 +1,4 @@
-"""Every command line of golden/commands/cases.yaml answers what is recorded beside it, as far as processors agree."""
+"""Test that every command line of golden/commands/cases.yaml gives the recorded output, as far as processors agree."""
 
 import os
 import runpy

@@ -13,7 +13,7 @@ from avscene.groups import Side, assign_folds, check_apart, shuffled_folds, vali
 
 @st.composite
 def grouped(draw):
-    """Rows in any order, each a (group, label); a group is of one scene, as places are."""
+    """Draw rows in any order, each a (group, label); a group has one scene."""
     scenes = draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))  # groups of each scene
     rows = [
         (f"{scene}/{group}", str(scene))
@@ -56,7 +56,7 @@ def test_assigned_folds_are_the_same_at_every_call() -> None:
 def test_shuffled_folds_keep_groups_whole_and_spread_scenes_in_any_order_of_rows(
     n_folds: int, seed: int, random
 ) -> None:
-    groups = np.repeat([f"place-{group}" for group in range(24)], 2)
+    groups = np.repeat([f"group-{group}" for group in range(24)], 2)
     truth = np.repeat(np.arange(24) % 3, 2)
     folds = shuffled_folds(groups, truth, n_folds, seed)
     assert set(folds) == set(range(n_folds))

@@ -35,7 +35,7 @@ def packed(content: dict[str, bytes]) -> dict[str, tuple[ArchiveKind, bytes]]:
 def published(
     server: ArchiveServer, packed: dict[str, tuple[ArchiveKind, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> PublishedDataSet:
-    """The small data set on the server, in the place of tau-2021."""
+    """The small data set on the server, instead of tau-2021."""
     offered = server.offer(packed, small_tau.PREFIX)
     monkeypatch.setattr(archives, "published_data_sets", lambda: {"tau-2021": offered})
     monkeypatch.setattr(layout, "PUBLISHED", small_tau.PUBLISHED)

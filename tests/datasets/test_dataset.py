@@ -15,11 +15,11 @@ def dataset(folds: int = 5, **columns: str) -> DataSet:
     """Three scenes, two recordings of one group in every fold."""
     examples = [
         Example(
-            f"{scene}-{fold}-{take}.mp4", Path("x"), scene, f"{scene}{fold}", columns={"fold": str(fold), **columns}
+            f"{scene}-{fold}-{number}.mp4", Path("x"), scene, f"{scene}{fold}", columns={"fold": str(fold), **columns}
         )
         for scene in LABELS
         for fold in range(1, folds + 1)
-        for take in range(2)
+        for number in range(2)
     ]
     return DataSet(Path("data/meta.csv"), tuple(examples))
 

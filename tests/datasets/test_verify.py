@@ -168,7 +168,7 @@ def test_files_without_archives_are_opened(
     video.write_bytes(video.read_bytes()[:400])
     (root / "video" / f"{small_tau.TEST[0]}.mp4").write_bytes(b"")
     (root / "audio" / f"{small_tau.TEST[1]}.wav").unlink()
-    (root / "audio" / f"{small_tau.TRAIN[1]}.wav").write_bytes(b"no sound at all")
+    (root / "audio" / f"{small_tau.TRAIN[1]}.wav").write_bytes(b"this is no audio")
     problems = verify(root, checked_progress).problems
     assert {
         name.split("/")[0] + "/" + name[-7:]: text.split(":")[0].split(" (")[0] for name, text in problems.items()

@@ -120,7 +120,7 @@ def system(scene_system: Trained) -> Path:
 
 @pytest.fixture
 def accepting_certain_only(system: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same system with a validation table that is wrong wherever it is not almost certain."""
+    """Return a copy of the system whose validation table is wrong except in almost certain rows."""
     directory = tmp_path_factory.mktemp("runs") / "system"
     shutil.copytree(system, directory)
     confidence = np.where(np.arange(600) % 2 == 0, 1 - 1e-14, 0.9)  # above the confidence that the fused models reach
@@ -136,9 +136,9 @@ def test_a_trained_system_detects_swapped_audio(system: Path, data: Path, tmp_pa
     assert swapped["mismatch"]["verdict"] is True
     assert own["mismatch"]["score"] < 0.5 < swapped["mismatch"]["score"]
     assert [segment["mismatch"]["verdict"] for segment in swapped["segments"]] == [True, True]
-    silent = loaded.classify(write_scene(tmp_path / "silent.mp4", "cave", 5, audio=False)).to_dict()
-    assert silent["mismatch"] is None
-    assert [segment["mismatch"] for segment in silent["segments"]] == [None, None]
+    without_audio = loaded.classify(write_scene(tmp_path / "without_audio.mp4", "cave", 5, audio=False)).to_dict()
+    assert without_audio["mismatch"] is None
+    assert [segment["mismatch"] for segment in without_audio["segments"]] == [None, None]
 
 
 def test_scenes_below_the_threshold_are_unknown_on_the_command_line_and_in_python(
@@ -184,7 +184,7 @@ def test_a_checkpoint_without_a_mismatch_detector_is_loaded(system: Path, tmp_pa
     shutil.copytree(system, tmp_path / "old")
     path = tmp_path / "old" / CONFIG
     content = json.loads(path.read_text())
-    assert set(content.pop("mismatch")["fitted_on"]) == {f"{scene}{take}" for scene in SCENES for take in range(4)}
+    assert set(content.pop("mismatch")["fitted_on"]) == {f"{scene}{number}" for scene in SCENES for number in range(4)}
     content["config_sha256"] = config_checksum(json.dumps(content))
     path.write_text(json.dumps(content))
     assert avscene.load(tmp_path / "old").mismatch is None

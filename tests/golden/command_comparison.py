@@ -14,7 +14,7 @@ from typing import Any
 
 # Names that have a new form. Both forms are equal, as values, keys, table cells and file names.
 RENAMED = {"embedded": "conse"}
-# The same for the values of single JSON keys, where a word means something else than in other places.
+# The same for the values of single JSON keys, where a word has another meaning than elsewhere.
 RENAMED_VALUES = {"backbones": {"seed": "paper", "embedded": "small"}}
 
 # Keys of JSON objects whose values differ from run to run or between installations, or repeat other settings.

@@ -1,7 +1,7 @@
 """Record what the command lines of commands/cases.yaml answer: `python tests/golden/regenerate_commands.py`.
 
 With `--compare` nothing is written: each difference from what is recorded is printed, and the exit code is 1 if there
-is one. Record anew only when a result changes on purpose, and read the difference before committing it.
+is one. Record again only when a result changes on purpose, and read the difference before committing it.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def _exit_differs(case: Case, result: Result) -> str:
     return f"exit code {result.exit} instead of {case.exit}: {result.stderr.strip()}"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201
 
 
@@ -65,7 +65,7 @@ def _isolate(caches: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the cases; the exit code tells whether anything differs."""
+    """Run the cases; the exit code is 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--compare", action="store_true", help="compare with what is recorded and write nothing")
     parser.add_argument("--tolerance", type=float, default=0.0, help="by which numbers may differ (default: 0)")
@@ -73,18 +73,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--times", action="store_true", help="print the seconds that each case takes")
     given = parser.parse_args(arguments)
     count = 0
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        _isolate(place)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        _isolate(directory)
         started = time.perf_counter()
-        for case, result in run_cases(read_cases(slow=given.slow), Path(place) / "work"):
+        for case, result in run_cases(read_cases(slow=given.slow), Path(directory) / "work"):
             if given.times:
-                _say(f"{time.perf_counter() - started:7.2f} s  {case.id}")
+                _print(f"{time.perf_counter() - started:7.2f} s  {case.id}")
                 started = time.perf_counter()
             found = compare(case, result, given.tolerance) if given.compare else record(case, result)
             count += len(found)
             for line in found:
-                _say(f"{case.id}: {line}")
-    _say(f"{count} differences" if given.compare else f"recorded in {EXPECTED.parent}")
+                _print(f"{case.id}: {line}")
+    _print(f"{count} differences" if given.compare else f"recorded in {EXPECTED.parent}")
     return 1 if count else 0
 
 

@@ -1,6 +1,6 @@
-"""What the code answers with the files in written_before/: `python tests/golden/written_before_answers.py` records it.
+"""Compute the output for the files in written_before/: `python tests/golden/written_before_answers.py` records it.
 
-Record only when files are added, with the code that wrote them: the test is that later code answers the same.
+Record only when files are added, with the code that wrote them: the test is that later code gives the same output.
 """
 
 import lzma
@@ -92,7 +92,7 @@ def store_answers() -> Answers:
 
 
 def fusion_answers() -> Answers:
-    """Fuse tables of other places by a saved fusion."""
+    """Fuse tables of other data by a saved fusion."""
     unpack("weights.json", Path("weights.json"))
     for name in ("audio", "video"):
         Path(f"fit.{name}.tsv").replace(f"{name}.tsv")  # weights are by the names of tables
@@ -101,7 +101,7 @@ def fusion_answers() -> Answers:
 
 
 def mismatch_answers() -> Answers:
-    """Judge tables with a saved detector, and with that of a checkpoint."""
+    """Evaluate tables with a saved detector, and with that of a checkpoint."""
     answers = {}
     for name in ("mismatch.json", "fast"):
         unpack(name, Path(name))
@@ -145,7 +145,7 @@ def _printed(*arguments: str) -> str:
 
 if __name__ == "__main__":
     for made in ANSWERS:
-        with tempfile.TemporaryDirectory() as place:
-            for file, text in answers_in(Path(place) / "work", made).items():
+        with tempfile.TemporaryDirectory() as directory:
+            for file, text in answers_in(Path(directory) / "work", made).items():
                 (EXPECTED / made).mkdir(parents=True, exist_ok=True)
                 (EXPECTED / made / file).write_text(text, encoding="utf-8")

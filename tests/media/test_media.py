@@ -131,9 +131,9 @@ def test_a_separate_audio_file_replaces_the_audio_of_the_video(tmp_path):
     recording, segments = read(video.save(), audio=audio)
     assert (frame_seconds(segments), audio_seconds(segments)) == ([[0], [1], [2], [3]], [0, 1, 2, 3])
     assert recording.duration == pytest.approx(4)
-    silent = make.write_media(tmp_path / "b.mp4", 2, audio=False)
+    without_audio = make.write_media(tmp_path / "b.mp4", 2, audio=False)
     with pytest.raises(MediaError, match=r"b\.mp4: has no audio"):
-        Recording(video.path, audio=silent)
+        Recording(video.path, audio=without_audio)
     with pytest.raises(MediaError, match=r"c\.wav: not found"):
         Recording(video.path, audio=tmp_path / "c.wav")
 

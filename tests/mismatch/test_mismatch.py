@@ -457,10 +457,10 @@ def test_written_tables_are_paired_as_before(tested: tuple[Path, Path]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_detector_of_a_system_trained_on_toytown(tmp_path: Path) -> None:
-    build_toytown(tmp_path / "town", seconds=4)
+    build_toytown(tmp_path / "toytown", seconds=4)
     system, scores, written = tmp_path / "system", tmp_path / "scores.tsv", tmp_path / "metrics.json"
-    assert call("train", "fast", "--data", tmp_path / "town", "--output", system) == 0
-    part = ("--data", tmp_path / "town", "--only", "split=test")
+    assert call("train", "fast", "--data", tmp_path / "toytown", "--output", system) == 0
+    part = ("--data", tmp_path / "toytown", "--only", "split=test")
     assert call("predict", "--system", system, *part, "--output", scores, "--by-model") == 0
     tables = scores.with_suffix(".audio.tsv"), scores.with_suffix(".video.tsv")
     tested = ("mismatch", *tables, "--detector", system, "--output", tmp_path / "mismatch.tsv", "--json", written)

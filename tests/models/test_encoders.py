@@ -1,4 +1,4 @@
-"""Frozen encoders by name: the embeddings of CLIP's image towers and of EfficientNet-Lite, and what is told of them."""
+"""Test frozen encoders: embeddings of CLIP and EfficientNet-Lite, and the presence of their weights."""
 
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def server(hub_server: HubServer, small_clips: dict[str, Path]) -> HubServer:
 
 
 def directly(directory: Path, images: list[np.ndarray]) -> np.ndarray:
-    """What open_clip alone says, with its own loader and its own preparation of images."""
+    """Compute embeddings with open_clip alone: its loader and its preprocessing."""
     model, _, prepare = open_clip.create_model_and_transforms(f"local-dir:{directory}", force_quick_gelu=True)
     model.eval()
     pixels = torch.stack([prepare(Image.fromarray(image)) for image in images])
@@ -91,7 +91,7 @@ def test_the_clip_encoders_have_the_weights_of_the_zero_shot_systems() -> None:
         assert find(system).weights == CLIP[name]
 
 
-def test_the_table_and_what_is_present_need_no_torch() -> None:
+def test_the_table_and_presence_need_no_torch() -> None:
     code = (
         "import sys; from avscene.models.encoders import ENCODERS, encoder_presence; "
         "[encoder_presence(name) for name in ENCODERS]; sys.exit('torch' in sys.modules)"
@@ -99,7 +99,7 @@ def test_the_table_and_what_is_present_need_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_presence_asks_no_hub_and_knows_what_is_cached(server: HubServer) -> None:
+def test_presence_makes_no_request_and_finds_cached_weights(server: HubServer) -> None:
     for name, repo_id in CLIP.items():
         assert encoder_presence(name) == (False, f"fetched from the hub ({repo_id}) when first used")
     assert not server.requests
@@ -108,7 +108,7 @@ def test_presence_asks_no_hub_and_knows_what_is_cached(server: HubServer) -> Non
     assert not encoder_presence("clip-rn50x4")[0]
 
 
-def test_every_encoder_whose_weights_are_absent_says_so(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_weights_are_an_error_for_every_encoder(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in CLIP:
         with pytest.raises(WeightsError, match="run once without --offline"):
             build_encoder(name, OFFLINE)
@@ -143,7 +143,7 @@ def test_clip_embeddings_are_those_of_open_clip(server: HubServer, small_clips: 
     assert np.linalg.norm(expected - expected[::-1], axis=1).max() > 0.05  # else any image would do
 
 
-def test_a_clip_encoder_wants_frames_of_its_own_size(server: HubServer) -> None:
+def test_a_clip_encoder_needs_frames_of_its_own_size(server: HubServer) -> None:
     vit, resnet = build_encoder("clip-vit-b-32", CPU), build_encoder("clip-rn50x4", CPU)
     assert (vit.needs, vit.sample_rate, vit.frame_size, vit.embedding_size) == ("video", None, 32, 32)
     assert (resnet.needs, resnet.sample_rate, resnet.frame_size, resnet.embedding_size) == ("video", None, 64, 32)
@@ -223,7 +223,7 @@ def test_every_tensor_has_the_kind_that_was_published(architecture: str) -> None
         torch.testing.assert_close(tensor, expected, rtol=0, atol=0)
 
 
-def test_a_network_without_weights_here_is_told() -> None:
+def test_a_network_without_pretrained_weights_is_refused() -> None:
     with pytest.raises(UsageError, match="'resnet18' has no ImageNet weights here; one of tf_efficientnet_lite0"):
         imagenet_state("resnet18")
 
@@ -231,7 +231,7 @@ def test_a_network_without_weights_here_is_told() -> None:
 @pytest.mark.parametrize(
     ("name", "size"), [("efficientnet-lite0", 1984), ("efficientnet-lite1", 1984), ("efficientnet-lite2", 2048)]
 )
-def test_lite_embeddings_end_with_what_the_classifier_reads(name: str, size: int) -> None:
+def test_lite_embeddings_end_with_the_input_of_the_classifier(name: str, size: int) -> None:
     encoder = build_encoder(name, CPU)
     images = crops(2)
     embeddings = encoder.embed([segment(images[0]), segment(), segment(*images)])

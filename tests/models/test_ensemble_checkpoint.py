@@ -121,7 +121,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def sources(origin: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
-    """The same for a test to damage: files are to be replaced there, not written to."""
+    """Return copies for a test to damage: replace files (they are hard links), never write into them."""
     systems = tmp_path / "systems"
     return {name: Path(shutil.copytree(path, systems / name, copy_function=os.link)) for name, path in origin.items()}
 
@@ -199,7 +199,7 @@ def fit_fusion_of(members: dict[str, Path]) -> Fusion:
     )
 
 
-def test_a_member_goes_by_the_name_that_the_ensemble_gives_it(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_a_member_has_the_name_that_the_ensemble_gives_it(sources: dict[str, Path], tmp_path: Path) -> None:
     members = {"audio": sources["A04"], "video": sources["C04"]}
     fusion = fit_fusion_of(members).model_copy(update={"name": "mine"})
     save_ensemble(tmp_path / "mine", config("mine", fusion=fusion, members=member_checksums(members)), members, "")
@@ -241,7 +241,7 @@ def test_weights_are_copied_where_there_are_no_links(
     assert len(load_checkpoint(made, CPU).models) == 2
 
 
-def test_what_lies_beside_a_checkpoint_stays_there(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_other_files_beside_a_checkpoint_are_not_copied(sources: dict[str, Path], tmp_path: Path) -> None:
     (sources["A01"] / "events.log").write_text("mine")
     made = save_system(tmp_path / "new", "A04", fitted(), sources)
     assert sorted(path.name for path in (made / "A01").iterdir()) == [CARD, CONFIG, WEIGHTS]

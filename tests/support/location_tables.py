@@ -19,9 +19,9 @@ def location_table(seed: int, strength: float, locations: int = 10, segments: in
     scene = np.arange(locations) % len(LABELS)
     city = np.arange(locations) // len(LABELS) % len(CITIES)
     names = [
-        f"{LABELS.names[scene[location]]}-{CITIES[city[location]]}-{location}-{take}.mp4"
+        f"{LABELS.names[scene[location]]}-{CITIES[city[location]]}-{location}-{number}.mp4"
         for location in range(locations)
-        for take in "12"
+        for number in "12"
     ]
     truth = np.repeat(scene, 2 * segments)
     logits = rng.normal(size=(len(truth), len(LABELS))) + np.repeat(rng.normal(size=(locations, 3)), 2 * segments, 0)

@@ -15,7 +15,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp
 
 
 def build_row(**changes) -> ReproductionRow:
-    """Return a row, measured unless `changes` say otherwise."""
+    """Return a row, measured unless `changes` replace its values."""
     values = {"index": "A01", "title": "RegNet", "needs": "audio", "fitted_on": "train", "measured_on": "test"}
     if not {"measured", "absent"} & changes.keys():
         values["measured"] = measure(location_table(1, 2.0), seen=SEEN)
@@ -25,7 +25,7 @@ def build_row(**changes) -> ReproductionRow:
 def build_reproduction(*rows: ReproductionRow, **changes) -> Reproduction:
     """Return a reproduction of the given rows, by default of one."""
     values = {
-        "data": "town",
+        "data": "toytown",
         "backbones": "paper",
         "same_data": True,
         "date": "2026-01-02",

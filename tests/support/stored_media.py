@@ -9,13 +9,13 @@ from avscene.datasets.store.reader import SegmentStore
 from tests.support.media_files import RATE, Writer, plain_frame, tone_samples, write_media, write_photograph
 
 SPEC = StoreSpec(sample_rate=RATE, frame_size=48)
-# Name, label, group, split; the name says what the recording has.
+# Name, label, group, split; the name describes the recording.
 RECORDINGS = (
     ("tram/both.mp4", "tram", "t1", "train"),
     ("tram/uneven.mp4", "tram", "t2", "test"),  # 2.7 s: the last segment is padded
-    ("park/silent.mp4", "park", "p1", "train"),
+    ("park/without_audio.mp4", "park", "p1", "train"),
     ("park/photo.png", "park", "p2", "test"),
-    ("bus/sound.wav", "bus", "b1", "train"),
+    ("bus/without_video.wav", "bus", "b1", "train"),
     ("bus/short.mp4", "bus", "b2", "test"),  # the audio ends after 1 s, the video after 3 s
 )
 
@@ -29,7 +29,7 @@ def write_recording(root: Path, name: str, seconds: float = 3.0) -> Path:
         frames = [plain_frame(int(k / 5)) for k in range(15)]
         return Writer(path).video(frames, [k / 5 for k in range(15)], fps=5).audio(tone_samples(1.0)).save()
     seconds = 2.7 if path.stem == "uneven" else seconds
-    return write_media(path, seconds, fps=10, audio=path.stem != "silent")
+    return write_media(path, seconds, fps=10, audio=path.stem != "without_audio")
 
 
 def write_table(root: Path, rows: Sequence[tuple[str, str, str, str]] = RECORDINGS) -> Path:

@@ -30,15 +30,15 @@ FILES = ("reproduction.md", "reproduction.json", "reproduction.html")
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    town = tmp_path_factory.mktemp("reproduce") / "town"
-    build_toytown(town, locations_per_scene=3, recordings_per_location=1, seconds=2)
-    return town
+def toytown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    toytown = tmp_path_factory.mktemp("reproduce") / "toytown"
+    build_toytown(toytown, locations_per_scene=3, recordings_per_location=1, seconds=2)
+    return toytown
 
 
 @pytest.fixture(scope="module")
-def store(town: Path) -> SegmentStore:
-    return prepare(read_dataset(town), town.parent / "town.store", StoreSpec()).store
+def store(toytown: Path) -> SegmentStore:
+    return prepare(read_dataset(toytown), toytown.parent / "toytown.store", StoreSpec()).store
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def rows_of(output: Path) -> dict[str, dict]:
 def test_every_row_of_the_paper_is_measured_unless_its_weights_are_absent(made: Path) -> None:
     rows = rows_of(made)
     assert list(rows) == list(table_systems())
-    assert json.loads((made / "reproduction.json").read_text())["data"] == "town"
+    assert json.loads((made / "reproduction.json").read_text())["data"] == "toytown"
     assert [name for name, row in systems().items() if row.paper] == [name for name in rows if rows[name]["published"]]
     for name, row in rows.items():
         if name in WEIGHTLESS:
@@ -88,12 +88,12 @@ def test_no_row_was_fitted_on_what_it_was_measured_on(made: Path, store: Segment
         assert not set(validation.groups or ()) & {example.group for example in store.examples if example.name in test}
 
 
-def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, town: Path) -> None:
+def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, toytown: Path) -> None:
     system = avscene.load(made / "systems" / "E02")
     assert {model.name for model in system.models} == set(leaves("E02"))
     assert system.mismatch is not None
     table = read_table(made / "tables" / "E02.tsv")
-    example = next(item for item in read_dataset(town).examples if item.columns["split"] == "test")
+    example = next(item for item in read_dataset(toytown).examples if item.columns["split"] == "test")
     prediction = system.classify(example.path, audio=example.audio)
     assert prediction.mismatch is not None
     rows = [row for row, name in enumerate(table.filenames) if name == example.name]
@@ -144,7 +144,7 @@ def test_exit_code_4_if_no_row_could_be_measured(
 
 
 def test_training_a_named_system_leaves_only_its_checkpoint(
-    store: SegmentStore, town: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    store: SegmentStore, toytown: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     trained = run(capfd, "train", "full-fusion", "--data", store.directory, "--output", tmp_path / "mine")
     assert trained.code == 0, trained.err
@@ -153,7 +153,7 @@ def test_training_a_named_system_leaves_only_its_checkpoint(
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "README.md", "config.json", "model.safetensors", "validation.tsv",
     ]  # fmt: skip
-    example = read_dataset(town).examples[0]
+    example = read_dataset(toytown).examples[0]
     assert avscene.load(tmp_path / "mine").classify(example.path).labels == store.labels
 
 
@@ -182,8 +182,8 @@ def test_validation_has_a_group_of_every_scene_and_shares_none_with_training(sto
         assert {store.examples[row].label for row in part} == set(store.labels)
 
 
-def test_a_scene_of_one_group_is_refused(town: Path, tmp_path: Path) -> None:
-    data = read_dataset(town)
+def test_a_scene_of_one_group_is_refused(toytown: Path, tmp_path: Path) -> None:
+    data = read_dataset(toytown)
     kept = [item for item in data.examples if item.label == "tram"][:1]
     rest = [item for item in data.examples if item.label == "bus"]
     store = prepare(DataSet(data.source, (*rest, *kept)), tmp_path / "few.store", StoreSpec()).store

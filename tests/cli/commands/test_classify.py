@@ -65,14 +65,14 @@ def classify(command: Command) -> Command:
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
     write_media(folder / "recording.mp4", 3.0)
-    write_media(folder / "silent.mp4", 2.0, audio=False)
-    write_media(folder / "sound.wav", 2.0)
+    write_media(folder / "without_audio.mp4", 2.0, audio=False)
+    write_media(folder / "without_video.wav", 2.0)
     write_photograph(folder / "photograph.png", corner_frame())
     whole = (folder / "recording.mp4").read_bytes()
     (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.mp4").touch()
     (folder / "text.mp4").write_text("this is no recording\n" * 100)
-    (folder / "nothing.wav").write_bytes((folder / "sound.wav").read_bytes()[:44])
+    (folder / "nothing.wav").write_bytes((folder / "without_video.wav").read_bytes()[:44])
     return folder
 
 
@@ -152,23 +152,23 @@ def test_every_format_has_the_predicted_scenes(classify: Command, recording: str
 
 
 def test_several_inputs_make_one_output(classify: Command, recording: str, media: Path) -> None:
-    silent = str(media / "silent.mp4")
-    content = json.loads(classify(recording, silent, "--format", "json").out)
-    assert [one["source"] for one in content] == [recording, silent]
-    lines = classify(silent, recording, "--format", "jsonl").out.splitlines()
+    without_audio = str(media / "without_audio.mp4")
+    content = json.loads(classify(recording, without_audio, "--format", "json").out)
+    assert [one["source"] for one in content] == [recording, without_audio]
+    lines = classify(without_audio, recording, "--format", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == content[::-1]
-    assert classify(recording, silent, "--format", "csv", "--output", "t.csv").code == 0
+    assert classify(recording, without_audio, "--format", "csv", "--output", "t.csv").code == 0
     table = read_table("t.csv")
-    assert table.filenames == (recording,) * 3 + (silent,) * 2
-    assert classify(recording, silent).out.count("(conse;") == 2
+    assert table.filenames == (recording,) * 3 + (without_audio,) * 2
+    assert classify(recording, without_audio).out.count("(conse;") == 2
 
 
 def test_subtitles_of_several_files_are_written_to_a_folder(
     classify: Command, recording: str, media: Path, here: Path
 ) -> None:
     (here / "out").mkdir()
-    assert classify(recording, media / "silent.mp4", "--format", "srt", "--output", "out").code == 0
-    assert names(here / "out") == ["recording.mp4.srt", "silent.mp4.srt"]
+    assert classify(recording, media / "without_audio.mp4", "--format", "srt", "--output", "out").code == 0
+    assert names(here / "out") == ["recording.mp4.srt", "without_audio.mp4.srt"]
     assert classify(recording, "--format", "audacity", "--output", "out").code == 0
     assert (here / "out/recording.mp4.txt").read_text().startswith("0.000000\t")
 
@@ -234,7 +234,7 @@ def test_folders_globs_and_lists_are_expanded(
 ) -> None:
     for name in ("f/b.mp4", "f/deep/er/a.MP4", "f/._b.mp4"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(media / "silent.mp4", name)
+        shutil.copy(media / "without_audio.mp4", name)
     Path("f/notes.txt").write_text("f/b.mp4\n\nf/deep/er/a.MP4\n")
     both = ["f/b.mp4", "f/deep/er/a.MP4"]
 
@@ -257,7 +257,7 @@ def test_folders_globs_and_lists_are_expanded(
     ("name", "has", "headline", "segments"),
     [
         ("recording.mp4", {"audio": True, "video": True}, "(conse; audio and video)", 3),
-        ("silent.mp4", {"audio": False, "video": True}, "(conse; video)", 2),
+        ("without_audio.mp4", {"audio": False, "video": True}, "(conse; video)", 2),
         ("photograph.png", {"audio": False, "video": True}, "(conse; video)", 1),
     ],
 )
@@ -276,24 +276,24 @@ def test_a_trained_system_warns_of_a_missing_modality(
     """Train `fast` on few recordings and classify files without audio or without video."""
     for scene in ("tram", "park"):
         (here / "data" / scene).mkdir(parents=True)
-        for place in range(2):
-            for take in range(2):
-                shutil.copy(media / "recording.mp4", here / "data" / scene / f"{place}-{take}.mp4")
+        for group in range(2):
+            for number in range(2):
+                shutil.copy(media / "recording.mp4", here / "data" / scene / f"{group}-{number}.mp4")
     assert command("train", "fast", "--data", "data", "--output", "mine").code == 0
-    paths = [media / name for name in ("recording.mp4", "silent.mp4", "sound.wav", "photograph.png")]
+    paths = [media / name for name in ("recording.mp4", "without_audio.mp4", "without_video.wav", "photograph.png")]
     found = classify(*paths, "--format", "jsonl", system="mine")
     assert (found.code, found.messages) == (0, [])
-    whole, silent, audio, photograph = (json.loads(line) for line in found.out.splitlines())
+    whole, without_audio, without_video, photograph = (json.loads(line) for line in found.out.splitlines())
     assert whole["labels"] == ["park", "tram"]
     both = set(whole["segments"][0]["by_model"])
     assert len(both) == 2
     assert whole["warnings"] == []
-    (warning,) = silent["warnings"]
+    (warning,) = without_audio["warnings"]
     assert warning.startswith("no audio track: model ")
     assert photograph["warnings"] == [warning]
-    (warning,) = audio["warnings"]
+    (warning,) = without_video["warnings"]
     assert warning.startswith("no video track: model ")
-    assert set(silent["segments"][0]["by_model"]) | set(audio["segments"][0]["by_model"]) == both
+    assert set(without_audio["segments"][0]["by_model"]) | set(without_video["segments"][0]["by_model"]) == both
     assert "note: no audio track: model" in classify(paths[1], system="mine").out
 
     for arguments, reason in (
@@ -313,7 +313,7 @@ def test_a_trained_system_warns_of_a_missing_modality(
 
 
 def test_audio_alone_is_an_error_for_a_video_system(classify: Command, media: Path) -> None:
-    path = media / "sound.wav"
+    path = media / "without_video.wav"
     found = classify(path, "--format", "json")
     assert found.code == 1
     message = f"{path}: has audio only; system conse needs video"

@@ -28,7 +28,7 @@ KEYS = {
 
 
 def system(seed: int, strength: float = 1.5) -> ScoreTable:
-    """Return a table of two recordings of three segments at twelve places: each scene twice in both cities."""
+    """Return a table of two recordings of three segments from twelve locations: each scene twice in both cities."""
     names = [f"{LABELS.names[at % 3]}-{CITIES[at // 3 % 2]}-{at}-{clip}" for at in range(12) for clip in "01"]
     truth = np.repeat(np.arange(12) % 3, 6)
     odds = np.exp(np.random.default_rng(seed).normal(size=(72, 3)) + strength * np.eye(3)[truth])
@@ -91,9 +91,9 @@ def test_printed_metrics_have_intervals(command):
     for name in TABLE_METRICS:
         interval = found.intervals[name]
         assert f"{getattr(found.segments, name):.4f}  {interval.low:.4f} to {interval.high:.4f}" in run.out
-    for figures in found.by_city.values():
-        low, high = (getattr(figures.intervals["accuracy"], end) for end in ("low", "high"))
-        assert f"{figures.accuracy:.3f} ({low:.3f} to {high:.3f})" in run.out
+    for metrics in found.by_city.values():
+        low, high = (getattr(metrics.intervals["accuracy"], end) for end in ("low", "high"))
+        assert f"{metrics.accuracy:.3f} ({low:.3f} to {high:.3f})" in run.out
     assert "Each system minus a.tsv, the system of lowest log loss, on the same 72 rows" in run.out
     assert "At least one of the 2 systems is correct on" in run.out
 
@@ -128,13 +128,15 @@ def test_tables_without_common_rows_are_still_evaluated(command):
 def test_without_groups_there_are_no_intervals_and_a_reason(command):
     ungrouped = replace(system(1), filenames=tuple(f"{at}.wav" for at in range(72)))
     write_table("ungrouped.tsv", ungrouped)
-    write_table("place.tsv", replace(ungrouped, groups=("one",) * 72))
-    metrics = metrics_of(run := command("ungrouped.tsv", "place.tsv", "--json", "metrics.json", "--report", "r.html"))
+    write_table("one-group.tsv", replace(ungrouped, groups=("one",) * 72))
+    metrics = metrics_of(
+        run := command("ungrouped.tsv", "one-group.tsv", "--json", "metrics.json", "--report", "r.html")
+    )
     assert "no intervals: the table has no column 'group'" in run.out
     assert "no intervals: all rows are of one group" in run.out
     assert " to " not in run.out
     assert set(metrics["ungrouped.tsv"]["intervals"].values()) == {None}
-    assert metrics["place.tsv"]["no_intervals_because"] == "all rows are of one group"
+    assert metrics["one-group.tsv"]["no_intervals_because"] == "all rows are of one group"
     assert "No intervals: all rows are of one group" in Path("r.html").read_text()
 
 
@@ -179,8 +181,8 @@ def test_a_list_without_training_pairs_is_refused(command, content, message):
 
 def test_the_report_has_all_sections(command):
     assert command("a.tsv", "b.tsv", "--report", "r.html", "--trained-on", "b.tsv").code == 0
-    seen = Page(Path("r.html").read_text())
-    assert {"Results", "Differences from the best system", "Complementarity"} <= set(seen.texts["h2"])
+    page = Page(Path("r.html").read_text())
+    assert {"Results", "Differences from the best system", "Complementarity"} <= set(page.texts["h2"])
     for heading in (
         "Confusion matrix",
         "Reliability",
@@ -188,9 +190,9 @@ def test_the_report_has_all_sections(command):
         "Metrics by scene",
         "Metrics by city",
     ):
-        assert seen.texts["h3"].count(heading) == 2, heading
-    assert len(seen.figures) == 1 + 2 * 3
-    assert all(text.strip() for text in seen.texts["figcaption"])
+        assert page.texts["h3"].count(heading) == 2, heading
+    assert len(page.figures) == 1 + 2 * 3
+    assert all(text.strip() for text in page.texts["figcaption"])
 
 
 def test_a_terminal_without_unicode_gets_all_metrics(command, monkeypatch, tmp_path):

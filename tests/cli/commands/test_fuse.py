@@ -40,7 +40,7 @@ def predictions(
         SCENES,
         tuple(f"rec-{group}-{index}.mp4" for index, group in enumerate(groups)),
         values / values.sum(1, keepdims=True),
-        groups=tuple(f"place-{group}" for group in groups),
+        groups=tuple(f"group-{group}" for group in groups),
         truth=tuple(SCENES.names[scene] for scene in truth),
         modality=modality,
     )
@@ -172,16 +172,16 @@ def test_wrong_options_are_one_line(
 
 
 @pytest.mark.parametrize(
-    ("place", "scene", "message"),
+    ("group", "scene", "message"),
     [
-        ("place-{}", "bus", "are of one scene (bus)"),
-        ("place", "park", "1 group(s) into 2 folds"),
+        ("group-{}", "bus", "are of one scene (bus)"),
+        ("group", "park", "1 group(s) into 2 folds"),
     ],
 )
 def test_weights_cannot_be_fitted_on_one_scene_or_one_group(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], place: str, scene: str, message: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], group: str, scene: str, message: str
 ) -> None:
-    rows = [f"{k}.mp4\t{place.format(k)}\t{scene if k % 2 else 'bus'}\t0.6\t0.4" for k in range(6)]
+    rows = [f"{k}.mp4\t{group.format(k)}\t{scene if k % 2 else 'bus'}\t0.6\t0.4" for k in range(6)]
     for name in ("a", "b"):
         (tmp_path / f"{name}.tsv").write_text("\n".join(["filename\tgroup\ttrue_label\tbus\tpark", *rows]) + "\n")
     tables = (tmp_path / "a.tsv", tmp_path / "b.tsv")
@@ -210,7 +210,7 @@ def test_no_row_is_fused_by_weights_fitted_on_its_group(three: list[Path]) -> No
     changed = {}
     for name, table in align(tables).tables.items():
         truth = [
-            "tram" if group == "place-0" else label for group, label in zip(table.groups, table.truth, strict=True)
+            "tram" if group == "group-0" else label for group, label in zip(table.groups, table.truth, strict=True)
         ]
         changed[name] = ScoreTable(
             table.labels, table.filenames, table.probabilities, groups=table.groups, truth=tuple(truth)
@@ -218,14 +218,14 @@ def test_no_row_is_fused_by_weights_fitted_on_its_group(three: list[Path]) -> No
     aligned = align(changed)
     groups = np.array(before.groups)
     scores = {name: table.probabilities for name, table in aligned.tables.items()}
-    # Its scene decides with which groups it is dealt; so the deals are those of the true scenes.
+    # Folds depend on the scene of each group, so both calls use the folds of the true scenes.
     truth = next(iter(aligned.tables.values())).truth_index
     folds = shuffled_folds(before.groups, before.truth_index, 5, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("avscene.fusion.cross_fit.shuffled_folds", lambda *_: folds)
         was = cross_fit(layout(*scores), scores, before.truth_index, before.groups, SCENES, 5)["log-pool"]
         now = cross_fit(layout(*scores), scores, truth, before.groups, SCENES, 5)["log-pool"]
-    own = folds == folds[groups == "place-0"][0]
+    own = folds == folds[groups == "group-0"][0]
     np.testing.assert_array_equal(was[own], now[own])
     assert not np.allclose(was[~own], now[~own])
 
@@ -233,7 +233,7 @@ def test_no_row_is_fused_by_weights_fitted_on_its_group(three: list[Path]) -> No
 def test_groups_and_recordings_on_both_sides_are_refused() -> None:
     ours = {"a": predictions(1, 1.0), "b": predictions(2, 1.0)}
     theirs = {"a": predictions(3, 1.0, first=29), "b": predictions(4, 1.0, first=29)}
-    with pytest.raises(DataError, match="group 'place-29' is in both"):
+    with pytest.raises(DataError, match="group 'group-29' is in both"):
         fuse_fitted(align(ours), align(theirs), layout("a", "b"))
 
 

@@ -98,8 +98,8 @@ def test_an_unreadable_recording_is_skipped_and_reported(command: Command, data:
 
 def test_with_too_little_audio_only_video_is_trained_and_reported(command: Command, tmp_path: Path) -> None:
     for scene in SCENES:
-        for take in range(2):
-            write_scene(tmp_path / "data" / scene / f"{take}.png", scene, take)
+        for index in range(2):
+            write_scene(tmp_path / "data" / scene / f"{index}.png", scene, index)
     write_scene(tmp_path / "data" / "cave" / "loud.mp4", "cave", 7)
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 0
@@ -210,21 +210,20 @@ def test_predict_of_parts_and_of_the_whole_is_the_same(
 def test_recordings_without_a_modality_have_rows_of_the_other_model(
     command: Command, system: Path, tmp_path: Path
 ) -> None:
-    write_scene(tmp_path / "data" / "cave" / "sound.wav", "cave", 31, video=False)
-    write_scene(tmp_path / "data" / "meadow" / "silent.mp4", "meadow", 32, audio=False)
+    write_scene(tmp_path / "data" / "cave" / "without_video.wav", "cave", 31, video=False)
+    write_scene(tmp_path / "data" / "meadow" / "without_audio.mp4", "meadow", 32, audio=False)
     write_scene(tmp_path / "data" / "meadow" / "photo.png", "meadow", 33)
     run = command(
         "predict", "--system", system, "--data", tmp_path / "data", "--output", tmp_path / "x.tsv", "--by-model"
     )
     assert (run.code, run.messages) == (0, [])
     fused, audio, video = (read_table(tmp_path / f"x{part}.tsv") for part in ("", ".audio", ".video"))
-    assert set(fused.filenames) == {"cave/sound.wav", "meadow/silent.mp4", "meadow/photo.png"}
-    assert set(audio.filenames) == {"cave/sound.wav"}
-    assert set(video.filenames) == {"meadow/silent.mp4", "meadow/photo.png"}
-    alone = [row for row, name in enumerate(fused.filenames) if name == "cave/sound.wav"]
-    np.testing.assert_allclose(
-        fused.probabilities[alone], audio.probabilities, atol=1e-4
-    )  # the fusion of one model is the model
+    assert set(fused.filenames) == {"cave/without_video.wav", "meadow/without_audio.mp4", "meadow/photo.png"}
+    assert set(audio.filenames) == {"cave/without_video.wav"}
+    assert set(video.filenames) == {"meadow/without_audio.mp4", "meadow/photo.png"}
+    alone = [row for row, name in enumerate(fused.filenames) if name == "cave/without_video.wav"]
+    # The fusion of one model is the model.
+    np.testing.assert_allclose(fused.probabilities[alone], audio.probabilities, atol=1e-4)
 
 
 def test_an_unreadable_recording_is_reported_and_the_others_are_written(
@@ -284,11 +283,11 @@ def test_tau_with_separate_audio_files_is_trained_on(command: Command, tmp_path:
     }
     (root / "evaluation_setup").mkdir(parents=True)
     for number, scene in enumerate(("cave", "meadow")):
-        for take in range(3):
-            name = f"{scene}-lyon-{10 * number + take}-{take}"
-            write_scene(root / "audio" / f"{name}.wav", scene, 50 + take, video=False)
-            write_scene(root / "video" / f"{name}.mp4", scene, 60 + take, audio=False)
-            part = "fold1_evaluate.csv" if take == 2 else "fold1_train.csv"
+        for index in range(3):
+            name = f"{scene}-lyon-{10 * number + index}-{index}"
+            write_scene(root / "audio" / f"{name}.wav", scene, 50 + index, video=False)
+            write_scene(root / "video" / f"{name}.mp4", scene, 60 + index, audio=False)
+            part = "fold1_evaluate.csv" if index == 2 else "fold1_train.csv"
             for path in ("meta.csv", f"evaluation_setup/{part}"):
                 lists[path] += f"audio/{name}.wav\tvideo/{name}.mp4\t{scene}\n"
     for path, text in lists.items():
@@ -310,16 +309,16 @@ def test_metrics_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
     tables = [scores, scores.with_suffix(".audio.tsv"), scores.with_suffix(".video.tsv")]
     run = command("evaluate", *tables, "--json", tmp_path / "metrics.json", "--report", tmp_path / "report.html")
     assert (run.code, run.messages) == (0, [])
-    figures = json.loads((tmp_path / "metrics.json").read_text())
-    assert list(figures) == [str(path) for path in tables]
+    by_table = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(by_table) == [str(path) for path in tables]
     for path in tables:
-        table, metrics = read_table(path), figures[str(path)]
-        truth, answers = table.truth_index, table.probabilities.argmax(axis=1)
+        table, metrics = read_table(path), by_table[str(path)]
+        truth, predicted = table.truth_index, table.probabilities.argmax(axis=1)
         assert metrics["n"] == 6
         assert metrics["log_loss"] == pytest.approx(oracle.log_loss(truth, table.probabilities), rel=1e-6, abs=1e-9)
-        assert metrics["accuracy"] == pytest.approx(oracle.accuracy_score(truth, answers))
-        assert metrics["accuracy_class_mean"] == pytest.approx(oracle.balanced_accuracy_score(truth, answers))
-        scored = oracle.precision_recall_fscore_support(truth, answers, zero_division=0)
+        assert metrics["accuracy"] == pytest.approx(oracle.accuracy_score(truth, predicted))
+        assert metrics["accuracy_class_mean"] == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
+        scored = oracle.precision_recall_fscore_support(truth, predicted, zero_division=0)
         for index, scene in enumerate(SCENES):
             found = [metrics["per_class"][scene][name] or 0 for name in ("precision", "recall", "f1", "n")]
             assert found == pytest.approx([column[index] for column in scored])
@@ -350,7 +349,7 @@ def classified(command: Command, path: Path, system: Path) -> dict:
 
 
 def test_a_recording_is_classified(command: Command, system: Path, tmp_path: Path) -> None:
-    found = classified(command, write_scene(tmp_path / "film.mp4", "furnace", 41), system)
+    found = classified(command, write_scene(tmp_path / "recording.mp4", "furnace", 41), system)
     assert (found["scene"], found["labels"], found["warnings"]) == ("furnace", list(SCENES), [])
     assert found["modalities"] == {"audio": True, "video": True}
     assert [set(segment["by_model"]) for segment in found["segments"]] == [{"audio", "video"}] * 2
@@ -359,9 +358,9 @@ def test_a_recording_is_classified(command: Command, system: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "lacks", "modality", "warning"),
     [
-        ("sound.wav", {"video": False}, "audio", "no video track: model `video` was skipped"),
-        ("sound.m4a", {"video": False}, "audio", "no video track: model `video` was skipped"),
-        ("silent.mp4", {"audio": False}, "video", "no audio track: model `audio` was skipped"),
+        ("without_video.wav", {"video": False}, "audio", "no video track: model `video` was skipped"),
+        ("without_video.m4a", {"video": False}, "audio", "no video track: model `video` was skipped"),
+        ("without_audio.mp4", {"audio": False}, "video", "no audio track: model `audio` was skipped"),
         ("photo.png", {}, "video", "no audio track: model `audio` was skipped"),
     ],
 )

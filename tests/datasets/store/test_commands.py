@@ -23,7 +23,7 @@ SMALL = ("--sample-rate", 8000, "--frame-size", 48)
 def test_prepare_command(avscene: Callable[..., Run], media: Path, tmp_path: Path) -> None:
     first = avscene("prepare", media, "--output", tmp_path / "store", *SMALL, "--frames-per-second", 4, "--hop", 0.5)
     assert first.code == 0
-    assert f"{media}/park/silent.mp4: has no audio" in first.messages
+    assert f"{media}/park/without_audio.mp4: has no audio" in first.messages
     assert first.out == (
         f"{tmp_path}/store: 31 segments of 6 recordings, 6 of them decoded now; "
         f"next: avscene embed {tmp_path}/store --encoder NAME\n"

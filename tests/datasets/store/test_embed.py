@@ -138,7 +138,7 @@ def test_unfinished_embeddings_of_other_rows_are_not_used(store: SegmentStore, d
 
     with pytest.raises(KeyboardInterrupt):
         embed_store(store, "simple", SimpleEncoder(), interrupt)
-    write_recording(data, "bus/sound.wav", seconds=5.0)
+    write_recording(data, "bus/without_video.wav", seconds=5.0)
     store = prepare(read_dataset(data), store.directory, SPEC).store
     embedded = embed_store(store, "simple", SimpleEncoder("audio", RATE))
     expected = SimpleEncoder("audio", RATE).embed(store.segments(range(len(store))))

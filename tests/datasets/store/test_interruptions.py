@@ -120,7 +120,7 @@ def test_ctrl_c_keeps_finished_recordings(tau: Path, whole: SegmentStore, tmp_pa
 
 
 def test_an_interrupted_update_is_not_complete(store: SegmentStore, data: Path) -> None:
-    write_recording(data, "bus/sound.wav", seconds=5.0)
+    write_recording(data, "bus/without_video.wav", seconds=5.0)
 
     def interrupt(done: int, total: int) -> None:
         if done == total - 1:
@@ -132,7 +132,7 @@ def test_an_interrupted_update_is_not_complete(store: SegmentStore, data: Path) 
             prepare(dataset, store.directory, SPEC, interrupt)
         assert not SegmentStore.open(store.directory).complete
         assert prepare(dataset, store.directory, SPEC).store.complete
-        write_recording(data, "bus/sound.wav", seconds=6.0)
+        write_recording(data, "bus/without_video.wav", seconds=6.0)
 
 
 def test_prepare_continues_after_an_interruption_before_the_first_row(media: Path, tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def test_rows_are_the_segments_of_the_recordings(prepared: Prepared) -> None:
 
 def test_rows_are_sorted_by_name_and_time(prepared: Prepared) -> None:
     store = prepared.store
-    places = [(example.name, start) for example, start in zip(store.examples, store.starts, strict=True)]
-    assert places == sorted(places)
-    assert len(set(places)) == len(store) == 3 + 3 + 3 + 1 + 3 + 3
+    positions = [(example.name, start) for example, start in zip(store.examples, store.starts, strict=True)]
+    assert positions == sorted(positions)
+    assert len(set(positions)) == len(store) == 3 + 3 + 3 + 1 + 3 + 3
 
 
 def test_rows_do_not_depend_on_the_order_of_writing(shuffled: SegmentStore, prepared: Prepared) -> None:

@@ -21,9 +21,9 @@ WHOLE = tables() | EMPTY  # reading a data set opens no media
 
 def moved(content: dict[str, bytes], **folders: str) -> dict[str, bytes]:
     """Move the top folders of `content` and meta.csv into other folders; the lists follow meta.csv by default."""
-    places = {"meta.csv": folders.get("meta", ""), "evaluation_setup": folders.get("setup", folders.get("meta", ""))}
-    places |= {"audio": folders.get("audio", ""), "video": folders.get("video", "")}
-    return {f"{places[name.split('/')[0]]}/{name}".lstrip("/"): data for name, data in content.items()}
+    folder_of = {"meta.csv": folders.get("meta", ""), "evaluation_setup": folders.get("setup", folders.get("meta", ""))}
+    folder_of |= {"audio": folders.get("audio", ""), "video": folders.get("video", "")}
+    return {f"{folder_of[name.split('/')[0]]}/{name}".lstrip("/"): data for name, data in content.items()}
 
 
 LAYOUTS = {
@@ -277,9 +277,9 @@ def test_lists_without_a_meta_csv_are_an_error(tmp_path: Path) -> None:
 
 
 def data_set(train: int, test: int, locations: tuple[int, int]) -> DataSet:
-    def part(split: str, count: int, places: int, first: int) -> list[Example]:
+    def part(split: str, count: int, locations: int, first: int) -> list[Example]:
         return [
-            Example(f"{split}{k}", Path("x"), "bus", str(first + k % places), columns={"split": split})
+            Example(f"{split}{k}", Path("x"), "bus", str(first + k % locations), columns={"split": split})
             for k in range(count)
         ]
 

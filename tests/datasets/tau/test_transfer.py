@@ -1,4 +1,4 @@
-"""Transfers are resumed after faults, and answers that cannot be the archive are refused, with a real server."""
+"""Test with a real server that transfers resume after faults and that responses other than the archive are refused."""
 
 import signal
 import subprocess
@@ -114,7 +114,7 @@ def test_a_killed_download_is_resumed(server: ArchiveServer, tmp_path: Path) -> 
     assert has_arrived(root)
 
 
-# Wrong answers and damage
+# Wrong responses and damage
 
 
 def start_with_half(published: PublishedDataSet, directory: Path) -> bytes:

@@ -29,7 +29,7 @@ FILES = {
 }
 
 
-def place(tmp_path: Path, content: bytes) -> tuple[Path, Path]:
+def write_archive(tmp_path: Path, content: bytes) -> tuple[Path, Path]:
     """Write the archive, and make a directory to unpack it into, beside files that a hostile archive may hit."""
     archive, root = tmp_path / "archives" / "x.zip", tmp_path / "outer" / "root"
     archive.parent.mkdir(exist_ok=True)
@@ -43,7 +43,7 @@ def found(root: Path) -> dict[str, bytes]:
 
 
 def test_a_valid_archive_is_unpacked(tmp_path: Path) -> None:
-    archive, root = place(tmp_path, zipped(FILES))
+    archive, root = write_archive(tmp_path, zipped(FILES))
     counts: list[tuple[int, ...]] = []
     members = unpack(archive, root, lambda *pair: counts.append(pair))
     assert found(root) == FILES
@@ -53,7 +53,7 @@ def test_a_valid_archive_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_existing_files_are_replaced_and_other_files_stay(tmp_path: Path) -> None:
-    archive, root = place(tmp_path, zipped(FILES))
+    archive, root = write_archive(tmp_path, zipped(FILES))
     (root / "readme").write_text("old")
     (root / ".readme.part").write_text("left by a killed process")
     (root / "mine").write_text("mine")
@@ -64,11 +64,11 @@ def test_existing_files_are_replaced_and_other_files_stay(tmp_path: Path) -> Non
 
 
 def test_a_folder_linked_to_another_disk_is_followed(tmp_path: Path) -> None:
-    archive, root = place(tmp_path, zipped({"audio/a.wav": b"sound"}))
+    archive, root = write_archive(tmp_path, zipped({"audio/a.wav": b"audio"}))
     (tmp_path / "disk").mkdir()
     (root / "audio").symlink_to(tmp_path / "disk")
     unpack(archive, root, checked_counts)
-    assert (tmp_path / "disk" / "a.wav").read_bytes() == b"sound"
+    assert (tmp_path / "disk" / "a.wav").read_bytes() == b"audio"
 
 
 def special(name: str, kind: int) -> Callable[[zipfile.ZipFile], None]:
@@ -119,7 +119,7 @@ def test_a_hostile_member_is_refused_before_any_is_written(tmp_path: Path, kind:
     with zipfile.ZipFile(made, "w") as opened:
         opened.writestr("first", "harmless")
         add(opened)
-    archive, root = place(tmp_path, made.getvalue())
+    archive, root = write_archive(tmp_path, made.getvalue())
     before = found(tmp_path)
     with pytest.raises(DataError, match=rf"x\.zip: refused: .* {message}") as caught:
         unpack(archive, root, checked_counts)
@@ -132,7 +132,7 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
     content = bytearray(zipped({"a": b"a"}))
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(mark) + offset] |= 1
-    archive, root = place(tmp_path, bytes(content))
+    archive, root = write_archive(tmp_path, bytes(content))
     with pytest.raises(DataError, match="'a' is encrypted"):
         unpack(archive, root, checked_counts)
 
@@ -141,7 +141,7 @@ def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(unpacking, "SMALL", 1_000_000)
     content = zipped({f"{number}.wav": bytes(400_000) for number in range(10)})
     assert len(content) < 20_000
-    archive, root = place(tmp_path, content)
+    archive, root = write_archive(tmp_path, content)
     with pytest.raises(DataError, match=r"refused: it would unpack to 4\.0 MB"):
         unpack(archive, root, checked_counts)
     assert found(root) == {}
@@ -152,7 +152,7 @@ def test_a_zip_bomb_with_a_wrong_size_writes_nothing(tmp_path: Path) -> None:
     for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         at = content.index(mark) + offset
         content[at : at + 4] = struct.pack("<I", 1000)
-    archive, root = place(tmp_path, bytes(content))
+    archive, root = write_archive(tmp_path, bytes(content))
     with pytest.raises(DataError, match=r"x\.zip: is damaged"):
         unpack(archive, root, checked_counts)
     assert found(root) == {}
@@ -160,7 +160,7 @@ def test_a_zip_bomb_with_a_wrong_size_writes_nothing(tmp_path: Path) -> None:
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "MAX_MEMBERS", 2)
-    archive, root = place(tmp_path, zipped(FILES))
+    archive, root = write_archive(tmp_path, zipped(FILES))
     with pytest.raises(DataError, match="it holds 3 files"):
         unpack(archive, root, checked_counts)
 
@@ -172,7 +172,7 @@ def test_damage_leaves_complete_files_only(tmp_path: Path) -> None:
         opened.writestr("second", b"2" * 3_000_000)
     content = bytearray(made.getvalue())
     content[1_500_000] ^= 1
-    archive, root = place(tmp_path, bytes(content))
+    archive, root = write_archive(tmp_path, bytes(content))
     with pytest.raises(DataError, match=r"is damaged \(Bad CRC-32 for file 'second'\); delete it and fetch it again"):
         unpack(archive, root, checked_counts)
     assert found(root) == {"first": b"1" * 1000}
@@ -180,7 +180,7 @@ def test_damage_leaves_complete_files_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"<html>", bytes(1000), zipped(FILES)[:-10]], ids=len)
 def test_a_file_that_is_not_a_zip_is_refused(tmp_path: Path, content: bytes) -> None:
-    archive, root = place(tmp_path, content)
+    archive, root = write_archive(tmp_path, content)
     with pytest.raises(DataError, match="is damaged"):
         unpack(archive, root, checked_counts)
 
@@ -191,7 +191,7 @@ def test_a_missing_archive_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_the_place_of_a_file_is_reported(tmp_path: Path) -> None:
-    archive, root = place(tmp_path, zipped({"a": b"a"}))
+    archive, root = write_archive(tmp_path, zipped({"a": b"a"}))
     (root / "a" / "b").mkdir(parents=True)
     with pytest.raises(DataError, match="cannot be unpacked into"):
         unpack(archive, root, checked_counts)
@@ -199,7 +199,7 @@ def test_a_folder_in_the_place_of_a_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_free_space_is_checked_first(tmp_path: Path, small_disk: Callable[[int], Path]) -> None:
-    archive, _ = place(tmp_path, zipped(FILES))
+    archive, _ = write_archive(tmp_path, zipped(FILES))
     disk = small_disk(1_000_000)
     free = re.escape(format_bytes(shutil.disk_usage(disk).free))
     with pytest.raises(DataError, match=rf"unpacks to 3\.0 MB and .* has {free} free"):
@@ -208,7 +208,7 @@ def test_free_space_is_checked_first(tmp_path: Path, small_disk: Callable[[int],
 
 
 def test_a_disk_that_fills_up_leaves_complete_files_only(tmp_path: Path, small_disk: Callable[[int], Path]) -> None:
-    archive, _ = place(tmp_path, zipped({"small": b"small", **FILES}))
+    archive, _ = write_archive(tmp_path, zipped({"small": b"small", **FILES}))
     disk = small_disk(4_000_000)
 
     def fill_disk(done: int, total: int) -> None:
@@ -220,7 +220,7 @@ def test_a_disk_that_fills_up_leaves_complete_files_only(tmp_path: Path, small_d
     assert found(disk).keys() == {"small", "filler"}
 
 
-SMALL_ZIP = zipped({"one/a.wav": b"sound" * 40, "b.csv": b"table"})
+SMALL_ZIP = zipped({"one/a.wav": b"audio" * 40, "b.csv": b"table"})
 
 
 @settings(max_examples=300)
@@ -228,12 +228,12 @@ SMALL_ZIP = zipped({"one/a.wav": b"sound" * 40, "b.csv": b"table"})
 def test_any_changed_bytes_are_harmless(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
 ) -> None:
-    """Whatever is changed: the archive is refused, or every file has its checksum and its place."""
+    """After any change, the archive is refused, or every file has its checksum and its path."""
     content = bytearray(SMALL_ZIP)
     for position, difference in changes:
         content[position] ^= difference
     outer = tmp_path_factory.mktemp("fuzz")
-    archive, root = place(outer, bytes(content))
+    archive, root = write_archive(outer, bytes(content))
     message = ""
     try:
         unpack(archive, root, checked_counts)
@@ -242,4 +242,4 @@ def test_any_changed_bytes_are_harmless(
     assert "\n" not in message
     assert set(found(outer)) - {"archives/x.zip"} <= {f"outer/root/{name}" for name in found(root)}
     assert not list(outer.rglob("*.part"))
-    assert all(data in (b"sound" * 40, b"table", b"") for data in found(root).values())
+    assert all(data in (b"audio" * 40, b"table", b"") for data in found(root).values())

@@ -293,7 +293,7 @@ def test_frames_are_preprocessed_as_the_weights_specify(altered: tuple[Path, Hub
     assert (model.frame_size, model.sample_rate, model.needs) == (SIZE, None, "video")
 
 
-def test_openai_weights_get_their_activation_whatever_the_config_says(
+def test_openai_weights_get_their_activation_with_any_config(
     altered: tuple[Path, HubServer],
 ) -> None:
     directory, clip_server = altered

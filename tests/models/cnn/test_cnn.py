@@ -139,7 +139,7 @@ def test_an_unknown_network_names_the_known_ones() -> None:
             call("resnet50")
 
 
-def test_a_blank_network_answers_nothing() -> None:
+def test_a_blank_network_has_no_numbers() -> None:
     blank = blank_backbone(LITE0, 3).eval()
     assert all(tensor.is_meta for tensor in blank.state_dict().values())
     assert blank(torch.zeros(1, 3, 32, 32, device="meta")).is_meta  # no numbers in it
@@ -157,7 +157,7 @@ def test_tensors_are_compared_by_name_and_shape() -> None:
     assert layer.weight.tolist() == [2, 3]
 
 
-def test_every_network_tells_how_it_wants_its_images() -> None:
+def test_every_network_has_its_own_image_preprocessing() -> None:
     assert [input_size_of(name) for name in backbones()] == [224, 224, 224, 240, 224, 224, 240, 260]
     assert backbone_frame_spec(B1) == FrameSpec(240, 272, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
     assert backbone_frame_spec("resnest50d.in1k").interpolation == "bilinear"
@@ -169,7 +169,7 @@ def test_every_network_tells_how_it_wants_its_images() -> None:
 
 
 def trained_tensors(seed: int = 5) -> dict[str, Tensor]:
-    """The network's own weights with a classifier that tells things apart."""
+    """Return the network's own weights with a random classifier that separates inputs."""
     network = create_backbone(LITE0, len(LABELS), offline=True)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     generator = torch.Generator().manual_seed(seed)
@@ -218,16 +218,16 @@ def test_an_audio_cnn_is_its_steps_one_by_one() -> None:
 
 
 def test_without_an_image_size_a_log_mel_is_taken_as_it_comes() -> None:
-    seen: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
 
     class Backbone(torch.nn.Linear):
         def forward(self, images: Tensor) -> Tensor:
-            seen.append(tuple(images.shape))
+            shapes.append(tuple(images.shape))
             return images.mean((2, 3))
 
     network = LogMelNetwork(Backbone(1, 1), torch.zeros(128), torch.ones(128), None)
     network(log_mel(torch.zeros(2, LOG_MEL.sample_rate), LOG_MEL))
-    assert seen == [(2, 3, 128, 188)]
+    assert shapes == [(2, 3, 128, 188)]
 
 
 def test_a_frame_cnn_is_the_mean_over_the_frames_of_a_segment() -> None:
@@ -280,19 +280,19 @@ def test_tensors_of_another_network_are_refused(part: AudioCnnPart | FrameCnnPar
         part.build(LabelSet(("a", "b")), tensors, CPU)
 
 
-def test_depthwise_networks_answer_in_float32_whatever_is_asked() -> None:
+def test_depthwise_networks_compute_in_float32_with_any_precision() -> None:
     half = Runtime.choose("cpu", "bfloat16")
     for part, tensors in ((AUDIO, audio_tensors()), (VIDEO, trained_tensors())):
         exact = part.build(LABELS, tensors, CPU).score(SEGMENTS).probabilities
         np.testing.assert_array_equal(part.build(LABELS, tensors, half).score(SEGMENTS).probabilities, exact)
 
 
-# --- the seed's networks ---
+# --- the networks of the paper ---
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", HUB_BACKBONES)
-def test_the_networks_of_the_seed(architecture: str, hub_server: HubServer, tmp_path: Path) -> None:
+def test_the_networks_of_the_paper(architecture: str, hub_server: HubServer, tmp_path: Path) -> None:
     """A01-A03 and V01-V03: built, filled from a hub, run forwards and backwards, saved and loaded."""
     tensors = random_tensors(architecture)
     counted = sum(parameter.numel() for parameter in timm.create_model(architecture).parameters()) / 1e6
@@ -306,7 +306,7 @@ def test_the_networks_of_the_seed(architecture: str, hub_server: HubServer, tmp_
     functional.cross_entropy(network(torch.rand(2, 3, size, size)), targets).backward()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
     ten = LabelSet(tuple(f"scene {index}" for index in range(10)))
-    if architecture != HRNET:  # sound is not put to it
+    if architecture != HRNET:  # it is used for video only
         audio = LogMelNetwork(network, torch.full((128,), -50.0), torch.full((128,), 9.0), None)
         functional.cross_entropy(audio(torch.rand(2, 128, 188)), targets).backward()
         check_round_trip(AudioCnnPart(name="A", backbone=architecture, log_mel=LOG_MEL), audio, ten, tmp_path / "audio")

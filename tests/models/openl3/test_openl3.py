@@ -105,7 +105,7 @@ def pooled(values: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def keras_embedding(values: np.ndarray, weights: Weights, branch: Branch, pool: tuple[int, int]) -> np.ndarray:
-    """What Keras computes, layer by layer as the published code strings them together."""
+    """Compute embeddings with Keras, layer by layer as in the published code."""
     layers = iter(weights.values())
     values = normalisation(values, next(layers))
     for block in range(3):
@@ -129,7 +129,7 @@ def keras_embedding(values: np.ndarray, weights: Weights, branch: Branch, pool: 
         ("image", 8192, (56, 112, 3)),  # 7 x 14 before one of 7 x 7
     ],
 )
-def test_embeddings_are_what_keras_computes(
+def test_embeddings_equal_those_of_keras(
     branch: Branch, size: int, shape: tuple[int, int, int], request: pytest.FixtureRequest
 ) -> None:
     weights: Weights = request.getfixturevalue(branch)
@@ -143,7 +143,7 @@ def test_embeddings_are_what_keras_computes(
 
 
 @pytest.mark.usefixtures("wide")
-def test_the_real_network_computes_what_keras_computes() -> None:
+def test_the_real_network_equals_that_of_keras() -> None:
     weights = random_weights("audio")
     values = np.random.default_rng(4).normal(0, 1, (64, 64, 1))
     with torch.inference_mode():
@@ -171,7 +171,7 @@ def test_the_real_inputs_give_the_published_lengths(
 
 @pytest.mark.usefixtures("wide")
 def test_parameter_counts() -> None:
-    """The audio network is said to have close to 4.7 million parameters (Kumari et al. 2019, EdgeL3)."""
+    """The audio network has close to 4.7 million parameters (Kumari et al. 2019, EdgeL3)."""
     counts = {}
     for branch in ("audio", "image"):
         built = OpenL3Network(branch)
@@ -194,7 +194,7 @@ def segment(waveform: np.ndarray | None = None, *frames: np.ndarray, length: flo
     return Segment(0, length, tuple(Frame(0, pixels) for pixels in frames), waveform)
 
 
-def test_sound_is_embedded_with_what_was_fetched(server: FileServer, audio: Weights) -> None:
+def test_audio_is_embedded_with_the_fetched_weights(server: FileServer, audio: Weights) -> None:
     encoder = load_openl3_encoder("openl3-audio", RUNTIME)
     assert server.requests == [AUDIO.file]
     waveform = waveforms()["noise"]
@@ -227,7 +227,7 @@ def test_the_frame_in_the_middle_is_embedded(server: FileServer, image: Weights)
     np.testing.assert_allclose(found[0], expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
-def test_what_is_here_is_not_fetched_again(server: FileServer) -> None:
+def test_cached_weights_are_not_fetched_again(server: FileServer) -> None:
     assert openl3_presence("both") == (False, openl3_presence("both")[1])
     assert AUDIO.file in openl3_presence("audio")[1]
     first = load_tensors(AUDIO, offline=False)[0]
@@ -254,7 +254,7 @@ def test_a_file_that_was_put_there_needs_no_network(server: FileServer) -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_offline_says_what_to_do() -> None:
+def test_offline_the_error_names_the_remedy() -> None:
     with pytest.raises(
         WeightsError,
         match=r"openl3_audio_mel256_env-v0_4_0\.h5\.gz is not in .* --offline is set: run once with a network",
@@ -450,7 +450,7 @@ def test_a_file_cut_off_anywhere(audio: Weights) -> None:
 def test_damaged_structure_is_an_error_or_harmless(audio: Weights) -> None:
     content = hdf5(audio)
     random = np.random.default_rng(0)
-    structure = [place for place in range(len(content)) if content[place : place + 4] in SIGNATURES]
+    structure = [position for position in range(len(content)) if content[position : position + 4] in SIGNATURES]
     refusals = 0
     for _ in range(60):
         damaged = bytearray(content)

@@ -51,7 +51,7 @@ def test_only_the_file_that_is_absent_is_fetched(clip_server: HubServer) -> None
     assert clip_server.requests[f"GET {FILES[0]}"] == 1
 
 
-def test_offline_without_a_cached_file_says_how_to_get_it(clip_server: HubServer, tmp_path: Path) -> None:
+def test_offline_without_a_cached_file_the_error_names_the_remedy(clip_server: HubServer, tmp_path: Path) -> None:
     message = refusal(offline=True)
     assert WEIGHTS_FILE in message
     assert str(tmp_path / "hub") in message

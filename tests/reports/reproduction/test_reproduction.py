@@ -213,7 +213,7 @@ def test_json_has_no_nan_and_always_the_same_keys():
 def test_report_without_measured_rows():
     row = build_row(absent=Absent("weights absent", "fetch them"), published=Published(0.7, 0.7))
     reproduction = build_reproduction(row)
-    assert "0 of 1 rows measured on town." in reproduction_markdown(reproduction)
+    assert "0 of 1 rows measured on toytown." in reproduction_markdown(reproduction)
     assert len(markdown_tables(reproduction_markdown(reproduction))) == 3, "results, not measured, versions"
     headings = Page(reproduction_html(reproduction)).texts["h2"]
     assert headings[:2] == ["Published and measured", "Not measured"]

@@ -82,8 +82,8 @@ def test_training_reads_only_training_rows(store: SegmentStore, monkeypatch: pyt
 def test_crops_extend_only_into_neighbours_of_the_same_recording(store: SegmentStore) -> None:
     pairs = adjacent_pairs(store, range(len(store)))
     for row, found in pairs.items():
-        place = row % SECONDS
-        expected = [(row - 1, row)] * (place > 0) + [(row, row + 1)] * (place < SECONDS - 1)
+        second = row % SECONDS
+        expected = [(row - 1, row)] * (second > 0) + [(row, row + 1)] * (second < SECONDS - 1)
         assert sorted(found) == expected
     assert len(pairs) == len(store)
     assert 5 not in adjacent_pairs(store, [0, 1, 3, 5])

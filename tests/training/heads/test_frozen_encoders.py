@@ -33,9 +33,9 @@ def run(scene_system: Trained) -> Trained:
 def test_distinct_scenes_are_learned(run: Trained) -> None:
     assert run.failures == ()
     assert list(run.metrics) == ["audio", "video", "fused"]
-    for figures in run.metrics.values():
-        assert figures["n"] == len(SCENES) * RECORDINGS * SECONDS
-        assert figures["accuracy"] >= 0.9
+    for metrics in run.metrics.values():
+        assert metrics["n"] == len(SCENES) * RECORDINGS * SECONDS
+        assert metrics["accuracy"] >= 0.9
     assert run.metrics["fused"]["accuracy"] == 1
     assert run.metrics["fused"]["log_loss"] <= min(run.metrics[name]["log_loss"] for name in ("audio", "video")) + 0.01
 
@@ -68,7 +68,7 @@ def test_metrics_are_those_of_the_out_of_fold_tables(run: Trained, data: Path, n
     table = read_table(run.directory / "out_of_fold" / f"{name}.tsv")
     assert set(table.filenames) == {example.name for example in read_dataset(data).examples}
     assert len(table) == 24
-    assert set(table.groups or ()) == {f"{scene}{take}" for scene in SCENES for take in range(RECORDINGS)}
+    assert set(table.groups or ()) == {f"{scene}{number}" for scene in SCENES for number in range(RECORDINGS)}
     assert set(np.asarray(table.starts)) == {0.0, 1.0}
     again, stored = compute_metrics(table).to_dict(), dict(run.metrics[name])
     assert again.pop("per_class").keys() == stored.pop("per_class").keys() == SCENES.keys()
@@ -127,20 +127,19 @@ def test_progress_counts_recordings(data: Path, tmp_path: Path) -> None:
     assert steps[-1] == (9, 9)
 
 
-# Recordings that lack a part, or cannot be read
+# Recordings without audio or video, and unreadable ones
 
 
-def lacking(root: Path, **kinds: dict[str, bool]) -> Path:
-    """A folder per class: two recordings of each scene and kind, such as silent={"audio": False}."""
+def write_videos_without_audio(root: Path) -> Path:
+    """Write a folder for each scene with two videos without audio."""
     for scene in SCENES:
-        for kind, lacks in kinds.items():
-            for take in range(2):
-                write_scene(root / scene / f"{kind}-{take}.mp4", scene, len(kind) + take, **lacks)
+        for number in range(2):
+            write_scene(root / scene / f"without_audio-{number}.mp4", scene, 6 + number, audio=False)
     return root
 
 
 def test_videos_without_audio_train_a_system_of_frames(tmp_path: Path) -> None:
-    run = train_on(lacking(tmp_path / "data", silent={"audio": False}), tmp_path / "system")
+    run = train_on(write_videos_without_audio(tmp_path / "data"), tmp_path / "system")
     assert list(run.metrics) == ["video", "fused"]
     system = pipeline.load(run.directory, device="cpu", precision="float32")
     assert [model.name for model in system.models] == ["video"]
@@ -150,11 +149,11 @@ def test_videos_without_audio_train_a_system_of_frames(tmp_path: Path) -> None:
 def test_audio_and_video_of_different_recordings_are_both_learned(tmp_path: Path) -> None:
     root = tmp_path / "data"
     for scene in SCENES:
-        for take in range(3):
-            write_scene(root / scene / f"{take}.wav", scene, take, video=False)
-            write_scene(root / scene / f"{take}.png", scene, take)
+        for number in range(3):
+            write_scene(root / scene / f"{number}.wav", scene, number, video=False)
+            write_scene(root / scene / f"{number}.png", scene, number)
     run = train_on(root, tmp_path / "system")
-    assert {name: figures["n"] for name, figures in run.metrics.items()} == {"audio": 18, "video": 9, "fused": 27}
+    assert {name: metrics["n"] for name, metrics in run.metrics.items()} == {"audio": 18, "video": 9, "fused": 27}
     assert run.metrics["fused"]["accuracy"] >= 0.9
     assert json.loads((run.directory / "config.json").read_text())["mismatch"] is None
     recording = write_scene(tmp_path / "new.mp4", "meadow", seed=98)
@@ -163,32 +162,32 @@ def test_audio_and_video_of_different_recordings_are_both_learned(tmp_path: Path
 
 def test_one_recording_with_audio_trains_no_audio_model(tmp_path: Path) -> None:
     """A model of audio needs two groups of every scene; one recording in nine does not suffice."""
-    root = lacking(tmp_path / "data", silent={"audio": False})
-    write_scene(root / "cave" / "loud.mp4", "cave", seed=3)
+    root = write_videos_without_audio(tmp_path / "data")
+    write_scene(root / "cave" / "audio.mp4", "cave", seed=3)
     run = train_on(root, tmp_path / "system")
     assert list(run.metrics) == ["video", "fused"]
 
 
 def test_audio_of_one_scene_only_trains_no_audio_model(tmp_path: Path) -> None:
     """Otherwise every recording with audio would be classified as that scene."""
-    root = lacking(tmp_path / "data", silent={"audio": False})
-    for take in range(3):
-        write_scene(root / "cave" / f"loud-{take}.mp4", "cave", seed=take)
+    root = write_videos_without_audio(tmp_path / "data")
+    for number in range(3):
+        write_scene(root / "cave" / f"audio-{number}.mp4", "cave", seed=number)
     run = train_on(root, tmp_path / "system")
     assert list(run.metrics) == ["video", "fused"]
 
 
 def test_a_scene_with_one_group_is_refused(tmp_path: Path) -> None:
-    root = lacking(tmp_path / "data", silent={"audio": False})
-    (root / "meadow" / "silent-1.mp4").unlink()
+    root = write_videos_without_audio(tmp_path / "data")
+    (root / "meadow" / "without_audio-1.mp4").unlink()
     with pytest.raises(DataError, match=r"scene 'meadow' has 1 readable group\(s\)"):
         train_on(root, tmp_path / "system")
     assert not (tmp_path / "system").exists()
 
 
-def test_a_recording_that_cannot_be_read_is_left_out_and_told(tmp_path: Path) -> None:
+def test_an_unreadable_recording_is_left_out_and_reported(tmp_path: Path) -> None:
     root = write_data(tmp_path / "data", scenes=("cave", "meadow"), recordings=3)
-    (root / "cave" / "cave-0.mp4").write_bytes(b"no film at all")
+    (root / "cave" / "cave-0.mp4").write_bytes(b"not a video")
     run = train_on(root, tmp_path / "system")
     assert len(run.failures) == 1
     assert "cave-0.mp4" in run.failures[0]

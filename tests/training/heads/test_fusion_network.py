@@ -183,23 +183,25 @@ def test_training_learns_separable_scenes(
     problem: tuple[dict[str, np.ndarray], np.ndarray], trained: TrainedModel
 ) -> None:
     embeddings, truth = problem
-    said = scores(trained, [array[TEST] for array in embeddings.values()])
+    predicted = scores(trained, [array[TEST] for array in embeddings.values()])
     prior = np.bincount(truth[TRAIN], minlength=3) / len(TRAIN)
-    assert log_loss(truth[TEST], said) < 0.1
-    assert log_loss(truth[TEST], said) < 0.1 * log_loss(truth[TEST], np.tile(prior, (len(TEST), 1)))
-    assert accuracy(truth[TEST], said) > 0.97
+    assert log_loss(truth[TEST], predicted) < 0.1
+    assert log_loss(truth[TEST], predicted) < 0.1 * log_loss(truth[TEST], np.tile(prior, (len(TEST), 1)))
+    assert accuracy(truth[TEST], predicted) > 0.97
 
 
 def test_the_epoch_of_least_validation_log_loss_is_kept(problem: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
-    """On labels that mean nothing a network only gets worse: the last epoch would be far above the first."""
+    """On random labels a network only gets worse: the last epoch would be far above the first."""
     embeddings, _ = problem
     noise = np.random.default_rng(1).integers(0, 3, N_ROWS)
     trained = train(embeddings, noise, epochs=15)
     losses = [row["valid_log_loss"] for row in trained.history]
     assert [row["epoch"] for row in trained.history] == list(range(1, 16))
     assert trained.details["best_epoch"] == np.argmin(losses) + 1 < 15
-    said = scores(trained, [array[VALID] for array in embeddings.values()])
-    assert log_loss(noise[VALID], said) == pytest.approx(min(losses), abs=1e-5) == trained.details["valid_log_loss"]
+    predicted = scores(trained, [array[VALID] for array in embeddings.values()])
+    assert (
+        log_loss(noise[VALID], predicted) == pytest.approx(min(losses), abs=1e-5) == trained.details["valid_log_loss"]
+    )
     assert losses[-1] > min(losses) + 0.1
 
 
@@ -246,9 +248,11 @@ def test_rows_in_another_order_make_no_difference(
 ) -> None:
     embeddings, truth = problem
     order = np.random.default_rng(3).permutation(N_ROWS)
-    place = np.argsort(order)
+    position = np.argsort(order)
     moved = train(
-        {name: array[order] for name, array in embeddings.items()}, truth[order], rows=(place[TRAIN], place[VALID])
+        {name: array[order] for name, array in embeddings.items()},
+        truth[order],
+        rows=(position[TRAIN], position[VALID]),
     )
     assert all(torch.equal(moved.tensors[name], tensor) for name, tensor in trained.tensors.items())
     arrays = list(embeddings.values())
@@ -270,9 +274,9 @@ def test_rows_without_an_embedding_are_not_trained_on_and_not_scored(
     again = train(holed, np.concatenate([truth, truth[:6]]), rows=rows)
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in trained.tensors.items())
     assert (again.details["rows_without_embeddings"], again.details["training_rows"]) == (5, 200)
-    said = scores(again, list(holed.values()))
-    assert np.flatnonzero(np.isnan(said[:, 0])).tolist() == absent.tolist()
-    np.testing.assert_allclose(said[:N_ROWS], scores(trained, list(embeddings.values())), atol=1e-6)
+    predicted = scores(again, list(holed.values()))
+    assert np.flatnonzero(np.isnan(predicted[:, 0])).tolist() == absent.tolist()
+    np.testing.assert_allclose(predicted[:N_ROWS], scores(trained, list(embeddings.values())), atol=1e-6)
     assert np.isnan(scores(again, [array[absent] for array in holed.values()])).all()
 
 
@@ -372,38 +376,40 @@ def test_a_checkpoint_restores_the_model(on_clips: tuple[TrainedModel, list[np.n
     stored = model.score_embeddings(arrays).probabilities
     np.testing.assert_allclose(stored, scores(trained, arrays), atol=1e-6)
     frames_only = [*segments(60)[:5], Segment(5, 6, (), None)]
-    said = model.score(frames_only)
-    np.testing.assert_allclose(said.probabilities[:5], stored[:5], atol=1e-4)
-    assert said.scored.tolist() == [True] * 5 + [False]
+    predicted = model.score(frames_only)
+    np.testing.assert_allclose(predicted.probabilities[:5], stored[:5], atol=1e-4)
+    assert predicted.scored.tolist() == [True] * 5 + [False]
     assert np.ptp(stored, axis=0).max() > 0.05  # else this would prove nothing
 
 
 @dataclass
-class Ear:
-    """Loudness and its square; deaf where there is no sound."""
+class AmplitudeEncoder:
+    """An encoder of the mean amplitude and its square; NaN without audio."""
 
     needs = "audio"
     sample_rate = 48_000
     frame_size = None
     embedding_size = 2
-    key = "ear"
+    key = "amplitude"
 
-    def embed(self, pieces: Sequence[Segment]) -> np.ndarray:
-        loud = [np.nan if piece.waveform is None else np.abs(piece.waveform).mean() for piece in pieces]
-        return np.array([[level, level**2] for level in loud], np.float32)
+    def embed(self, segments: Sequence[Segment]) -> np.ndarray:
+        amplitudes = [np.nan if segment.waveform is None else np.abs(segment.waveform).mean() for segment in segments]
+        return np.array([[level, level**2] for level in amplitudes], np.float32)
 
 
 def test_encoders_of_audio_and_of_frames_can_be_fused(server: HubServer) -> None:
-    encoders = {"ear": Ear(), "clip-vit-b-32": build_encoder("clip-vit-b-32", CPU)}
+    encoders = {"amplitude": AmplitudeEncoder(), "clip-vit-b-32": build_encoder("clip-vit-b-32", CPU)}
     network = initial_fusion_network((2, 32), len(LABELS), seed=0)
     both = FusionNetworkModel("mixed", LABELS, encoders, network, CPU)
     assert (both.needs, both.sample_rate, both.frame_size) == ("both", 48_000, 32)
     frames, audio = segments(1)[0].frames, np.full(48_000, 0.5, np.float32)
-    pieces = [Segment(0, 1, frames, audio), Segment(1, 2, (), audio), Segment(2, 3, frames, None)]
-    assert both.score(pieces).scored.tolist() == [True, False, False]
-    alone = FusionNetworkModel("ear", LABELS, {"ear": Ear()}, initial_fusion_network((2,), len(LABELS), seed=0), CPU)
+    mixed = [Segment(0, 1, frames, audio), Segment(1, 2, (), audio), Segment(2, 3, frames, None)]
+    assert both.score(mixed).scored.tolist() == [True, False, False]
+    alone = FusionNetworkModel(
+        "amplitude", LABELS, {"amplitude": AmplitudeEncoder()}, initial_fusion_network((2,), len(LABELS), seed=0), CPU
+    )
     assert (alone.needs, alone.sample_rate, alone.frame_size) == ("audio", 48_000, None)
-    assert alone.score(pieces).scored.tolist() == [True, True, False]
+    assert alone.score(mixed).scored.tolist() == [True, True, False]
 
 
 def test_another_encoder_than_that_of_training_is_refused(

@@ -1,4 +1,4 @@
-"""Heads: they learn, they are calibrated, and what is called out-of-fold has not seen its group."""
+"""Test linear heads: they learn, are calibrated, and predict out of fold without their own group in training."""
 
 import numpy as np
 import pytest

@@ -38,9 +38,9 @@ def embeddings() -> dict[str, np.ndarray]:
     """Audio separates the first two scenes from the last two, video the even ones from the odd ones."""
     random = np.random.default_rng(0)
 
-    def of(halves: np.ndarray) -> np.ndarray:
+    def of(positive: np.ndarray) -> np.ndarray:
         noise = random.normal(0, 1, (ROWS, SIZE))
-        return (3 + np.logspace(-2, 2, SIZE) * (noise + 0.8 * np.where(halves, 1, -1)[:, None])).astype(np.float32)
+        return (3 + np.logspace(-2, 2, SIZE) * (noise + 0.8 * np.where(positive, 1, -1)[:, None])).astype(np.float32)
 
     return {"openl3-audio": of(TRUTH < 2), "openl3-image": of(TRUTH % 2 == 0)}
 
@@ -79,7 +79,7 @@ def encoders(monkeypatch: pytest.MonkeyPatch) -> dict[str, StandIn]:
 
 
 def model(result: TrainedModel) -> OpenL3HeadModel:
-    """As a checkpoint would bring it back."""
+    """Return the model as a checkpoint restores it."""
     part = OpenL3HeadPart.model_validate_json(result.part.model_dump_json())
     return part.build(LABELS, load(save(result.tensors)), RUNTIME)
 
@@ -109,13 +109,13 @@ def test_the_settings_are_the_baselines() -> None:
 
 
 @pytest.mark.usefixtures("encoders")
-@pytest.mark.parametrize(("needs", "halves"), [("audio", TRUTH < 2), ("video", TRUTH % 2 == 0)])
-def test_one_modality_separates_its_scenes(needs: Needs, halves: np.ndarray) -> None:
+@pytest.mark.parametrize(("needs", "positive"), [("audio", TRUTH < 2), ("video", TRUTH % 2 == 0)])
+def test_one_modality_separates_its_scenes(needs: Needs, positive: np.ndarray) -> None:
     found = embeddings()
     result = trained(needs)
     scores = model(result).score_embeddings([found[name] for name in ENCODERS[needs]]).probabilities
     predicted = scores[:, :2].sum(1) > 0.5 if needs == "audio" else scores[:, ::2].sum(1) > 0.5
-    assert (predicted == halves)[VALID].mean() > 0.95
+    assert (predicted == positive)[VALID].mean() > 0.95
     assert log_loss(TRUTH[VALID], scores[VALID]) == pytest.approx(np.log(2), abs=0.4)
 
 
@@ -215,7 +215,7 @@ def test_a_model_of_both_scores_segments_that_have_both(both: TrainedModel, enco
 
 @pytest.mark.usefixtures("encoders")
 def test_a_recording_without_one_modality_is_refused(both: TrainedModel, tmp_path: Path) -> None:
-    path = write_media(tmp_path / "sound.wav", 1.0)
+    path = write_media(tmp_path / "audio.wav", 1.0)
     with pytest.raises(ModalityError, match="has audio only; system B needs audio and video"):
         System("B", LABELS, (model(both),), Fusion.of("B")).classify(path)
 
