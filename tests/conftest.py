@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 
 # Nothing listens on the discard port, so a request to the hub is refused at once, in child processes too.
 NO_HUB = "http://127.0.0.1:9"
-# Variables that change what the code under test does or prints: hub settings, proxies, terminal colors and width,
-# and the launcher of distributed training.
-CLEARED_PREFIXES = ("HF_", "HUGGINGFACE_")
+# Variables that change what the code under test, its libraries and child processes do or print: the hub's settings,
+# proxies and certificates, colors and width of a terminal, the launcher of distributed training, Python's own switches.
+CLEARED_PREFIXES = ("HF_", "HUGGINGFACE_", "TIMM_", "TQDM_", "TYPER_", "_TYPER_")
 CLEARED = {
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "TRANSFORMERS_OFFLINE"),
     *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
-    *("GITHUB_ACTIONS", "COLUMNS", "LINES", "TERMINAL_WIDTH"),
-    *("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    *("GITHUB_ACTIONS", "LINES", "TERMINAL_WIDTH", "UNICODE_VERSION"),
+    *("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    *("PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTHONOPTIMIZE", "PYTHONDEVMODE"),
 }
 
 # A busy machine must not fail a test: examples have no time limit.
@@ -33,27 +35,30 @@ settings.register_profile("avscene", deadline=None, suppress_health_check=[Healt
 settings.load_profile("avscene")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Set the environment before any test module is imported, because huggingface_hub reads it once."""
-    patch = pytest.MonkeyPatch()
-    config.add_cleanup(patch.undo)
+def _set_environment(patch: pytest.MonkeyPatch, caches: str) -> None:
     for name in list(os.environ):
         if name.upper() in CLEARED or name.startswith(CLEARED_PREFIXES):
             patch.delenv(name)
+    patch.setenv("COLUMNS", "80")
     patch.setenv("HF_ENDPOINT", NO_HUB)
     patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
-    patch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "PASSIVE"))  # as the command line has it
-    caches = _temporary_directory(config)
     patch.setenv("HF_HOME", f"{caches}/huggingface")
     patch.setenv("XDG_CACHE_HOME", f"{caches}/cache")
+    # The networks of tests are small: a second thread of torch makes them slower, ten times so on a busy machine.
+    patch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+    patch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "PASSIVE"))  # as the command line has it
 
 
-def _temporary_directory(config: pytest.Config) -> str:
-    from tempfile import TemporaryDirectory
+# Set when this file is imported: torch and huggingface_hub read the environment once, and the conftest.py of a folder
+# named on pytest's command line imports them before pytest calls any hook.
+_PATCH, _CACHES = pytest.MonkeyPatch(), TemporaryDirectory(prefix="avscene-tests-", ignore_cleanup_errors=True)
+_set_environment(_PATCH, _CACHES.name)
 
-    directory = TemporaryDirectory(prefix="avscene-tests-", ignore_cleanup_errors=True)
-    config.add_cleanup(directory.cleanup)
-    return directory.name
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Restore the environment and remove the caches at the end."""
+    config.add_cleanup(_PATCH.undo)
+    config.add_cleanup(_CACHES.cleanup)
 
 
 @pytest.fixture
