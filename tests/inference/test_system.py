@@ -357,10 +357,8 @@ def test_a_model_that_raises_leaves_no_thread_and_no_open_file(recording: Path) 
     open_files = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(UsageError, match="cannot score 4"):
         system(Broken()).classify(recording)
-    for _ in range(50):  # ffmpeg's own threads take a moment to end
-        if threading.active_count() == before and len(list(Path("/proc/self/fd").iterdir())) == open_files:
-            break
-        time.sleep(0.02)
+    while threading.active_count() > before or len(list(Path("/proc/self/fd").iterdir())) > open_files:
+        time.sleep(0.02)  # ffmpeg's own threads take a moment to end
     assert threading.active_count() == before
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
 

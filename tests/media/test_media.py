@@ -421,7 +421,6 @@ WRONG_DURATIONS = {
 
 @pytest.mark.skipif(not manifest_rows(), reason="no ../shared with real media beside the repository")
 @pytest.mark.parametrize(("path", "row"), [pytest.param(p, r, id=p.name) for p, r in manifest_rows()])
-@pytest.mark.timeout(60)
 def test_real_files_give_segments_or_one_clear_error(path, row):
     recording, segments, error = read_or_error(path)
     if error is not None:

@@ -2,11 +2,10 @@
 
 import contextlib
 import hashlib
-import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Literal
 
@@ -29,6 +28,7 @@ class HubServer:
         self.requests: Counter[str] = Counter()  # by "METHOD file name"
         self.fault: Fault | None = None
         self.commit = COMMIT  # of main
+        self.stopped = Event()
         hub = self
 
         class Handler(_Handler):
@@ -43,6 +43,7 @@ class HubServer:
         self.repos[repo_id] = {path.name: path.read_bytes() for path in directory.iterdir()}
 
     def stop(self) -> None:
+        self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -57,14 +58,18 @@ class HubServer:
 
 
 def use_hub(server: HubServer, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make huggingface_hub in this process use `server` and the cache directory `cache`."""
+    """Make huggingface_hub in this process use `server` and the cache directory `cache`, without time limits."""
     from huggingface_hub import constants  # reads the environment once
+
+    from avscene.models.weights import hub
 
     template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for limit in ("CHECK_SECONDS", "FIRST_ANSWER_SECONDS"):  # a busy machine may take long
+        monkeypatch.setattr(hub, limit, 1e4)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -100,9 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.wfile.write(b"HTTP/1.1 200 OK\r\n")
         with contextlib.suppress(OSError):  # the client has gone
-            for n in range(80):
-                self.wfile.write(b"X-Wait: %d\r\n" % n)
-                time.sleep(0.05)
+            self.wfile.write(b"X-Wait: ")
+            while not self.server_of_files.stopped.wait(0.05):
+                self.wfile.write(b".")
 
     def _resolve(self, path: str) -> None:
         """/{owner}/{name}/resolve/{revision}/{file}: small files at once, large ones from their store."""

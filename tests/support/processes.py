@@ -2,8 +2,11 @@
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]  # of the repository: `python -m tests.support...` is started there
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:

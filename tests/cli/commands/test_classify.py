@@ -1,6 +1,6 @@
 """Test `avscene classify` with real files, the real decoder, the weights of `conse`, and small CLIPs on a local hub.
 
-Most tests call `main` in this process, so that torch is imported once; tests of environment variables and signals
+Most tests call `main` in this process, so that torch is imported once; tests of signals and imports
 start a process.
 """
 
@@ -13,7 +13,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -28,10 +27,10 @@ from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, run
 from tests.support.hub_server import HubServer, use_hub
 from tests.support.media_files import corner_frame, write_media, write_photograph
+from tests.support.processes import wait_until
 from tests.support.small_clip import RN50X4, RN101, VIT, save_small_clip
 
 REPOS = {"C01": RN101, "C02": RN50X4, "C03": VIT}
-CLOSED = "http://127.0.0.1:9"  # a closed port
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "vtt", "srt", "audacity")
 
 
@@ -538,7 +537,6 @@ def hub(small_clips: dict[str, Path]) -> Iterator[HubServer]:
 
 @pytest.fixture
 def hub_here(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubServer:
-    """This process asks the hub on loopback; in others HF_ENDPOINT and HF_HOME do the same."""
     use_hub(hub, tmp_path / "hub", monkeypatch)
     return hub
 
@@ -584,6 +582,34 @@ def test_missing_weights_are_exit_code_4(classify: Command, hub_here: HubServer,
     assert names(here) == ["recording.mp4"]
 
 
+def test_the_default_system_is_the_best_available_and_a_change_is_reported(
+    command: Command, recording: str, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def system(*options: str) -> tuple[str, list[str]]:
+        found = command("classify", recording, "--format", "json", *options)
+        assert found.code == 0, found.err
+        return json.loads(found.out)["system"], found.messages
+
+    chosen, messages = system()
+    assert chosen == "conse"
+    assert len(messages) == 1
+    assert messages[0].startswith("system conse: ")
+    assert "(select another with --system)" in messages[0]
+
+    use_hub(hub, tmp_path / "hub", monkeypatch)
+    chosen, messages = system()
+    assert chosen == "C02"  # of least published log loss
+    assert messages[0].startswith("system C02: ")
+    assert messages[1:] == [
+        "the default system was conse in the last run and is C02 now; use --system conse to keep it"
+    ]
+
+    hub.stop()
+    chosen, messages = system("--offline")
+    assert chosen == "C02"
+    assert len(messages) == 1  # only a change is reported
+
+
 # --- in a separate process ---
 
 PROGRAM = """
@@ -594,72 +620,18 @@ main()
 """
 
 
-def environment(tmp_path: Path, endpoint: str) -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    return env | {
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(tmp_path / "hf"),
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
-
-
-def process(tmp_path: Path, endpoint: str, *arguments: str) -> Run:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        env=environment(tmp_path, endpoint),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    return Run(done.returncode, done.stdout, done.stderr)
-
-
-def test_the_default_system_is_the_best_available_and_a_change_is_reported(
-    tmp_path: Path, recording: str, hub: HubServer
-) -> None:
-    def system(endpoint: str, *options: str) -> tuple[str, list[str]]:
-        found = process(tmp_path, endpoint, "classify", recording, "--format", "json", *options)
-        assert found.code == 0, found.err
-        return json.loads(found.out)["system"], found.messages
-
-    chosen, messages = system(CLOSED)
-    assert chosen == "conse"
-    assert len(messages) == 1
-    assert messages[0].startswith("system conse: ")
-    assert "(select another with --system)" in messages[0]
-
-    chosen, messages = system(hub.url)
-    assert chosen == "C02"  # of least published log loss
-    assert messages[0].startswith("system C02: ")
-    assert messages[1:] == [
-        "the default system was conse in the last run and is C02 now; use --system conse to keep it"
-    ]
-
-    hub.stop()
-    chosen, messages = system(hub.url, "--offline")
-    assert chosen == "C02"
-    assert len(messages) == 1  # only a change is reported
-
-
-def test_an_interruption_keeps_finished_results(tmp_path: Path, recording: str, here: Path) -> None:
+def test_an_interruption_keeps_finished_results(recording: str, here: Path) -> None:
     command = ["classify", "--system", "conse", "--format", "jsonl", "--output", "out.jsonl", *[recording] * 500]
     running = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *command],
-        env=environment(tmp_path, CLOSED),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
     )
     try:
-        deadline = time.monotonic() + 120
-        while not any(path.stat().st_size for path in here.glob(".out.jsonl.*")):
-            assert running.poll() is None, running.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: any(path.stat().st_size for path in here.glob(".out.jsonl.*")), running)
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate()
     finally:
         running.kill()
     assert running.returncode == 130

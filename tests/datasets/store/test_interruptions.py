@@ -18,6 +18,7 @@ from avscene.datasets.store.writer import prepare
 from avscene.errors import DataError
 from avscene.training.embed import embed_store
 from tests.support.media_files import write_media
+from tests.support.processes import ROOT
 from tests.support.simple_encoder import SimpleEncoder
 from tests.support.stored_media import SPEC, all_rows, table_files, write_recording, write_table
 
@@ -74,8 +75,8 @@ def whole(tau: Path, tmp_path_factory: pytest.TempPathFactory) -> SegmentStore:
 def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
     """Start `script` with a pipe to its standard input, which stays open."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    pipe, root = subprocess.PIPE, Path(__file__).parents[3]
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=root)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
 
 
 def kill_when_printed(process: "subprocess.Popen[str]", count: int) -> int:

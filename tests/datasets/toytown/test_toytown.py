@@ -202,7 +202,7 @@ def test_an_error_in_one_recording_ends_the_build(tmp_path: Path, monkeypatch: p
         started.append(recording)
         if len(started) == 1:
             raise DataError("disk full")
-        assert cancelled.wait(timeout=60)
+        cancelled.wait()
 
     class Pool(ThreadPoolExecutor):
         def __init__(self, _: int | None) -> None:

@@ -34,6 +34,7 @@ from avscene.training.fine_tuning.state import STATE, write_state
 from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
 from tests.support.finetune_process import train
+from tests.support.processes import ROOT
 from tests.support.scene_data import RECORDINGS
 from tests.support.small_store import CLEAN, make_store, plan, train_and_validation_rows
 
@@ -64,7 +65,7 @@ def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool
 
 def in_process(*arguments: object, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *launcher, "-m", "tests.support.finetune_process", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
 # --- learning ---

@@ -28,6 +28,7 @@ from avscene.training.fine_tuning.state import STATE
 from avscene.training.heads.linear_heads import RIDGES, ridge_path
 from avscene.training.result import TrainedModel
 from tests.support.finetune_process import train
+from tests.support.processes import ROOT
 from tests.support.small_store import plan, train_and_validation_rows
 
 CPU = Runtime.choose("cpu", "float32")
@@ -118,7 +119,7 @@ def test_killed_in_either_training_it_resumes_and_ends_with_the_same_bits(
     expected = by_kind["video"]
     command = [sys.executable, "-m", "tests.support.finetune_process", str(store.directory)]
     arguments = [str(tmp_path / "killed"), str(tmp_path / "result"), "video-probe", str(steps)]
-    killed = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=240, check=False)
+    killed = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert (tmp_path / "killed" / STATE).is_file()
     assert (tmp_path / "killed" / REFIT_DIRECTORY).is_dir() == (steps > 6)

@@ -35,6 +35,7 @@ WEIGHTS_FILE = "open_clip_model.safetensors"
 OPEN_CLIP_FILES = (CONFIG_FILE, WEIGHTS_FILE)  # open_clip's files in a repository
 
 SAFE_SUFFIXES = (".safetensors", ".json")  # plain data; a .bin or .pt is a pickle and can run code
+CHECK_SECONDS = 3.0  # time limit of `can_fetch`
 FIRST_ANSWER_SECONDS = 10.0  # time limit of the hub's first answer; huggingface_hub retries for half a minute
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -71,9 +72,9 @@ def is_cached(repo_id: str, filenames: Sequence[str]) -> bool:
     return _cached(repo_id, filenames) is not None
 
 
-def can_fetch(repo_id: str, filenames: Sequence[str], timeout: float = 3.0) -> bool:
-    """Return whether the hub has all of `filenames`, within `timeout` seconds; never raises."""
-    return _check_hub(repo_id, filenames, timeout) is None
+def can_fetch(repo_id: str, filenames: Sequence[str]) -> bool:
+    """Return whether the hub has all of `filenames`, within `CHECK_SECONDS`; never raises."""
+    return _check_hub(repo_id, filenames, CHECK_SECONDS) is None
 
 
 def _cached(repo_id: str, filenames: Sequence[str]) -> Path | None:
