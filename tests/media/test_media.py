@@ -201,16 +201,6 @@ def test_a_photograph_is_one_segment_without_duration(tmp_path, suffix):
     assert (recording.has_audio, recording.has_video) == (False, True)
 
 
-EXIF = {1: "rgwb", 3: "wbrg", 6: "brgw", 8: "gwbr"}  # PyAV hides the mirrored ones (2, 4, 5, 7)
-
-
-@pytest.mark.parametrize("orientation", EXIF)
-def test_a_photograph_is_turned_by_its_exif_orientation(tmp_path, orientation):
-    path = make.write_photograph(tmp_path / "a.jpg", make.corner_frame())
-    _, segments = read(make.orient(path, orientation))
-    assert make.corner_colours(segments[0].frames[0].pixels) == EXIF[orientation]
-
-
 def test_cover_art_is_not_video(tmp_path):
     path = make.Writer(tmp_path / "a.mp3").audio(make.tone_samples(2), codec="libmp3lame")
     recording, segments = read(path.cover(make.plain_frame(3)).save())

@@ -3,7 +3,6 @@
 Second k has colour k and tone k (modulo 8); `frame_second` and `audio_second` find k in decoded media.
 """
 
-import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -190,15 +189,6 @@ def write_photograph(path: Path, pixels: np.ndarray) -> Path:
     frame.pts = 0
     path.write_bytes(b"".join(bytes(p) for f in (frame, None) for p in context.encode(f)))
     return path
-
-
-def orient(jpeg: Path, orientation: int) -> Path:
-    """Write an EXIF orientation (1 to 8) into a jpeg file."""
-    tiff = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
-    exif = b"Exif\0\0" + tiff
-    content = jpeg.read_bytes()
-    jpeg.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:])
-    return jpeg
 
 
 def damage(path: Path, every: int = 10, kind: str = "video", first: int = 5) -> int:
