@@ -16,7 +16,8 @@ import torch
 import avscene
 from avscene.errors import UsageError
 from avscene.inference import BATCH_SIZE, System
-from avscene.media.hardware import CPU, check_decoder
+from avscene.media.hardware import check_decoder
+from avscene.media.sampling import CPU
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from benchmarks.e02 import SAMPLING

@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 
-from avscene.media.segments import Sampling
+from avscene.media.sampling import Sampling
 from avscene.records import Segment
 from benchmarks.harness import Row, Run, comparison_row, duration, main, median, time_in_turn
 from benchmarks.reading import ONE_FRAME, SIDE, segments

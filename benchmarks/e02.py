@@ -14,7 +14,7 @@ import numpy as np
 from avscene.features.batch import SegmentBatch
 from avscene.inference import BATCH_SIZE, System
 from avscene.labels import TAU_SCENES
-from avscene.media.segments import Sampling
+from avscene.media.sampling import Sampling
 from avscene.models.cnn.audio_cnn import LOG_MEL
 from avscene.models.cnn.backbones import backbone_frame_spec
 from avscene.models.device import Runtime

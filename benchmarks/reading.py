@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from avscene.media.hardware import CPU
-from avscene.media.segments import Recording, Sampling
+from avscene.media.sampling import CPU, Sampling
+from avscene.media.segments import Recording
 from avscene.records import Segment
 
 SIDE = 256  # pixels of the shorter side

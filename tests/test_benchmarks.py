@@ -15,7 +15,8 @@ from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avscene.media.segments import Recording, Sampling
+from avscene.media.sampling import Sampling
+from avscene.media.segments import Recording
 from benchmarks import __main__ as page
 from benchmarks import growth, harness, videos
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from avscene.evaluation.metrics import compute_metrics
-from avscene.media.segments import Sampling
+from avscene.media.sampling import Sampling
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import call
 

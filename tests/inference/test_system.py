@@ -18,9 +18,9 @@ from avscene.errors import CheckpointError, MediaError, ModalityError, UsageErro
 from avscene.fusion.rules import LogPool
 from avscene.fusion.tree import Fusion
 from avscene.inference import BATCH_SIZE, Source, System, batched, prefetch
-from avscene.inference.reading import MAX_RECORDING_ENDS, MAX_SEGMENTS, SegmentReader
+from avscene.inference.reading import MAX_SEGMENTS, WINDOW
 from avscene.labels import TAU_SCENES, LabelSet
-from avscene.media.segments import Recording, Sampling
+from avscene.media.workers import IsolatedRecording
 from avscene.models import SceneModel
 from avscene.records import Modality, Prediction, SceneProbabilities, Segment
 from tests.support.media_files import (
@@ -353,6 +353,7 @@ def test_a_model_that_raises_leaves_no_thread_and_no_open_file(recording: Path) 
         def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
             raise UsageError(f"cannot score {len(segments)}")
 
+    system(VideoModel()).classify(recording)  # starts a worker process, which stays
     before = threading.active_count()
     open_files = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(UsageError, match="cannot score 4"):
@@ -366,7 +367,7 @@ def test_a_model_that_raises_leaves_no_thread_and_no_open_file(recording: Path) 
 def test_probabilities_by_model(recording: Path) -> None:
     video_model, audio_model = VideoModel(), AudioModel()
     both = system(video_model, audio_model)
-    with Recording(recording) as opened:
+    with IsolatedRecording(recording) as opened:
         segments = list(opened.segments(both.sampling(1.0)))
     scores = both.score_by_model(segments)
     assert scores.shape == (2, len(segments), 8) == (2, 4, 8)
@@ -383,7 +384,7 @@ def test_segments_that_share_a_frame_are_scored_together(tmp_path: Path) -> None
     assert video_model.batches == [MAX_SEGMENTS, 6]
 
 
-def test_short_recordings_are_scored_together(tmp_path: Path, recording: Path) -> None:
+def test_an_outcome_does_not_depend_on_other_recordings(tmp_path: Path, recording: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video")
     audio = write_media(tmp_path / "a.wav", 2.0)
@@ -392,8 +393,8 @@ def test_short_recordings_are_scored_together(tmp_path: Path, recording: Path) -
     reported: list[tuple[int, float]] = []
     sources = [Source(recording), Source(broken), Source(audio), Source(video_only, audio), *[Source(recording)] * 3]
     outcomes = list(system(video_model).classify_all(sources, progress=lambda at, end: reported.append((at, end))))
-    assert video_model.batches == [BATCH_SIZE + 2, 3]  # 4 + 0 + 2 without frames + 3 + 4 + 4 + 1, then 3
-    assert reported == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 1.0), (6, 4.0)]
+    assert sorted(video_model.batches) == [2, 3, 4, 4, 4, 4]  # a batch for each recording that can be decoded
+    assert sorted(reported) == [(0, 4.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 4.0), (6, 4.0)]
     assert [type(outcome) for outcome in outcomes] == [Prediction, MediaError, ModalityError, *[Prediction] * 4]
     for source, outcome in zip(sources, outcomes, strict=True):
         if isinstance(outcome, Prediction):
@@ -403,33 +404,32 @@ def test_short_recordings_are_scored_together(tmp_path: Path, recording: Path) -
             assert str(outcome).startswith(str(source.path))
 
 
-def test_unreadable_recordings_do_not_delay_the_others(tmp_path: Path, recording: Path) -> None:
-    """Their outcomes are yielded although no segments fill the batch."""
+def test_recordings_are_begun_shortly_before_they_are_needed(tmp_path: Path) -> None:
     asked: list[int] = []
 
     class Gone(Sequence[Source]):
         def __len__(self) -> int:
-            return 10 * MAX_RECORDING_ENDS
+            return 1000
 
         def __getitem__(self, index: int) -> Source:  # type: ignore[override]
             asked.append(index)
-            if index >= len(self):
-                raise IndexError
             return Source(tmp_path / f"{index}.mp4")
 
-    outcomes = system(VideoModel()).classify_all(Gone())
+    outcomes = system(VideoModel()).classify_all(Gone(), workers=2)
     assert isinstance(next(outcomes), MediaError)
-    assert max(asked) < 3 * MAX_RECORDING_ENDS
+    outcomes.close()
+    assert max(asked) <= 2 * WINDOW + 2
 
 
-def test_reading_stops_after_the_current_segment(tmp_path: Path) -> None:
-    """An interruption does not wait for a batch, which may be minutes of video."""
-    long = write_media(tmp_path / "long.mp4", 3.0 * BATCH_SIZE, fps=2, audio=False)
-    reader = SegmentReader([Source(long)], Sampling(frame_size=16))
-    batches = iter(reader)
-    assert len(next(batches)) == BATCH_SIZE
-    reader.stop()
-    assert list(batches) == []
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_no_recording_is_begun_after_a_stop(recording: Path, workers: int) -> None:
+    stop = threading.Event()
+    outcomes = system(VideoModel()).classify_all([Source(recording)] * 50, workers=workers, stop=stop)
+    first = next(outcomes)
+    stop.set()
+    rest = list(outcomes)
+    assert all(isinstance(outcome, Prediction) for outcome in [first, *rest])
+    assert len(rest) <= (WINDOW + 1) * workers
 
 
 # --- load ---

@@ -7,8 +7,9 @@ import pytest
 
 import avscene
 from avscene.errors import MediaError, UsageError
-from avscene.media.hardware import CPU, check_decoder
-from avscene.media.segments import Recording, Sampling
+from avscene.media.hardware import check_decoder
+from avscene.media.sampling import CPU, Sampling
+from avscene.media.segments import Recording
 from tests.support.command_line import run
 from tests.support.media_files import write_media
 

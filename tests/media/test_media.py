@@ -16,7 +16,8 @@ from avscene.errors import MediaError
 from avscene.media import decode
 from avscene.media.audio import to_mono
 from avscene.media.decoded import DecodedFrame
-from avscene.media.segments import Recording, Sampling
+from avscene.media.sampling import Sampling
+from avscene.media.segments import Recording
 from tests.support import media_files as make
 
 BOTH = Sampling(sample_rate=16000, frame_size=48)
@@ -438,7 +439,8 @@ def test_everyday_recordings_have_audio_and_video_in_each_second():
 
 PEAK = """
 import resource, sys
-from avscene.media.segments import Recording, Sampling
+from avscene.media.sampling import Sampling
+from avscene.media.segments import Recording
 with Recording(sys.argv[1]) as recording:
     count = sum(1 for _ in recording.segments(Sampling(sample_rate=16000, frame_size=256)))
 print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

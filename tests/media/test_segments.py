@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from avscene.errors import MediaError
 from avscene.media import assembly
-from avscene.media.assembly import Assembler, Sampling
+from avscene.media.assembly import Assembler
 from avscene.media.audio import AudioTrack
 from avscene.media.clock import StreamClock
 from avscene.media.decoded import DecodedAudio, DecodedFrame, SkippedSpan, StreamEnd
+from avscene.media.sampling import Sampling
 from avscene.media.segments import interleave
 from avscene.media.video import FrameSampler
 

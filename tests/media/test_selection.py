@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from avscene.media import selection
 from avscene.media.decode import MediaFile
 from avscene.media.decoded import DecodedFrame
-from avscene.media.segments import Recording, Sampling
+from avscene.media.sampling import Sampling
+from avscene.media.segments import Recording
 
 FPS, SIZE = 20, (80, 48)
 SAMPLING = Sampling(frame_size=48)

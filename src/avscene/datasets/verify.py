@@ -19,7 +19,7 @@ from avscene.datasets.tau.layout import (
     read_rows,
 )
 from avscene.errors import DataError, MediaError
-from avscene.media.container import open_container
+from avscene.media.workers import IsolatedRecording
 from avscene.progress import StageProgress
 
 # "unpacked": the archive was discarded after that; "packed": it has not been unpacked yet.
@@ -193,7 +193,7 @@ def _unreadable(named: Mapping[str, Path | None], progress: StageProgress) -> It
 
 def _problem(path: Path) -> str | None:
     try:
-        with open_container(path):
+        with IsolatedRecording(path):
             pass
     except MediaError as error:
         return str(error).removeprefix(f"{path}: ")

@@ -6,7 +6,7 @@ from contextlib import closing
 from avscene.errors import AvsceneError
 from avscene.inference.reading import Source
 from avscene.inference.system import System
-from avscene.media.hardware import CPU
+from avscene.media.sampling import CPU
 from avscene.records import Failure, Prediction
 
 

@@ -1,22 +1,29 @@
-"""Read recordings as batches of segments; decode the next batch while the current one is scored."""
+"""Read recordings as batches of segments; worker processes decode several recordings while others are scored."""
 
+import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from avscene.errors import AvsceneError
-from avscene.media.hardware import CPU
-from avscene.media.segments import Recording, Sampling
+from avscene.errors import MediaError
+from avscene.media.limits import DEFAULT_LIMITS, Limits
+from avscene.media.sampling import CPU, Sampling
+from avscene.media.workers import IsolatedRecording
 from avscene.records import Modality, Segment
 
 Item = TypeVar("Item")
 BATCH_SIZE = 16  # waveforms or frames scored at once: enough to keep networks busy, few enough to bound memory
 MAX_SEGMENTS = 64  # of a batch, where many segments share a frame (key frames)
-MAX_RECORDING_ENDS = 64  # of a batch: outcomes of recordings that cannot be read do not wait for segments
+WAITING_BATCHES = 2  # of each recording that may wait until they are scored
+# Recordings, per worker, that may be read or wait to be scored before the first of them is finished: while one takes
+# long, the others go on.
+WINDOW = 4
+MAX_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,59 +43,167 @@ class RecordingInfo:
     warnings: tuple[str, ...]
 
 
-# A recording is read as its segments, then its properties or the error that ended it.
-ReadItem = Segment | RecordingInfo | AvsceneError
+class Batch(NamedTuple):
+    """Consecutive segments of one recording, which is given by its position among the sources.
 
-
-class SegmentReader:
-    """Recordings of `sources` in batches of items, each with the position of its source.
-
-    A batch has BATCH_SIZE different waveforms or frames, of one or more recordings, so that short recordings are scored
-    together. `decoder` decodes the video.
+    `end` comes with the last batch of a recording: its properties, or the error that ended it.
     """
 
-    def __init__(self, sources: Sequence[Source], sampling: Sampling, decoder: str = CPU) -> None:
-        self._sources = sources
-        self._decoder = decoder
-        self._sampling = sampling
-        self._stopped = threading.Event()
+    position: int
+    segments: tuple[Segment, ...]
+    end: RecordingInfo | MediaError | None = None
 
-    def __iter__(self) -> Iterator[list[tuple[int, ReadItem]]]:
-        batch: list[tuple[int, ReadItem]] = []
-        for position, item in self._items():
-            batch.append((position, item))
-            if _is_full([item for _, item in batch]):
+
+def default_workers() -> int:
+    """Return the number of recordings to decode at a time: one for each processor, at most MAX_WORKERS."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, MAX_WORKERS)
+
+
+class BatchReader:
+    """Recordings of `sources` in batches of segments, each batch of one recording.
+
+    Batches of a recording come in order, and those of several recordings alternate. A batch has at most BATCH_SIZE
+    different waveforms or frames. No batch mixes recordings, so a recording's outcome does not depend on others:
+    networks round differently if their batches have other sizes.
+
+    Args:
+        sources: The recordings.
+        sampling: What is decoded of them.
+        decoder: Decodes the video.
+        limits: Limits of a recording.
+        workers: Number of recordings that are decoded at a time.
+        stop: No further recording is begun once it is set.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        sampling: Sampling,
+        decoder: str = CPU,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        workers: int | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._sources, self._sampling = sources, sampling
+        self._decoder, self._limits = decoder, limits
+        self._n_workers = min(workers or default_workers(), len(sources))
+        self._stop = stop or threading.Event()
+        self._changed = threading.Condition()  # guards all of the following
+        self._waiting: dict[int, deque[Batch]] = {}  # of recordings that are not finished, by position
+        self._next = 0  # position of the next recording to begin
+        self._open: dict[int, IsolatedRecording] = {}  # by position
+        self._n_reading = 0
+        self._closed = False
+        self._failure: BaseException | None = None
+
+    def __iter__(self) -> Generator[Batch]:
+        """Yield the batches of all recordings; those of the earliest recording first."""
+        self._n_reading = self._n_workers
+        threads = [threading.Thread(target=self._read, daemon=True) for _ in range(self._n_workers)]
+        for thread in threads:
+            thread.start()
+        try:
+            while (batch := self._take()) is not None:
                 yield batch
-                batch = []
-        if batch:
-            yield batch
+        finally:
+            self._close()
+            for thread in threads:
+                thread.join()
 
-    def stop(self) -> None:
-        """End reading after the segment that is being read; may be called from any thread."""
-        self._stopped.set()
+    def _take(self) -> Batch | None:
+        """Return the next batch, None after the last one."""
+        with self._changed:
+            while True:
+                if self._failure is not None:
+                    raise self._failure
+                for position in sorted(self._waiting):
+                    if self._waiting[position]:
+                        batch = self._waiting[position].popleft()
+                        if batch.end is not None:
+                            del self._waiting[position]
+                        self._changed.notify_all()
+                        return batch
+                if not self._n_reading:
+                    return None
+                self._changed.wait()
 
-    def _items(self) -> Iterator[tuple[int, ReadItem]]:
-        for position, source in enumerate(self._sources):
-            try:
-                with Recording(source.path, source.audio, self._decoder) as recording:
-                    for segment in recording.segments(self._sampling):
-                        if self._stopped.is_set():
-                            return
-                        yield position, segment
-                    modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
-                    info = RecordingInfo(recording.duration, modalities, recording.warnings)
-            except AvsceneError as error:
-                yield position, error
-            else:
-                yield position, info
+    def _close(self) -> None:
+        with self._changed:
+            self._closed = True
+            for recording in self._open.values():
+                recording.close()
+            self._changed.notify_all()
+
+    def _read(self) -> None:
+        """Read recordings, in a thread, until there are no more."""
+        try:
+            while (position := self._begin()) is not None:
+                for batch in self._batches(position):
+                    if not self._put(batch):
+                        return
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that takes the batches
+            with self._changed:
+                self._failure = error
+        finally:
+            with self._changed:
+                self._n_reading -= 1
+                self._changed.notify_all()
+
+    def _begin(self) -> int | None:
+        """Return the position of the next recording once it may be begun; None if there is none."""
+        with self._changed:
+            while not self._closed and not self._stop.is_set() and self._next < len(self._sources):
+                if self._next < min(self._waiting, default=self._next) + WINDOW * self._n_workers:
+                    self._next += 1
+                    self._waiting[self._next - 1] = deque()
+                    return self._next - 1
+                self._changed.wait()
+            return None
+
+    def _put(self, batch: Batch) -> bool:
+        """Hand over a batch once there is room for it; return False if no more are wanted."""
+        with self._changed:
+            while not self._closed and len(self._waiting[batch.position]) >= WAITING_BATCHES:
+                self._changed.wait()
+            if not self._closed:
+                self._waiting[batch.position].append(batch)
+                self._changed.notify_all()
+            return not self._closed
+
+    def _batches(self, position: int) -> Iterator[Batch]:
+        source = self._sources[position]
+        segments: list[Segment] = []
+        end: RecordingInfo | MediaError
+        try:
+            with IsolatedRecording(source.path, source.audio, self._decoder, self._limits) as recording:
+                self._register(position, recording)
+                for segment in recording.segments(self._sampling):
+                    segments.append(segment)
+                    if _is_full(segments):
+                        yield Batch(position, tuple(segments))
+                        segments = []
+                modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
+                end = RecordingInfo(recording.duration, modalities, recording.warnings)
+        except MediaError as error:
+            end = error
+        finally:
+            with self._changed:
+                self._open.pop(position, None)
+        yield Batch(position, tuple(segments), end)
+
+    def _register(self, position: int, recording: IsolatedRecording) -> None:
+        with self._changed:
+            self._open[position] = recording
+            if self._closed:
+                recording.close()
 
 
-def _is_full(items: Sequence[ReadItem]) -> bool:
-    segments = [item for item in items if isinstance(item, Segment)]
+def _is_full(segments: Sequence[Segment]) -> bool:
     n_waveforms = sum(segment.waveform is not None for segment in segments)
     n_frames = len({id(frame.pixels) for segment in segments for frame in segment.frames})
-    n_ends = len(items) - len(segments)
-    return max(n_waveforms, n_frames) >= BATCH_SIZE or len(segments) == MAX_SEGMENTS or n_ends == MAX_RECORDING_ENDS
+    return max(n_waveforms, n_frames) >= BATCH_SIZE or len(segments) == MAX_SEGMENTS
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
@@ -98,18 +213,12 @@ def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
         yield batch
 
 
-def prefetch(items: Iterable[Item], stop: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:
-    """Yield the items, each computed in a thread while the one before it is in use.
-
-    `stop` is called when no more items are wanted, to end the computation of the next item early.
-    """
+def prefetch(items: Iterable[Item]) -> Generator[Item, None, None]:
+    """Yield the items, each computed in a thread while the one before it is in use."""
     iterator = iter(items)
     end = object()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        try:
+        following = pool.submit(next, iterator, end)
+        while (item := following.result()) is not end:
             following = pool.submit(next, iterator, end)
-            while (item := following.result()) is not end:
-                following = pool.submit(next, iterator, end)
-                yield item  # type: ignore[misc]  # never `end`
-        finally:
-            stop()
+            yield item  # type: ignore[misc]  # never `end`

@@ -1,5 +1,7 @@
 """Classify recordings with a system: decode, score segments with each model, fuse, and build predictions."""
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,10 +14,11 @@ from avscene.evaluation.selective import SelectiveThresholds
 from avscene.features.batch import SegmentBatch
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
-from avscene.inference.reading import RecordingInfo, SegmentReader, Source, prefetch
+from avscene.inference.reading import BatchReader, RecordingInfo, Source
 from avscene.labels import LabelSet
-from avscene.media.hardware import CPU, check_decoder
-from avscene.media.segments import Sampling
+from avscene.media.hardware import check_decoder
+from avscene.media.limits import DEFAULT_LIMITS, Limits
+from avscene.media.sampling import CPU, Sampling
 from avscene.mismatch.detector import MismatchDetector, mean_by_modality
 from avscene.models import SceneModel
 from avscene.records import (
@@ -62,6 +65,7 @@ class System:
         hop: float | None = None,
         keyframes: bool = False,
         decoder: str = CPU,
+        limits: Limits = DEFAULT_LIMITS,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Classify one recording.
@@ -72,16 +76,17 @@ class System:
             hop: length of a segment in seconds; by default that of the system.
             keyframes: decode key frames only, which is many times faster; segments then get older frames.
             decoder: decodes the video, where it can: cpu, or a device that PyAV was built for, such as cuda.
+            limits: what the recording may need at most.
             progress: called with the end of the last scored segment, in seconds.
 
         Raises:
-            MediaError: the file cannot be decoded.
+            MediaError: the file cannot be decoded, or exceeds a limit.
             ModalityError: it lacks the modalities that the system needs.
             UsageError: the system does not support this hop, or there is no such decoder.
         """
         report = None if progress is None else lambda _, end: progress(end)
         (outcome,) = self.classify_all(
-            [Source(path, audio)], hop=hop, keyframes=keyframes, decoder=decoder, progress=report
+            [Source(path, audio)], hop=hop, keyframes=keyframes, decoder=decoder, limits=limits, progress=report
         )
         if isinstance(outcome, AvsceneError):
             raise outcome
@@ -94,34 +99,54 @@ class System:
         hop: float | None = None,
         keyframes: bool = False,
         decoder: str = CPU,
+        limits: Limits = DEFAULT_LIMITS,
+        workers: int | None = None,
+        stop: threading.Event | None = None,
         progress: Callable[[int, float], None] | None = None,
     ) -> Generator[Prediction | AvsceneError, None, None]:
         """Classify recordings; yield the prediction of each, in order, or the error that prevented it.
 
-        Segments are scored together across recordings, so the outcome of a recording comes with the first segments of
-        the next. `progress` is called with the position of a source and the end of its last scored segment, in seconds;
-        the other arguments are those of `classify`.
+        Worker processes decode several recordings at a time; one that crashes or hangs costs its recording alone. The
+        outcome of a recording does not depend on the others.
+
+        Args:
+            sources: the recordings.
+            hop: as in `classify`, like `keyframes`, `decoder` and `limits`.
+            keyframes: see `hop`.
+            decoder: see `hop`.
+            limits: see `hop`.
+            workers: number of recordings that are decoded at a time; by default one for each processor, at most eight.
+            stop: no further recording is begun once it is set, so that the outcomes end with those already begun.
+            progress: called with the position of a source and the end of its last scored segment, in seconds.
 
         Raises:
             UsageError: the system does not support this hop, or there is no such decoder.
+            WeightsError: no worker process can be started.
         """
         check_decoder(decoder)
-        reader = SegmentReader(sources, self.sampling(self.hop if hop is None else hop, keyframes=keyframes), decoder)
-        scored: list[tuple[Segment, FloatArray]] = []  # segments of the current recording, with each model's output
-        with closing(prefetch(reader, reader.stop)) as batches:
-            for items in batches:
-                segments = [item for _, item in items if isinstance(item, Segment)]
-                by_segment = iter(self.score_by_model(segments).swapaxes(0, 1) if segments else ())
-                for position, item in items:
-                    if isinstance(item, Segment):
-                        scored.append((replace(item, frames=(), waveform=None), next(by_segment)))  # frees the media
-                    else:
-                        yield self._outcome(str(sources[position].path), item, scored)
-                        scored = []
-                if progress is not None:
-                    reached = {position: item.end for position, item in items if isinstance(item, Segment)}
-                    for position, end in reached.items():
-                        progress(position, end)
+        sampling = self.sampling(self.hop if hop is None else hop, keyframes=keyframes)
+        reader = BatchReader(sources, sampling, decoder, limits=limits, workers=workers, stop=stop)
+        scored: dict[int, list[tuple[Segment, FloatArray]]] = defaultdict(list)  # by position, with models' outputs
+        outcomes: dict[int, Prediction | AvsceneError] = {}  # that wait for an earlier one
+        n_yielded = 0
+        with closing(iter(reader)) as batches:
+            for position, segments, end in batches:
+                scored[position] += self._scored(segments)
+                if progress is not None and segments:
+                    progress(position, segments[-1].end)
+                if end is None:
+                    continue
+                outcomes[position] = self._outcome(str(sources[position].path), end, scored.pop(position))
+                while n_yielded in outcomes:
+                    yield outcomes.pop(n_yielded)
+                    n_yielded += 1
+
+    def _scored(self, segments: Sequence[Segment]) -> list[tuple[Segment, FloatArray]]:
+        """Return segments, without their frames and audio, with the output of each model (n_models, n_scenes)."""
+        if not segments:
+            return []
+        by_segment = self.score_by_model(segments).swapaxes(0, 1)
+        return [(replace(s, frames=(), waveform=None), row) for s, row in zip(segments, by_segment, strict=True)]
 
     def score_by_model(self, segments: Sequence[Segment]) -> FloatArray:
         """Return the probabilities (n_models, n_segments, n_scenes) by each model; NaN where it did not score."""

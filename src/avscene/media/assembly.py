@@ -1,62 +1,21 @@
 """Assemble decoded frames and audio, in any order, into contiguous segments of a recording."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from math import ceil, floor
+from math import floor
 from typing import Any
 
 from avscene.errors import MediaError
 from avscene.media.audio import AudioTrack, SegmentWaveforms
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, StreamEnd
+from avscene.media.limits import DEFAULT_LIMITS, Limits
+from avscene.media.sampling import Sampling
 from avscene.media.video import TIME_TOLERANCE, FrameSampler
 from avscene.records import ByteArray, Modality, Segment
 
-# Seconds; a day is longer than any recording, and limits what broken timestamps can pretend.
-MAX_DURATION = 24 * 3600.0
 # Bytes of audio and frames that wait for the other stream. Usually they wait for a second. If one stream ended early or
 # is stored after the other, the oldest segment is returned without it.
 MAX_PENDING_BYTES = 2**27
 HOP_TOLERANCE = 1e-3  # seconds; a last part that is this close to the hop is a full one: containers round to ms
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """What to decode of a recording.
-
-    Attributes:
-        hop: Seconds; segment k is `[k hop, (k + 1) hop)`.
-        sample_rate: Of the mono waveform in Hz; None: audio is not decoded.
-        frame_size: Pixels to which a frame's shorter side is scaled down (never up); None: video is not decoded.
-        frames_per_segment: Number of evenly spaced target times in a segment; a single one is in the middle.
-        keyframes_only: Decode keyframes only and take the nearest one for each target time, an approximation.
-
-    Raises:
-        ValueError: a number is not positive, or the hop is shorter than a sample.
-    """
-
-    hop: float = 1.0
-    sample_rate: int | None = None
-    frame_size: int | None = None
-    frames_per_segment: int = 1
-    keyframes_only: bool = False
-
-    def __post_init__(self) -> None:
-        given = (self.hop, self.sample_rate or 1, self.frame_size or 1, self.frames_per_segment)
-        if not all(number > 0 for number in given):
-            raise ValueError(f"{self}: numbers must be positive")
-        if self.sample_rate and self.hop * self.sample_rate < 1:
-            raise ValueError(f"{self}: the hop is shorter than a sample")
-
-    @property
-    def modalities(self) -> frozenset[Modality]:
-        """The modalities to decode."""
-        settings: dict[Modality, int | None] = {"audio": self.sample_rate, "video": self.frame_size}
-        return frozenset(modality for modality, setting in settings.items() if setting is not None)
-
-    def has_target(self, start: float, end: float) -> bool:
-        """Whether the target time of a frame lies in `[start, end)` seconds."""
-        step = self.hop / self.frames_per_segment
-        return (max(ceil(start / step - 0.5), 0) + 0.5) * step < end
 
 
 class Assembler:
@@ -69,6 +28,7 @@ class Assembler:
         sampling: What segments consist of.
         streams: The modalities that are decoded, each until its `StreamEnd`.
         convert: Converts a decoded image to pixels (height, width, 3); None if it cannot.
+        limits: Limits of a recording, here its duration.
     """
 
     def __init__(
@@ -76,11 +36,12 @@ class Assembler:
         sampling: Sampling,
         streams: Iterable[Modality],
         convert: Callable[[Any], ByteArray | None],
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.duration = 0.0
         self.warnings: list[str] = []
         self.decoded: set[Modality] = set()
-        self._sampling = sampling
+        self._sampling, self._limits = sampling, limits
         self._hop = sampling.hop
         self._open = set(streams) & sampling.modalities
         self._frames = FrameSampler(self._hop, sampling.frames_per_segment, convert, sampling.keyframes_only)
@@ -94,13 +55,13 @@ class Assembler:
         """Take the next item.
 
         Raises:
-            MediaError: the recording is longer than MAX_DURATION.
+            MediaError: the recording is longer than the limit.
         """
         if isinstance(item, StreamEnd):
             self._end_stream(item.modality)
             return
-        if item.end > MAX_DURATION:
-            raise MediaError(f"is longer than {MAX_DURATION / 3600:.0f} h")
+        if item.end > self._limits.hours * 3600:
+            raise MediaError(f"is longer than {self._limits.hours:g} h; to allow more: --limit hours=NUMBER")
         if isinstance(item, DecodedFrame):
             self.decoded.add("video")
             self._check_late(item.end <= (self._next_segment - 1) * self._hop)

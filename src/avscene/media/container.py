@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from avscene.errors import MediaError
+from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.records import Modality
 
 # The only demuxers that may read a file. Left out on purpose are those that open other files named in it (hls, dash,
@@ -24,7 +25,6 @@ ALLOWED_FORMATS = (
     "tiff_pipe,jpegxl_pipe,jpegxl_anim,j2k_pipe,pbm_pipe,pgm_pipe,ppm_pipe,pam_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,"
     "exr_pipe,hdr_pipe,dds_pipe,pcx_pipe,psd_pipe"
 )
-MAX_PIXELS = 2**27  # of one frame, 0.4 GB as RGB: more than any camera's, less than a hostile header can claim
 HEAD_BYTES = 2**20  # read to explain why a file cannot be opened
 MAX_BOXES = 1000
 
@@ -37,7 +37,7 @@ def missing_decoders() -> list[str]:
     return [name for name in COMMON_DECODERS if name not in av.codecs_available]
 
 
-def open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
+def open_container(path: Path, hwaccel: HWAccel | None = None, limits: Limits = DEFAULT_LIMITS) -> InputContainer:
     """Open `path` so that ffmpeg can read this one file and nothing else.
 
     ffmpeg gets an open file descriptor instead of the name, and descriptors are the only protocol that it may use. So
@@ -47,9 +47,11 @@ def open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer
     Args:
         path: The file.
         hwaccel: The device to decode video on; None is the CPU.
+        limits: Limits of a recording, here its pixels and streams.
 
     Raises:
-        MediaError: the file is absent, empty, not readable or not media, or the device cannot be opened.
+        MediaError: the file is absent, empty, not readable or not media, or has too many streams, or the device cannot
+            be opened.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -62,24 +64,29 @@ def open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer
             raise MediaError(f"{path}: is {kind}, a media file is needed")
         if state.st_size == 0:
             raise MediaError(f"{path}: is empty (0 bytes)")
-        return _open_descriptor(descriptor, path, hwaccel)
+        container = _open_descriptor(descriptor, path, hwaccel, limits)
     finally:
         os.close(descriptor)  # ffmpeg has its own duplicate
+    if (n_streams := len(container.streams)) > limits.streams:
+        container.close()
+        problem = f"has {n_streams} streams, more than {limits.streams}"
+        raise MediaError(f"{path}: {problem}; to allow more: --limit streams={n_streams}")
+    return container
 
 
-def _open_descriptor(descriptor: int, path: Path, hwaccel: HWAccel | None) -> InputContainer:
+def _open_descriptor(descriptor: int, path: Path, hwaccel: HWAccel | None, limits: Limits) -> InputContainer:
     options = {
         "fd": str(descriptor),
         "protocol_whitelist": "fd",
         "format_whitelist": ALLOWED_FORMATS,
-        "max_pixels": str(MAX_PIXELS),
+        "max_pixels": str(limits.pixels),
     }
     try:
         return av.open("fd:", options=options, metadata_errors="replace", hwaccel=hwaccel)
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         if hwaccel is not None:
             os.lseek(descriptor, 0, os.SEEK_SET)
-            _open_descriptor(descriptor, path, None).close()  # raises if the file itself is the problem
+            _open_descriptor(descriptor, path, None, limits).close()  # raises if the file itself is the problem
             problem = f"the device cannot be opened ({error_reason(error)})"
             raise MediaError(f"{path}: {problem}; try: --decoder cpu") from None
         raise MediaError(f"{path}: {_format_problem(descriptor, error)}") from None

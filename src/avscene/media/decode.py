@@ -14,7 +14,6 @@ from avscene.errors import MediaError
 from avscene.media.audio import to_mono
 from avscene.media.clock import StreamClock
 from avscene.media.container import (
-    MAX_PIXELS,
     error_reason,
     is_encrypted,
     no_stream_error,
@@ -22,7 +21,9 @@ from avscene.media.container import (
     select_stream,
 )
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, SkippedSpan, StreamEnd, TimedItem
-from avscene.media.hardware import CPU, hardware_acceleration, is_device_format
+from avscene.media.hardware import hardware_acceleration, is_device_format
+from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted
+from avscene.media.sampling import CPU
 from avscene.media.selection import Decision, HasTarget, Packet, PacketSelector
 from avscene.records import Modality
 
@@ -42,7 +43,7 @@ class StreamReader:
     `first_time` is the time in seconds of the first item, `pixel_format` that of the first frame.
     """
 
-    def __init__(self, stream: Stream, modality: Modality, mode: DecodeMode) -> None:
+    def __init__(self, stream: Stream, modality: Modality, mode: DecodeMode, limits: Limits) -> None:
         self.modality: Modality = modality
         self.first_time: float | None = None
         self.pixel_format: str | None = None
@@ -56,7 +57,7 @@ class StreamReader:
         self._selector: PacketSelector | None = None
         if mode != "timestamps":
             self._context.thread_type = "AUTO"
-            self._context.options = {"max_pixels": str(MAX_PIXELS)}
+            self._context.options = {"max_pixels": str(limits.pixels)}
             if mode == "keyframes":
                 self._context.skip_frame = "NONKEY"
 
@@ -104,7 +105,9 @@ class StreamReader:
     def _decode(self, packet: Packet | None) -> Iterator[TimedItem]:
         try:
             frames = self._context.decode(packet)
-        except DECODE_ERRORS:
+        except DECODE_ERRORS as error:
+            if isinstance(error, MemoryError) and is_memory_exhausted():
+                raise
             self.n_damaged += packet is not None
             self._decode_everything()
             return
@@ -161,18 +164,21 @@ class MediaFile:
         path: The file.
         ignore: A modality that is not decoded from this file.
         decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
+        limits: Limits of a recording.
 
     Raises:
         MediaError: the file cannot be opened, or has neither audio nor video that can be decoded.
     """
 
-    def __init__(self, path: Path, ignore: Modality | None = None, decoder: str = CPU) -> None:
+    def __init__(
+        self, path: Path, ignore: Modality | None = None, decoder: str = CPU, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
         self.path = path
         self.warnings: list[str] = []
         self.photograph = False
         self._readers: list[StreamReader] = []
-        self._decoder = decoder
-        self._container = open_container(path, hardware_acceleration(decoder))
+        self._decoder, self._limits = decoder, limits
+        self._container = open_container(path, hardware_acceleration(decoder), limits)
         try:
             self.streams = self._select_streams(ignore)
         except BaseException:
@@ -207,7 +213,7 @@ class MediaFile:
             modes: How each stream is decoded; "timestamps" for those that are not named.
             has_target: Whether the frame shown in `[start, end)` seconds is needed; others may be left undecoded.
         """
-        self._readers = [StreamReader(s, m, modes.get(m, "timestamps")) for m, s in self.streams.items()]
+        self._readers = [StreamReader(s, m, modes.get(m, "timestamps"), self._limits) for m, s in self.streams.items()]
         by_index = {s.index: r for s, r in zip(self.streams.values(), self._readers, strict=True)}
         packets = self._packets(list(self.streams.values()))
         first_items, waiting = self._read_first_times(packets, by_index)

@@ -1,12 +1,13 @@
 """Check and open the hardware decoders of a GPU, where PyAV supports them and such a device is present."""
 
-import av
-from av.codec.hwaccel import HWAccel, hwdevices_available
+from typing import TYPE_CHECKING
 
 from avscene.errors import UsageError
-from avscene.media.container import error_reason
+from avscene.media.sampling import CPU
 
-CPU = "cpu"
+if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
+
 _PROBE_CODEC = "h264"  # every device that decodes video decodes it
 
 
@@ -18,6 +19,11 @@ def check_decoder(decoder: str) -> None:
     """
     if decoder == CPU:
         return
+    import av  # only processes that decode load PyAV
+    from av.codec.hwaccel import HWAccel
+
+    from avscene.media.container import error_reason
+
     if decoder not in (supported := _supported_devices()):
         raise UsageError(f"decoder {decoder!r} is not one of {', '.join([CPU, *supported])}")
     try:
@@ -28,9 +34,13 @@ def check_decoder(decoder: str) -> None:
         ) from None
 
 
-def hardware_acceleration(decoder: str) -> HWAccel | None:
+def hardware_acceleration(decoder: str) -> "HWAccel | None":
     """Return PyAV's option for opening a file; streams that the device cannot decode are decoded on the CPU."""
-    return None if decoder == CPU else HWAccel(decoder, allow_software_fallback=True)
+    if decoder == CPU:
+        return None
+    from av.codec.hwaccel import HWAccel
+
+    return HWAccel(decoder, allow_software_fallback=True)
 
 
 def is_device_format(pixel_format: str) -> bool:
@@ -43,6 +53,9 @@ def is_device_format(pixel_format: str) -> bool:
 
 
 def _supported_devices() -> list[str]:
+    import av
+    from av.codec.hwaccel import hwdevices_available
+
     configs = av.Codec(_PROBE_CODEC, "r").hardware_configs
     supported = {config.device_type.name for config in configs if config.is_supported}
     return [name for name in hwdevices_available() if name in supported]

@@ -9,19 +9,20 @@ from typing import Any
 import av
 
 from avscene.errors import MediaError
-from avscene.media.assembly import Assembler, Sampling
+from avscene.media.assembly import Assembler
 from avscene.media.container import error_reason
 from avscene.media.decode import DecodeMode, MediaFile
 from avscene.media.decoded import DecodedItem, StreamEnd
-from avscene.media.hardware import CPU
+from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted, memory_error
+from avscene.media.sampling import CPU, Sampling
 from avscene.media.video import RgbConverter
 from avscene.records import ByteArray, Modality, Segment
 
-__all__ = ["Recording", "Sampling"]
-
 
 class Recording:
-    """One recording, read once from beginning to end, in memory that does not grow with its length.
+    """One recording, decoded in this process, once from beginning to end, in memory that does not grow with its length.
+
+    Native code decodes it, and can crash or hang: `avscene.media.workers` runs it in processes of their own.
 
     `duration` in seconds is known after the segments were read; it is 0 for a photograph.
 
@@ -30,31 +31,41 @@ class Recording:
         audio: A separate audio file (a wav for a silent mp4). The audio in `path` is then ignored, and both files start
             at time 0.
         decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
+        limits: Limits of a recording.
+        on_item: Called after each frame, block of audio or packet that was read.
 
     Raises:
-        MediaError: a file cannot be opened, or has nothing that can be decoded.
+        MediaError: a file cannot be opened, exceeds a limit, or has nothing that can be decoded.
     """
 
-    def __init__(self, path: str | Path, audio: str | Path | None = None, decoder: str = CPU) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        audio: str | Path | None = None,
+        decoder: str = CPU,
+        limits: Limits = DEFAULT_LIMITS,
+        on_item: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = Path(path)
         self.duration = 0.0
+        self._limits, self._on_item = limits, on_item
         self._started = False
         self._closed = False
         # Segments may be read in another thread; closing a file while it is decoded would crash the process.
         self._lock = threading.Lock()
         self._decoded: dict[Modality, bool] = {}
         self._warnings: list[str] = []
-        self._files = [MediaFile(self.path, "audio" if audio is not None else None, decoder)]
+        self._files = [MediaFile(self.path, "audio" if audio is not None else None, decoder, limits)]
         if audio is not None:
             try:
-                self._files.append(self._audio_file(Path(audio)))
+                self._files.append(self._audio_file(Path(audio), limits))
             except BaseException:
                 self.close()
                 raise
 
     @staticmethod
-    def _audio_file(path: Path) -> MediaFile:
-        file = MediaFile(path, ignore="video")
+    def _audio_file(path: Path, limits: Limits) -> MediaFile:
+        file = MediaFile(path, ignore="video", limits=limits)
         if not file.streams:
             file.close()
             raise MediaError(f"{path}: has no audio")
@@ -100,7 +111,7 @@ class Recording:
         """Return the segments in order, each as soon as it is complete; may be called once.
 
         Raises:
-            MediaError: none of the requested modalities could be decoded, or the recording is longer than a day.
+            MediaError: none of the requested modalities could be decoded, or the recording exceeds a limit.
             RuntimeError: the segments were requested before.
         """
         if self._started:
@@ -117,12 +128,13 @@ class Recording:
             yield segment
 
     def _read(self, sampling: Sampling) -> Iterator[Segment]:
-        assembler = Assembler(sampling, self._streams(), self._rgb_converter(sampling))
+        assembler = Assembler(sampling, self._streams(), self._rgb_converter(sampling), self._limits)
         self._warnings = assembler.warnings
         modes = _decode_modes(sampling)
         try:
             for item in interleave([file.decode(modes, sampling.has_target) for file in self._files]):
                 assembler.add(item)
+                self._on_item()
                 yield from assembler.ready()
             self._check_decoded(assembler, sampling)
             photograph = len(self._files) == 1 and self._files[0].photograph
@@ -131,6 +143,8 @@ class Recording:
             names_file = str(error).startswith(str(self.path)) or len(error.args) != 1
             raise (error if names_file else MediaError(f"{self.path}: {error}")) from None
         except (av.FFmpegError, MemoryError) as error:
+            if isinstance(error, MemoryError) and is_memory_exhausted():
+                raise memory_error(self.path, self._limits) from None
             raise MediaError(f"{self.path}: cannot be decoded ({error_reason(error)})") from None
         self.duration = assembler.duration
 

@@ -16,7 +16,8 @@ from avscene.fusion import pooling, postprocess
 from avscene.fusion.tree import FUSED
 from avscene.inference import load
 from avscene.inference.predict import predict
-from avscene.media.segments import Recording, Sampling
+from avscene.media.sampling import Sampling
+from avscene.media.workers import IsolatedRecording
 from avscene.models.device import Runtime
 from avscene.progress import StageProgress
 from avscene.records import FloatArray, Prediction
@@ -135,7 +136,7 @@ def _summary(rows: tuple[ReportRow, ...]) -> str:
 
 
 def _timeline(path: Path, prediction: Prediction) -> Timeline:
-    with Recording(path) as recording:
+    with IsolatedRecording(path) as recording:
         segments = list(recording.segments(Sampling(frame_size=THUMBNAIL)))
     by_start = {segment.start: segment.frames[0].pixels for segment in segments if segment.frames}
     return Timeline(

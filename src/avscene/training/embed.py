@@ -1,8 +1,9 @@
 """Compute the embeddings of a data set or a segment store by frozen encoders."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,8 @@ from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.table import write_lock
 from avscene.errors import DataError, MediaError
-from avscene.inference import BATCH_SIZE, batched, prefetch
-from avscene.media.segments import Recording, Sampling
+from avscene.inference import BATCH_SIZE, BatchReader, Source, prefetch
+from avscene.media.sampling import Sampling
 from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
@@ -54,6 +55,13 @@ class Embeddings:
         return np.array([position[label] for label in self.labels])
 
 
+class _EmbeddedBatch(NamedTuple):
+    """Starts in seconds of consecutive segments of a recording, and their embeddings (n, size) by encoder."""
+
+    starts: list[float]
+    by_encoder: dict[str, FloatArray]
+
+
 def embed_dataset(
     data: DataSet,
     encoders: Mapping[str, SegmentEncoder],
@@ -65,37 +73,36 @@ def embed_dataset(
     Raises:
         MediaError: no recording could be read.
     """
-    failures: list[str] = []
-    rows: list[tuple[Example, float]] = []
-    parts: dict[str, list[FloatArray]] = {name: [] for name in encoders}
-    done: set[str] = set()
-    for batch in prefetch(batched(_read_all(data, sampling, failures), BATCH_SIZE)):
-        segments = [segment for _, segment in batch]
-        for name, encoder in encoders.items():
-            parts[name].append(encoder.embed(segments))
-        rows += [(example, segment.start) for example, segment in batch]
-        done.update(example.name for example, _ in batch)
-        if progress is not None:
-            progress(len(done) + len(failures), len(data.examples))
-    if not rows:
+    embedded: list[list[_EmbeddedBatch]] = [[] for _ in data.examples]
+    failures: dict[int, str] = {}
+    n_done = 0
+    reader = BatchReader([Source(example.path, example.audio) for example in data.examples], sampling)
+    with closing(iter(reader)) as batches:
+        for position, segments, end in batches:
+            if segments:
+                by_encoder = {name: encoder.embed(segments) for name, encoder in encoders.items()}
+                embedded[position].append(_EmbeddedBatch([segment.start for segment in segments], by_encoder))
+            if isinstance(end, MediaError):
+                failures[position] = str(end)
+            if end is not None and progress is not None:
+                n_done += 1
+                progress(n_done, len(data.examples))
+    messages = tuple(failures[position] for position in sorted(failures))
+    parts = [batch for of_recording in embedded for batch in of_recording]
+    if not parts:
         count = len(data.examples)
-        raise MediaError(f"{data.source}: none of its {count} recordings can be read; first: {failures[0]}")
+        raise MediaError(f"{data.source}: none of its {count} recordings can be read; first: {messages[0]}")
     return Embeddings(
-        {name: np.concatenate(arrays) for name, arrays in parts.items()},
-        tuple(example for example, _ in rows),
-        np.array([start for _, start in rows]),
-        tuple(failures),
+        {name: np.concatenate([part.by_encoder[name] for part in parts]) for name in encoders},
+        tuple(
+            example
+            for example, of_recording in zip(data.examples, embedded, strict=True)
+            for batch in of_recording
+            for _ in batch.starts
+        ),
+        np.array([start for part in parts for start in part.starts]),
+        messages,
     )
-
-
-def _read_all(data: DataSet, sampling: Sampling, failures: list[str]) -> Iterator[tuple[Example, Segment]]:
-    for example in data.examples:
-        try:
-            with Recording(example.path, example.audio) as recording:
-                for segment in recording.segments(sampling):
-                    yield example, segment
-        except MediaError as error:
-            failures.append(str(error))
 
 
 def embed_store(

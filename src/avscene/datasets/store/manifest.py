@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError, first_validation_error
 from avscene.files import write_text
-from avscene.media.assembly import Sampling
+from avscene.media.sampling import Sampling
 from avscene.records import Example
 
 FORMAT = "avscene-store/1"

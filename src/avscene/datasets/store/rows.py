@@ -11,7 +11,7 @@ import pyarrow as pa
 from PIL import Image
 
 from avscene.datasets.store.manifest import StoreSpec
-from avscene.media.segments import Recording
+from avscene.media.workers import IsolatedRecording
 from avscene.records import ByteArray, Example, FloatArray, Modality, Segment
 
 PCM_SCALE = 32_768  # of 16-bit samples
@@ -53,7 +53,7 @@ def decode_to_file(
     """
     rows, without_audio, without_video = 0, 0, 0
     with (
-        Recording(example.path, example.audio) as recording,
+        IsolatedRecording(example.path, example.audio) as recording,
         pa.OSFile(str(path), "wb") as file,
         pa.ipc.new_stream(file, SCHEMA) as writer,
     ):

@@ -12,7 +12,7 @@ from avscene.errors import DataError
 from avscene.features.logmel import LogMelSpec
 from avscene.fusion.tree import FUSED, Fusion, Layout, fit_fusion
 from avscene.labels import LabelSet
-from avscene.media.segments import Sampling
+from avscene.media.sampling import Sampling
 from avscene.mismatch.detector import MismatchDetector
 from avscene.mismatch.system_detector import fit_system_detector
 from avscene.models import SegmentEncoder

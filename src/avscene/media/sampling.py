@@ -1,0 +1,48 @@
+"""Define what is decoded of a recording: the length of segments, the sample rate, and the frames."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from avscene.records import Modality
+
+CPU = "cpu"  # the decoder of video that is always present
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What to decode of a recording.
+
+    Attributes:
+        hop: Seconds; segment k is `[k hop, (k + 1) hop)`.
+        sample_rate: Of the mono waveform in Hz; None: audio is not decoded.
+        frame_size: Pixels to which a frame's shorter side is scaled down (never up); None: video is not decoded.
+        frames_per_segment: Number of evenly spaced target times in a segment; a single one is in the middle.
+        keyframes_only: Decode keyframes only and take the nearest one for each target time, an approximation.
+
+    Raises:
+        ValueError: a number is not positive, or the hop is shorter than a sample.
+    """
+
+    hop: float = 1.0
+    sample_rate: int | None = None
+    frame_size: int | None = None
+    frames_per_segment: int = 1
+    keyframes_only: bool = False
+
+    def __post_init__(self) -> None:
+        given = (self.hop, self.sample_rate or 1, self.frame_size or 1, self.frames_per_segment)
+        if not all(number > 0 for number in given):
+            raise ValueError(f"{self}: numbers must be positive")
+        if self.sample_rate and self.hop * self.sample_rate < 1:
+            raise ValueError(f"{self}: the hop is shorter than a sample")
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """The modalities to decode."""
+        settings: dict[Modality, int | None] = {"audio": self.sample_rate, "video": self.frame_size}
+        return frozenset(modality for modality, setting in settings.items() if setting is not None)
+
+    def has_target(self, start: float, end: float) -> bool:
+        """Whether the target time of a frame lies in `[start, end)` seconds."""
+        step = self.hop / self.frames_per_segment
+        return (max(ceil(start / step - 0.5), 0) + 0.5) * step < end

@@ -1,0 +1,41 @@
+"""Test reading in batches: what a batch holds, their order, and how reading ends."""
+
+from pathlib import Path
+
+import pytest
+
+from avscene.errors import MediaError
+from avscene.inference.reading import BATCH_SIZE, Batch, BatchReader, RecordingInfo, Source
+from avscene.media.sampling import Sampling
+from tests.support.media_files import write_media
+
+SAMPLING = Sampling(frame_size=16)
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_media(tmp_path_factory.mktemp("reading") / "long.mp4", 2.0 * BATCH_SIZE + 3, fps=2, audio=False)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_of_each_recording_come_in_order_and_are_not_mixed(long: Path, tmp_path: Path, workers: int) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a video")
+    batches: list[list[Batch]] = [[], [], []]
+    for batch in BatchReader([Source(long), Source(broken), Source(long)], SAMPLING, workers=workers):
+        batches[batch.position].append(batch)
+    for of_long in (batches[0], batches[2]):
+        assert [len(batch.segments) for batch in of_long] == [BATCH_SIZE, BATCH_SIZE, 3]
+        assert [s.start for batch in of_long for s in batch.segments] == list(range(2 * BATCH_SIZE + 3))
+        assert [type(batch.end) for batch in of_long] == [type(None), type(None), RecordingInfo]
+    (only,) = batches[1]
+    assert only.segments == ()
+    assert isinstance(only.end, MediaError)
+
+
+def test_closing_ends_reading_in_the_middle(long: Path) -> None:
+    """An interruption does not wait for the recordings that are being decoded, which may be hours of video."""
+    batches = iter(BatchReader([Source(long)] * 4, SAMPLING, workers=2))
+    next(batches)
+    batches.close()
+    assert list(batches) == []
