@@ -73,13 +73,19 @@ def write_text(path: str | Path, text: str) -> None:
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content`; the file is replaced as a whole, and its folder is made if need be.
 
+    A link is kept and the file that it leads to is replaced. A device or pipe is written to directly.
+
     Raises:
         DataError: the file cannot be written.
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replace_when_complete(path) as partial:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        real = Path(os.path.realpath(path))
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with replace_when_complete(real) as partial:
             partial.write_bytes(content)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,21 +1,33 @@
 """Expand command-line paths (files, folders, globs, lists) to media files."""
 
 import glob
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import BinaryIO
 
-from avscene.datasets.dataset import is_media
+from avscene.datasets.media_folder import find_media
 from avscene.errors import MediaError
 from avscene.records import Failure
 
 STDIN = "-"
+LIST_LIMIT = 256 * 2**20  # bytes of a list, a few million paths
+_BLOCK = 2**20
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def expand(arguments: Sequence[str]) -> list[str | Failure]:
     """Return media files in the order given: files as they are, folders and globs searched, lists (`-`, `.txt`) read.
 
-    Paths in a list are relative to the working directory. An argument without media files becomes a failure.
+    Paths in a list are relative to the working directory; they name files. Folders are searched at any depth, without
+    hidden files and without following links to folders. A file that is given several times is returned several times.
+    An argument without media files, and a folder in it that cannot be read, become failures.
     """
     inputs: list[str | Failure] = []
     for argument in arguments:
@@ -28,44 +40,84 @@ def expand(arguments: Sequence[str]) -> list[str | Failure]:
     return inputs
 
 
-def _files(argument: str) -> list[str]:
-    path = Path(argument)
+def _files(argument: str) -> Sequence[str | Failure]:
     if argument == STDIN:
-        return _read_list("standard input", sys.stdin.buffer.read())
-    if path.is_dir():
-        return _require_any(_in_folder(path), f"{argument}: no media files in this folder")
-    if path.suffix.lower() == ".txt" and path.is_file():
-        return _read_list(argument, path.read_bytes())
-    if not path.exists() and glob.has_magic(argument):
-        matches = sorted(match for match in glob.glob(argument, recursive=True) if Path(match).is_file())  # noqa: PTH207  # keeps the path as typed
-        return _require_any(matches, f"{argument}: no matching file")
-    return [argument]
+        return _read_standard_input()
+    if not argument:
+        raise MediaError("'': an empty name; give a file or folder")
+    try:
+        mode = os.stat(argument).st_mode  # noqa: PTH116  # Path("") and Path("f/") are other names
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(argument):  # noqa: PTH114
+            raise MediaError(f"{argument}: is a link to a file that does not exist") from None
+        return _matches(argument) if glob.has_magic(argument) else [argument]
+    except ValueError:  # a null character
+        return [argument]
+    if stat.S_ISDIR(mode):
+        return _in_folder(argument)
+    if stat.S_ISREG(mode):
+        is_list = argument.lower().endswith(".txt")
+        return _read_list_file(argument) if is_list else [argument]
+    raise MediaError(f"{argument}: is {_KINDS.get(stat.S_IFMT(mode), 'not a file')}, a media file is needed")
 
 
-def _in_folder(folder: Path) -> list[str]:
-    """Return media files at any depth except hidden files, such as `._a.mp4` that macOS writes."""
-    found = (path for path in folder.rglob("*") if is_media(path) and path.is_file())
-    return sorted(str(path) for path in found if not _is_hidden(path.relative_to(folder)))
+def _in_folder(folder: str) -> list[str | Failure]:
+    found = find_media(folder)
+    if not found.paths and not found.unreadable:
+        raise MediaError(f"{folder}: no media files in this folder")
+    failures = {path: Failure(path, error) for path, error in found.unreadable.items()}
+    return [failures.get(path, path) for path in sorted([*found.paths, *failures])]
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _matches(pattern: str) -> list[str | Failure]:
+    """Return the files that match a pattern, sorted; `**` stands for any folders, without following links to them."""
+    failures: dict[str, Failure] = {}
+    found = {match for match in _glob(pattern, failures) if os.path.isfile(match)}  # noqa: PTH113  # never raises
+    if not found and not failures:
+        raise MediaError(f"{pattern}: no matching file")
+    return [failures.get(path, path) for path in sorted([*found, *failures])]
 
 
-def _read_list(name: str, content: bytes) -> list[str]:
-    if b"\0" in content:
-        raise MediaError(f"{name}: not a list of paths, one per line")
+def _glob(pattern: str, failures: dict[str, Failure]) -> Iterator[str]:
+    """Yield what matches, and add the folders that cannot be read to `failures`."""
+    before, recursive, after = f"/{pattern}/".partition("/**/")
+    if not recursive:
+        yield from glob.iglob(pattern)  # noqa: PTH207  # keeps the path as typed
+        return
+    # Python's own `**` follows links: where two of them lead in circles, it does not end within a lifetime.
+    roots = ["/" if pattern.startswith("/") else "."] if before in ("", "/") else glob.glob(before[1:])  # noqa: PTH207
+    for root in filter(os.path.isdir, roots):
+        search = find_media(root)
+        failures |= {path: Failure(path, error) for path, error in search.unreadable.items()}
+        for folder in search.folders:
+            inside = "" if folder == "." else os.path.join(glob.escape(folder), "")  # noqa: PTH118
+            yield from _glob(inside + (after.removesuffix("/") or "*"), failures)
+
+
+def _read_standard_input() -> list[str]:
+    if sys.stdin is None:
+        raise MediaError("standard input: is closed; give the list on it, or files and folders")
+    try:
+        return _read_list("standard input", sys.stdin.buffer)
+    except OSError as error:
+        raise MediaError(f"standard input: cannot be read ({error.strerror or error})") from error
+
+
+def _read_list_file(path: str) -> list[str]:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return _read_list(path, file)
+
+
+def _read_list(name: str, file: BinaryIO) -> list[str]:
+    content = bytearray()
+    while block := file.read(_BLOCK):
+        content += block
+        if b"\0" in block:
+            raise MediaError(f"{name}: not a list of paths, one per line")
+        if len(content) > LIST_LIMIT:
+            raise MediaError(f"{name}: larger than {LIST_LIMIT >> 20} MiB, the most that is read; split the list")
     lines = content.decode("utf-8-sig", errors="surrogateescape").split("\n")
-    return _require_any(list(_paths(lines)), f"{name}: the list has no paths")
-
-
-def _paths(lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        if path := line.strip():
-            yield path
-
-
-def _require_any(paths: list[str], problem: str) -> list[str]:
+    paths = [path for line in lines if (path := line.strip())]
     if not paths:
-        raise MediaError(problem)
+        raise MediaError(f"{name}: the list has no paths")
     return paths

@@ -26,6 +26,7 @@ from avscene.cli.commands.systems import systems
 from avscene.cli.commands.train import train
 from avscene.cli.messages import InterruptionError, messages_on_stderr
 from avscene.cli.options import RepeatedFitCommand
+from avscene.cli.streams import StandardOutputError, abandon_output, make_streams_usable
 from avscene.errors import AvsceneError, WeightsError
 
 # Threads of torch otherwise wait for each other in busy loops: on two busy cores a training step took eight times as
@@ -73,6 +74,7 @@ for data_command in DATA_COMMANDS:
 
 def main() -> None:
     """Run the command line and exit with its exit code; an error is one line on standard error."""
+    make_streams_usable()
     with messages_on_stderr():
         code = _run()
     sys.exit(code)
@@ -82,6 +84,11 @@ def _run() -> int:
     code: Any
     try:
         code = app(prog_name="avscene", standalone_mode=False)
+        sys.stdout.flush()  # otherwise a full disk is met after all error handling
+    except StandardOutputError as error:
+        abandon_output()
+        logger.error(str(error))
+        code = error.exit_code
     except AvsceneError as error:
         logger.error(str(error))
         code = error.exit_code
@@ -94,7 +101,7 @@ def _run() -> int:
         logger.error(f"package {error.name} is not installed; run: avscene doctor")
         code = MISSING
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of the output has ended: there is nowhere to print messages
+        abandon_output()  # its reader has ended
         code = 1
     except Exception as error:  # noqa: BLE001  # users see no tracebacks
         code = _unexpected(error)

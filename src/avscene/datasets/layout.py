@@ -7,6 +7,7 @@ from pathlib import Path
 from avscene.datasets.class_folders import read_class_folders
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.meta_csv import has_meta_csv, read_meta_csv
+from avscene.datasets.store.manifest import is_store
 from avscene.datasets.tau.layout import is_tau, read_tau
 from avscene.errors import DataError
 from avscene.tables.prediction_table import CONTROL_CHARACTERS, META_COLUMNS
@@ -39,11 +40,37 @@ def read_dataset(path: str | Path) -> DataSet:
     if not root.exists():
         raise DataError(f"{root}: no such file or directory")
     try:
-        data = next(layout for layout in LAYOUTS if layout.matches(root)).read(root)
+        data = _layout_of(root).read(root)
     except OSError as error:
         raise DataError(f"{root}: cannot be read ({error.strerror})") from error
     _check_names(data)
     return data
+
+
+def class_folders_at(path: str | Path) -> Path | None:
+    """Return `path` if there is a data set of class folders, in which every other folder would be a class; else None.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    root = Path(path)
+    if not root.is_dir() or is_store(root):
+        return None
+    try:
+        return root if _layout_of(root).read is read_class_folders else None
+    except OSError as error:
+        raise DataError(f"{root}: cannot be read ({error.strerror})") from error
+
+
+def files_of(data: DataSet) -> list[Path]:
+    """Return the files that a data set was read from: its tables and the media of its recordings."""
+    media = [path for example in data.examples for path in (example.path, example.audio) if path is not None]
+    tables = [] if data.source.is_dir() else [data.source]
+    return [*tables, *data.lists, *media]
+
+
+def _layout_of(root: Path) -> DataLayout:
+    return next(layout for layout in LAYOUTS if layout.matches(root))
 
 
 def _check_names(data: DataSet) -> None:

@@ -80,13 +80,16 @@ def write_scores(result: MismatchResult, output: Path) -> tuple[Path, Path]:
         DataError: a file cannot be written.
     """
     paired, detector = result.paired, result.detector
-    beside = output.with_suffix(f".recordings{output.suffix}")
-    for path, part, classifier in (
-        (output, paired, detector.segment),
-        (beside, pool_recordings(paired), detector.recording),
-    ):
+    paths = score_paths(output)
+    parts = (paired, detector.segment), (pool_recordings(paired), detector.recording)
+    for path, (part, classifier) in zip(paths, parts, strict=True):
         write_text(path, _format_rows(part, classifier))
-    return output, beside
+    return paths
+
+
+def score_paths(output: Path) -> tuple[Path, Path]:
+    """Return the files that `write_scores` writes: `output`, and the one of whole recordings beside it."""
+    return output, output.parent / f"{output.stem}.recordings{output.suffix}"
 
 
 def read_detector(path: Path) -> MismatchDetector:

@@ -21,7 +21,9 @@ def toytown(
     """Make a synthetic data set of the ten TAU scenes, in TAU's layout."""
     from avscene.cli.progress import stage_bars
     from avscene.datasets.toytown.build import build_toytown
+    from avscene.outputs import check_output_directory
 
+    check_output_directory(directory, [])
     with stage_bars() as stages:
         build_toytown(
             directory,
@@ -54,8 +56,10 @@ def download(
     from avscene.datasets.tau import archives
     from avscene.datasets.tau.archives import Archive, format_bytes
     from avscene.datasets.tau.download import download, free_space, plan_download
+    from avscene.outputs import check_output_directory
 
     published, directory = archives.published_data_set(dataset), output or Path(dataset)
+    check_output_directory(directory, [])
     logger.info(f"{published.title}: for non-commercial use only; its licence: {published.page}")
     plan = plan_download(published, subset, directory, source=source, discard=discard_archives)
     print(

@@ -12,8 +12,10 @@ def demo(output: Annotated[Path, typer.Option(help="Directory for everything.")]
     from avscene.cli.output.tables import report_rows_text
     from avscene.cli.output.timeline import timeline_text
     from avscene.cli.progress import stage_bars
+    from avscene.outputs import check_output_directory
     from avscene.training.demo import run_demo
 
+    check_output_directory(output, [])
     with stage_bars() as stages:
         result = run_demo(output, stages)
     print(report_rows_text(result.rows))

@@ -22,9 +22,11 @@ def evaluate(
     from avscene.cli.output.files import TextOutput, write_json
     from avscene.cli.output.tables import evaluation_text
     from avscene.evaluation.tables import evaluate_files
+    from avscene.outputs import check_outputs
     from avscene.reports.evaluation.tables import write_evaluation_report
     from avscene.reports.results import evaluation_to_dict
 
+    check_outputs([json, report], [*tables, truth, trained_on])
     result = evaluate_files(tables, truth=truth, trained_on=trained_on)
     with TextOutput(None) as out:
         out.write(evaluation_text(result) + "\n")

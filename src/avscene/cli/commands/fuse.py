@@ -41,6 +41,7 @@ def fuse(
     from avscene.cli.output.files import TextOutput, write_json
     from avscene.cli.output.tables import evaluation_text
     from avscene.fusion.fuse import evaluate_fusion, fuse_files
+    from avscene.outputs import check_outputs
     from avscene.reports.fusion import fusion_to_dict, write_fusion_report
     from avscene.tables.prediction_table import write_table
 
@@ -48,6 +49,7 @@ def fuse(
         raise UsageError("--fit, --cross-fit and --weights are three sources of weights; give one of them")
     if weights is not None and (rule is not None or postprocess != "none"):
         raise UsageError("--weights includes the rule and steps; leave --rule and --postprocess out")
+    check_outputs([output, json, report], [*tables, *(fit or []), weights])
     options = _options(rule or "log-pool", confidence, postprocess, fit or [], cross_fit)
     aligned, fused = fuse_files(tables, options if weights is None else weights)
     result = evaluate_fusion(aligned, fused)

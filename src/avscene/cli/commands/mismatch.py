@@ -38,14 +38,16 @@ def mismatch(
     from avscene.cli.output.files import TextOutput, write_json
     from avscene.cli.output.mismatch import mismatch_text
     from avscene.inference.loading import load_mismatch_detector
-    from avscene.mismatch.tables import detect_mismatches, write_scores
+    from avscene.mismatch.tables import detect_mismatches, score_paths, write_scores
     from avscene.mismatch.vadd import read_pairs, read_vadd
+    from avscene.outputs import check_outputs
 
     three_classes = one_of("--classes", classes, ("all", "three")) == "three"
     if (fit is None) == (detector is None):
         raise UsageError("a fitted detector is needed: give either --fit AUDIO.tsv VIDEO.tsv or --detector")
     if pairs is not None and vadd is not None:
         raise UsageError("--pairs and --vadd are two sources of pairs; give one of them")
+    check_outputs([*score_paths(output), json], [audio, video, *(fit or ()), detector, pairs, *(vadd or ())])
     result = detect_mismatches(
         audio,
         video,

@@ -21,8 +21,11 @@ def prepare(
 ) -> None:
     """Decode a data set once, into a store for training; run it again to continue after an interruption."""
     from avscene.cli.progress import stage_bars
+    from avscene.datasets.layout import class_folders_at
+    from avscene.outputs import check_output_directory
     from avscene.training.prepare import prepare_store, store_spec
 
+    check_output_directory(output, [data], sealed=class_folders_at(data))
     spec = store_spec(hop, frames_per_second, sample_rate, frame_size)
     with explain_interruption(CONTINUES), stage_bars() as stages:
         made = prepare_store(data, output, spec, stages)

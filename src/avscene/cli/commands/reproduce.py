@@ -29,8 +29,10 @@ def reproduce(
     from typing import get_args
 
     from avscene.cli.progress import stage_bars
+    from avscene.datasets.layout import class_folders_at
     from avscene.models.device import Runtime
     from avscene.models.registry import BACKBONES_ALIASES, find
+    from avscene.outputs import check_output_directory
     from avscene.records import Backbones
     from avscene.reports.reproduction.files import write_reproduction
     from avscene.training import reproduce as table
@@ -41,6 +43,7 @@ def reproduce(
     chosen: Backbones = one_of("--backbones", BACKBONES_ALIASES.get(backbones, backbones), get_args(Backbones))
     names = [name.strip() for name in systems.split(",")] if systems else list(table.table_systems())
     names = [find(name).name for name in names]
+    check_output_directory(output, [data], sealed=class_folders_at(data))
     runtime = Runtime.choose(device, precision, offline=offline or chosen == "small")
     with explain_interruption(CONTINUES), stage_bars() as stages:
         store, failures = ensure_store(data, output, 1.0, stages)

@@ -16,9 +16,11 @@ def submit(
     ] = None,
 ) -> None:
     """Write the challenge's CSV (DCASE 2021 task 1B) from a table, or check one."""
-    from avscene.tables.submission import describe_submission, read_submission, submit_table
+    from avscene.outputs import check_outputs
+    from avscene.tables.submission import FILENAME, describe_submission, read_submission, submit_table
 
     if table is not None and check is None:
+        check_outputs([output / FILENAME], [table])
         path, submission = submit_table(table, output)
     elif table is None and check is not None:
         path, submission = check, read_submission(check)

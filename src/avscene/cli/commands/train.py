@@ -25,11 +25,15 @@ def train(
 ) -> None:
     """Train a system on your own recordings."""
     from avscene.cli.progress import stage_bars
+    from avscene.datasets.layout import class_folders_at
     from avscene.models.device import Runtime
+    from avscene.outputs import check_output_directory
     from avscene.training.train import train_system
 
     runtime = Runtime.choose(device, precision, offline=offline)
-    work = output.with_name(f"{output.name}.work")  # of systems whose training can be resumed
+    work = output.parent / f"{output.name}.work"  # of systems whose training can be resumed
+    check_output_directory(output, [data], sealed=class_folders_at(data))
+    check_output_directory(work, [data], removed=True)
 
     def so_far() -> str:
         return CONTINUES if work.exists() else "nothing is written yet"

@@ -1,7 +1,7 @@
 """Read the layout of TAU: `meta.csv`, `audio/`, `video/` and `evaluation_setup/`, in any folder of the data set."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -123,7 +123,8 @@ def _read_table(meta: Path, root: Path) -> DataSet:
     rows = read_rows(meta)
     published = is_published(meta, root, rows)
     found = _located(meta, root, rows, published=published)
-    splits = _splits(_setup_folder(meta, root))
+    lists = _split_lists(_setup_folder(meta, root))
+    splits = _splits(lists)
     examples = []
     for line, row in rows:
         audio, video = (row[column] for column in MEDIA_COLUMNS)
@@ -132,7 +133,7 @@ def _read_table(meta: Path, root: Path) -> DataSet:
         if audio in splits:
             columns["split"] = splits[audio]
         examples.append(Example(video, found[video], row["scene_label"], group, audio=found[audio], columns=columns))
-    data = DataSet(meta, tuple(examples))
+    data = DataSet(meta, tuple(examples), tuple(lists.values()))
     if {"train", "test"} <= set(data.values("split")):
         data.hold_out("split=test")
     return data
@@ -216,11 +217,17 @@ def _setup_folder(meta: Path, root: Path) -> Path | None:
     return None
 
 
-def _splits(setup: Path | None) -> dict[str, str]:
+def _split_lists(setup: Path | None) -> dict[str, Path]:
+    """Return the published lists that exist, by their split."""
+    lists = {} if setup is None else {split: setup / name for split, name in SETUP.items()}
+    return {split: path for split, path in lists.items() if path.is_file()}
+
+
+def _splits(lists: Mapping[str, Path]) -> dict[str, str]:
     """Map each audio file to train or test by the published lists; empty if the lists are missing."""
     splits: dict[str, str] = {}
-    for split, path in () if setup is None else ((split, setup / name) for split, name in SETUP.items()):
-        for line, row in read_rows(path) if path.is_file() else ():
+    for split, path in lists.items():
+        for line, row in read_rows(path):
             if splits.setdefault(row["filename_audio"], split) != split:
                 raise DataError(f"{path}, line {line}: {row['filename_audio']} is in the training and in the test list")
     return splits

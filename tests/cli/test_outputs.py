@@ -1,0 +1,267 @@
+"""Test that no command writes over one of its inputs, and that an output that cannot be written is a clear error."""
+
+import inspect
+import os
+import shlex
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from typer.main import get_command
+
+from avscene.cli.main import app
+from tests.support.command_line import run
+
+SPELLINGS = ("plain", "./", "symbolic link", "hard link")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line, without the output under test, that reads all of `inputs`."""
+
+    line: str
+    inputs: tuple[str, ...]
+    others: str = ""  # outputs that are given unless they are under test, for example "--output new.tsv"
+
+    def arguments(self, option: str, output: object) -> list[str]:
+        others = [] if option in self.others.split() else self.others.split()
+        return [*shlex.split(self.line), *others, option, str(output)]
+
+
+EVALUATE = Case(
+    "evaluate a.tsv b.tsv --truth truth.csv --trained-on trained.csv", ("a.tsv", "b.tsv", "truth.csv", "trained.csv")
+)
+FUSE_FIT = Case(
+    "fuse a.tsv b.tsv --fit fit-a.tsv --fit fit-b.tsv", ("a.tsv", "fit-a.tsv", "fit-b.tsv"), "--output new.tsv"
+)
+FUSE_WEIGHTS = Case("fuse a.tsv b.tsv --weights weights.json", ("b.tsv", "weights.json"), "--output new.tsv")
+MISMATCH_FIT = Case(
+    "mismatch a.tsv b.tsv --fit fit-a.tsv fit-b.tsv --pairs pairs.tsv",
+    ("a.tsv", "b.tsv", "fit-a.tsv", "fit-b.tsv", "pairs.tsv"),
+    "--output new.tsv",
+)
+MISMATCH_DETECTOR = Case(
+    "mismatch a.tsv b.tsv --detector detector.json --vadd swapped.txt intact.txt",
+    ("detector.json", "swapped.txt", "intact.txt"),
+    "--output new.tsv",
+)
+MISMATCH_SYSTEM = Case(
+    "mismatch a.tsv b.tsv --detector system", ("system/config.json", "system/model.safetensors"), "--output new.tsv"
+)
+# By command and option: which command lines write a file there.
+FILES: dict[tuple[str, str], tuple[Case, ...]] = {
+    ("classify", "--output"): (),
+    ("predict", "--output"): (),
+    ("evaluate", "--json"): (EVALUATE,),
+    ("evaluate", "--report"): (EVALUATE,),
+    **{("fuse", option): (FUSE_FIT, FUSE_WEIGHTS) for option in ("--output", "--json", "--report")},
+    **{("mismatch", option): (MISMATCH_FIT, MISMATCH_DETECTOR, MISMATCH_SYSTEM) for option in ("--output", "--json")},
+}
+# By command and parameter: a command line that writes into a directory, to which its name is appended.
+DIRECTORIES: dict[tuple[str, str], str] = {
+    ("submit", "--output"): "submit a.tsv --output",
+    ("prepare", "--output"): "prepare data --output",
+    ("reproduce", "--output"): "reproduce data --backbones small --output",
+    ("train", "--output"): "train fast --data data --output",
+    ("demo", "--output"): "demo --output",
+    ("data toytown", "directory"): "data toytown --locations 1 --recordings 1 --seconds 1",
+    ("data download", "--output"): "data download tau-2021 --subset examples --output",
+}
+# Parameters with a path that is only read, or, as documented, added to.
+READ = {
+    *(("classify", name) for name in ("paths", "--system")),
+    *(("predict", name) for name in ("--system", "--data")),
+    *(("train", name) for name in ("--data",)),
+    *(("evaluate", name) for name in ("tables", "--truth", "--trained-on")),
+    *(("fuse", name) for name in ("tables", "--fit", "--weights")),
+    *(("mismatch", name) for name in ("audio", "video", "--fit", "--detector", "--pairs", "--vadd")),
+    *(("submit", name) for name in ("table", "--check")),
+    *(("prepare", "data"), ("reproduce", "data"), ("data verify", "directory")),
+    ("embed", "store"),
+}
+PATH_NAMES = {"paths", "--system", "--data", "--output", "--report", "--json"}  # some of these are typed as strings
+
+
+def parameters() -> Iterator[tuple[str, str]]:
+    """Yield command and parameter for everything in the command line that takes a path."""
+
+    def of(command: Any, name: str) -> Iterator[tuple[str, str]]:
+        for child, sub in getattr(command, "commands", {}).items():
+            yield from of(sub, f"{name} {child}".strip())
+        if not hasattr(command, "commands"):
+            types = get_type_hints(inspect.unwrap(command.callback))
+            for parameter in command.params:
+                if parameter.opts[0] in PATH_NAMES or "Path" in str(types.get(parameter.name)):
+                    yield name, parameter.opts[0]
+
+    return of(get_command(app), "")
+
+
+def test_every_parameter_with_a_path_is_covered() -> None:
+    assert sorted(parameters()) == sorted({*FILES, *DIRECTORIES, *READ})
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Enter a folder with a file or folder of every name that the command lines read; the content is of no use."""
+    monkeypatch.chdir(tmp_path)
+    names = {name for cases in FILES.values() for case in cases for name in case.inputs}
+    for name in sorted(names | {"system/config.json", "data/park/a.wav", "data/tram/b.wav"}):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(f"precious content of {name}\n")
+    return tmp_path
+
+
+def spelled(path: Path, spelling: str) -> Path | str:
+    """Return another name of the file `path`."""
+    other = Path(f"other-{path.name}")
+    if spelling == "symbolic link":
+        other.symlink_to(path)
+    elif spelling == "hard link":
+        os.link(path, other)
+    else:
+        return f"./{path}" if spelling == "./" else path
+    return other
+
+
+def tree() -> dict[str, bytes | None]:
+    """Return the content of every file below the working directory, None for other entries."""
+    return {str(path): path.read_bytes() if path.is_file() else None for path in sorted(Path().rglob("*"))}
+
+
+def refused(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """Return the only message of a command that failed with exit code 2 and changed no file."""
+    before = tree()
+    result = run(capfd, *arguments)
+    assert tree() == before
+    (message,) = result.messages
+    assert result.error() == message
+    return message
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(
+    ("case", "option", "name"),
+    [(case, option, name) for (_, option), cases in FILES.items() for case in cases for name in case.inputs],
+)
+def test_no_file_is_written_over_an_input(
+    here: Path, capfd: pytest.CaptureFixture[str], case: Case, option: str, name: str, spelling: str
+) -> None:
+    output = spelled(Path(name), spelling)
+    assert "is one of the inputs" in refused(capfd, case.arguments(option, output))
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_files_beside_an_output_are_not_written_over_an_input(
+    here: Path, capfd: pytest.CaptureFixture[str], spelling: str
+) -> None:
+    other = Path("new.recordings.tsv")
+    Path("a.tsv").replace("precious.tsv")
+    if spelling in SPELLINGS[:2]:
+        Path("precious.tsv").replace(other)
+        line = f"mismatch ./{other} b.tsv --detector detector.json --output new.tsv"
+    else:
+        (other.symlink_to if spelling == "symbolic link" else other.hardlink_to)(Path("precious.tsv"))
+        line = "mismatch precious.tsv b.tsv --detector detector.json --output new.tsv"
+    assert refused(capfd, line.split()).startswith(f"{other}: is one of the inputs")
+
+
+def test_a_submission_is_not_written_over_its_table(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("a.tsv").rename("task1b_1.output.csv")
+    Path("out").mkdir()
+    Path("out/task1b_1.output.csv").symlink_to("../task1b_1.output.csv")
+    for output in (".", "./out"):
+        message = refused(capfd, ["submit", "task1b_1.output.csv", "--output", output])
+        assert "task1b_1.output.csv: is one of the inputs" in message
+
+
+@pytest.mark.parametrize("line", ["evaluate a.tsv --json x.out --report ./x.out", "fuse a.tsv --output x --json x"])
+def test_two_outputs_are_two_files(here: Path, capfd: pytest.CaptureFixture[str], line: str) -> None:
+    assert "is given for two outputs" in refused(capfd, line.split())
+    Path(line.rsplit(maxsplit=1)[-1]).touch()
+    assert "is given for two outputs" in refused(capfd, line.split())
+
+
+def test_standard_input_is_an_input_too(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = os.dup(0)
+    try:
+        with Path("a.tsv").open() as table:
+            os.dup2(table.fileno(), 0)
+        assert "is one of the inputs" in refused(capfd, ["evaluate", "/dev/stdin", "--json", "a.tsv"])
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
+@pytest.mark.parametrize("command", ["prepare data", "reproduce data --backbones small", "train fast --data data"])
+@pytest.mark.parametrize("spelling", ["plain", "link", "inside"])
+def test_no_directory_is_written_into_its_data(
+    here: Path, capfd: pytest.CaptureFixture[str], command: str, spelling: str
+) -> None:
+    Path("link").symlink_to("data")
+    output = {"plain": "./data/", "link": "link", "inside": "link/new"}[spelling]
+    problem = "is inside data, whose folders are scenes" if spelling == "inside" else "is one of the inputs"
+    assert problem in refused(capfd, [*command.split(), "--output", output])
+
+
+def test_a_store_in_the_working_directory_of_a_training_is_not_removed(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("new.work").mkdir()
+    Path("data").rename("new.work/store")
+    message = refused(capfd, ["train", "full", "--data", "new.work/store", "--output", "new"])
+    assert message.startswith("new.work: has the input new.work/store")
+
+
+PROBLEMS = {
+    "folder": ("existing", "is a folder"),
+    "file as a folder": ("a.tsv/new", "cannot be written (Not a directory)"),
+    "long name": ("x" * 256, "cannot be written (File name too long)"),
+    "long name of a folder": (f"{'x' * 256}/new", "cannot be written (File name too long)"),
+    "circular link": ("circle", "cannot be written (Too many levels of symbolic links)"),
+    "dangling link into a file": ("dangling", "cannot be written (Not a directory)"),
+    "socket": ("socket", "is a socket"),
+    "empty name": ("", "is a folder"),
+    "device that cannot be made": ("/proc/new", "cannot be written"),
+}
+
+
+@pytest.fixture
+def obstacles(here: Path) -> Iterator[None]:
+    Path("existing").mkdir()
+    Path("circle").symlink_to("circle")
+    Path("dangling").symlink_to("a.tsv/new")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        yield
+
+
+WRITING = [(cases[0], option) for (_, option), cases in FILES.items() if cases]
+
+
+@pytest.mark.usefixtures("obstacles")
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(("case", "option"), WRITING)
+def test_a_file_that_cannot_be_written_is_reported_before_any_work(
+    capfd: pytest.CaptureFixture[str], case: Case, option: str, problem: str
+) -> None:
+    output, expected = PROBLEMS[problem]
+    assert expected in refused(capfd, case.arguments(option, output))
+
+
+@pytest.mark.usefixtures("obstacles")
+@pytest.mark.parametrize("problem", [name for name in PROBLEMS if name not in ("folder", "socket", "empty name")])
+@pytest.mark.parametrize("line", DIRECTORIES.values())
+def test_a_directory_that_cannot_be_made_is_reported_before_any_work(
+    capfd: pytest.CaptureFixture[str], line: str, problem: str
+) -> None:
+    output, expected = PROBLEMS[problem]
+    assert expected in refused(capfd, [*line.split(), output])
+
+
+@pytest.mark.parametrize("line", [line for line in DIRECTORIES.values() if not line.startswith("submit")])
+def test_a_file_is_not_replaced_by_a_directory(here: Path, capfd: pytest.CaptureFixture[str], line: str) -> None:
+    assert "fit-a.tsv: is not a directory" in refused(capfd, [*line.split(), "fit-a.tsv"])
