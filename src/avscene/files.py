@@ -83,12 +83,17 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        real = Path(os.path.realpath(path))
-        real.parent.mkdir(parents=True, exist_ok=True)
-        with replace_when_complete(real) as partial:
+        target = link_target(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replace_when_complete(target) as partial:
             partial.write_bytes(content)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def link_target(path: Path) -> Path:
+    """Return the file that a symbolic link leads to, which need not exist; `path` itself if it is no link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from avscene.errors import UsageError
+from avscene.files import link_target
 
 Location = str | Path | int  # a path, or the number of an open file
 Identity = tuple[object, ...]  # of a file; equal for all its names and links
@@ -133,7 +134,7 @@ def _check_writable(path: Path) -> os.stat_result | None:
         if stat.S_ISSOCK(state.st_mode):
             raise UsageError(f"{path}: is a socket; give the name of a file")
         if stat.S_ISREG(state.st_mode):
-            _probe(Path(os.path.realpath(path)).parent)
+            _probe(link_target(path).parent)
     except FileNotFoundError:
         _check_can_be_made(path)
         return None
@@ -144,13 +145,13 @@ def _check_writable(path: Path) -> os.stat_result | None:
 
 def _check_can_be_made(path: Path) -> None:
     """Raise UsageError unless a file or directory `path`, which does not exist, can be made."""
-    real = Path(os.path.realpath(path))  # the target of a dangling link
-    ancestor = real.parent
+    target = link_target(path)
+    ancestor = target.parent
     try:
         while not ancestor.exists():
             ancestor = ancestor.parent
         longest = os.pathconf(ancestor, "PC_NAME_MAX")
-        for name in real.relative_to(ancestor).parts:
+        for name in target.relative_to(ancestor).parts:
             if len(os.fsencode(name)) > longest:
                 raise UsageError(f"{path}: cannot be written (File name too long)")
         _probe(ancestor)

@@ -4,16 +4,23 @@ import inspect
 import os
 import shlex
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from typer.main import get_command
 
 from avscene.cli.main import app
 from tests.support.command_line import run
+from tests.support.small_disk import fill, small_disk
+from tests.support.system_tables import write_system_tables
+
+if TYPE_CHECKING:
+    from avscene.training.train import Trained
+
+__all__ = ["small_disk"]  # a fixture
 
 SPELLINGS = ("plain", "./", "symbolic link", "hard link")
 
@@ -31,6 +38,24 @@ class Case:
         return [*shlex.split(self.line), *others, option, str(output)]
 
 
+CLASSIFY = Case(
+    "classify a.mp4 data list.txt --system system --format jsonl",
+    ("a.mp4", "data/park/a.wav", "list.txt", "listed.mp4", "system/config.json", "system/members/model.safetensors"),
+)
+PREDICT = Case(
+    "predict --system system --data table/meta.csv --by-model",
+    ("table/meta.csv", "table/a.wav", "system/config.json", "system/members/model.safetensors"),
+)
+PREDICT_CLASSES = Case("predict --system system --data data", ("data/park/a.wav",))
+PREDICT_TAU = Case(
+    "predict --system system --data tau",
+    (
+        "tau/meta.csv",
+        "tau/evaluation_setup/fold1_train.csv",
+        "tau/audio/bus-lyon-7-2.wav",
+        "tau/video/bus-lyon-7-2.mp4",
+    ),
+)
 EVALUATE = Case(
     "evaluate a.tsv b.tsv --truth truth.csv --trained-on trained.csv", ("a.tsv", "b.tsv", "truth.csv", "trained.csv")
 )
@@ -53,8 +78,8 @@ MISMATCH_SYSTEM = Case(
 )
 # By command and option: which command lines write a file there.
 FILES: dict[tuple[str, str], tuple[Case, ...]] = {
-    ("classify", "--output"): (),
-    ("predict", "--output"): (),
+    ("classify", "--output"): (CLASSIFY,),
+    ("predict", "--output"): (PREDICT, PREDICT_CLASSES, PREDICT_TAU),
     ("evaluate", "--json"): (EVALUATE,),
     ("evaluate", "--report"): (EVALUATE,),
     **{("fuse", option): (FUSE_FIT, FUSE_WEIGHTS) for option in ("--output", "--json", "--report")},
@@ -108,10 +133,17 @@ def test_every_parameter_with_a_path_is_covered() -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Enter a folder with a file or folder of every name that the command lines read; the content is of no use."""
     monkeypatch.chdir(tmp_path)
+    tau = "filename_audio\tfilename_video\tscene_label\naudio/bus-lyon-7-2.wav\tvideo/bus-lyon-7-2.mp4\tbus\n"
+    content = {
+        "list.txt": "listed.mp4\n",
+        "table/meta.csv": "path,label\na.wav,park\nb.audio.wav,tram\n",
+        "tau/meta.csv": tau,
+        "tau/evaluation_setup/fold1_train.csv": tau,
+    }
     names = {name for cases in FILES.values() for case in cases for name in case.inputs}
-    for name in sorted(names | {"system/config.json", "data/park/a.wav", "data/tram/b.wav"}):
+    for name in sorted(names | {"system/config.json", "data/tram/b.wav", "table/b.audio.wav"}):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text(f"precious content of {name}\n")
+        Path(name).write_text(content.get(name, f"precious content of {name}\n"))
     return tmp_path
 
 
@@ -167,6 +199,24 @@ def test_files_beside_an_output_are_not_written_over_an_input(
         (other.symlink_to if spelling == "symbolic link" else other.hardlink_to)(Path("precious.tsv"))
         line = "mismatch precious.tsv b.tsv --detector detector.json --output new.tsv"
     assert refused(capfd, line.split()).startswith(f"{other}: is one of the inputs")
+
+
+@pytest.mark.parametrize("line", ["predict --system system --data table --by-model --output table/b.wav"])
+def test_tables_of_models_are_not_written_over_recordings(
+    here: Path, capfd: pytest.CaptureFixture[str], line: str
+) -> None:
+    assert refused(capfd, line.split()).startswith("table/b.audio.wav: is one of the inputs")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS[2:])
+def test_subtitles_in_a_folder_are_not_written_over_recordings(
+    here: Path, capfd: pytest.CaptureFixture[str], spelling: str
+) -> None:
+    Path("out").mkdir()
+    link = Path("out/listed.mp4.vtt")
+    (link.symlink_to if spelling == "symbolic link" else link.hardlink_to)(here / "a.mp4")
+    message = refused(capfd, "classify a.mp4 listed.mp4 --system system --format vtt --output out".split())
+    assert message.startswith("out/listed.mp4.vtt: is one of the inputs")
 
 
 def test_a_submission_is_not_written_over_its_table(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -265,3 +315,111 @@ def test_a_directory_that_cannot_be_made_is_reported_before_any_work(
 @pytest.mark.parametrize("line", [line for line in DIRECTORIES.values() if not line.startswith("submit")])
 def test_a_file_is_not_replaced_by_a_directory(here: Path, capfd: pytest.CaptureFixture[str], line: str) -> None:
     assert "fit-a.tsv: is not a directory" in refused(capfd, [*line.split(), "fit-a.tsv"])
+
+
+WRITTEN = {  # outputs of quick commands, each named new in the folder {to}
+    "evaluate --json": "evaluate a.tsv --json {to}/new",
+    "evaluate --report": "evaluate a.tsv --report {to}/new",
+    "fuse --output": "fuse a.tsv b.tsv --rule mean --output {to}/new",
+    "fuse --json": "fuse a.tsv b.tsv --rule mean --output open/here.tsv --json {to}/new",
+    "fuse --report": "fuse a.tsv b.tsv --rule mean --output open/here.tsv --report {to}/new",
+    "mismatch --output": "mismatch a.tsv b.tsv --fit c.tsv d.tsv --output {to}/new",
+    "mismatch --json": "mismatch a.tsv b.tsv --fit c.tsv d.tsv --output open/here.tsv --json {to}/new",
+    "submit --output": "submit a.tsv --output {to}/new",
+    "data toytown": "data toytown {to}/new --locations 2 --recordings 1 --seconds 1",
+}
+SLOWLY_WRITTEN = {
+    "classify --output": "classify {data}/cave/cave-0.mp4 --system {system} --format json --output {to}/new",
+    "predict --output": "predict --system {system} --data {data} --output {to}/new",
+    "prepare --output": "prepare {data} --output {to}/new",
+    "train --output": "train fast --data {data} --holdout fold=1 --output {to}/new",
+}
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("open").mkdir()
+    return write_system_tables(tmp_path)
+
+
+def check_full_disk(capfd: pytest.CaptureFixture[str], line: str, disk: Path, old: bytes | None) -> None:
+    """Check that a command whose output is on a full disk ends with one message for it and leaves no temporary file."""
+    before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file() and path.name != "filler"}
+    result = run(capfd, *line.split())
+    assert result.code in (1, 2), result.err
+    assert "/new" in result.messages[-1]
+    assert "No space left on device" in result.messages[-1]
+    after = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file() and path.name != "filler"}
+    assert {path for path in after if path.suffix == ".part"} == set()
+    if old is not None:
+        assert after == before
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_full_disk_is_one_message_and_keeps_the_old_file(
+    tables: Path, capfd: pytest.CaptureFixture[str], small_disk: Callable[[int], Path], name: str
+) -> None:
+    disk = small_disk(100_000)
+    is_file = name not in ("submit --output", "data toytown")
+    if is_file:
+        (disk / "new").write_bytes(b"old")
+    fill(disk)
+    Path("disk").symlink_to(disk)
+    check_full_disk(capfd, WRITTEN[name].format(to="disk"), disk, b"old" if is_file else None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOWLY_WRITTEN)
+def test_a_full_disk_is_one_message_after_long_work_too(
+    tables: Path,
+    capfd: pytest.CaptureFixture[str],
+    small_disk: Callable[[int], Path],
+    scene_data: Path,
+    scene_system: "Trained",
+    name: str,
+) -> None:
+    disk = small_disk(100_000)
+    fill(disk)
+    Path("disk").symlink_to(disk)
+    line = SLOWLY_WRITTEN[name].format(to="disk", data=scene_data, system=scene_system.directory)
+    check_full_disk(capfd, line, disk, None)
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, *SLOWLY_WRITTEN])
+def test_a_folder_without_permission_is_reported_before_any_work(
+    tables: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    tables.chmod(0o755)
+    Path("closed").mkdir(mode=0o555)
+    Path("open").chmod(0o777)
+    for recording in ("data/cave/cave-0.mp4", "data/tram/tram-0.mp4"):
+        Path(recording).parent.mkdir(parents=True)
+        Path(recording).touch()
+    line = (WRITTEN | SLOWLY_WRITTEN)[name].format(to="closed", data="data", system="conse")
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may write everywhere
+    try:
+        result = run(capfd, *line.split())
+    finally:
+        os.seteuid(user)
+    assert result.error().startswith("closed/new")
+    assert "cannot be written (Permission denied)" in result.error()
+    assert list(Path("closed").iterdir()) == []
+
+
+def test_a_device_is_written_to_and_not_replaced(tables: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = Path(os.devnull).stat()
+    assert run(capfd, *f"fuse a.tsv b.tsv --rule mean --output {os.devnull} --json {os.devnull}".split()).code == 0
+    assert Path(os.devnull).stat().st_rdev == before.st_rdev
+    result = run(capfd, *"fuse a.tsv b.tsv --rule mean --output /dev/full".split())
+    assert result.messages == ["/dev/full: cannot be written: No space left on device"]
+
+
+def test_the_target_of_a_link_is_replaced(tables: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("link.tsv").symlink_to("deep/target.tsv")  # dangling, as for a shell's redirection
+    for _ in range(2):
+        assert run(capfd, *"fuse a.tsv b.tsv --rule mean --output link.tsv".split()).code == 0
+        assert Path("link.tsv").is_symlink()
+        assert Path("deep/target.tsv").read_text().startswith("filename\t")

@@ -5,13 +5,20 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
+from avscene.datasets.dataset import DataSet
 from avscene.datasets.media_folder import find_media
 from avscene.errors import MediaError
+from avscene.outputs import Location, check_outputs
 from avscene.records import Failure
 
+if TYPE_CHECKING:
+    from avscene.cli.output.results import ResultDestination
+
 STDIN = "-"
+LIST_SUFFIX = ".txt"
 LIST_LIMIT = 256 * 2**20  # bytes of a list, a few million paths
 _BLOCK = 2**20
 _KINDS = {
@@ -40,6 +47,36 @@ def expand(arguments: Sequence[str]) -> list[str | Failure]:
     return inputs
 
 
+def check_result_files(
+    arguments: Sequence[str], inputs: Sequence[str | Failure], system: str | None, destination: "ResultDestination"
+) -> None:
+    """Check before any work that the results of `inputs`, expanded from `arguments`, can be written and replace none.
+
+    Raises:
+        UsageError: a file of results is an input, a list of inputs or part of the system, or cannot be written.
+    """
+    if destination.output is None:
+        return
+    sources = [item for item in inputs if isinstance(item, str)]
+    outputs = {destination.file_of(source) for source in sources} if destination.is_single else {destination.output}
+    lists: list[Location] = [argument for argument in arguments if argument.lower().endswith(LIST_SUFFIX)]
+    check_outputs(outputs, [0 if STDIN in arguments else None, *lists, *sources, system])
+
+
+def check_table_files(output: Path, data: DataSet, system: str, *, by_model: bool) -> None:
+    """Check before any work that the tables of `predict` can be written and replace nothing of `data` or `system`.
+
+    Raises:
+        UsageError: a table is a file of the data set or of the system, or cannot be written.
+    """
+    inputs: list[Location] = [*data.files, system]
+    check_outputs([output], inputs)
+    # The names of the models are not read yet.
+    for beside in output.parent.glob(f"{glob.escape(output.stem)}.*{output.suffix}") if by_model else ():
+        if beside.is_file():
+            check_outputs([beside], inputs)
+
+
 def _files(argument: str) -> Sequence[str | Failure]:
     if argument == STDIN:
         return _read_standard_input()
@@ -56,8 +93,7 @@ def _files(argument: str) -> Sequence[str | Failure]:
     if stat.S_ISDIR(mode):
         return _in_folder(argument)
     if stat.S_ISREG(mode):
-        is_list = argument.lower().endswith(".txt")
-        return _read_list_file(argument) if is_list else [argument]
+        return _read_list_file(argument) if argument.lower().endswith(LIST_SUFFIX) else [argument]
     raise MediaError(f"{argument}: is {_KINDS.get(stat.S_IFMT(mode), 'not a file')}, a media file is needed")
 
 

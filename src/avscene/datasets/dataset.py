@@ -44,6 +44,13 @@ class DataSet:
             )
         return LabelSet.of(names)
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that the data set was read from: its tables and the media of its recordings."""
+        media = [path for example in self.examples for path in (example.path, example.audio) if path is not None]
+        tables = [] if self.source.is_dir() else [self.source]
+        return [*tables, *self.lists, *media]
+
     def values(self, column: str) -> tuple[str, ...]:
         """Return the distinct values of a column such as `fold`, sorted; empty if no recording has it."""
         return tuple(sorted({example.columns[column] for example in self.examples if column in example.columns}))

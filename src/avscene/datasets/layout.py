@@ -1,6 +1,7 @@
 """Read the data set at a path, whichever of the known layouts it has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +38,10 @@ def read_dataset(path: str | Path) -> DataSet:
             could not hold one of its names.
     """
     root = Path(path)
-    if not root.exists():
-        raise DataError(f"{root}: no such file or directory")
-    try:
+    with _reading(root):
+        if not root.exists():
+            raise DataError(f"{root}: no such file or directory")
         data = _layout_of(root).read(root)
-    except OSError as error:
-        raise DataError(f"{root}: cannot be read ({error.strerror})") from error
     _check_names(data)
     return data
 
@@ -54,19 +53,18 @@ def class_folders_at(path: str | Path) -> Path | None:
         DataError: the folder cannot be read.
     """
     root = Path(path)
-    if not root.is_dir() or is_store(root):
-        return None
+    with _reading(root):
+        is_data = root.is_dir() and not is_store(root)
+        return root if is_data and _layout_of(root).read is read_class_folders else None
+
+
+@contextmanager
+def _reading(root: Path) -> Iterator[None]:
+    """Raise errors of the file system as DataError."""
     try:
-        return root if _layout_of(root).read is read_class_folders else None
+        yield
     except OSError as error:
         raise DataError(f"{root}: cannot be read ({error.strerror})") from error
-
-
-def files_of(data: DataSet) -> list[Path]:
-    """Return the files that a data set was read from: its tables and the media of its recordings."""
-    media = [path for example in data.examples for path in (example.path, example.audio) if path is not None]
-    tables = [] if data.source.is_dir() else [data.source]
-    return [*tables, *data.lists, *media]
 
 
 def _layout_of(root: Path) -> DataLayout:

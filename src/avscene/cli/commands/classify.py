@@ -72,7 +72,7 @@ def classify(
     offline: Offline = False,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
-    from avscene.cli.inputs import expand
+    from avscene.cli.inputs import check_result_files, expand
     from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
     from avscene.labels import LabelSet
@@ -84,6 +84,7 @@ def classify(
     inputs = expand(paths)
     destination = ResultDestination(chosen_format, output)
     destination.check_output(len(inputs))
+    check_result_files(paths, inputs, system, destination)
     check_decoder(decoder)
     if system is None:
         from avscene.inference.default_system import choose_default_system

@@ -28,6 +28,7 @@ def predict(
     offline: Offline = False,
 ) -> None:
     """Write the probabilities of every segment of a data set as a table."""
+    from avscene.cli.inputs import check_table_files
     from avscene.cli.progress import stage_bars
     from avscene.datasets.layout import read_dataset
     from avscene.inference import load
@@ -36,6 +37,7 @@ def predict(
     from avscene.models.checkpoint import is_checkpoint
 
     whole = read_dataset(data)
+    check_table_files(output, whole, system, by_model=by_model)
     part = whole if only is None else whole.only(only)
     # Of the whole data set: tables of two parts must have the same columns.
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels

@@ -21,6 +21,11 @@ class ResultDestination:
     format: str
     output: Path | None
 
+    @property
+    def is_single(self) -> bool:
+        """Whether a file of this format holds a single recording."""
+        return self.format in formats.SINGLE_RECORDING
+
     def check_output(self, n_inputs: int) -> None:
         """Check that the results of `n_inputs` files fit into the output.
 
