@@ -13,6 +13,7 @@ from avscene.files import (
     cache_directory,
     lock,
     new_directory,
+    read_bytes,
     replace_when_complete,
     sha256_of,
     write_bytes,
@@ -144,3 +145,38 @@ def test_sha256(tmp_path: Path) -> None:
 def test_cache_directory(monkeypatch: pytest.MonkeyPatch, setting: str, expected: str) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", setting)
     assert str(cache_directory()) == os.path.expanduser(expected)  # noqa: PTH111
+
+
+def test_a_pipe_that_no_program_writes_to_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avscene.files.PIPE_PATIENCE", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe: is a pipe, and no program writes to it"):
+        read_bytes(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("size", [1, 2**20])
+def test_a_pipe_is_read_as_soon_as_a_program_writes_to_it(tmp_path: Path, size: int) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = f"sleep 0.2; exec > {tmp_path / 'pipe'}; sleep 0.2; head -c {size} /dev/zero"
+    with subprocess.Popen(["sh", "-c", command]) as writer:
+        assert read_bytes(tmp_path / "pipe") == bytes(size)
+        assert writer.wait() == 0
+
+
+def test_a_closed_pipe_with_content_is_read(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.write(write, b"text")
+    os.close(write)
+    assert read_bytes(Path(f"/dev/fd/{read}")) == b"text"
+    os.close(read)
+
+
+def test_the_target_of_a_link_is_replaced_and_a_device_is_not(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("target")
+    write_text(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "text"
+    (tmp_path / "device").symlink_to(os.devnull)
+    write_text(tmp_path / "device", "text")
+    assert Path(os.devnull).is_char_device()
+    assert names(tmp_path) == ["device", "link", "target"]

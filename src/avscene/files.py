@@ -6,7 +6,9 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,7 @@ LIMIT = 256 * 2**20
 BINARY_MARKS = ("\0", "\x1a", "\x1b")  # control characters that no table of text holds
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)  # of some network file systems
+PIPE_PATIENCE = 10.0  # seconds in which a program must open a pipe that is read
 _KEPT = 50  # characters of a name in its temporary name, which a file system may limit to 255 bytes
 
 
@@ -30,7 +33,7 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: the file is missing, unreadable, too large (checked before it is read) or not text.
     """
-    content = _read_bytes(path)
+    content = read_bytes(path)
     encoding, name = ("utf-16", "UTF-16") if content.startswith(UTF_16_MARKS) else ("utf-8-sig", "UTF-8")
     try:
         text = content.decode(encoding)
@@ -45,15 +48,52 @@ def read_text(path: Path) -> str:
     return text
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a file of at most `LIMIT` bytes, or what a program writes to a pipe.
+
+    Raises:
+        DataError: the file is missing, unreadable or too large (checked before it is read), or no program writes to it.
+    """
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            content = b"" if size > LIMIT else file.read(LIMIT + 1)  # the size of a pipe is not known
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            state = os.fstat(file.fileno())
+            size, content = state.st_size, b""  # the size of a pipe is not known
+            if stat.S_ISFIFO(state.st_mode):
+                content = _wait_for_writer(path, file.fileno())
+            if size <= LIMIT:
+                content += file.read(max(0, LIMIT + 1 - len(content)))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     if max(size, len(content)) > LIMIT:
         raise DataError(f"{path}: larger than {LIMIT >> 20} MiB, the most that is read; split it into several tables")
+    return content
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; to open a pipe would otherwise wait until a program writes to it, without a limit."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _wait_for_writer(path: Path, pipe: int) -> bytes:
+    """Wait until a program has a pipe open, and return what could be read until then.
+
+    Raises:
+        DataError: none opens it within `PIPE_PATIENCE`.
+    """
+    os.set_blocking(pipe, False)
+    deadline = time.monotonic() + PIPE_PATIENCE
+    content = b""
+    while not content:
+        try:
+            content = os.read(pipe, 2**16)  # empty as long as no program has it open
+        except BlockingIOError:
+            break
+        if not content and time.monotonic() > deadline:
+            raise DataError(f"{path}: is a pipe, and no program writes to it")
+        time.sleep(0 if content else 0.02)
+    os.set_blocking(pipe, True)
     return content
 
 

@@ -392,7 +392,7 @@ def test_inputs_that_do_not_fit_are_refused(
     other.write_text('{"detector": {"slope": 1}}')
     assert "has no detector" in run(capfd, "mismatch", *tested, "--detector", other, *output).error()
     gone = run(capfd, "mismatch", *tested, "--detector", tmp_path / "gone.json", *output).error()
-    assert "gone.json: cannot be read" in gone
+    assert "gone.json: No such file or directory" in gone
     kept = tmp_path / "kept.json"
     with_tau_scenes = [write_tables(tmp_path, seed, labels=TAU_SCENES) for seed in (10, 11)]
     assert run(capfd, "mismatch", *with_tau_scenes[0], "--fit", *with_tau_scenes[1], *output, "--json", kept).code == 0

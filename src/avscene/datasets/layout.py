@@ -64,7 +64,7 @@ def _reading(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{root}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
 
 
 def _layout_of(root: Path) -> DataLayout:

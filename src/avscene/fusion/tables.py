@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avscene.errors import DataError, UsageError, first_validation_error
+from avscene.files import read_bytes
 from avscene.fusion.cross_fit import apply_stages, cross_fit, fit_on_rows
 from avscene.fusion.rules import RULES
 from avscene.fusion.steps import STEPS, Times
@@ -129,9 +130,7 @@ def read_fusion(path: str | Path) -> SavedFusion:
         DataError: the file cannot be read or has no weights.
     """
     try:
-        return SavedFusion.model_validate_json(Path(path).read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+        return SavedFusion.model_validate_json(read_bytes(Path(path)))
     except ValidationError as error:
         raise DataError(
             f"{path}: {first_validation_error(error)}; it is not what `avscene fuse --json` writes"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from avscene.errors import DataError
-from avscene.files import write_text
+from avscene.files import read_bytes, write_text
 from avscene.groups import Side, check_apart
 from avscene.mismatch.detector import MismatchClassifier, MismatchDetector, pool_recordings
 from avscene.mismatch.metrics import mismatch_metrics
@@ -99,9 +99,7 @@ def read_detector(path: Path) -> MismatchDetector:
         DataError: the file cannot be read or has no detector.
     """
     try:
-        return MismatchDetector.model_validate(json.loads(path.read_bytes())["detector"])
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        return MismatchDetector.model_validate(json.loads(read_bytes(path))["detector"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: has no detector; give a file that avscene mismatch --json wrote") from error
 

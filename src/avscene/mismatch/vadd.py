@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from avscene.errors import DataError
+from avscene.files import read_text
 from avscene.labels import LabelSet
 from avscene.mismatch.pairs import RecordingPair
 from avscene.tables.delimited import read_delimited
@@ -97,10 +98,7 @@ def merge_into_three_classes(table: ScoreTable) -> ScoreTable:
 
 def _read_list(path: Path) -> list[tuple[str, str]]:
     """Name and class of each line of a published list."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+    lines = read_text(path).splitlines()
     found = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

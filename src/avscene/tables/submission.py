@@ -202,7 +202,8 @@ def _check_header(file: DelimitedFile) -> None:
     if len(file.columns) != len(HEADER):
         raise DataError(f"{file.path}, line 1: {len(file.columns)} columns, not {len(HEADER)}")
     try:
-        with file.path.open(encoding="utf-8-sig") as text:
+        # A pipe is read only once.
+        with file.path.open(encoding="utf-8-sig") if file.path.is_file() else io.StringIO(file.text) as text:
             first = next(line for line in text if line.strip())
     except UnicodeDecodeError as error:
         raise DataError(f"{file.path}, line 1: not UTF-8 text, as the challenge requires") from error
