@@ -11,6 +11,8 @@ Samples = npt.NDArray[np.float32]
 
 # Seconds by which audio may deviate from its timestamps before it is moved; containers round them to milliseconds.
 TIMESTAMP_TOLERANCE = 0.05
+# Sample rates in Hz from infrasound to radio receivers; others are damage, and soxr needs seconds for rates of GHz.
+MIN_RATE, MAX_RATE = 100, 2**24
 
 
 def to_mono(frame: av.AudioFrame) -> Samples:

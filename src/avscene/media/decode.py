@@ -11,7 +11,7 @@ import av
 from av.stream import Discard, Stream
 
 from avscene.errors import MediaError
-from avscene.media.audio import to_mono
+from avscene.media.audio import MAX_RATE, MIN_RATE, to_mono
 from avscene.media.clock import StreamClock
 from avscene.media.container import (
     error_reason,
@@ -33,6 +33,8 @@ MAX_PRIMING = 0.2
 MAX_WAITING_BYTES = 2**26
 # Errors of PyAV on damaged or hostile data.
 DECODE_ERRORS = (av.FFmpegError, ValueError, MemoryError)
+# Decoders that wait forever for a damaged frame when they decode several at once.
+SLICE_THREAD_CODECS = frozenset({"apng"})
 
 DecodeMode = Literal["all", "keyframes", "timestamps"]  # timestamps: packets are read but not decoded
 
@@ -56,7 +58,7 @@ class StreamReader:
         self._flushed = mode == "timestamps"
         self._selector: PacketSelector | None = None
         if mode != "timestamps":
-            self._context.thread_type = "AUTO"
+            self._context.thread_type = "SLICE" if self._context.name in SLICE_THREAD_CODECS else "AUTO"
             self._context.options = {"max_pixels": str(limits.pixels)}
             if mode == "keyframes":
                 self._context.skip_frame = "NONKEY"
@@ -135,7 +137,9 @@ class StreamReader:
         time = None if timestamp is None or not self._time_base else timestamp * self._time_base
         if self.modality == "audio":
             samples, rate = to_mono(frame), int(frame.sample_rate)
-            if rate <= 0 or not len(samples):
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise ValueError(f"sample rate of {rate} Hz")
+            if not len(samples):
                 return None
             return DecodedAudio(*self.clock.correct(time, len(samples) / rate), rate, samples)
         if self.pixel_format is None:
@@ -184,6 +188,11 @@ class MediaFile:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return self._container.size
 
     def close(self) -> None:
         """Close the file."""
@@ -281,12 +290,16 @@ class MediaFile:
         if self._decoder != CPU and pixel_format is not None and not is_device_format(pixel_format):
             self.warnings.append(f"{self._decoder} cannot decode this video; it was decoded on the CPU")
 
-    def _is_photograph(self) -> bool:
+    def may_be_photograph(self) -> bool:
+        """Return whether the file is a photograph if no further frame follows."""
         video = self._video_reader()
-        if len(self._readers) != 1 or video is None or video.n_decoded != 1:
+        if len(self._readers) != 1 or video is None or video.n_decoded > 1:
             return False
         name = self._container.format.name
         return self._container.duration is None or name.endswith("_pipe") or name in ("gif", "apng", "webp")
+
+    def _is_photograph(self) -> bool:
+        return self.may_be_photograph() and self._readers[0].n_decoded == 1
 
     def undecodable_error(self, modalities: list[Modality]) -> MediaError:
         """Make the error for a file of whose `modalities` nothing could be decoded."""

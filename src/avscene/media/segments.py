@@ -18,6 +18,11 @@ from avscene.media.sampling import CPU, Sampling
 from avscene.media.video import RgbConverter
 from avscene.records import ByteArray, Modality, Segment
 
+# A longer file holds at least a byte per second, even of silence or a still; damaged timestamps pretend less, and each
+# second costs a segment.
+MIN_BYTES_PER_SECOND = 1.0
+SECONDS_FOR_ANY_SIZE = 600.0
+
 
 class Recording:
     """One recording, decoded in this process, once from beginning to end, in memory that does not grow with its length.
@@ -134,11 +139,12 @@ class Recording:
         try:
             for item in interleave([file.decode(modes, sampling.has_target) for file in self._files]):
                 assembler.add(item)
+                self._check_size(assembler.duration)
                 self._on_item()
-                yield from assembler.ready()
+                if not self._may_be_photograph():
+                    yield from assembler.ready()
             self._check_decoded(assembler, sampling)
-            photograph = len(self._files) == 1 and self._files[0].photograph
-            yield from assembler.finish(photograph)
+            yield from assembler.finish(len(self._files) == 1 and self._files[0].photograph)
         except MediaError as error:
             names_file = str(error).startswith(str(self.path)) or len(error.args) != 1
             raise (error if names_file else MediaError(f"{self.path}: {error}")) from None
@@ -147,6 +153,16 @@ class Recording:
                 raise memory_error(self.path, self._limits) from None
             raise MediaError(f"{self.path}: cannot be decoded ({error_reason(error)})") from None
         self.duration = assembler.duration
+
+    def _may_be_photograph(self) -> bool:
+        return len(self._files) == 1 and self._files[0].may_be_photograph()
+
+    def _check_size(self, duration: float) -> None:
+        """Raise MediaError if the files are too small for their duration: their timestamps are damaged."""
+        n_bytes = sum(file.n_bytes for file in self._files)
+        if duration > SECONDS_FOR_ANY_SIZE + n_bytes / MIN_BYTES_PER_SECOND:
+            problem = f"has timestamps up to {duration / 3600:.1f} h but only {n_bytes} bytes"
+            raise MediaError(f"{self.path}: {problem}, so they are damaged")
 
     def _check_decoded(self, assembler: Assembler, sampling: Sampling) -> None:
         """Warn of requested streams that could not be decoded; raise MediaError if there are only such streams."""
