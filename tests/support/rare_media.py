@@ -1,4 +1,4 @@
-"""Write small intact files with rare properties: metadata, bit depths, several tracks, subtitles, chapters, timecode."""
+"""Write small intact files with rare properties: metadata, bit depths, tracks, subtitles, chapters, timecode."""
 
 import io
 import struct
@@ -23,6 +23,17 @@ ASS_HEADER = (
     b"MarginV, Encoding\r\nStyle: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1\r\n"
     b"\r\n[Events]\r\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\r\n"
 )
+CODECS = dict(
+    pair.split("=")
+    for pair in (
+        "a.wav=pcm_s16le a.flac=flac a.opus=libopus a.ogg=libvorbis a.aiff=pcm_s16be a.au=pcm_s16be a.caf=pcm_s16le "
+        "a.aac=aac a.ac3=ac3 a.tta=tta a.wv=wavpack adpcm.wav=adpcm_ima_wav law.wav=pcm_mulaw a.voc=pcm_u8 "
+        "a.w64=pcm_s16le a.avi=mpeg4 a.flv=flv a.ts=libx264 a.mpg=mpeg2video a.webm=libvpx-vp9 a.wmv=wmv2 "
+        "a.ogv=libtheora a.mxf=mpeg2video a.nut=ffv1 mjpeg.avi=mjpeg a.3gp=h263 a.gif=gif a.y4m=rawvideo a.dv=dvvideo "
+        "prores.mov=prores_ks a.ivf=libvpx a.swf=flv"
+    ).split()
+)
+AUDIO_SUFFIXES = frozenset(".wav .flac .opus .ogg .aiff .au .caf .aac .ac3 .tta .wv .voc .w64".split())
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF/></x:xmpmeta>'
 
 
@@ -143,35 +154,21 @@ def recordings(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield "fragmented.mp4", fragmented.save().read_bytes()
     cover = Writer(folder / "c.mp3").audio(tone_samples(1.0), codec="libmp3lame").cover(plain_frame(1))
     yield "cover.mp3", cover.save().read_bytes()
-    codecs = {
-        **{"a.wav": "pcm_s16le", "a.flac": "flac", "a.opus": "libopus", "a.ogg": "libvorbis", "a.aiff": "pcm_s16be"},
-        **{"a.au": "pcm_s16be", "a.caf": "pcm_s16le", "a.aac": "aac", "a.ac3": "ac3", "a.tta": "tta", "a.wv": "wavpack"},
-        **{"adpcm.wav": "adpcm_ima_wav", "law.wav": "pcm_mulaw", "a.voc": "pcm_u8", "a.w64": "pcm_s16le"},
-    }
-    for name, codec in codecs.items():
-        if codec in av.codecs_available:
-            try:
-                writer = Writer(folder / name).audio(tone_samples(1.0, 48000), rate=48000, codec=codec)
-                writer._container.metadata.update(title="a title", timecode="01:02:03:04")
-                yield name, writer.save().read_bytes()
-            except (av.FFmpegError, ValueError, TypeError):
-                continue
-    videos = {
-        **{"a.avi": "mpeg4", "a.flv": "flv", "a.ts": "libx264", "a.mpg": "mpeg2video", "a.webm": "libvpx-vp9"},
-        **{"a.wmv": "wmv2", "a.ogv": "libtheora", "a.mxf": "mpeg2video", "a.nut": "ffv1", "mjpeg.avi": "mjpeg"},
-        **{"a.3gp": "h263", "a.gif": "gif", "a.y4m": "rawvideo", "a.dv": "dvvideo", "av1.mp4": "libsvtav1"},
-        **{"hevc.mp4": "libx265", "prores.mov": "prores_ks", "a.ivf": "libvpx", "a.swf": "flv"},
-    }
-    for name, codec in videos.items():
-        if codec in av.codecs_available:
-            try:
-                frames = [plain_frame(k // 5) for k in range(25)]
-                writer = Writer(folder / name).video(frames, [k / 25 for k in range(25)], codec=codec)
-                yield name, writer.save().read_bytes()
-            except (av.FFmpegError, ValueError, TypeError):
-                continue
+    for name, codec in CODECS.items():
+        writer = Writer(folder / name)
+        try:
+            if Path(name).suffix in AUDIO_SUFFIXES:
+                writer.audio(tone_samples(1.0, 48000), rate=48000, codec=codec)
+            else:
+                writer.video([plain_frame(k // 5) for k in range(25)], [k / 25 for k in range(25)], codec=codec)
+            writer._container.metadata.update(title="a title", timecode="01:02:03:04")
+            yield name, writer.save().read_bytes()
+        except (av.FFmpegError, ValueError, TypeError):  # this build of ffmpeg cannot write it
+            continue
     chapters = ebml(0x1043A770, ebml(0x45B9, ebml(0xB6, ebml(0x73C4, 1), ebml(0x91, 0))))
-    attachment = ebml(0x1941A469, ebml(0x61A7, ebml(0x466E, b"font.ttf"), ebml(0x4660, b"font/ttf"), ebml(0x465C, b"x")))
+    attachment = ebml(
+        0x1941A469, ebml(0x61A7, ebml(0x466E, b"font.ttf"), ebml(0x4660, b"font/ttf"), ebml(0x465C, b"x"))
+    )
     yield "extras.mkv", matroska([png_with_profile()] * 3, b"MPNG", chapters, attachment)
 
 

@@ -283,16 +283,12 @@ def kinds_of(frame: av.VideoFrame | av.AudioFrame) -> set[str]:
 
 
 def _has_kind(frame: Any, kind: int) -> bool:
-    graph = Graph()
+    graph, clock = Graph(), Fraction(1, 1000)
     if isinstance(frame, av.VideoFrame):
-        source = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
-        )
+        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=clock)
         names = "sidedata", "buffersink"
     else:
-        source = graph.add_abuffer(
-            sample_rate=frame.sample_rate, format=frame.format, layout=frame.layout, time_base=Fraction(1, 1000)
-        )
+        source = graph.add_abuffer(None, frame.sample_rate, frame.format, frame.layout, time_base=clock)
         names = "asidedata", "abuffersink"
     graph.link_nodes(source, graph.add(names[0], f"mode=select:type={kind}"), graph.add(names[1])).configure()
     graph.push(frame)

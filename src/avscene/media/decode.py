@@ -305,5 +305,11 @@ class MediaFile:
         """Make the error for a file of whose `modalities` nothing could be decoded."""
         n_damaged = self._n_damaged()
         encrypted = any(is_encrypted(stream) for stream in self.streams.values())
-        cause = "it is encrypted" if encrypted else f"{n_damaged} damaged packets" if n_damaged else "it holds no data"
+        cause = (
+            "it is encrypted"
+            if encrypted
+            else f"{n_damaged} damaged packet{'s' * (n_damaged > 1)}"
+            if n_damaged
+            else "it holds no data"
+        )
         return MediaError(f"{self.path}: its {' and '.join(modalities)} cannot be decoded: {cause}")
