@@ -10,7 +10,6 @@ import threading
 from pathlib import Path
 from signal import SIGKILL
 
-import avscene
 from avscene.errors import WeightsError
 from avscene.media.workers.messages import DamagedMessageError, Message, MessageReader, StalledError
 
@@ -179,7 +178,7 @@ def _start() -> WorkerProcess:
 
 def _environment() -> dict[str, str]:
     """Return an environment in which the worker imports this very package."""
-    package = str(Path(avscene.__file__).parents[1])
+    package = str(Path(__file__).parents[3])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
