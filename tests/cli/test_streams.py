@@ -27,7 +27,7 @@ QUICK = {
     # The plan is printed before anything is downloaded; nothing listens on the discard port.
     "data download": "data download tau-2021 --subset examples --output tau --source https://127.0.0.1:9",
     "data verify": "data verify {data}",
-    "evaluate": "evaluate a.tsv",
+    "evaluate": "evaluate a.tsv --json new.json",
     "fuse": "fuse a.tsv b.tsv --rule mean --output new.tsv",
     "submit": "submit a.tsv --output submission",
 }
@@ -94,6 +94,8 @@ def test_a_standard_output_that_cannot_be_written_is_one_message(
     command: str, redirection: str, here: Path, scene_data: Path
 ) -> None:
     check_output_error(QUICK[command].format(data=scene_data), redirection)
+    for made in (path for path in ("town/meta.csv", "new.json", "new.tsv", "submission") if path in QUICK[command]):
+        assert Path(made).exists()  # the work is not lost
 
 
 @pytest.mark.slow

@@ -28,9 +28,9 @@ def evaluate(
 
     check_outputs([json, report], [*tables, truth, trained_on])
     result = evaluate_files(tables, truth=truth, trained_on=trained_on)
-    with TextOutput(None) as out:
-        out.write(evaluation_text(result) + "\n")
     if json is not None:
         write_json(json, evaluation_to_dict(result))
     if report is not None:
         write_evaluation_report(report, result)
+    with TextOutput(None) as out:
+        out.write(evaluation_text(result) + "\n")

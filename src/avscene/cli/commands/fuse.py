@@ -56,13 +56,13 @@ def fuse(
     if result is None and report is not None:
         raise UsageError("--report needs the true scenes: a column 'true_label', or file names like TAU's")
     write_table(output, fused.table)
+    if result is not None and report is not None:
+        write_fusion_report(report, fused, result)
+    if json is not None:
+        write_json(json, fusion_to_dict(fused, result))
     if result is not None:
         with TextOutput(None) as out:
             out.write(evaluation_text(result) + "\n")
-        if report is not None:
-            write_fusion_report(report, fused, result)
-    if json is not None:
-        write_json(json, fusion_to_dict(fused, result))
     print(f"{output}: written; weights fitted on: {fused.fitted_on}")
 
 

@@ -57,9 +57,10 @@ def mismatch(
         pairs=read_pairs(pairs) if pairs is not None else read_vadd(*vadd) if vadd is not None else None,
         three_classes=three_classes,
     )
-    with TextOutput(None) as out:
-        out.write(mismatch_text(result.metrics) + "\n")
-    for path in write_scores(result, output):
-        print(f"{path}: written")
+    written = write_scores(result, output)
     if json is not None:
         write_json(json, {**result.metrics, "detector": result.detector.model_dump()})
+    with TextOutput(None) as out:
+        out.write(mismatch_text(result.metrics) + "\n")
+    for path in written:
+        print(f"{path}: written")
