@@ -38,6 +38,11 @@ def test_files_found_by_mutation_end_with_an_answer_or_one_error(path: Path) -> 
     assert f"| {path.name} |" in (path.parent / "README.md").read_text()
 
 
+def test_video_of_which_no_frame_can_be_converted_is_an_error() -> None:
+    path = Path(__file__).parent / "corpus" / "colours.avif"
+    assert check(path) == "its video cannot be decoded: its frames cannot be converted to RGB"
+
+
 @pytest.mark.parametrize("name", [n if n not in SLOW else pytest.param(n, marks=pytest.mark.slow) for n in FILES])
 @pytest.mark.timeout(300)
 def test_hostile_files_end_with_an_answer_or_one_error(tmp_path: Path, name: str) -> None:

@@ -60,6 +60,7 @@ class Recording:
         self._lock = threading.Lock()
         self._decoded: dict[Modality, bool] = {}
         self._warnings: list[str] = []
+        self._n_converted = self._n_unconverted = 0  # frames
         self._files = [MediaFile(self.path, "audio" if audio is not None else None, decoder, limits)]
         if audio is not None:
             try:
@@ -145,6 +146,7 @@ class Recording:
                     yield from assembler.ready()
             self._check_decoded(assembler, sampling)
             yield from assembler.finish(len(self._files) == 1 and self._files[0].photograph)
+            self._check_converted(assembler)
         except MediaError as error:
             names_file = str(error).startswith(str(self.path)) or len(error.args) != 1
             raise (error if names_file else MediaError(f"{self.path}: {error}")) from None
@@ -174,13 +176,24 @@ class Recording:
             raise file.undecodable_error(failed)
         self._warnings += [f"the {modality} cannot be decoded" for modality in failed]
 
+    def _check_converted(self, assembler: Assembler) -> None:
+        """Note that there is no video if no frame could be converted; raise MediaError if there is no audio either."""
+        if self._n_converted or not self._n_unconverted:
+            return
+        self._decoded["video"] = False
+        if "audio" not in assembler.decoded:
+            raise MediaError("its video cannot be decoded: its frames cannot be converted to RGB")
+
     def _rgb_converter(self, sampling: Sampling) -> Callable[[Any], ByteArray | None]:
         converter = RgbConverter(sampling.frame_size or 1)
 
         def convert(image: av.VideoFrame) -> ByteArray | None:
             try:
-                return converter(image)
+                pixels = converter(image)
+                self._n_converted += 1
+                return pixels
             except (av.FFmpegError, ValueError, MemoryError):
+                self._n_unconverted += 1
                 self._warnings.append("some frames cannot be converted to RGB")
                 return None
 
