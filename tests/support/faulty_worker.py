@@ -1,7 +1,8 @@
 """Run a worker process whose decoder crashes, hangs, allocates or writes garbage on recordings of certain names.
 
 Usage: `python faulty_worker.py DESCRIPTOR`, in place of `python -m avscene.media.workers DESCRIPTOR`. The fault is the
-first part of the file's name: `crash-anything.mp4`. With `-later` in the name, it comes after the first segment.
+first part of the file's name: `crash-anything.mp4`; `open-` hangs while the file is opened. With `-later` in the name,
+it comes after the first segment.
 """
 
 import ctypes
@@ -70,6 +71,11 @@ FAULTS = {fault.__name__: fault for fault in (crash, abort, hang, lock, loop, al
 
 class FaultyRecording(segments.Recording):
     """Decodes, but not the recordings whose names say otherwise."""
+
+    def __init__(self, path: str, *arguments: object) -> None:
+        if Path(path).name.startswith("open"):
+            hang()
+        super().__init__(path, *arguments)  # type: ignore[arg-type]
 
     def segments(self, sampling: Sampling) -> Iterator[Segment]:
         fault = FAULTS.get(self.path.name.split("-")[0])

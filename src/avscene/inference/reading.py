@@ -177,8 +177,9 @@ class BatchReader:
         segments: list[Segment] = []
         end: RecordingInfo | MediaError
         try:
-            with IsolatedRecording(source.path, source.audio, self._decoder, self._limits) as recording:
-                self._register(position, recording)
+            recording = IsolatedRecording(source.path, source.audio, self._decoder, self._limits)
+            self._register(position, recording)
+            with recording:
                 for segment in recording.segments(self._sampling):
                     segments.append(segment)
                     if _is_full(segments):

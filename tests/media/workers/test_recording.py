@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,7 +154,7 @@ from avscene.media.limits import Limits
 from avscene.media.sampling import Sampling
 from avscene.media.workers import IsolatedRecording, process
 process.COMMAND = (sys.executable, "-P", sys.argv[2])
-recording = IsolatedRecording(sys.argv[1], limits=Limits(stall=float(sys.argv[3])))
+recording = IsolatedRecording(sys.argv[1], limits=Limits(stall=float(sys.argv[3]))).__enter__()
 print(recording._worker._process.pid, flush=True)
 for segment in recording.segments(Sampling(frame_size=32)):
     print(segment.start, flush=True)
@@ -183,6 +184,23 @@ def is_running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"  # nobody waits for an orphan in some containers
+
+
+@pytest.mark.usefixtures("_faulty")
+@pytest.mark.parametrize("fault", ["hang", "lock", "hang-later", "open"])
+def test_close_ends_a_decoder_that_hangs(tmp_path: Path, fault: str) -> None:
+    path = write_media(tmp_path / f"{fault}-a.mp4", 3.0, fps=5)
+    recording = IsolatedRecording(path)
+    closing = threading.Timer(1.0, recording.close)
+    closing.start()
+    try:
+        with recording:
+            segments = list(recording.segments(SAMPLINGS[0]))
+        assert len(segments) == (1 if "later" in fault else 0)
+    except MediaError as error:
+        assert str(error) == f"{path}: decoding was stopped"  # noqa: PT017  # only if it was opening
+        assert fault == "open"
+    closing.join()
 
 
 def test_a_worker_serves_many_recordings_and_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ ATTEMPTS = 2
 class IsolatedRecording:
     """One recording, decoded by a worker process, read once from beginning to end.
 
-    It has the interface of `Recording`, without what that class is after its construction. Segments are read in one
-    thread; `close` may be called from another.
+    A context manager with the interface of `Recording`; it is opened when the context is entered. Segments are read in
+    one thread; `close` may be called from another.
 
     Args:
         path: The media file.
@@ -37,7 +37,7 @@ class IsolatedRecording:
 
     Raises:
         MediaError: a file cannot be opened, exceeds a limit, or has nothing that can be decoded; or the process that
-            decodes it crashed, made no progress, or needs too much memory.
+            decodes it crashed, made no progress, or needs too much memory. Raised when the context is entered.
         WeightsError: no process can be started.
     """
 
@@ -63,9 +63,9 @@ class IsolatedRecording:
         self._closed = self._started = False
         self._worker: WorkerProcess | None = None
         self._modalities: dict[Modality, bool] = {}
-        self._open()
 
     def __enter__(self) -> "IsolatedRecording":
+        self._open()
         return self
 
     def __exit__(
@@ -74,7 +74,7 @@ class IsolatedRecording:
         self._release()
 
     def close(self) -> None:
-        """Stop decoding: the segment that is being read is the last one. May be called from any thread."""
+        """Stop opening or decoding; no further segments are returned. May be called from any thread."""
         self._closed = True
         if (worker := self._worker) is not None:
             worker.kill()
@@ -120,6 +120,8 @@ class IsolatedRecording:
             self._attempts += 1
             worker = self._worker = take_worker()
             try:
+                if self._closed:  # `close` may not have seen this worker
+                    worker.kill()
                 worker.send({**self._request, "directory": _working_directory()})
                 self._opened(self._reply("opened")[0])
                 return
@@ -172,6 +174,8 @@ class IsolatedRecording:
     def _check_attempts(self, death: WorkerDiedError) -> None:
         """End the worker that died; raise MediaError if the recording gets no further one."""
         self._end_worker()
+        if self._closed:
+            raise MediaError(f"{self.path}: decoding was stopped") from None
         if isinstance(death, WorkerStalledError):
             raise MediaError(f"{self.path}: {death}; to allow more: --limit stall=NUMBER") from None
         if self._attempts == ATTEMPTS:
