@@ -54,13 +54,15 @@ def measure_here(*paths: str) -> None:
     import avscene
     from avscene.cli.inputs import expand
     from avscene.cli.output.formats import jsonl
-    from avscene.inference.classify import classify_files
+    from avscene.inference.classify import FileRun
+    from avscene.inference.resumable import Settings
 
     system = avscene.load("conse")
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
-            outcomes = classify_files(system, expand([path]))
-            (Path(folder) / "predictions.jsonl").write_text("".join(map(jsonl, outcomes)))
+            run = FileRun(system, expand([path]), Settings())
+            lines = (jsonl(classified.outcome) for classified in run.outcomes())
+            (Path(folder) / "predictions.jsonl").write_text("".join(lines))
             times.append((time.perf_counter(), time.process_time()))
     (start, *seconds), (_, *cpu_seconds) = np.diff(times, axis=0).T.tolist()
     print(json.dumps({"start": start, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak": peak()}))

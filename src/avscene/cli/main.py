@@ -26,6 +26,7 @@ from avscene.cli.commands.systems import systems
 from avscene.cli.commands.train import train
 from avscene.cli.messages import InterruptionError, messages_on_stderr
 from avscene.cli.options import RepeatedFitCommand
+from avscene.cli.signals import signals_interrupt
 from avscene.cli.streams import StandardOutputError, abandon_output, make_streams_usable
 from avscene.errors import AvsceneError, WeightsError
 
@@ -75,7 +76,7 @@ for data_command in DATA_COMMANDS:
 def main() -> None:
     """Run the command line and exit with its exit code; an error is one line on standard error."""
     make_streams_usable()
-    with messages_on_stderr():
+    with messages_on_stderr(), signals_interrupt():
         code = _run()
     sys.exit(code)
 

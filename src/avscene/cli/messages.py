@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from avscene.cli.output.files import printable
+from avscene.cli.output.files import CONTINUES, printable
 
-CONTINUES = "run the same command again to continue"
+__all__ = ["CONTINUES", "InterruptionError", "explain_interruption", "log_skipped", "messages_on_stderr"]
 
 
 class InterruptionError(Exception):

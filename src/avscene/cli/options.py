@@ -22,6 +22,9 @@ Holdout = Annotated[
 Hop = Annotated[float, typer.Option(help="Length of a segment in seconds.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try recordings again that failed in an earlier run with this output.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only weights that are on this machine.")]
 
 

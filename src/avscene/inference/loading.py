@@ -5,12 +5,12 @@ What only checkpoints need is imported when one is loaded: their models of all f
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from avscene.errors import CheckpointError, DataError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.fusion.tree import Fusion
+from avscene.inference.fingerprint import fingerprint, zero_shot_fingerprint
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.mismatch.detector import MismatchDetector
@@ -60,7 +60,13 @@ def load(
     if max_risk is not None:
         raise UsageError(f"system {system}: was not trained, so its risk is unknown; --max-risk is for checkpoints")
     model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
-    return System(model.name, model.labels, (model,), Fusion.of(model.name))
+    return System(
+        model.name,
+        model.labels,
+        (model,),
+        Fusion.of(model.name),
+        fingerprint=zero_shot_fingerprint(model.name, model.labels, tuple(prompts), runtime.dtype),
+    )
 
 
 def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
@@ -80,10 +86,17 @@ def _load_checkpoint(
     if prompts:
         raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
     config = loaded.config
-    system = System(config.name, loaded.labels, loaded.models, loaded.fusion, config.hop, config.mismatch)
-    if max_risk is None:
-        return system
-    return replace(system, acceptance=SelectiveThresholds.fit(read_held_out_table(directory), max_risk))
+    acceptance = None if max_risk is None else SelectiveThresholds.fit(read_held_out_table(directory), max_risk)
+    return System(
+        config.name,
+        loaded.labels,
+        loaded.models,
+        loaded.fusion,
+        config.hop,
+        config.mismatch,
+        acceptance,
+        fingerprint(config.config_sha256, runtime.dtype, acceptance),
+    )
 
 
 def load_mismatch_detector(path: Path) -> MismatchDetector:

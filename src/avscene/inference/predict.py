@@ -1,18 +1,21 @@
 """Classify labelled recordings with a system and collect the probabilities in prediction tables."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from avscene.errors import AvsceneError, DataError, MediaError
+from avscene.errors import DataError, MediaError
 from avscene.fusion.tree import FUSED
+from avscene.inference.journal.database import Journal
 from avscene.inference.reading import Source
+from avscene.inference.resumable import ResumableRun, Settings
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.progress import Progress
-from avscene.records import Example, FloatArray, Needs, Prediction
+from avscene.records import Example, Failure, FloatArray, Needs, Prediction
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable
 
@@ -50,26 +53,55 @@ class PredictedTables:
     failures: tuple[str, ...]
 
 
+class StoppedError(Exception):
+    """The run was stopped after `n_done` recordings."""
+
+    def __init__(self, n_done: int) -> None:
+        super().__init__(f"stopped after {n_done} recordings")
+        self.n_done = n_done
+
+
 def predict(
-    system: System, examples: Sequence[Example], source: Path, progress: Progress | None = None
+    system: System,
+    examples: Sequence[Example],
+    source: Path,
+    progress: Progress | None = None,
+    *,
+    journal: Journal | None = None,
+    retry_failed: bool = False,
+    stop: threading.Event | None = None,
 ) -> PredictedTables:
     """Classify `examples`, the recordings of data set `source`, and return tables with a row per segment.
+
+    Args:
+        system: the system that classifies.
+        examples: the recordings with their labels.
+        source: the data set, for messages.
+        progress: called with the number of recordings done and of all.
+        journal: outcomes that are known from earlier runs; those of this run are added.
+        retry_failed: compute recordings again that the journal has as failed.
+        stop: once set, no further recording is begun.
 
     Raises:
         DataError: a recording has a scene that is not in the system's label set.
         MediaError: no recording can be read.
+        StoppedError: `stop` was set before all recordings were done.
     """
     check_scenes(examples, source, system.labels)
     rows: dict[str, _Rows] = {FUSED: _Rows()}
     failures: list[str] = []
-    outcomes = system.classify_all([Source(example.path, example.audio) for example in examples])
-    for done, (example, outcome) in enumerate(zip(examples, outcomes, strict=True), start=1):
-        if isinstance(outcome, AvsceneError):
-            failures.append(str(outcome))
+    sources = [Source(example.path, example.audio) for example in examples]
+    run = ResumableRun(system, sources, Settings(), journal, retry_failed=retry_failed, stop=stop)
+    done = 0
+    for done, classified in enumerate(run.outcomes(), start=1):
+        if isinstance(classified.outcome, Failure):
+            failures.append(str(classified.outcome.error))
         else:
-            _add_segments(rows, example, outcome)
+            _add_segments(rows, examples[done - 1], classified.outcome)
         if progress is not None:
             progress(done, len(examples))
+    if done < len(examples):
+        raise StoppedError(done)
     if not rows[FUSED].examples:
         raise MediaError(f"{source}: none of {len(examples)} recordings can be read; first: {failures[0]}")
     needs: dict[str, Needs] = {model.name: model.needs for model in system.models}
@@ -105,10 +137,13 @@ def write_tables(predicted: PredictedTables, output: Path, *, by_model: bool) ->
     Returns:
         The written files, such as `scores.tsv` and `scores.audio.tsv`.
     """
-    written = []
-    for name, table in predicted.tables.items():
-        path = output if name == FUSED else output.with_suffix(f".{name}{output.suffix}")
-        if name == FUSED or by_model:
-            write_table(path, table)
-            written.append(path)
-    return written
+    tables = predicted.tables if by_model else {FUSED: predicted.tables[FUSED]}
+    paths = [output if name == FUSED else table_paths(output, [name])[0] for name in tables]
+    for path, table in zip(paths, tables.values(), strict=True):
+        write_table(path, table)
+    return paths
+
+
+def table_paths(output: Path, models: Sequence[str]) -> list[Path]:
+    """Return the paths of the tables of models beside the table `output`."""
+    return [output.with_suffix(f".{name}{output.suffix}") for name in models]

@@ -41,7 +41,8 @@ class System:
     """One or more models on the same scenes, and the fusion of their probabilities.
 
     `hop` is the default length of a segment in seconds. `mismatch`, if given, detects whether audio and video belong
-    together; `acceptance`, if given, rejects predictions whose probability is too low.
+    together; `acceptance`, if given, rejects predictions whose probability is too low. `fingerprint` identifies all
+    that decides the probabilities: systems of the same fingerprint give the same.
     """
 
     name: str
@@ -51,6 +52,7 @@ class System:
     hop: float = 1.0
     mismatch: MismatchDetector | None = None
     acceptance: SelectiveThresholds | None = None
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         names = sorted(model.name for model in self.models)

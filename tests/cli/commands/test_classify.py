@@ -9,7 +9,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, run
 from tests.support.hub_server import HubServer, use_hub
 from tests.support.media_files import corner_frame, write_media, write_photograph
-from tests.support.processes import wait_until
 from tests.support.small_clip import RN50X4, RN101, VIT, save_small_clip
 
 REPOS = {"C01": RN101, "C02": RN50X4, "C03": VIT}
@@ -167,7 +165,7 @@ def test_subtitles_of_several_files_are_written_to_a_folder(
 ) -> None:
     (here / "out").mkdir()
     assert classify(recording, media / "without_audio.mp4", "--format", "srt", "--output", "out").code == 0
-    assert names(here / "out") == ["recording.mp4.srt", "without_audio.mp4.srt"]
+    assert names(here / "out") == ["avscene.journal", "recording.mp4.srt", "without_audio.mp4.srt"]
     assert classify(recording, "--format", "audacity", "--output", "out").code == 0
     assert (here / "out/recording.mp4.txt").read_text().startswith("0.000000\t")
 
@@ -281,7 +279,9 @@ def test_a_trained_system_warns_of_a_missing_modality(
     assert command("train", "fast", "--data", "data", "--output", "mine").code == 0
     paths = [media / name for name in ("recording.mp4", "without_audio.mp4", "without_video.wav", "photograph.png")]
     found = classify(*paths, "--format", "jsonl", system="mine")
-    assert (found.code, found.messages) == (0, [])
+    (summary,) = found.messages
+    assert found.code == 0
+    assert summary.startswith("4 of 4 recordings done, 0 failed; ")
     whole, without_audio, without_video, photograph = (json.loads(line) for line in found.out.splitlines())
     assert whole["labels"] == ["park", "tram"]
     both = set(whole["segments"][0]["by_model"])
@@ -354,10 +354,12 @@ def test_each_bad_input_gets_a_message_and_a_record_and_the_others_are_classifie
     bad = bad_files(media)
     found = classify(*bad, recording, "--format", "jsonl", "--output", "out.jsonl")
     assert found.code == 3
-    assert len(found.messages) == len(bad)
+    *messages, summary = found.messages
+    assert len(messages) == len(bad)
+    assert summary.startswith(f"1 of {len(bad) + 1} recordings done, {len(bad)} failed ({len(bad)} media); ")
     *failures, good = (json.loads(line) for line in Path("out.jsonl").read_text().splitlines())
     assert good == avscene.load("conse").classify(recording).to_dict()
-    for failure, message, (source, reason) in zip(failures, found.messages, BAD.items(), strict=True):
+    for failure, message, (source, reason) in zip(failures, messages, BAD.items(), strict=True):
         assert list(failure) == ["schema", "source", "error"]
         assert (failure["schema"], failure["source"]) == ("avscene/1", source)
         assert failure["error"]["type"] == "media"
@@ -378,7 +380,7 @@ def test_exit_codes_distinguish_all_some_and_no_failures(
     some = classify(empty, recording, "gone.mp4", "--format", form, *target)
     none = classify(empty, "gone.mp4", "--format", form, *target)
     assert (some.code, none.code) == (3, 1)
-    assert len(some.messages) == len(none.messages) == 2
+    assert len(some.messages) == len(none.messages) == 3  # the last is the summary
     if form == "json":
         assert [("error" in one) for one in json.loads(some.out)] == [True, False, True]
         assert all("error" in one for one in json.loads(none.out))
@@ -398,7 +400,7 @@ USAGE = [
     (["recording.mp4", "--system", "folder"], "folder: is a directory but not a checkpoint"),
     (
         ["recording.mp4", "--format", "xml"],
-        "--format 'xml' is not one of table, json, jsonl, csv, tsv, vtt, srt, audacity",
+        "--format 'xml' is not one of table, json, jsonl, csv, tsv, parquet, vtt, srt, audacity",
     ),
     (["recording.mp4", "--frames", "few"], "--frames 'few' is not one of exact, keyframes"),
     (["recording.mp4", "--device", "tpu"], "device 'tpu' is not one of auto, cpu, cuda"),
@@ -490,12 +492,11 @@ def test_an_existing_output_is_replaced_at_the_end(classify: Command, recording:
     ("error", "texts", "kept"),
     [
         (None, ["a\n", "b\n"], "a\nb\n"),
-        (KeyboardInterrupt, ["a\n"], "a\n"),
-        (KeyboardInterrupt, [], "old"),
+        (KeyboardInterrupt, ["a\n"], "old"),
         (RuntimeError, ["a\n"], "old"),
     ],
 )
-def test_an_interrupted_output_is_kept_and_a_failed_one_is_not(
+def test_only_a_complete_output_replaces_the_one_before(
     here: Path, error: type[BaseException] | None, texts: list[str], kept: str
 ) -> None:
     Path("out").write_text("old")
@@ -611,38 +612,6 @@ def test_the_default_system_is_the_best_available_and_a_change_is_reported(
 
 
 # --- in a separate process ---
-
-PROGRAM = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
-from avscene.cli.main import main
-main()
-"""
-
-
-def test_an_interruption_keeps_finished_results(recording: str, here: Path) -> None:
-    command = ["classify", "--system", "conse", "--format", "jsonl", "--output", "out.jsonl", *[recording] * 500]
-    running = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    try:
-        wait_until(lambda: any(path.stat().st_size for path in here.glob(".out.jsonl.*")), running)
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate()
-    finally:
-        running.kill()
-    assert running.returncode == 130
-    assert out == ""
-    assert "Traceback" not in err
-    lines = Path("out.jsonl").read_text().splitlines()
-    assert 1 <= len(lines) < 500
-    assert all(json.loads(line)["source"] == recording for line in lines)
-    assert names(here) == ["out.jsonl", "recording.mp4"]
-    assert err == f"avscene: interrupted: {len(lines)} of 500 results are in out.jsonl\n"
-
 
 LIGHT = """
 import sys

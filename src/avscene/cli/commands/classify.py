@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avscene.cli.messages import explain_interruption
-from avscene.cli.options import Device, Offline, Precision, one_of
+from avscene.cli.messages import InterruptionError
+from avscene.cli.options import Device, Offline, Precision, RetryFailed, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from avscene.cli.output.results import ResultDestination
+    from avscene.cli.output.writers import ResultWriter
+    from avscene.cli.progress import RunMeter
     from avscene.inference import System
+    from avscene.inference.classify import FileRun
+    from avscene.inference.resumable import Settings
     from avscene.records import Failure
 
 logger = logging.getLogger(__name__)
@@ -62,7 +66,7 @@ def classify(
     hop: SystemHop = None,
     max_risk: MaxRisk = None,
     format: Annotated[  # noqa: A002  # the option's name
-        str, typer.Option(help="table, json, jsonl, csv, tsv, vtt, srt or audacity.")
+        str, typer.Option(help="table, json, jsonl, csv, tsv, parquet, vtt, srt or audacity.")
     ] = "table",
     output: Output = None,
     frames: Frames = "exact",
@@ -70,6 +74,7 @@ def classify(
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
     from avscene.cli.inputs import check_result_files, expand
@@ -83,6 +88,7 @@ def classify(
     scenes = None if labels is None else LabelSet.parse(labels)
     inputs = expand(paths)
     destination = ResultDestination(chosen_format, output)
+    sources = [item for item in inputs if isinstance(item, str)]
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
     check_decoder(decoder)
@@ -91,6 +97,7 @@ def classify(
 
         system = choose_default_system(offline=offline)
     from avscene.inference import load
+    from avscene.inference.resumable import Settings
 
     loaded = load(
         system,
@@ -102,8 +109,9 @@ def classify(
         offline=offline,
     )
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
-    destination.check_collisions([item for item in inputs if isinstance(item, str)])
-    n_failed = _classify_and_write(loaded, inputs, destination, hop=hop, keyframes=keyframes, decoder=decoder)
+    destination.check_collisions(sources)
+    settings = Settings(hop, keyframes, decoder)
+    n_failed = _classify_and_write(loaded, inputs, destination, settings, retry_failed=retry_failed)
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
 
 
@@ -111,41 +119,60 @@ def _classify_and_write(
     system: "System",
     inputs: "Sequence[str | Failure]",
     destination: "ResultDestination",
+    settings: "Settings",
     *,
-    hop: float | None,
-    keyframes: bool,
-    decoder: str,
+    retry_failed: bool,
 ) -> int:
-    """Write each result as soon as it is ready, log each failure, and return the number of failures."""
-    from contextlib import closing
+    """Write the results, log each failure and a summary, and return the number of failures."""
+    from contextlib import ExitStack
+
+    from avscene.cli.output.writers import result_writer
+    from avscene.cli.progress import RunMeter
+    from avscene.cli.signals import stop_on_signals
+    from avscene.inference.classify import FileRun
+    from avscene.inference.journal import open_journal
+
+    meter = RunMeter(len(inputs))
+    with ExitStack() as stack:
+        path = destination.journal(len(inputs))
+        journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
+        stop = stack.enter_context(stop_on_signals())
+        run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop)
+        writer = stack.enter_context(result_writer(destination, len(inputs), journal, run.replay, run.n_recorded))
+        try:
+            _write_outcomes(run, writer, meter, printing=destination.output is None)
+            if meter.n_done < len(inputs):  # stopped by a signal
+                raise KeyboardInterrupt
+            writer.finish()
+        except KeyboardInterrupt:
+            kept = writer.kept()
+            if kept is None:
+                raise
+            meter.log_summary()
+            raise InterruptionError(kept) from None
+    meter.log_summary()
+    return meter.n_failed
+
+
+def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *, printing: bool) -> None:
+    from contextlib import closing, nullcontext
 
     from avscene.cli.output.files import printable
-    from avscene.cli.output.results import ResultWriter
     from avscene.cli.output.timeline import short_time
-    from avscene.cli.progress import progress_bars
-    from avscene.inference.classify import classify_files
+    from avscene.cli.progress import RunProgress
     from avscene.records import Failure
 
-    n_failed = 0
-    writer = ResultWriter(destination, len(inputs))
-
-    def so_far() -> str:
-        return f"{writer.n_written} of {len(inputs)} results are {writer.place}"
-
-    with explain_interruption(so_far), writer, progress_bars() as bars:
-        task = bars.add_task("", total=len(inputs))
+    with RunProgress(meter) as progress:
 
         def show(path: str, seconds: float) -> None:
-            bars.update(task, description=f"{printable(Path(path).name)} {short_time(seconds)}")
+            progress.show(f"{printable(Path(path).name)} {short_time(seconds)}")
 
-        outcomes = classify_files(system, inputs, hop=hop, keyframes=keyframes, decoder=decoder, progress=show)
-        with closing(outcomes):
-            for outcome in outcomes:
+        with closing(run.outcomes(show)) as outcomes:
+            for classified in outcomes:
+                outcome = classified.outcome
                 if isinstance(outcome, Failure):
-                    n_failed += 1
                     logger.error(str(outcome.error))
-                bars.stop()  # the result is printed in place of the bar
-                writer.write(outcome)
-                bars.start()
-                bars.advance(task)
-    return n_failed
+                with progress.paused() if printing else nullcontext():
+                    writer.write(outcome)
+                meter.count(outcome, reused=classified.reused)
+                progress.show()

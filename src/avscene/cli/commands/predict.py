@@ -2,12 +2,17 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avscene.cli.messages import log_skipped
-from avscene.cli.options import Data, Device, Offline, Precision, System
+from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
+from avscene.cli.options import Data, Device, Offline, Precision, RetryFailed, System
+
+if TYPE_CHECKING:
+    from avscene.datasets.dataset import DataSet
+    from avscene.inference import System as LoadedSystem
+    from avscene.inference.predict import PredictedTables
 
 logger = logging.getLogger(__name__)
 
@@ -26,25 +31,62 @@ def predict(
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Write the probabilities of every segment of a data set as a table."""
     from avscene.cli.inputs import check_table_files
-    from avscene.cli.progress import stage_bars
+    from avscene.cli.output.results import journal_beside
     from avscene.datasets.layout import read_dataset
     from avscene.inference import load
-    from avscene.inference.predict import predict, write_tables
+    from avscene.inference.predict import check_scenes, write_tables
     from avscene.labels import LabelSet
     from avscene.models.checkpoint import is_checkpoint
 
     whole = read_dataset(data)
     check_table_files(output, whole, system, by_model=by_model)
     part = whole if only is None else whole.only(only)
+    journal = journal_beside(output) if len(part.examples) > 1 else None
     # Of the whole data set: tables of two parts must have the same columns.
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
-    with stage_bars() as stages:
-        predicted = predict(loaded, part.examples, part.source, stages("predicting"))
+    check_scenes(part.examples, part.source, loaded.labels)
+    predicted = _predict(loaded, part, journal, retry_failed=retry_failed)
     log_skipped(logger, predicted.failures)
     for path in write_tables(predicted, output, by_model=by_model):
         print(f"{path}: written")
     raise typer.Exit(3 if predicted.failures else 0)
+
+
+def _predict(
+    system: "LoadedSystem", data: "DataSet", journal_path: Path | None, *, retry_failed: bool
+) -> "PredictedTables":
+    """Predict with a progress bar and, if it has a path, a journal."""
+    from contextlib import ExitStack
+
+    from avscene.cli.progress import stage_bars
+    from avscene.cli.signals import stop_on_signals
+    from avscene.inference.journal import open_journal
+    from avscene.inference.predict import StoppedError, predict
+    from avscene.inference.resumable import Settings
+
+    n_done, n_all = 0, len(data.examples)
+    with ExitStack() as stack:
+        journal = None
+        if journal_path is not None:
+            journal = stack.enter_context(open_journal(journal_path, Settings().fingerprint(system)))
+        stop = stack.enter_context(stop_on_signals())
+        show = stack.enter_context(stage_bars())("predicting")
+
+        def count(done: int, total: int) -> None:
+            nonlocal n_done
+            n_done = done
+            show(done, total)
+
+        try:
+            return predict(
+                system, data.examples, data.source, count, journal=journal, retry_failed=retry_failed, stop=stop
+            )
+        except (KeyboardInterrupt, StoppedError):
+            if journal is None:
+                raise KeyboardInterrupt from None
+            raise InterruptionError(f"{n_done} of {n_all} results are kept in {journal_path}; {CONTINUES}") from None

@@ -10,27 +10,30 @@ from types import TracebackType
 from typing import IO, Any
 
 from avscene.errors import UsageError
-from avscene.files import create_beside
+from avscene.files import create_beside, link_target
 
+CONTINUES = "run the same command again to continue"
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, separators of lines and paragraphs
 
 
 class TextOutput:
     """A context manager that writes text to standard output (`path` is None) or to the file `path`.
 
-    A file is written under a temporary name beside `path` and renamed when the block ends, also by an interruption.
-    After any other error, or without any text, no file is left. A device or pipe is written to directly.
+    A file is written under a temporary name beside `path` and renamed when the block ends. After an error or an
+    interruption, or without any text, an earlier file stays. A device or pipe is written to directly. With
+    `one_writer` the temporary name is `NAME.partial`, so that the next run overwrites what a killed one left.
 
     Raises:
         UsageError: the file cannot be written.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, one_writer: bool = False) -> None:
         self._path = path
+        self._one_writer = one_writer
         self._partial: Path | None = None
         self._written = False
-        self._file: IO[str] = sys.stdout
         if path is None:
+            self._file: IO[str] = sys.stdout
             _accept_any_name(sys.stdout)
             return
         try:
@@ -43,9 +46,9 @@ class TextOutput:
     def _open(self, path: Path) -> IO[str]:
         if path.exists() and not path.is_file():
             return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-        self._path = path = path.resolve()  # so that a link is kept and its target replaced
+        self._path = path = link_target(path)  # so that a link is kept and its target replaced
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = create_beside(path)
+        self._partial = partial_path(path) if self._one_writer else create_beside(path)
         return self._partial.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
     def __enter__(self) -> "TextOutput":
@@ -71,14 +74,28 @@ class TextOutput:
             self._file.close()
         if self._partial is None:
             return
-        if self._written and (kind is None or issubclass(kind, KeyboardInterrupt)):
-            self._partial.chmod(0o644)
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
+        try:
+            if self._written and kind is None:
+                self._partial.chmod(0o644)
+                self._partial.replace(self._path)
+        except OSError as reason:
+            raise self._not_writable(reason) from reason
+        finally:
+            with contextlib.suppress(OSError):  # it was renamed, or its folder is gone
+                self._partial.unlink()
 
     def _not_writable(self, error: OSError) -> UsageError:
-        return UsageError(f"{self._path or 'standard output'}: cannot be written ({error.strerror})")
+        return not_writable(self._path or "standard output", error)
+
+
+def partial_path(path: Path) -> Path:
+    """Return the name under which a run that no other run disturbs writes `path` until it is complete."""
+    return path.with_name(path.name + ".partial")
+
+
+def not_writable(path: Path | str, error: OSError) -> UsageError:
+    """Return the error of an output that cannot be written."""
+    return UsageError(f"{path}: cannot be written ({error.strerror})")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -109,7 +109,7 @@ SINGLE_RECORDING: dict[str, SingleRecordingFormat] = {
     "srt": SingleRecordingFormat(".srt", subrip),
     "audacity": SingleRecordingFormat(".txt", audacity),
 }
-FORMATS = ("table", "json", "jsonl", "csv", "tsv", *SINGLE_RECORDING)
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", "parquet", *SINGLE_RECORDING)
 
 
 def subtitle_time(seconds: float, point: str) -> str:

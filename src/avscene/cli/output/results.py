@@ -1,17 +1,17 @@
-"""Write the outcomes of `classify` in one of the output formats, each as soon as it is ready."""
+"""Describe where the results of `classify` go, and check that they fit there."""
 
-import sys
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from avscene.cli.output import formats
-from avscene.cli.output.files import TextOutput, is_folder
-from avscene.cli.output.formats import Outcome
-from avscene.cli.output.timeline import timeline_text
+from avscene.cli.output.files import is_folder
 from avscene.errors import UsageError
-from avscene.records import Failure
+from avscene.files import link_target
+
+JOURNAL_SUFFIX = ".journal"
+FOLDER_JOURNAL = "avscene.journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,11 @@ class ResultDestination:
         """Check that the results of `n_inputs` files fit into the output.
 
         Raises:
-            UsageError: subtitles of several recordings would go into one file.
+            UsageError: subtitles of several recordings would go into one file; Parquet would go to standard output.
         """
         in_folder = self.output is not None and is_folder(self.output)
+        if self.format == "parquet" and (self.output is None or is_device(self.output)):
+            raise UsageError("--format parquet needs --output FILE")
         if self.format in formats.SINGLE_RECORDING and n_inputs > 1 and not in_folder:
             raise UsageError(f"--format {self.format} of {n_inputs} files needs --output FOLDER, an existing folder")
 
@@ -57,61 +59,27 @@ class ResultDestination:
             return self.output
         return self.output / (Path(source).name + formats.SINGLE_RECORDING[self.format].extension)
 
-
-class ResultWriter:
-    """A context manager that writes outcomes to their destination; several outcomes make one JSON list."""
-
-    def __init__(self, destination: ResultDestination, n_inputs: int) -> None:
-        self._destination = destination
-        self._is_list = destination.format == "json" and n_inputs > 1
-        single = destination.format in formats.SINGLE_RECORDING
-        self._out = None if single else TextOutput(destination.output)
-        self.n_written = 0
-
-    def __enter__(self) -> "ResultWriter":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._out is None:
-            return
-        if self._is_list and (kind is None or (issubclass(kind, KeyboardInterrupt) and self.n_written)):
-            self._out.write("\n]\n")
-        self._out.__exit__(kind, error, trace)
-
-    def write(self, outcome: Outcome) -> None:
-        """Write one outcome; a failure is written only in formats that have a record for it (JSON)."""
-        text = self._text(outcome)
-        if text is None:
-            return
-        if self._out is None:
-            with TextOutput(self._destination.file_of(outcome.source)) as out:
-                out.write(text)
-        else:
-            self._out.write(text)
-        self.n_written += 1
-
-    @property
-    def place(self) -> str:
-        """Where the results are, in words."""
-        output = self._destination.output
-        return "printed" if output is None else f"in {output}"
-
-    def _text(self, outcome: Outcome) -> str | None:
-        match self._destination.format:
-            case "jsonl":
-                return formats.jsonl(outcome)
-            case "json":
-                before = "" if not self._is_list else ",\n" if self.n_written else "[\n"
-                return before + formats.json_text(outcome) + ("" if self._is_list else "\n")
-        if isinstance(outcome, Failure):
+    def journal(self, n_inputs: int) -> Path | None:
+        """Return the path of the journal of a run; None for a single file and where results are only passed on."""
+        if n_inputs < 2 or self.output is None:
             return None
-        match self._destination.format:
-            case "csv" | "tsv" as kind:
-                delimiter = "," if kind == "csv" else "\t"
-                return formats.delimited_text(outcome, delimiter=delimiter, header=not self.n_written)
-            case "table":
-                return timeline_text(outcome, colored=self._destination.output is None and sys.stdout.isatty())
-            case kind:
-                return formats.SINGLE_RECORDING[kind].to_text(outcome)
+        if is_folder(self.output) and self.format in formats.SINGLE_RECORDING:
+            return self.output / FOLDER_JOURNAL
+        return journal_beside(self.output)
+
+
+def is_device(path: Path) -> bool:
+    """Return whether `path` is a device or a pipe, to which results are only passed on."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def journal_beside(output: Path) -> Path | None:
+    """Return the path of the journal of a run that writes `output`; None if that is a device, a pipe or a folder."""
+    if is_device(output) or is_folder(output):
+        return None
+    target = link_target(output)
+    return target.with_name(target.name + JOURNAL_SUFFIX)

@@ -72,6 +72,18 @@ def is_cached(repo_id: str, filenames: Sequence[str]) -> bool:
     return _cached(repo_id, filenames) is not None
 
 
+def checksums(repo_id: str, filenames: Sequence[str]) -> list[str]:
+    """Return the SHA-256 of each file of `repo_id` in the cache: that by which the hub stores it, or computed.
+
+    Raises:
+        WeightsError: a file is not in the cache.
+    """
+    snapshot = _cached(repo_id, filenames)
+    if snapshot is None:
+        raise WeightsError(f"{repo_id}: {', '.join(filenames)} is not in {constants.HF_HUB_CACHE}")
+    return [_stored_checksum(snapshot / name) or sha256_of(snapshot / name) for name in filenames]
+
+
 def can_fetch(repo_id: str, filenames: Sequence[str]) -> bool:
     """Return whether the hub has all of `filenames`, within `CHECK_SECONDS`; never raises."""
     return _check_hub(repo_id, filenames, CHECK_SECONDS) is None
@@ -176,18 +188,28 @@ def _reason(error: Exception) -> tuple[str, str]:
 def _verify(repo_id: str, path: Path) -> None:
     """Compare a cached file with the SHA-256 by which the hub stores it.
 
-    The cache names each blob after its ETag. Only 64 hex digits are a checksum: small files have their Git id, which
-    mirrors replace. Without symbolic links (Windows) the name is lost, and only the length in the safetensors header
-    protects against truncation.
+    Without symbolic links (Windows) it is not known, and only the length in the safetensors header protects against
+    truncation.
     """
-    if not path.is_symlink():
-        return
-    blob = path.parent / path.readlink()  # one step only: a blob may be a link into a store shared by repositories
-    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
+    expected = _stored_checksum(path)
+    if expected is None:
         return
     found = sha256_of(path)
-    if found != blob.name:
+    if found != expected:
+        blob = path.parent / path.readlink()
         raise WeightsError(
-            f"{repo_id}: {path.name} is damaged: its SHA-256 is {found[:12]}..., not {blob.name[:12]}...; "
+            f"{repo_id}: {path.name} is damaged: its SHA-256 is {found[:12]}..., not {expected[:12]}...; "
             f"delete {os.path.normpath(blob)} and run again"
         )
+
+
+def _stored_checksum(path: Path) -> str | None:
+    """The SHA-256 by which the hub stores a cached file; None if it stores it otherwise or the cache lost it.
+
+    The cache names each blob after its ETag. Only 64 hex digits are a checksum: small files have their Git id, which
+    mirrors replace.
+    """
+    if not path.is_symlink():
+        return None
+    name = path.readlink().name  # one step only: a blob may be a link into a store shared by repositories
+    return name if re.fullmatch(r"[0-9a-f]{64}", name) else None

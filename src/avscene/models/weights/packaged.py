@@ -79,3 +79,4 @@ SENTENCE_ENCODER = PackagedWeights(
     file="model/model.safetensors",
     sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 )
+ALL_WEIGHTS = (*IMAGENET_WEIGHTS.values(), SENTENCE_ENCODER)

@@ -1,0 +1,30 @@
+"""Identify by one SHA-256 all that decides the probabilities of a system."""
+
+import hashlib
+import json
+from importlib import import_module
+
+from avscene.labels import LabelSet
+from avscene.models.registry import ZeroShotSystem, find
+from avscene.models.weights import packaged
+
+
+def fingerprint(*parts: object) -> str:
+    """Return the SHA-256 of values and of the version of avscene, whose code computes with them."""
+    version = import_module("avscene").__version__
+    return hashlib.sha256(json.dumps([version, *map(str, parts)]).encode()).hexdigest()
+
+
+def zero_shot_fingerprint(name: str, labels: LabelSet, prompts: tuple[str, ...], precision: object) -> str:
+    """Return the fingerprint of a zero-shot system whose weights are on this machine.
+
+    Raises:
+        WeightsError: they are not.
+    """
+    row = find(name)
+    checksums = [weights.sha256 for weights in packaged.ALL_WEIGHTS if weights.package in getattr(row, "packages", ())]
+    if isinstance(row, ZeroShotSystem) and row.weights is not None:
+        from avscene.models.weights import hub
+
+        checksums += hub.checksums(row.weights, hub.OPEN_CLIP_FILES)
+    return fingerprint(row.name, labels.names, prompts, precision, checksums)
