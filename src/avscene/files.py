@@ -133,7 +133,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 def link_target(path: Path) -> Path:
     """Return the file that a symbolic link leads to, which need not exist; `path` itself if it is no link."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114  # never raises
 
 
 @contextmanager

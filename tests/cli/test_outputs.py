@@ -211,6 +211,25 @@ def test_tables_of_models_are_not_written_over_recordings(
     assert refused(capfd, line.split()).startswith("table/b.audio.wav: is one of the inputs")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "classify a.mp4 listed.mp4 --system system --format jsonl --output new",
+        "classify a.mp4 listed.mp4 --system system --format csv --output new",
+        "predict --system system --data table --output new",
+    ],
+)
+@pytest.mark.parametrize("spelling", ["symbolic link", "hard link"])
+def test_journals_are_not_written_over_inputs(
+    here: Path, capfd: pytest.CaptureFixture[str], line: str, spelling: str
+) -> None:
+    journal = Path("new.journal")
+    (journal.symlink_to if spelling == "symbolic link" else journal.hardlink_to)(
+        here / ("a.mp4" if line.startswith("classify") else "table/a.wav")
+    )
+    assert refused(capfd, line.split()).startswith("new.journal: is one of the inputs")
+
+
 @pytest.mark.parametrize("spelling", ["symbolic link", "hard link"])
 def test_subtitles_in_a_folder_are_not_written_over_recordings(
     here: Path, capfd: pytest.CaptureFixture[str], spelling: str

@@ -60,7 +60,10 @@ def check_result_files(
     sources = [item for item in inputs if isinstance(item, str)]
     outputs = {destination.file_of(source) for source in sources} if destination.is_single else {destination.output}
     lists: list[Location] = [argument for argument in arguments if argument.lower().endswith(LIST_SUFFIX)]
-    check_outputs(outputs, [0 if STDIN in arguments else None, *lists, *sources, system])
+    # A list on standard input is number 0.
+    check_outputs(
+        [*outputs, destination.journal(len(inputs))], [0 if STDIN in arguments else None, *lists, *sources, system]
+    )
 
 
 def check_table_files(output: Path, data: DataSet, system: str, *, by_model: bool) -> None:
@@ -69,8 +72,10 @@ def check_table_files(output: Path, data: DataSet, system: str, *, by_model: boo
     Raises:
         UsageError: a table is a file of the data set or of the system, or cannot be written.
     """
+    from avscene.cli.output.results import journal_beside
+
     inputs: list[Location] = [*data.files, system]
-    check_outputs([output], inputs)
+    check_outputs([output, journal_beside(output)], inputs)
     # The names of the models are not read yet.
     for beside in output.parent.glob(f"{glob.escape(output.stem)}.*{output.suffix}") if by_model else ():
         if beside.is_file():
