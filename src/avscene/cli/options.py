@@ -25,6 +25,10 @@ Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Try recordings again that failed in an earlier run with this output.")
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of recordings decoded at a time. [default: one for each processor, at most 8]"),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only weights that are on this machine.")]
 
 

@@ -11,7 +11,7 @@ from avscene.errors import DataError, MediaError
 from avscene.fusion.tree import FUSED
 from avscene.inference.journal.database import Journal
 from avscene.inference.reading import Source
-from avscene.inference.resumable import ResumableRun, Settings
+from avscene.inference.resumable import DEFAULT_SETTINGS, ResumableRun, Settings
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.progress import Progress
@@ -67,6 +67,7 @@ def predict(
     source: Path,
     progress: Progress | None = None,
     *,
+    settings: Settings = DEFAULT_SETTINGS,
     journal: Journal | None = None,
     retry_failed: bool = False,
     stop: threading.Event | None = None,
@@ -78,6 +79,7 @@ def predict(
         examples: the recordings with their labels.
         source: the data set, for messages.
         progress: called with the number of recordings done and of all.
+        settings: how the recordings are decoded.
         journal: outcomes that are known from earlier runs; those of this run are added.
         retry_failed: compute recordings again that the journal has as failed.
         stop: once set, no further recording is begun.
@@ -91,7 +93,7 @@ def predict(
     rows: dict[str, _Rows] = {FUSED: _Rows()}
     failures: list[str] = []
     sources = [Source(example.path, example.audio) for example in examples]
-    run = ResumableRun(system, sources, Settings(), journal, retry_failed=retry_failed, stop=stop)
+    run = ResumableRun(system, sources, settings, journal, retry_failed=retry_failed, stop=stop)
     done = 0
     for done, classified in enumerate(run.outcomes(), start=1):
         if isinstance(classified.outcome, Failure):

@@ -42,6 +42,9 @@ class Settings:
         return fingerprint(system.fingerprint, system.hop if self.hop is None else float(self.hop), self.keyframes)
 
 
+DEFAULT_SETTINGS = Settings()
+
+
 @dataclass(frozen=True, slots=True)
 class Classified:
     """The outcome of a recording, and whether it was taken from the journal."""

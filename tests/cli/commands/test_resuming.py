@@ -4,8 +4,10 @@ Real files, `conse`, and processes that are really killed. That nothing is compu
 that are finished, without changing their size and time: read again, they would fail.
 """
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -23,7 +25,7 @@ import pytest
 import avscene
 from tests.support.command_line import Command, Run, run
 from tests.support.media_files import write_media
-from tests.support.processes import wait_until
+from tests.support.processes import ROOT, wait_until
 from tests.support.small_disk import fill, small_disk
 
 __all__ = ["small_disk"]
@@ -431,6 +433,86 @@ def test_a_folder_that_vanishes_is_one_clear_error(here: Path, form: str) -> Non
     assert message.startswith(f"avscene: out/out.{form}")
     assert "internal error" not in err
     assert len(records(Path(f"elsewhere/out.{form}.journal"))) >= 2
+
+
+HANGING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from avscene.media.workers import process
+from tests.support import faulty_worker
+process.COMMAND = (sys.executable, "-P", faulty_worker.__file__)
+from avscene.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("n_signals", [1, 2])
+def test_a_decoder_that_hangs_does_not_hold_up_the_end(here: Path, n_signals: int) -> None:
+    """The limit after one signal is 5 s, that of a decoder without progress 60 s."""
+    Path("archive/00.mp4").rename("archive/hang-00.mp4")
+    Path("archive/text.mp4").rename("archive/000.mp4")
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING, *line("jsonl", "out.jsonl", "--workers", "1")],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+    )
+    try:
+        wait_until(lambda: len(records(journal_of("out.jsonl"))) == N_FILES - 1, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while "stopping" not in (text := process.stderr.readline()):
+            assert text
+        for _ in range(n_signals - 1):
+            process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "made no progress" not in err
+    assert f"of {N_FILES} results are in out.jsonl; run the same command again to continue" in err
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_other_commands_end_by_any_signal_as_by_ctrl_c(tmp_path: Path, name: str) -> None:
+    town = tmp_path / "town"
+    with running("data", "toytown", str(town)) as process:
+        wait_until(lambda: any(town.rglob("*.wav")), process)
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, "avscene: interrupted\n")
+
+
+# --- progress ---
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    here: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [text for text in command(*line("jsonl", "quiet.jsonl")).messages if " files, " in text]
+    monkeypatch.setattr("avscene.cli.progress.LINE_SECONDS", 0.0)
+    lines = [text for text in command(*line("jsonl", "out.jsonl")).messages if " files, " in text]
+    assert len(lines) >= N_FILES
+    pattern = rf"\d+ of {N_FILES} files, [\d.]+ files/s, [\d.]+ hours of media per hour(, \d+:\d\d left)?"
+    assert all(re.fullmatch(pattern, text) for text in lines)
+
+
+def test_on_a_terminal_progress_is_a_bar(here: Path) -> None:
+    terminal, screen = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "", *line("jsonl", "out.jsonl")],
+        stderr=screen,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "150"},
+    ):
+        os.close(screen)
+        shown = b""
+        with contextlib.suppress(OSError):  # at its end
+            while part := os.read(terminal, 65536):
+                shown += part
+    os.close(terminal)
+    assert f"{N_FILES}/{N_FILES}" in shown.decode()
+    assert re.search(r"[\d.]+ files/s, [\d.]+ hours of media per hour, \d+:\d\d left", shown.decode())
+    assert re.search(rf"{N_FILES - 1} of {N_FILES} recordings done, 1 failed \(1 media\); ", shown.decode())
 
 
 # --- predict ---

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avscene.cli.messages import InterruptionError
-from avscene.cli.options import Device, Offline, Precision, RetryFailed, one_of
+from avscene.cli.options import Device, Offline, Precision, RetryFailed, Workers, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +74,7 @@ def classify(
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
+    workers: Workers = None,
     retry_failed: RetryFailed = False,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
@@ -110,7 +111,7 @@ def classify(
     )
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(sources)
-    settings = Settings(hop, keyframes, decoder)
+    settings = Settings(hop, keyframes, decoder, workers=workers)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, retry_failed=retry_failed)
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
-from avscene.cli.options import Data, Device, Offline, Precision, RetryFailed, System
+from avscene.cli.options import Data, Device, Offline, Precision, RetryFailed, System, Workers
 
 if TYPE_CHECKING:
     from avscene.datasets.dataset import DataSet
     from avscene.inference import System as LoadedSystem
     from avscene.inference.predict import PredictedTables
+    from avscene.inference.resumable import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def predict(
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
+    workers: Workers = None,
     retry_failed: RetryFailed = False,
 ) -> None:
     """Write the probabilities of every segment of a data set as a table."""
@@ -39,6 +41,7 @@ def predict(
     from avscene.datasets.layout import read_dataset
     from avscene.inference import load
     from avscene.inference.predict import check_scenes, write_tables
+    from avscene.inference.resumable import Settings
     from avscene.labels import LabelSet
     from avscene.models.checkpoint import is_checkpoint
 
@@ -50,7 +53,7 @@ def predict(
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
     check_scenes(part.examples, part.source, loaded.labels)
-    predicted = _predict(loaded, part, journal, retry_failed=retry_failed)
+    predicted = _predict(loaded, part, journal, Settings(workers=workers), retry_failed=retry_failed)
     log_skipped(logger, predicted.failures)
     for path in write_tables(predicted, output, by_model=by_model):
         print(f"{path}: written")
@@ -58,7 +61,7 @@ def predict(
 
 
 def _predict(
-    system: "LoadedSystem", data: "DataSet", journal_path: Path | None, *, retry_failed: bool
+    system: "LoadedSystem", data: "DataSet", journal_path: Path | None, settings: "Settings", *, retry_failed: bool
 ) -> "PredictedTables":
     """Predict with a progress bar and, if it has a path, a journal."""
     from contextlib import ExitStack
@@ -67,13 +70,12 @@ def _predict(
     from avscene.cli.signals import stop_on_signals
     from avscene.inference.journal import open_journal
     from avscene.inference.predict import StoppedError, predict
-    from avscene.inference.resumable import Settings
 
     n_done, n_all = 0, len(data.examples)
     with ExitStack() as stack:
         journal = None
         if journal_path is not None:
-            journal = stack.enter_context(open_journal(journal_path, Settings().fingerprint(system)))
+            journal = stack.enter_context(open_journal(journal_path, settings.fingerprint(system)))
         stop = stack.enter_context(stop_on_signals())
         show = stack.enter_context(stage_bars())("predicting")
 
@@ -84,7 +86,14 @@ def _predict(
 
         try:
             return predict(
-                system, data.examples, data.source, count, journal=journal, retry_failed=retry_failed, stop=stop
+                system,
+                data.examples,
+                data.source,
+                count,
+                settings=settings,
+                journal=journal,
+                retry_failed=retry_failed,
+                stop=stop,
             )
         except (KeyboardInterrupt, StoppedError):
             if journal is None:
