@@ -22,6 +22,15 @@ Holdout = Annotated[
 Hop = Annotated[float, typer.Option(help="Length of a segment in seconds.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=NUMBER",
+        help="What one recording may need: hours=24, megapixels=134, streams=256, memory=2 (GiB), stall=60 (s "
+        "without progress); repeatable.",
+    ),
+]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Try recordings again that failed in an earlier run with this output.")
 ]

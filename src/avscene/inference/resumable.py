@@ -18,7 +18,7 @@ from avscene.inference.journal.content import (
     sha256_in_state,
     state_of,
 )
-from avscene.inference.journal.database import Journal, damaged
+from avscene.inference.journal.database import Journal, Record, damaged
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
 from avscene.inference.reading import Source
 from avscene.inference.system import System
@@ -117,7 +117,9 @@ class ResumableRun:
     def _with_journal(
         self, journal: Journal, hashes: BackgroundHashes[int], progress: Callable[[int, float], None] | None
     ) -> Iterator[Classified]:
-        known = _KnownRecords(journal, self._sources, hashes, retry_failed=self._retry_failed, stop=self._stop)
+        known = _KnownRecords(
+            journal, self._sources, hashes, None if self._retry_failed else str(self._settings.limits), self._stop
+        )
         self._n_recorded = len(known.positions)
         first: dict[bytes, int] = {}  # position at which a recording that is not known is first named
         for position, source in enumerate(self._sources):
@@ -144,13 +146,13 @@ class ResumableRun:
     def _record(
         self, journal: Journal, hashes: BackgroundHashes[int], position: int, outcome: Outcome, state: FileState | None
     ) -> Outcome:
-        failed = isinstance(outcome, Failure)
+        failed = str(self._settings.limits) if isinstance(outcome, Failure) else None
         paths = paths_of(self._sources[position])
         if isinstance(outcome, Failure) and (state is None or not all(os.access(path, os.R_OK) for path in paths)):
             self._not_recorded[position] = outcome  # may be repaired without a change of the content
         elif state is not None:
             self._n_recorded += 1
-            record = journal.add(key_of(self._sources[position]), state, pack(outcome), failed=failed)
+            record = journal.add(key_of(self._sources[position]), state, pack(outcome), failed)
             hashes.start(record, paths, state)
         return outcome
 
@@ -200,7 +202,8 @@ class _KnownRecords:
     """Find the recordings that a journal knows; `positions` are theirs.
 
     A file with the path, the size and the modification time of a record is known without reading it. One of the same
-    size is known if its SHA-256 is that of a record whose file was touched, or is no longer where it was.
+    size is known if its SHA-256 is that of a record whose file was touched, or is no longer where it was. A failure is
+    known if it was under the same limits, which are given as text; with None, no failure is.
     """
 
     def __init__(
@@ -208,13 +211,12 @@ class _KnownRecords:
         journal: Journal,
         sources: Sequence[Source],
         hashes: BackgroundHashes[int],
-        *,
-        retry_failed: bool,
+        limits: str | None,
         stop: threading.Event,
     ) -> None:
         self._journal = journal
         self._hashes = hashes
-        self._retry_failed = retry_failed
+        self._limits = limits
         self.positions: set[int] = set()
         others = [position for position, source in enumerate(sources) if not self._find_unread(position, source)]
         moved = self._moved_by_size() if others else {}
@@ -230,17 +232,20 @@ class _KnownRecords:
         state, record = state_of(paths), self._journal.find(key)
         if state is None or record is None or record.state != state:
             return False
-        if not (record.failed and self._retry_failed):
+        if self._counts(record):
             self.positions.add(position)
             if record.sha256 is None:  # the run ended before it was computed
                 self._hashes.start(record.id, paths, state)
         return True
 
+    def _counts(self, record: Record) -> bool:
+        return record.failed is None or record.failed == self._limits
+
     def _moved_by_size(self) -> dict[str, dict[str, list[int]]]:
         """Ids of records whose files are no longer where they were or were touched, by size and SHA-256."""
         moved: dict[str, dict[str, list[int]]] = {}
         for record in self._journal.records():
-            if record.sha256 is None or (record.failed and self._retry_failed):
+            if not self._counts(record) or record.sha256 is None:
                 continue
             if state_of(paths_of_key(record.source)) != record.state:
                 moved.setdefault(record.state.sizes, {}).setdefault(record.sha256, []).append(record.id)

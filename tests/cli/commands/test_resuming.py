@@ -308,6 +308,16 @@ def test_failures_are_tried_again_only_if_asked(here: Path, command: Command) ->
     assert second.messages[-1] == (
         f"{N_FILES - 1} of {N_FILES} recordings done, 1 failed (1 media), {N_FILES} known from the journal"
     )
+    wider = command(*line("jsonl", "out.jsonl", "--limit", "hours=48"))  # a failure under other limits may be none
+    assert (wider.code, wider.messages[-1].split("; ")[0]) == (
+        0,
+        f"{N_FILES} of {N_FILES} recordings done, 0 failed, {N_FILES - 1} known from the journal",
+    )
+    bad.write_bytes(bytes(len(good)))
+    assert command(*line("jsonl", "out.jsonl")).code == 3
+    state = bad.stat()
+    bad.write_bytes(good)
+    os.utime(bad, ns=(state.st_atime_ns, state.st_mtime_ns))
     third = command(*line("jsonl", "out.jsonl", "--retry-failed"))
     assert third.code == 0
     assert f"0 failed, {N_FILES - 1} known from the journal" in third.messages[-1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avscene.cli.messages import InterruptionError
-from avscene.cli.options import Device, Offline, Precision, RetryFailed, Workers, one_of
+from avscene.cli.options import Device, Limit, Offline, Precision, RetryFailed, Workers, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,7 @@ def classify(
     precision: Precision = "auto",
     offline: Offline = False,
     workers: Workers = None,
+    limit: Limit = None,
     retry_failed: RetryFailed = False,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
@@ -83,6 +84,7 @@ def classify(
     from avscene.cli.output.results import ResultDestination
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
+    from avscene.media.limits import Limits
 
     chosen_format = one_of("--format", format, FORMATS)
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
@@ -93,6 +95,7 @@ def classify(
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
     check_decoder(decoder)
+    limits = Limits.parse(limit or [])
     if system is None:
         from avscene.inference.default_system import choose_default_system
 
@@ -111,7 +114,7 @@ def classify(
     )
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(sources)
-    settings = Settings(hop, keyframes, decoder, workers=workers)
+    settings = Settings(hop, keyframes, decoder, limits, workers)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, retry_failed=retry_failed)
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
-from avscene.cli.options import Data, Device, Offline, Precision, RetryFailed, System, Workers
+from avscene.cli.options import Data, Device, Limit, Offline, Precision, RetryFailed, System, Workers
 
 if TYPE_CHECKING:
     from avscene.datasets.dataset import DataSet
@@ -33,6 +33,7 @@ def predict(
     precision: Precision = "auto",
     offline: Offline = False,
     workers: Workers = None,
+    limit: Limit = None,
     retry_failed: RetryFailed = False,
 ) -> None:
     """Write the probabilities of every segment of a data set as a table."""
@@ -43,8 +44,10 @@ def predict(
     from avscene.inference.predict import check_scenes, write_tables
     from avscene.inference.resumable import Settings
     from avscene.labels import LabelSet
+    from avscene.media.limits import Limits
     from avscene.models.checkpoint import is_checkpoint
 
+    settings = Settings(limits=Limits.parse(limit or []), workers=workers)
     whole = read_dataset(data)
     check_table_files(output, whole, system, by_model=by_model)
     part = whole if only is None else whole.only(only)
@@ -53,7 +56,7 @@ def predict(
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
     check_scenes(part.examples, part.source, loaded.labels)
-    predicted = _predict(loaded, part, journal, Settings(workers=workers), retry_failed=retry_failed)
+    predicted = _predict(loaded, part, journal, settings, retry_failed=retry_failed)
     log_skipped(logger, predicted.failures)
     for path in write_tables(predicted, output, by_model=by_model):
         print(f"{path}: written")

@@ -30,7 +30,7 @@ CREATE TABLE records (
     sizes TEXT NOT NULL,    -- of the files, in bytes, joined by +
     mtimes TEXT NOT NULL,   -- likewise, in nanoseconds
     sha256 TEXT,            -- likewise; NULL until it is computed
-    failed INTEGER NOT NULL,
+    failed TEXT,            -- limits under which the recording failed; NULL if it did not
     outcome BLOB NOT NULL,
     UNIQUE (system, source)
 );
@@ -40,13 +40,16 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a journal has of one recording, except the outcome."""
+    """What a journal has of one recording, except the outcome.
+
+    `failed` states the limits under which the recording failed, None if it did not.
+    """
 
     id: int
     source: bytes
     state: FileState
     sha256: str | None
-    failed: bool
+    failed: str | None
 
 
 class Journal:
@@ -87,11 +90,14 @@ class Journal:
             ).fetchone()
         return bytes(row[0])
 
-    def add(self, source: bytes, state: FileState, outcome: bytes, *, failed: bool) -> int:
-        """Store the outcome of a recording in place of an earlier one, and return the id of the record."""
+    def add(self, source: bytes, state: FileState, outcome: bytes, failed: str | None) -> int:
+        """Store the outcome of a recording in place of an earlier one, and return the id of the record.
+
+        `failed` is that of `Record`.
+        """
         cursor = self._change(
             "INSERT OR REPLACE INTO records (system, source, sizes, mtimes, failed, outcome) VALUES (?, ?, ?, ?, ?, ?)",
-            (self._system, source, state.sizes, state.mtimes, int(failed), outcome),
+            (self._system, source, state.sizes, state.mtimes, failed, outcome),
         )
         return int(cursor.lastrowid or 0)
 
@@ -169,7 +175,7 @@ class Journal:
                 (self._system, value),
             ).fetchall()
         for number, source, sizes, mtimes, sha256, failed in rows:
-            yield Record(number, bytes(source), FileState(sizes, mtimes), sha256, bool(failed))
+            yield Record(number, bytes(source), FileState(sizes, mtimes), sha256, failed)
 
     def _change(self, statement: str, values: tuple[object, ...], *, commit: bool = True) -> sqlite3.Cursor:
         with self._access():
