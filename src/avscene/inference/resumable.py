@@ -82,7 +82,7 @@ class ResumableRun:
         self._retry_failed = retry_failed
         self._stop = threading.Event() if stop is None else stop
         self._n_recorded = 0
-        self._not_recorded: dict[int, Failure] = {}  # failures without a record, by position: no file, or it changed
+        self._not_recorded: dict[int, Outcome] = {}  # outcomes without a record, by position: no file, or it changed
 
     def outcomes(self, progress: Callable[[int, float], None] | None = None) -> Generator[Classified, None, None]:
         """Yield the outcome of each recording, in order; fewer if the run is stopped.
@@ -148,9 +148,9 @@ class ResumableRun:
     ) -> Outcome:
         failed = str(self._settings.limits) if isinstance(outcome, Failure) else None
         paths = paths_of(self._sources[position])
-        if isinstance(outcome, Failure) and (state is None or not all(os.access(path, os.R_OK) for path in paths)):
-            self._not_recorded[position] = outcome  # may be repaired without a change of the content
-        elif state is not None:
+        if state is None or (failed is not None and not all(os.access(path, os.R_OK) for path in paths)):
+            self._not_recorded[position] = outcome  # of a failure: it may be repaired without a change of the content
+        else:
             self._n_recorded += 1
             record = journal.add(key_of(self._sources[position]), state, pack(outcome), failed)
             hashes.start(record, paths, state)
