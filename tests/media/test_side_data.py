@@ -66,6 +66,22 @@ def test_a_photograph_is_upright_as_pillow_shows_it(tmp_path: Path, suffix: str,
     assert make.corner_colours(segment.frames[0].pixels) == make.corner_colours(upright)
 
 
+def test_of_a_jpeg_with_several_images_the_first_is_the_photograph(tmp_path: Path) -> None:
+    image = Image.fromarray(make.corner_frame(SIZE))
+    image.save(tmp_path / "a.jpg", "mpo", save_all=True, append_images=[image.rotate(180)])
+    with Recording(tmp_path / "a.jpg") as recording:
+        (segment,) = recording.segments(Sampling(frame_size=SIZE[1]))
+    assert (recording.duration, recording.warnings) == (0.0, ())
+    assert make.corner_colours(segment.frames[0].pixels) == "rgwb"
+
+
+@pytest.mark.parametrize("hop", [1.0, 0.1])
+def test_a_photograph_whose_container_states_a_duration_is_one_segment(tmp_path: Path, hop: float) -> None:
+    with Recording(photograph(tmp_path / "a.avif")) as recording:
+        (segment,) = recording.segments(Sampling(hop, frame_size=SIZE[1]))
+    assert (recording.duration, segment.start, segment.end, len(segment.frames)) == (0.0, 0.0, 0.0, 1)
+
+
 def test_each_frame_of_a_png_video_is_upright(tmp_path: Path) -> None:
     with Recording(png_video(tmp_path / "a.mkv", 5)) as recording:
         corners = [make.corner_colours(f.pixels) for s in recording.segments(Sampling(0.5, None, 48)) for f in s.frames]

@@ -15,7 +15,8 @@ from avscene.media.audio import MAX_RATE, MIN_RATE, to_mono
 from avscene.media.clock import StreamClock
 from avscene.media.container import (
     error_reason,
-    is_encrypted,
+    is_multi_picture,
+    make_undecodable_error,
     no_stream_error,
     open_container,
     select_stream,
@@ -248,6 +249,8 @@ class MediaFile:
             for packet in self._container.demux(streams):
                 if packet.size and packet.stream in streams:
                     yield packet
+                    if is_multi_picture(self._container, packet):
+                        return
         except IndexError:  # PyAV at the end of an MPEG-TS in which a stream appeared: all packets were read
             pass
         except DECODE_ERRORS as error:
@@ -303,13 +306,4 @@ class MediaFile:
 
     def undecodable_error(self, modalities: list[Modality]) -> MediaError:
         """Make the error for a file of whose `modalities` nothing could be decoded."""
-        n_damaged = self._n_damaged()
-        encrypted = any(is_encrypted(stream) for stream in self.streams.values())
-        cause = (
-            "it is encrypted"
-            if encrypted
-            else f"{n_damaged} damaged packet{'s' * (n_damaged > 1)}"
-            if n_damaged
-            else "it holds no data"
-        )
-        return MediaError(f"{self.path}: its {' and '.join(modalities)} cannot be decoded: {cause}")
+        return make_undecodable_error(self.path, list(self.streams.values()), modalities, self._n_damaged())
