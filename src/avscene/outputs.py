@@ -16,6 +16,7 @@ Identity = tuple[object, ...]  # of a file; equal for all its names and links
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | None]) -> None:
     """Check that files can be written, that no two of them are one file, and that none is an input.
 
+    The file that standard output is redirected to must not be an input either (`>> FILE`; `> FILE` has emptied it).
     Files are compared by device and inode, so that other spellings and links, symbolic or hard, are found.
 
     Args:
@@ -27,10 +28,11 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | No
     """
     existing: dict[Identity, Path] = {}
     new: set[Identity] = set()
+    probed: set[Path] = set()
     for output in outputs:
         if output is None:
             continue
-        state = _check_writable(output)
+        state = _check_writable(output, probed)
         if state is None:
             identity = _new_identity(output)
         elif stat.S_ISREG(state.st_mode):
@@ -43,6 +45,9 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | No
             new.add(identity)
         else:
             existing[identity] = output
+    printed = _standard_output_file()
+    if printed is not None:
+        existing.setdefault(printed, Path("standard output"))
     _check_distinct(existing, inputs)
 
 
@@ -70,13 +75,22 @@ def check_output_directory(
     try:
         if not stat.S_ISDIR(directory.stat().st_mode):
             raise UsageError(f"{directory}: is not a directory; give another one for the output")
-        _probe(directory)
+        _probe(directory, set())
     except FileNotFoundError:
-        _check_can_be_made(directory)
+        _check_can_be_made(directory, set())
     except (OSError, ValueError) as error:
         raise _not_writable(directory, error) from error
     if sealed is not None and _identity(sealed) in map(_identity, Path(os.path.realpath(directory)).parents):
         raise UsageError(f"{directory}: is inside {sealed}, whose folders are scenes; give a directory elsewhere")
+
+
+def _standard_output_file() -> Identity | None:
+    """Return the identity of the regular file that standard output is redirected to; None if it is none."""
+    try:
+        state = os.fstat(1)
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if stat.S_ISREG(state.st_mode) else None
 
 
 def _check_distinct(outputs: dict[Identity, Path], inputs: Iterable[Location | None]) -> None:
@@ -121,7 +135,7 @@ def _new_identity(path: Path) -> Identity:
     return (str(real),) if parent is None else (*parent, real.name)
 
 
-def _check_writable(path: Path) -> os.stat_result | None:
+def _check_writable(path: Path, probed: set[Path]) -> os.stat_result | None:
     """Return the state of `path`, or None if there is no such file.
 
     Raises:
@@ -134,16 +148,16 @@ def _check_writable(path: Path) -> os.stat_result | None:
         if stat.S_ISSOCK(state.st_mode):
             raise UsageError(f"{path}: is a socket; give the name of a file")
         if stat.S_ISREG(state.st_mode):
-            _probe(link_target(path).parent)
+            _probe(link_target(path).parent, probed)
     except FileNotFoundError:
-        _check_can_be_made(path)
+        _check_can_be_made(path, probed)
         return None
     except (OSError, ValueError) as error:
         raise _not_writable(path, error) from error
     return state
 
 
-def _check_can_be_made(path: Path) -> None:
+def _check_can_be_made(path: Path, probed: set[Path]) -> None:
     """Raise UsageError unless a file or directory `path`, which does not exist, can be made."""
     target = link_target(path)
     ancestor = target.parent
@@ -154,15 +168,16 @@ def _check_can_be_made(path: Path) -> None:
         for name in target.relative_to(ancestor).parts:
             if len(os.fsencode(name)) > longest:
                 raise UsageError(f"{path}: cannot be written (File name too long)")
-        _probe(ancestor)
+        _probe(ancestor, probed)
     except OSError as error:
         raise _not_writable(path, error) from error
 
 
-def _probe(directory: Path) -> None:
-    """Make a file without a name in `directory`; permissions alone do not show all that can prevent it."""
-    with tempfile.TemporaryFile(dir=directory):
-        pass
+def _probe(directory: Path, probed: set[Path]) -> None:
+    """Make a file without a name in `directory`, once; permissions alone do not show all that can prevent it."""
+    if directory not in probed:
+        with tempfile.TemporaryFile(dir=directory):
+            probed.add(directory)
 
 
 def _not_writable(path: Path, error: OSError | ValueError) -> UsageError:

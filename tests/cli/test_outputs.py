@@ -212,22 +212,22 @@ def test_tables_of_models_are_not_written_over_recordings(
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "suffix"),
     [
-        "classify a.mp4 listed.mp4 --system system --format jsonl --output new",
-        "classify a.mp4 listed.mp4 --system system --format csv --output new",
-        "predict --system system --data table --output new",
+        ("classify a.mp4 listed.mp4 --system system --format jsonl --output new", "journal"),
+        ("classify a.mp4 listed.mp4 --system system --format jsonl --output new", "partial"),
+        ("classify a.mp4 listed.mp4 --system system --format csv --output new", "journal"),
+        ("predict --system system --data table --output new", "journal"),
     ],
 )
 @pytest.mark.parametrize("spelling", ["symbolic link", "hard link"])
-def test_journals_are_not_written_over_inputs(
-    here: Path, capfd: pytest.CaptureFixture[str], line: str, spelling: str
+def test_files_of_an_unfinished_run_are_not_written_over_inputs(
+    here: Path, capfd: pytest.CaptureFixture[str], line: str, suffix: str, spelling: str
 ) -> None:
-    journal = Path("new.journal")
-    (journal.symlink_to if spelling == "symbolic link" else journal.hardlink_to)(
-        here / ("a.mp4" if line.startswith("classify") else "table/a.wav")
-    )
-    assert refused(capfd, line.split()).startswith("new.journal: is one of the inputs")
+    link = Path(f"new.{suffix}")
+    recording = here / ("a.mp4" if line.startswith("classify") else "table/a.wav")
+    (link.symlink_to if spelling == "symbolic link" else link.hardlink_to)(recording)
+    assert refused(capfd, line.split()).startswith(f"{link}: is one of the inputs")
 
 
 @pytest.mark.parametrize("spelling", ["symbolic link", "hard link"])

@@ -141,6 +141,16 @@ def test_the_list_on_standard_input_is_not_replaced(here: Path) -> None:
     assert Path("list.txt").read_text() == "a.mp4\n"
 
 
+@pytest.mark.parametrize("line", ["evaluate copy.tsv", "classify copy.tsv --system conse --labels a,b"])
+def test_nothing_is_printed_into_an_input(here: Path, line: str) -> None:
+    Path("copy.tsv").write_bytes(Path("a.tsv").read_bytes())
+    result = shell(line, ">>copy.tsv")
+    message = "avscene: standard output: is one of the inputs; give another file for the output\n"
+    assert (result.returncode, result.stderr) == (2, message)
+    assert Path("copy.tsv").read_bytes() == Path("a.tsv").read_bytes()
+    assert shell(line, ">>other.tsv").returncode == (0 if line.startswith("evaluate") else 1)
+
+
 def test_tables_are_read_from_pipes(here: Path) -> None:
     assert shell("evaluate <(cat a.tsv)", "").returncode == 0
     assert shell("submit a.tsv", "").returncode == 0

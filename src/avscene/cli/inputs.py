@@ -55,15 +55,16 @@ def check_result_files(
     Raises:
         UsageError: a file of results is an input, a list of inputs or part of the system, or cannot be written.
     """
-    if destination.output is None:
-        return
+    from avscene.cli.output.results import partial_beside
+
     sources = [item for item in inputs if isinstance(item, str)]
     outputs = {destination.file_of(source) for source in sources} if destination.is_single else {destination.output}
+    journal = destination.journal(len(inputs))
+    if journal is not None or destination.format == "parquet":
+        outputs |= {partial_beside(output) for output in outputs if output is not None}
     lists: list[Location] = [argument for argument in arguments if argument.lower().endswith(LIST_SUFFIX)]
     # A list on standard input is number 0.
-    check_outputs(
-        [*outputs, destination.journal(len(inputs))], [0 if STDIN in arguments else None, *lists, *sources, system]
-    )
+    check_outputs([*outputs, journal], [0 if STDIN in arguments else None, *lists, *sources, system])
 
 
 def check_table_files(output: Path, data: DataSet, system: str, *, by_model: bool) -> None:

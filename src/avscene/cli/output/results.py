@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avscene.cli.output import formats
-from avscene.cli.output.files import is_folder
+from avscene.cli.output.files import is_folder, partial_path
 from avscene.errors import UsageError
 from avscene.files import link_target
 
@@ -83,3 +83,8 @@ def journal_beside(output: Path) -> Path | None:
         return None
     target = link_target(output)
     return target.with_name(target.name + JOURNAL_SUFFIX)
+
+
+def partial_beside(output: Path) -> Path | None:
+    """Return the file that becomes `output` at the end of a run; None if that is a device, a pipe or a folder."""
+    return None if is_device(output) or is_folder(output) else partial_path(link_target(output))
