@@ -1,14 +1,15 @@
 """Read recordings as batches of segments; worker processes decode several recordings while others are scored."""
 
 import os
+import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from avscene.errors import MediaError
 from avscene.media.limits import DEFAULT_LIMITS, Limits
@@ -46,12 +47,23 @@ class RecordingInfo:
 class Batch(NamedTuple):
     """Consecutive segments of one recording, which is given by its position among the sources.
 
-    `end` comes with the last batch of a recording: its properties, or the error that ended it.
+    `number` counts the batches of the recording from 0. `end` comes with the last one: the properties of the recording,
+    or the error that ended it.
     """
 
     position: int
+    number: int
     segments: tuple[Segment, ...]
     end: RecordingInfo | MediaError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result(Generic[Item]):
+    """What a thread hands over: a result or an error; after its last one, `is_last`."""
+
+    values: tuple[Item, ...]
+    error: BaseException | None = None
+    is_last: bool = False
 
 
 def default_workers() -> int:
@@ -99,11 +111,8 @@ class BatchReader:
         self._failure: BaseException | None = None
 
     def __iter__(self) -> Generator[Batch]:
-        """Yield the batches of all recordings; those of the earliest recording first."""
-        self._n_reading = self._n_workers
-        threads = [threading.Thread(target=self._read, daemon=True) for _ in range(self._n_workers)]
-        for thread in threads:
-            thread.start()
+        """Yield the batches of all recordings; those of the earliest recording first. To be called once."""
+        threads = self._start()
         try:
             while (batch := self._take()) is not None:
                 yield batch
@@ -112,12 +121,56 @@ class BatchReader:
             for thread in threads:
                 thread.join()
 
+    def map(self, function: Callable[[Batch], Item], n_threads: int) -> Generator[Item]:
+        """Apply `function` to each batch in `n_threads` threads; yield each result as soon as it is there.
+
+        Results of a recording may change places. An error of `function` is raised. To be called once, in place of
+        iterating.
+        """
+        results: queue.Queue[_Result[Item]] = queue.Queue(maxsize=2 * n_threads)
+        threads = self._start()
+        threads += [threading.Thread(target=self._map, args=(function, results), daemon=True) for _ in range(n_threads)]
+        for thread in threads[-n_threads:]:
+            thread.start()
+        n_running = n_threads
+        try:
+            while n_running:
+                result = results.get()
+                n_running -= result.is_last
+                if result.error is not None:
+                    raise result.error
+                yield from result.values
+        finally:
+            self._close()
+            while n_running:  # the threads may wait to hand over a result
+                n_running -= results.get().is_last
+            for thread in threads:
+                thread.join()
+
+    def _start(self) -> list[threading.Thread]:
+        self._n_reading = self._n_workers
+        threads = [threading.Thread(target=self._read, daemon=True) for _ in range(self._n_workers)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _map(self, function: Callable[[Batch], Item], results: "queue.Queue[_Result[Item]]") -> None:
+        try:
+            while (batch := self._take()) is not None:
+                results.put(_Result((function(batch),)))
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that takes the results
+            results.put(_Result((), error))
+        finally:
+            results.put(_Result((), is_last=True))
+
     def _take(self) -> Batch | None:
         """Return the next batch, None after the last one."""
         with self._changed:
             while True:
                 if self._failure is not None:
                     raise self._failure
+                if self._closed:
+                    return None
                 for position in sorted(self._waiting):
                     if self._waiting[position]:
                         batch = self._waiting[position].popleft()
@@ -175,6 +228,7 @@ class BatchReader:
     def _batches(self, position: int) -> Iterator[Batch]:
         source = self._sources[position]
         segments: list[Segment] = []
+        numbers = count()
         end: RecordingInfo | MediaError
         try:
             recording = IsolatedRecording(source.path, source.audio, self._decoder, self._limits)
@@ -183,7 +237,7 @@ class BatchReader:
                 for segment in recording.segments(self._sampling):
                     segments.append(segment)
                     if _is_full(segments):
-                        yield Batch(position, tuple(segments))
+                        yield Batch(position, next(numbers), tuple(segments))
                         segments = []
                 modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
                 end = RecordingInfo(recording.duration, modalities, recording.warnings)
@@ -192,7 +246,7 @@ class BatchReader:
         finally:
             with self._changed:
                 self._open.pop(position, None)
-        yield Batch(position, tuple(segments), end)
+        yield Batch(position, next(numbers), tuple(segments), end)
 
     def _register(self, position: int, recording: IsolatedRecording) -> None:
         with self._changed:

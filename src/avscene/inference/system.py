@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from avscene.errors import AvsceneError, ModalityError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.features.batch import SegmentBatch
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
-from avscene.inference.reading import BatchReader, RecordingInfo, Source
+from avscene.inference.reading import Batch, BatchReader, RecordingInfo, Source
+from avscene.inference.scored import ScoredBatch, ScoredRecording
 from avscene.labels import LabelSet
 from avscene.media.hardware import check_decoder
 from avscene.media.limits import DEFAULT_LIMITS, Limits
@@ -33,6 +35,8 @@ from avscene.records import (
     SegmentPrediction,
 )
 
+# Batches that are scored at a time: while one is prepared or fills only some of the processors, another uses the rest.
+SCORING_THREADS = 2
 MIN_HOP = 0.02  # seconds; a video frame is hardly shorter
 
 
@@ -128,27 +132,34 @@ class System:
         check_decoder(decoder)
         sampling = self.sampling(self.hop if hop is None else hop, keyframes=keyframes)
         reader = BatchReader(sources, sampling, decoder, limits=limits, workers=workers, stop=stop)
-        scored: dict[int, list[tuple[Segment, FloatArray]]] = defaultdict(list)  # by position, with models' outputs
+        n_threads = torch.get_num_threads()  # in this thread; in others torch has other settings
+
+        def score(batch: Batch) -> ScoredBatch:
+            torch.set_num_threads(n_threads)
+            return self._scored(batch)
+
+        recordings: dict[int, ScoredRecording] = defaultdict(ScoredRecording)  # unfinished ones, by position
         outcomes: dict[int, Prediction | AvsceneError] = {}  # that wait for an earlier one
         n_yielded = 0
-        with closing(iter(reader)) as batches:
-            for position, segments, end in batches:
-                scored[position] += self._scored(segments)
-                if progress is not None and segments:
-                    progress(position, segments[-1].end)
-                if end is None:
+        with closing(reader.map(score, SCORING_THREADS)) as scored:
+            for batch in scored:
+                position, recording = batch.position, recordings[batch.position]
+                recording.add(batch)
+                if progress is not None and batch.segments:
+                    progress(position, batch.segments[-1].end)
+                if recording.end is None or not recording.is_complete:
                     continue
-                outcomes[position] = self._outcome(str(sources[position].path), end, scored.pop(position))
+                del recordings[position]
+                outcomes[position] = self._outcome(str(sources[position].path), recording.end, recording.segments())
                 while n_yielded in outcomes:
                     yield outcomes.pop(n_yielded)
                     n_yielded += 1
 
-    def _scored(self, segments: Sequence[Segment]) -> list[tuple[Segment, FloatArray]]:
-        """Return segments, without their frames and audio, with the output of each model (n_models, n_scenes)."""
-        if not segments:
-            return []
-        by_segment = self.score_by_model(segments).swapaxes(0, 1)
-        return [(replace(s, frames=(), waveform=None), row) for s, row in zip(segments, by_segment, strict=True)]
+    def _scored(self, batch: Batch) -> ScoredBatch:
+        """Score the segments of a batch and drop their frames and audio, which take memory."""
+        position, number, segments, end = batch
+        rows = self.score_by_model(segments).swapaxes(0, 1) if segments else np.zeros(0)
+        return ScoredBatch(position, number, [replace(s, frames=(), waveform=None) for s in segments], rows, end)
 
     def score_by_model(self, segments: Sequence[Segment]) -> FloatArray:
         """Return the probabilities (n_models, n_segments, n_scenes) by each model; NaN where it did not score."""

@@ -78,7 +78,7 @@ def embed_dataset(
     n_done = 0
     reader = BatchReader([Source(example.path, example.audio) for example in data.examples], sampling)
     with closing(iter(reader)) as batches:
-        for position, segments, end in batches:
+        for position, _, segments, end in batches:
             if segments:
                 by_encoder = {name: encoder.embed(segments) for name, encoder in encoders.items()}
                 embedded[position].append(_EmbeddedBatch([segment.start for segment in segments], by_encoder))
