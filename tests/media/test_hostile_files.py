@@ -34,7 +34,7 @@ def check(path: Path) -> str | None:
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
 def test_files_found_by_mutation_end_with_an_answer_or_one_error(path: Path) -> None:
     error = check(path)
-    assert error is None or "no progress" not in error
+    assert error is None or ("no progress" not in error and "crashed" not in error)
     assert f"| {path.name} |" in (path.parent / "README.md").read_text()
 
 

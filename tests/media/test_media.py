@@ -82,6 +82,27 @@ def test_mono_is_the_mean_of_the_channels(form, layout):
     assert to_mono(frame) == pytest.approx(np.linspace(-1, 1, 100) / channels, abs=0.02)
 
 
+# PyAV 18.1 takes the length of the planes for a ninth plane, which ends the process; FLAC has 16 bits and one plane.
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mka", "libopus"), ("a.flac", "flac")])
+def test_audio_of_eight_channels_is_read(tmp_path, name, codec):
+    samples = np.zeros((1, 8 * 2 * 48000), np.int16)
+    samples[0, ::8] = 16000 * np.sin(2 * np.pi * 1000 * np.arange(2 * 48000) / 48000)  # the front left channel
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=48000, layout="7.1")
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="7.1")
+        frame.sample_rate, frame.pts = 48000, 0
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    script = (
+        "import sys; from avscene.media.segments import Recording, Sampling\n"
+        "with Recording(sys.argv[1]) as recording:\n"
+        "    for segment in recording.segments(Sampling(sample_rate=48000)):\n"
+        "        print(abs(segment.waveform[4800:-4800]).max())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script, tmp_path / name], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert [float(line) for line in run.stdout.split()] == pytest.approx([16000 / 32768 / 8] * 2, rel=0.05)
+
+
 def test_only_the_requested_modalities_are_decoded(tmp_path):
     path = make.write_media(tmp_path / "a.mp4", 3)
     recording, segments = read(path, Sampling(sample_rate=16000))

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import soxr
 
 Samples = npt.NDArray[np.float32]
+SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # by ffmpeg's names
 
 # Seconds by which audio may deviate from its timestamps before it is moved; containers round them to milliseconds.
 TIMESTAMP_TOLERANCE = 0.05
@@ -17,7 +18,7 @@ MIN_RATE, MAX_RATE = 100, 2**24
 
 def to_mono(frame: av.AudioFrame) -> Samples:
     """Average the channels of a frame of any layout and sample format: (n_samples,) in [-1, 1]."""
-    raw: npt.NDArray[Any] = frame.to_ndarray()
+    raw = _planes(frame)
     if not frame.format.is_planar:  # interleaved: one row of n_samples x n_channels
         raw = raw.reshape(-1, frame.layout.nb_channels).T
     mean = raw.mean(axis=0, dtype=np.float32 if raw.dtype.itemsize <= 2 or raw.dtype == np.float32 else np.float64)
@@ -28,6 +29,18 @@ def to_mono(frame: av.AudioFrame) -> Samples:
     else:
         mean = np.nan_to_num(mean, posinf=1.0, neginf=-1.0)
     return np.asarray(mean, np.float32)
+
+
+def _planes(frame: av.AudioFrame) -> npt.NDArray[Any]:
+    """Return the samples of a frame as they are stored, a row for each plane.
+
+    PyAV's own method does not count the channels. From 8 channels on it goes on to planes that do not exist.
+    """
+    planar, channels = frame.format.is_planar, frame.layout.nb_channels
+    dtype = np.dtype(SAMPLE_TYPES[frame.format.name.removesuffix("p")])
+    count = frame.samples if planar else frame.samples * channels
+    planes: Any = frame.planes[: channels if planar else 1]
+    return np.stack([np.frombuffer(plane, dtype, count) for plane in planes])
 
 
 class _ContinuousAudio:
