@@ -14,7 +14,18 @@ from pathlib import Path
 from avscene.cli.progress import progress_bars
 from benchmarks.harness import HEADINGS, table
 
-MODULES = ("startup", "decoding", "logmel", "zero_shot", "networks", "late_fusion", "e02", "growth")
+MODULES = (
+    "startup",
+    "decoding",
+    "isolation",
+    "short_files",
+    "logmel",
+    "zero_shot",
+    "networks",
+    "late_fusion",
+    "e02",
+    "growth",
+)
 PACKAGES = ("torch", "av", "opencv-python-headless", "torchcodec", "librosa", "transformers", "timm", "open-clip-torch")
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # instruction sets that determine how fast networks are
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import avscene
 from avscene.inference import BatchReader, Source, System
-from avscene.inference.reading import default_workers
+from avscene.media.workers import default_workers
 from benchmarks.harness import Row, main
 from benchmarks.videos import cached_video
 

@@ -1,6 +1,5 @@
 """Read recordings as batches of segments; worker processes decode several recordings while others are scored."""
 
-import os
 import queue
 import threading
 from collections import deque
@@ -14,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 from avscene.errors import MediaError
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
-from avscene.media.workers import IsolatedRecording
+from avscene.media.workers import IsolatedRecording, default_workers
 from avscene.records import Modality, Segment
 
 Item = TypeVar("Item")
@@ -24,7 +23,6 @@ WAITING_BATCHES = 2  # of each recording that may wait until they are scored
 # Recordings, per worker, that may be read or wait to be scored before the first of them is finished: while one takes
 # long, the others go on.
 WINDOW = 4
-MAX_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +62,6 @@ class _Result(Generic[Item]):
     values: tuple[Item, ...]
     error: BaseException | None = None
     is_last: bool = False
-
-
-def default_workers() -> int:
-    """Return the number of recordings to decode at a time: one for each processor, at most MAX_WORKERS."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, MAX_WORKERS)
 
 
 class BatchReader:

@@ -85,6 +85,7 @@ def classify(
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
     from avscene.media.limits import Limits
+    from avscene.media.workers import default_workers, start_workers
 
     chosen_format = one_of("--format", format, FORMATS)
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
@@ -96,6 +97,7 @@ def classify(
     check_result_files(paths, inputs, system, destination)
     check_decoder(decoder)
     limits = Limits.parse(limit or [])
+    start_workers(min(len(sources), workers or default_workers()))
     if system is None:
         from avscene.inference.default_system import choose_default_system
 

@@ -125,6 +125,8 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))
     requests: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    with contextlib.suppress(ImportError):  # the first request reports it
+        import avscene.media.segments  # noqa: F401  # loads PyAV while the parent loads torch
     with contextlib.suppress(BrokenPipeError):  # the parent has ended
         Worker(int(sys.argv[1]), requests).run()
 

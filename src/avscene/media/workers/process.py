@@ -15,6 +15,7 @@ from avscene.media.workers.messages import DamagedMessageError, Message, Message
 
 COMMAND = (sys.executable, "-P", "-m", "avscene.media.workers")  # -P: no modules from the working directory
 PIPE_BYTES = 2**20  # the largest pipe that Linux gives to every user; more fits in at a time than the default of 64 KiB
+MAX_WORKERS = 8
 MAX_RECORDINGS = 500  # after these a worker is replaced: what native code leaks does not add up
 EXIT_SECONDS = 10.0  # that a process has to end after it closed its pipe
 
@@ -162,6 +163,12 @@ os.register_at_fork(after_in_child=_idle.forget)
 
 take_worker = _idle.take
 put_back = _idle.put
+
+
+def default_workers() -> int:
+    """Return the number of recordings to decode at a time: one for each processor, at most MAX_WORKERS."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, MAX_WORKERS)
 
 
 def start_workers(count: int) -> None:
