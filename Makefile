@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # A file format, and what the tests misspell on purpose.
-MEANT := caf,clasify,embeded
+MEANT := alis,caf,clasify,embeded
 WRITTEN := src tests tools benchmarks docs README.md CHANGELOG.md CONTRIBUTING.md
 
 .PHONY: help install demo test spelling slow bench lock clean

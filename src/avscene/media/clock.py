@@ -5,6 +5,8 @@ from statistics import median
 
 MAX_FORWARD_JUMP = 600.0  # seconds; a longer one is a broken clock, not a pause
 MAX_BACKWARD_JUMP = 1.0  # seconds
+# Audio encoders add up to this much (seconds) before time 0; it is cut off.
+MAX_PRIMING = 0.2
 
 
 class StreamClock:

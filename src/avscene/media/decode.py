@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 from av.stream import Discard, Stream
 
 from avscene.errors import MediaError
 from avscene.media.audio import MAX_RATE, MIN_RATE, to_mono
-from avscene.media.clock import StreamClock
+from avscene.media.clock import MAX_PRIMING, StreamClock
 from avscene.media.container import (
     error_reason,
     is_multi_picture,
@@ -21,23 +21,17 @@ from avscene.media.container import (
     open_container,
     select_stream,
 )
-from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, SkippedSpan, StreamEnd, TimedItem
+from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, DecodeMode, SkippedSpan, StreamEnd, TimedItem
 from avscene.media.hardware import hardware_acceleration, is_device_format
 from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted
 from avscene.media.sampling import CPU
-from avscene.media.selection import Decision, HasTarget, Packet, PacketSelector
+from avscene.media.selection import SLICE_THREAD_CODECS, Decision, HasTarget, Packet, PacketSelector
 from avscene.records import Modality
 
-# Audio encoders add up to this much (seconds) before time 0; it is cut off.
-MAX_PRIMING = 0.2
 # Bytes of packets kept while a stream has no timestamp yet; after that, the recording begins without it.
 MAX_WAITING_BYTES = 2**26
 # Errors of PyAV on damaged or hostile data.
 DECODE_ERRORS = (av.FFmpegError, ValueError, MemoryError)
-# Decoders that wait forever for a damaged frame when they decode several at once.
-SLICE_THREAD_CODECS = frozenset({"apng"})
-
-DecodeMode = Literal["all", "keyframes", "timestamps"]  # timestamps: packets are read but not decoded
 
 
 class StreamReader:
@@ -238,7 +232,7 @@ class MediaFile:
         for item in chain(first_items, items, last_items):
             yield replace(item, time=item.time - origin, end=item.end - origin)
         self._add_final_warnings()
-        self.photograph = self._is_photograph()
+        self.photograph = self.may_be_photograph() and self._readers[0].n_decoded == 1
         yield from (StreamEnd(reader.modality) for reader in self._readers)
 
     def _packets(self, streams: list[Stream]) -> Iterator[Packet]:
@@ -300,9 +294,6 @@ class MediaFile:
             return False
         name = self._container.format.name
         return self._container.duration is None or name.endswith("_pipe") or name in ("gif", "apng", "webp")
-
-    def _is_photograph(self) -> bool:
-        return self.may_be_photograph() and self._readers[0].n_decoded == 1
 
     def undecodable_error(self, modalities: list[Modality]) -> MediaError:
         """Make the error for a file of whose `modalities` nothing could be decoded."""

@@ -1,10 +1,12 @@
 """Define the items that a decoded media file yields: frames, blocks of audio, skipped spans and ends of streams."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from avscene.media.audio import Samples
 from avscene.records import Modality
+
+DecodeMode = Literal["all", "keyframes", "timestamps"]  # timestamps: packets are read but not decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

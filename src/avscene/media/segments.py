@@ -11,8 +11,8 @@ import av
 from avscene.errors import MediaError
 from avscene.media.assembly import Assembler
 from avscene.media.container import error_reason
-from avscene.media.decode import DecodeMode, MediaFile
-from avscene.media.decoded import DecodedItem, StreamEnd
+from avscene.media.decode import MediaFile
+from avscene.media.decoded import DecodedItem, DecodeMode, StreamEnd
 from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted, memory_error
 from avscene.media.sampling import CPU, Sampling
 from avscene.media.video import RgbConverter

@@ -17,6 +17,8 @@ TIME_MARGIN = 1e-3  # seconds by which a frame may be shown earlier or later tha
 
 # Codecs whose decoders skip non-reference frames exactly.
 SKIP_NONREF_CODECS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
+# Decoders that wait forever for a damaged frame when they decode several at once.
+SLICE_THREAD_CODECS = frozenset({"apng"})
 # Codecs in which every keyframe starts a closed GOP. In H.264 and HEVC, IDR frames do.
 CLOSED_GOP_CODECS = frozenset({"vp8", "vp9"})
 
