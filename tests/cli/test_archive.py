@@ -112,11 +112,12 @@ def test_damaged_files_in_a_large_archive_cost_only_themselves(whole: Archive, r
 
 # --- decoders that fail ---
 
+STALL = 8  # seconds: long enough to start a worker process on a busy machine
 FAULTS = {
     "allocate": "needs more than 0.5 GiB of memory; to allow more: --limit memory=NUMBER",
     "crash": "the decoder crashed (signal 11)",
     "garbage": "the decoder returned damaged data",
-    "hang": "the decoder made no progress for 2 s and was stopped; to allow more: --limit stall=NUMBER",
+    "hang": f"the decoder made no progress for {STALL} s and was stopped; to allow more: --limit stall=NUMBER",
 }
 NAMES = [f"{fault}-{when}.mp4" for fault in FAULTS for when in ("early", "later")]
 NAMES += [f"{name}-good.mp4" for name in ("a", "b", "d", "h", "i", "z")]  # between them, in the order of names
@@ -145,7 +146,7 @@ def test_decoders_that_fail_cost_only_their_recordings(faulty_folder: Path, tmp_
     undisturbed = ObservedRuns(tmp_path / "undisturbed", workers.__file__)
     assert undisturbed.run(*line(faulty_folder, output)) == 0
     runs = ObservedRuns(tmp_path / "faulty", faulty_worker.__file__)
-    assert runs.run(*line(faulty_folder, output, "--limit", "stall=2", "--limit", "memory=0.5")) == 3
+    assert runs.run(*line(faulty_folder, output, "--limit", f"stall={STALL}", "--limit", "memory=0.5")) == 3
     expected, found = (lines_by_source(run.folder / output) for run in (undisturbed, runs))
     fault_of = {name: FAULTS.get(name.split("-")[0]) for name in NAMES}
     assert [row for row in found if not fault_of.get(row[0])] == [row for row in expected if not fault_of.get(row[0])]
