@@ -164,8 +164,8 @@ def test_segments_come_in_batches(tmp_path: Path) -> None:
     video_model = VideoModel()
     reported: list[float] = []
     prediction = system(video_model).classify(long, progress=reported.append)
-    assert video_model.batches == [BATCH_SIZE, 4]
-    assert reported == [BATCH_SIZE, BATCH_SIZE + 4.0]
+    assert sorted(video_model.batches) == [4, BATCH_SIZE]  # two threads score them
+    assert reported in ([BATCH_SIZE, BATCH_SIZE + 4.0], [BATCH_SIZE + 4.0] * 2)
     assert seconds(prediction) == [f"second {k % 8}" for k in range(BATCH_SIZE + 4)]
 
 
@@ -381,7 +381,7 @@ def test_segments_that_share_a_frame_are_scored_together(tmp_path: Path) -> None
     long = write_media(tmp_path / "long.mp4", MAX_SEGMENTS + 6.0, fps=2, gop=20, audio=False)
     video_model = VideoModel()
     system(video_model).classify(long, keyframes=True)
-    assert video_model.batches == [MAX_SEGMENTS, 6]
+    assert sorted(video_model.batches) == [6, MAX_SEGMENTS]
 
 
 def test_an_outcome_does_not_depend_on_other_recordings(tmp_path: Path, recording: Path) -> None:

@@ -24,9 +24,11 @@ class ScoredRecording:
         self.end: RecordingInfo | MediaError | None = None
         self._batches: list[ScoredBatch] = []
         self._last = -1
+        self.reached = 0.0  # end of the last segment so far, in seconds
 
     def add(self, batch: ScoredBatch) -> None:
         """Take one of the batches."""
+        self.reached = max(self.reached, *(segment.end for segment in batch.segments), 0.0)
         self._batches.append(batch)
         if batch.end is not None:
             self.end, self._last = batch.end, batch.number

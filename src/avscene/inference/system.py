@@ -146,7 +146,7 @@ class System:
                 position, recording = batch.position, recordings[batch.position]
                 recording.add(batch)
                 if progress is not None and batch.segments:
-                    progress(position, batch.segments[-1].end)
+                    progress(position, recording.reached)
                 if recording.end is None or not recording.is_complete:
                     continue
                 del recordings[position]

@@ -175,6 +175,7 @@ def test_predict_writes_a_fused_table_and_one_for_each_model(scores: Path, syste
     assert sorted(path.name for path in scores.parent.iterdir()) == [
         "scores.audio.tsv",
         "scores.tsv",
+        "scores.tsv.journal",
         "scores.video.tsv",
     ]
     fused, audio, video = (read_table(scores.with_name(f"scores{part}.tsv")) for part in ("", ".audio", ".video"))
@@ -194,7 +195,7 @@ def test_predict_writes_a_fused_table_and_one_for_each_model(scores: Path, syste
 def test_predict_prints_the_files_it_wrote(command: Command, data: Path, system: Path, tmp_path: Path) -> None:
     run = command("predict", "--system", system, "--data", data, "--only", "fold=1", "--output", tmp_path / "x.tsv")
     assert (run.code, run.messages, run.out) == (0, [], f"{tmp_path / 'x.tsv'}: written\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.tsv", "x.tsv.journal"]
 
 
 def test_predict_of_parts_and_of_the_whole_is_the_same(
