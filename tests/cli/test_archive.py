@@ -212,12 +212,19 @@ def test_a_run_that_is_killed_ten_times_gives_the_same_bytes(whole: Archive, tmp
     n_before = len(runs.notes())
     assert runs.run(*command) == 3
     assert not known & {note.path for note in runs.notes()[n_before:]}
-    outputs = [run.folder / "out.jsonl" for run in (undisturbed, runs)]
-    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert stable_lines(runs, whole) == stable_lines(undisturbed, whole)
     assert len(runs.opened()) <= n_files + sum(n_lost)
     for run in (undisturbed, runs):
         assert_nothing_left(run, "out.jsonl")
     logger.info(f"{n_files} files, {len(runs.opened())} decodings, lost by each kill: {n_lost}")
+
+
+def stable_lines(runs: ObservedRuns, archive: Archive) -> list[bytes]:
+    """Return the lines of the output, of damaged recordings the sources: FFmpeg conceals errors as its threads come."""
+    lines = (runs.folder / "out.jsonl").read_bytes().splitlines(keepends=True)
+    sources = [json.loads(text)["source"] for text in lines]
+    damaged = {str(path) for path in archive.damaged}
+    return [os.fsencode(source) if source in damaged else text for source, text in zip(sources, lines, strict=True)]
 
 
 def kill_while_decoding(runs: ObservedRuns, workers: list[int]) -> bool:
@@ -256,8 +263,7 @@ def test_workers_that_are_killed_change_nothing(whole: Archive, tmp_path: Path) 
             else:
                 wait_until(lambda: kill_while_decoding(runs, children(process.pid)), process)
         assert process.wait() == 3
-    outputs = [run.folder / "out.jsonl" for run in (undisturbed, runs)]
-    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert stable_lines(runs, whole) == stable_lines(undisturbed, whole)
     again = Counter(runs.opened()) - Counter(map(str, whole.paths))
     assert set(runs.opened()) == set(map(str, whole.paths))
     assert N_KILLS / 2 <= again.total() <= N_KILLS
@@ -282,7 +288,7 @@ def resources_between(folder: Path, runs: ObservedRuns, n_files: int) -> tuple[R
     """
     folder.mkdir()
     for number in range(4):
-        write_media(folder / f"source-{number}.mp4", 1.0 + 0.04 * number, fps=25)
+        write_media(folder / f"source-{number}.mp4", 1.0 + 0.04 * number, fps=25, size=(320, 240))
     stops = (n_files // 6, n_files - N_WORKERS - 1)  # the first by then has met every kind of file
     paths = []
     for number in range(n_files):
