@@ -25,7 +25,7 @@ main()
 
 @dataclass(frozen=True)
 class Note:
-    """A worker process opened a recording or came to its end, `time` in seconds of the monotonic clock."""
+    """What a worker process did with a recording (open, segment, end), and when, in seconds of the monotonic clock."""
 
     event: str
     time: float
@@ -92,9 +92,9 @@ class ObservedRuns:
         return [note.path for note in self.notes() if note.event == "open"]
 
     def decoding(self) -> set[int]:
-        """Return the ids of the worker processes that have opened a recording and not come to its end."""
+        """Return the ids of the worker processes that have sent segments of a recording and not come to its end."""
         last = {note.worker: note.event for note in self.notes()}
-        return {worker for worker, event in last.items() if event == "open"}
+        return {worker for worker, event in last.items() if event == "segment"}
 
 
 def recorded(journal: Path) -> set[str]:

@@ -24,7 +24,7 @@ def note(event: str, path: str | Path) -> None:
 
 
 class ObservedRecording(FaultyRecording):
-    """Notes when it is opened and when it ends."""
+    """Notes when it is opened, each segment that was sent, and the end."""
 
     def __init__(self, path: str, *arguments: object) -> None:
         note("open", path)
@@ -38,7 +38,9 @@ class ObservedRecording(FaultyRecording):
 
     def segments(self, sampling: Sampling) -> Iterator[Segment]:
         try:
-            yield from super().segments(sampling)
+            for segment in super().segments(sampling):
+                yield segment
+                note("segment", self.path)
         finally:
             note("end", self.path)
 
