@@ -104,14 +104,7 @@ class BatchReader:
 
     def __iter__(self) -> Generator[Batch]:
         """Yield the batches of all recordings; those of the earliest recording first. To be called once."""
-        threads = self._start()
-        try:
-            while (batch := self._take()) is not None:
-                yield batch
-        finally:
-            self._close()
-            for thread in threads:
-                thread.join()
+        return self.map(lambda batch: batch, n_threads=1)
 
     def map(self, function: Callable[[Batch], Item], n_threads: int) -> Generator[Item]:
         """Apply `function` to each batch in `n_threads` threads; yield each result as soon as it is there.

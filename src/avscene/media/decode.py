@@ -156,8 +156,8 @@ class StreamReader:
 class MediaFile:
     """One open media file, to be decoded once.
 
-    `streams` are the selected streams by modality, `warnings` grow while the file is decoded, and `photograph` is set
-    afterwards.
+    `n_bytes` is its size, `streams` are the selected streams by modality, `warnings` grow while the file is decoded,
+    and `photograph` is set afterwards.
 
     Args:
         path: The file.
@@ -178,16 +178,12 @@ class MediaFile:
         self._readers: list[StreamReader] = []
         self._decoder, self._limits = decoder, limits
         self._container = open_container(path, hardware_acceleration(decoder), limits)
+        self.n_bytes: int = self._container.size
         try:
             self.streams = self._select_streams(ignore)
         except BaseException:
             self.close()
             raise
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self._container.size
 
     def close(self) -> None:
         """Close the file."""

@@ -18,9 +18,8 @@ TIME_TOLERANCE = 1e-6  # seconds; timestamps are fractions, target times are sum
 # Seconds that a target waits for a nearer keyframe: a file may have only one, at its beginning.
 KEYFRAME_LOOKAHEAD = 10.0
 DISPLAY_MATRIX = int(cast(Any, SideData.DISPLAYMATRIX).value)  # PyAV's stubs give its members no type
-MAX_SIDE_DATA_KINDS = (
-    64  # more than ffmpeg has (32 in version 8); the numbers of kinds that it does not have do no harm
-)
+# More than ffmpeg has (32 in version 8); the numbers of kinds that it does not have do no harm.
+MAX_SIDE_DATA_KINDS = 64
 
 
 class RgbConverter:

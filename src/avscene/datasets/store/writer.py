@@ -1,7 +1,6 @@
 """Prepare a segment store: decode every recording of a data set once and store each segment as a row."""
 
 import hashlib
-import os
 import shutil
 import threading
 from collections import deque
@@ -21,12 +20,13 @@ from avscene.datasets.store.rows import SCHEMA, decode_to_file, read_decoded
 from avscene.datasets.store.table import UNFINISHED, as_data_error, clean_up, open_or_create_table, write_lock
 from avscene.errors import DataError, MediaError
 from avscene.files import sha256_of
+from avscene.media.workers import default_workers
 from avscene.progress import Progress
 from avscene.records import Example
 
 # An interruption loses the recordings since the last commit: about a minute of work; each commit makes a file.
 ROWS_PER_COMMIT = 1024
-WORKERS = min(os.cpu_count() or 1, 8)  # recordings decoded at a time; the decoder uses more threads
+WORKERS = default_workers()  # recordings decoded at a time; the decoder uses more threads
 AHEAD = 4 * WORKERS  # decoded recordings that may wait on disk for one that takes long
 DECODED = "recordings"  # directory in UNFINISHED of recordings that are not committed yet
 

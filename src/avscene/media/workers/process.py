@@ -153,8 +153,8 @@ class _IdleWorkers:
             worker.close()
 
     def forget(self) -> None:
-        """In a forked child: the workers belong to the parent."""
-        self.__init__()  # type: ignore[misc]
+        """In a forked child: the workers belong to the parent, which may have held the lock."""
+        self._lock, self._workers = threading.Lock(), []
 
 
 _idle = _IdleWorkers()
