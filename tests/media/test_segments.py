@@ -13,7 +13,7 @@ from avscene.media.clock import StreamClock
 from avscene.media.decoded import DecodedAudio, DecodedFrame, SkippedSpan, StreamEnd
 from avscene.media.sampling import Sampling
 from avscene.media.segments import interleave
-from avscene.media.video import FrameSampler
+from avscene.media.frame_sampler import FrameSampler
 
 
 def pixel(value):

@@ -18,7 +18,7 @@ READ = """
 import gc, sys
 import av
 from avscene.media.segments import Recording, Sampling
-from avscene.media.video import DisplayMatrixReader
+from avscene.media.rgb.orientation import DisplayMatrixReader
 from tests.support.side_data import kinds_of
 
 path, expected = sys.argv[1], set(sys.argv[2:])

@@ -1,99 +1,14 @@
-"""Convert decoded video frames to upright RGB at the requested size, and sample them at the target times."""
+"""Select the video frame shown at each target time."""
 
 from collections import deque
 from collections.abc import Callable
-from fractions import Fraction
-from typing import Any, cast
-
-import av
-import numpy as np
-import numpy.typing as npt
-from av.filter import Graph
-from av.sidedata.sidedata import Type as SideData
-from av.video.reformatter import VideoReformatter
+from typing import Any
 
 from avscene.records import ByteArray, Frame
 
 TIME_TOLERANCE = 1e-6  # seconds; timestamps are fractions, target times are sums of floats
 # Seconds that a target waits for a nearer keyframe: a file may have only one, at its beginning.
 KEYFRAME_LOOKAHEAD = 10.0
-DISPLAY_MATRIX = int(cast(Any, SideData.DISPLAYMATRIX).value)  # PyAV's stubs give its members no type
-# More than ffmpeg has (32 in version 8); the numbers of kinds that it does not have do no harm.
-MAX_SIDE_DATA_KINDS = 64
-
-
-class RgbConverter:
-    """Convert ffmpeg frames to upright RGB (height, width, 3) whose shorter side is at most `size` pixels."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._reformatter = VideoReformatter()
-        self._display_matrix = DisplayMatrixReader()
-
-    def __call__(self, image: av.VideoFrame) -> ByteArray:
-        """Scale in ffmpeg, then rotate the smaller frame.
-
-        Raises:
-            av.FFmpegError, ValueError: the format or size of the frame cannot be converted.
-        """
-        scale = min(1.0, self._size / min(image.width, image.height))
-        small = self._reformatter.reformat(
-            image,
-            width=max(round(image.width * scale), 1),
-            height=max(round(image.height * scale), 1),
-            format="rgb24",
-            interpolation="BICUBIC",
-        )
-        return rotate_upright(np.asarray(small.to_ndarray(), np.uint8), self._display_matrix.read(image))
-
-
-def rotate_upright(pixels: ByteArray, matrix: npt.NDArray[np.int32]) -> ByteArray:
-    """Rotate and mirror pixels (h, w, 3) by quarter turns as a display matrix (2, 2) asks.
-
-    A point (x, y), y down, is shown at (a x + c y, b x + d y), where `matrix` is ((a, b), (c, d)).
-    """
-    (a, b), (c, d) = matrix.tolist()
-    if abs(b) > abs(a):
-        pixels = pixels.transpose(1, 0, 2)
-        a, d = c, b
-    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
-
-
-class DisplayMatrixReader:
-    """Read the display matrix of frames, which an EXIF orientation sets too, without touching other side data.
-
-    PyAV wraps all side data of a frame at once. It refuses kinds that it does not know (EXIF), and frees the name of an
-    ICC profile a second time, which ends the process. So a filter of ffmpeg removes all other kinds before.
-    """
-
-    def __init__(self) -> None:
-        self._graph: Graph | None = None
-        self._input: tuple[int, int, str] | None = None  # width, height, pixel format
-
-    def read(self, image: av.VideoFrame) -> npt.NDArray[np.int32]:
-        """Return the matrix (2, 2) of a frame, without its translation; the identity if it has none."""
-        try:
-            properties = (image.width, image.height, image.format.name)
-            if self._graph is None or self._input != properties:
-                self._graph, self._input = _display_matrix_filter(image), properties
-            self._graph.push(image)
-            filtered: Any = self._graph.pull()
-        except BlockingIOError:  # the filter drops frames that have no matrix
-            return np.eye(2, dtype=np.int32)
-        matrix = np.frombuffer(bytes(filtered.side_data[0]), np.int32).reshape(3, 3)[:2, :2]
-        return matrix if matrix.any() else np.eye(2, dtype=np.int32)
-
-
-def _display_matrix_filter(image: av.VideoFrame) -> Graph:
-    """Make a filter for frames like `image` that passes those with a display matrix, without other side data."""
-    graph = Graph()
-    graph.threads = 1
-    filters = [graph.add_buffer(width=image.width, height=image.height, format=image.format, time_base=Fraction(1))]
-    filters.append(graph.add("sidedata", f"mode=select:type={DISPLAY_MATRIX}"))
-    others = (kind for kind in range(MAX_SIDE_DATA_KINDS) if kind != DISPLAY_MATRIX)
-    filters += [graph.add("sidedata", f"mode=delete:type={kind}") for kind in others]
-    graph.link_nodes(*filters, graph.add("buffersink")).configure()
-    return graph
 
 
 class FrameSampler:

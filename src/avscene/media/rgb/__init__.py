@@ -1,0 +1,1 @@
+"""Convert decoded video frames to upright RGB."""
