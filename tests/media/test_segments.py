@@ -11,9 +11,9 @@ from avscene.media.assembly import Assembler
 from avscene.media.audio import AudioTrack
 from avscene.media.clock import StreamClock
 from avscene.media.decoded import DecodedAudio, DecodedFrame, SkippedSpan, StreamEnd
+from avscene.media.frame_sampler import FrameSampler
 from avscene.media.sampling import Sampling
 from avscene.media.segments import interleave
-from avscene.media.frame_sampler import FrameSampler
 
 
 def pixel(value):

@@ -7,9 +7,9 @@ from typing import Any
 from avscene.errors import MediaError
 from avscene.media.audio import AudioTrack, SegmentWaveforms
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, StreamEnd
+from avscene.media.frame_sampler import TIME_TOLERANCE, FrameSampler
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import Sampling
-from avscene.media.frame_sampler import TIME_TOLERANCE, FrameSampler
 from avscene.records import ByteArray, Modality, Segment
 
 # Bytes of audio and frames that wait for the other stream. Usually they wait for a second. If one stream ended early or

@@ -14,8 +14,8 @@ from avscene.media.container import error_reason
 from avscene.media.decode import MediaFile
 from avscene.media.decoded import DecodedItem, DecodeMode, StreamEnd
 from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted, memory_error
-from avscene.media.sampling import CPU, Sampling
 from avscene.media.rgb.converter import RgbConverter
+from avscene.media.sampling import CPU, Sampling
 from avscene.records import ByteArray, Modality, Segment
 
 # A longer file holds at least a byte per second, even of silence or a still; damaged timestamps pretend less, and each
