@@ -9,9 +9,9 @@ from avscene.errors import MediaError
 from avscene.media import assembly
 from avscene.media.assembly import Assembler
 from avscene.media.audio import AudioTrack
-from avscene.media.clock import StreamClock
 from avscene.media.decoded import DecodedAudio, DecodedFrame, SkippedSpan, StreamEnd
 from avscene.media.frame_sampler import FrameSampler
+from avscene.media.packets.clock import StreamClock
 from avscene.media.sampling import Sampling
 from avscene.media.segments import interleave
 

@@ -12,7 +12,6 @@ from av.stream import Discard, Stream
 
 from avscene.errors import MediaError
 from avscene.media.audio import MAX_RATE, MIN_RATE, to_mono
-from avscene.media.clock import MAX_PRIMING, StreamClock
 from avscene.media.container import (
     error_reason,
     is_multi_picture,
@@ -24,8 +23,9 @@ from avscene.media.container import (
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, DecodeMode, SkippedSpan, StreamEnd, TimedItem
 from avscene.media.hardware import hardware_acceleration, is_device_format
 from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted
+from avscene.media.packets.clock import MAX_PRIMING, StreamClock
+from avscene.media.packets.selection import SLICE_THREAD_CODECS, Decision, HasTarget, Packet, PacketSelector
 from avscene.media.sampling import CPU
-from avscene.media.selection import SLICE_THREAD_CODECS, Decision, HasTarget, Packet, PacketSelector
 from avscene.records import Modality
 
 # Bytes of packets kept while a stream has no timestamp yet; after that, the recording begins without it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import av
 from av.stream import Stream
 
-from avscene.media.bitstream import first_slice_header
+from avscene.media.packets.bitstream import first_slice_header
 
 # Packets are held back until the next keyframe completes their group of pictures (GOP), within these limits.
 MAX_PENDING_PACKETS = 300

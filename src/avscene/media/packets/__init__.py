@@ -1,0 +1,1 @@
+"""Correct the timestamps of packets, and select those that must be decoded."""
