@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avscene.media import selection
 from avscene.media.decode import MediaFile
 from avscene.media.decoded import DecodedFrame
+from avscene.media.packets import selection
 from avscene.media.sampling import Sampling
 from avscene.media.segments import Recording
 
