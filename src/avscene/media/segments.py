@@ -185,7 +185,7 @@ class Recording:
             raise MediaError("its video cannot be decoded: its frames cannot be converted to RGB")
 
     def _rgb_converter(self, sampling: Sampling) -> Callable[[Any], ByteArray | None]:
-        converter = RgbConverter(sampling.frame_size or 1)
+        converter = RgbConverter(sampling.frame_size or 1, self._files[0].streams.get("video"))
 
         def convert(image: av.VideoFrame) -> ByteArray | None:
             try:

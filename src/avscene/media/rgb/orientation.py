@@ -19,9 +19,13 @@ MAX_SIDE_DATA_KINDS = 64
 def rotate_upright(pixels: ByteArray, matrix: npt.NDArray[np.int32]) -> ByteArray:
     """Rotate and mirror pixels (h, w, 3) by quarter turns as a display matrix (2, 2) asks.
 
-    A point (x, y), y down, is shown at (a x + c y, b x + d y), where `matrix` is ((a, b), (c, d)).
+    A point (x, y), y down, is shown at (a x + c y, b x + d y), where `matrix` is ((a, b), (c, d)). Of other angles the
+    nearest quarter turn is taken. A matrix that maps the frame to a line or a point (all zeros, as some writers of mp4
+    leave it) asks for nothing.
     """
     (a, b), (c, d) = matrix.tolist()
+    if a * d == b * c:
+        return pixels
     if abs(b) > abs(a):
         pixels = pixels.transpose(1, 0, 2)
         a, d = c, b
@@ -49,8 +53,7 @@ class DisplayMatrixReader:
             filtered: Any = self._graph.pull()
         except BlockingIOError:  # the filter drops frames that have no matrix
             return np.eye(2, dtype=np.int32)
-        matrix = np.frombuffer(bytes(filtered.side_data[0]), np.int32).reshape(3, 3)[:2, :2]
-        return matrix if matrix.any() else np.eye(2, dtype=np.int32)
+        return np.frombuffer(bytes(filtered.side_data[0]), np.int32).reshape(3, 3)[:2, :2]
 
 
 def _display_matrix_filter(image: av.VideoFrame) -> Graph:

@@ -1,0 +1,22 @@
+"""Choose the matrix from YCbCr to RGB for frames that do not state it, as players do."""
+
+import av
+from av.video.reformatter import Colorspace
+
+from avscene.media.rgb.hdr import HDR_TRANSFERS
+
+# Values of H.273, table 4, that name no matrix for YCbCr: identity (RGB), unspecified, reserved.
+UNSTATED_MATRICES = frozenset({0, 2, 3})
+# From this width on, or above this height, video is taken for high definition, which is BT.709: the rule of mpv
+# (`mp_csp_guess_colorspace`), which VLC and Kodi share.
+HD_WIDTH, MAX_SD_HEIGHT = 1280, 576
+
+
+def colour_matrix(image: av.VideoFrame) -> int | None:
+    """Return the matrix to convert a frame with, where it states none and ffmpeg's (BT.601) is not it; else None."""
+    if image.colorspace not in UNSTATED_MATRICES or image.format.is_rgb:
+        return None
+    if image.color_trc in HDR_TRANSFERS:
+        return int(Colorspace.BT2020)
+    is_hd = image.width >= HD_WIDTH or image.height > MAX_SD_HEIGHT
+    return int(Colorspace.ITU709) if is_hd else None
