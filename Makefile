@@ -7,12 +7,13 @@ INSTALLED := .venv/installed
 MEANT := alis,caf,clasify,embeded
 WRITTEN := src tests tools benchmarks docs README.md CHANGELOG.md CONTRIBUTING.md
 
-.PHONY: help install demo test spelling slow bench lock clean
+.PHONY: help install demo test spelling slow conformance bench lock clean
 
 help:
 	@echo "make demo     every stage on a synthetic town, into demo/"
 	@echo "make test     what a change must pass"
 	@echo "make slow     the tests that take minutes"
+	@echo "make conformance  read a corpus of unusual media files in every way, and print what is right and wrong"
 	@echo "make bench    times beside other tools, into benchmarks/results.md; most of an hour"
 	@echo "make install  avscene and its tools into .venv"
 	@echo "make lock     newest versions of everything into constraints.txt"
@@ -41,6 +42,9 @@ spelling: install
 
 slow: install
 	$(BIN)/pytest -m slow
+
+conformance: install
+	$(BIN)/python -m tests.media_conformance
 
 bench: install
 	$(BIN)/pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[bench]'
