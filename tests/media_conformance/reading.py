@@ -98,7 +98,7 @@ def _classified_deviations(result: dict, expected: Expected) -> list[str]:
 
 def prepare(paths: Mapping[str, Path], cases: Mapping[str, Expected], folder: Path) -> dict[str, list[str]]:
     """Write all files, which lie below `folder`, to a segment store; return by name what is wrong with its rows."""
-    from avscene.datasets.store.reader import open_store
+    from avscene.datasets.store.reader import SegmentStore
 
     with (folder / "meta.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -106,7 +106,7 @@ def prepare(paths: Mapping[str, Path], cases: Mapping[str, Expected], folder: Pa
         writer.writerows((path.relative_to(folder), "office", name) for name, path in paths.items())
     with TemporaryDirectory() as output:
         _avscene("prepare", folder, "--output", Path(output) / "store", *PREPARE)
-        store = open_store(Path(output) / "store")
+        store = SegmentStore.open(Path(output) / "store")
         rows: dict[str, list[Segment]] = {name: [] for name in paths}
         for example, row in zip(store.examples, store.raw(range(len(store))), strict=True):
             rows[example.group].append(row.decoded())
