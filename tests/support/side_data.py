@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,27 @@ def with_sei(path: Path, codec: str, kind: int, payload: bytes) -> Path:
     return path
 
 
+def with_orientations(path: Path, messages: Mapping[int, bytes], gop: int, n_bframes: int = 0) -> Path:
+    """Write four frames of H.264 at 2 frames per second, in mp4, with display-orientation messages.
+
+    `messages` are their payloads by packet, in decoding order.
+    """
+    options = {"preset": "ultrafast", "g": str(gop), "bf": str(n_bframes), "x264-params": "b-adapt=0"}
+    context, packets = encode("libx264", options)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=2)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for index, packet in enumerate(packets):
+            content = bytes(packet)
+            if index in messages:
+                content = _before_slice(content, "libx264", _sei("libx264", 47, messages[index]))
+            copy = av.Packet(content)
+            copy.stream, copy.time_base, copy.is_keyframe = stream, context.time_base, packet.is_keyframe
+            copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, 1
+            container.mux(copy)
+    return path
+
+
 def _before_slice(packet: bytes, codec: str, unit: bytes) -> bytes:
     position = -1
     while (position := packet.find(b"\0\0\1", position + 1)) >= 0:
@@ -204,7 +225,7 @@ def ac3(path: Path, layout: str, **options: str) -> Path:
     return path
 
 
-def _bits(*fields: tuple[int, int]) -> bytes:
+def bits(*fields: tuple[int, int]) -> bytes:
     """Pack (value, number of bits) into bytes, with zeros at the end."""
     text = "".join(f"{value:0{width}b}" for value, width in fields)
     text += "0" * (-len(text) % 8)
@@ -217,24 +238,24 @@ MASTERING = struct.pack(">8H2I", 13250, 34500, 7500, 3000, 34000, 16000, 15635, 
 LIGHT_LEVEL = struct.pack(">2H", 1000, 400)
 AMBIENT = struct.pack(">I2H", 100000, 15635, 16450)
 # frame packing: id 0 ("1"), not cancelled, type 3 (side by side), interpretation 1
-FRAME_PACKING = _bits((1, 1), (0, 1), (3, 7), (0, 1), (1, 6), (0, 6), (0, 16), (0, 8), (1, 1), (0, 1))
-FILM_GRAIN = _bits(
+FRAME_PACKING = bits((1, 1), (0, 1), (3, 7), (0, 1), (1, 6), (0, 6), (0, 16), (0, 8), (1, 1), (0, 1))
+FILM_GRAIN = bits(
     *((0, 1), (0, 2), (0, 1), (0, 2), (2, 4)),  # not cancelled, model 0, no colour description, additive, scale 2
     *((1, 1), (0, 1), (0, 1)),  # of luma alone
     *((0, 8), (2, 3), (0, 8), (255, 8)),  # one interval of intensities with 3 values
     *((1, 1), (0b00100, 5), (0b00101, 5), (1, 1), (1, 1)),
 )
-TIME_CODE = _bits((1, 2), (1, 1), (0, 1), (0, 5), (1, 1), (0, 1), (0, 1), (5, 9), (4, 6), (3, 6), (2, 5), (0, 5))
+TIME_CODE = bits((1, 2), (1, 1), (0, 1), (0, 5), (1, 1), (0, 1), (0, 1), (5, 9), (4, 6), (3, 6), (2, 5), (0, 5))
 # not cancelled, mirrored from left to right, rotated by a quarter, for this frame
-ORIENTATION = _bits((0, 1), (1, 1), (0, 1), (0x4000, 16), (1, 1), (0, 1))
+ORIENTATION = bits((0, 1), (1, 1), (0, 1), (0x4000, 16), (1, 1), (0, 1))
 UNREGISTERED = bytes(range(16)) + b"text"
 # HDR10+: application 4, version 1, one window, 27 bits of luminance, no actual peaks, 3 maxima, average, no percentiles
-HDR10_PLUS = b"\xb5\x00\x3c\x00\x01\x04\x01" + _bits(
+HDR10_PLUS = b"\xb5\x00\x3c\x00\x01\x04\x01" + bits(
     *((1, 2), (400, 27), (0, 1), (100, 17), (100, 17), (100, 17), (50, 17), (0, 4), (0, 10)), (0, 1), (0, 1), (0, 1)
 )
 
 # HDR Vivid: version 1; minimum, average, variance and maximum of the luminance, no tone mapping
-HDR_VIVID = b"\x26\x00\x04\x00\x05\x01" + _bits((1, 12), (9, 12), (3, 12), (99, 12), (0, 1), (0, 1))
+HDR_VIVID = b"\x26\x00\x04\x00\x05\x01" + bits((1, 12), (9, 12), (3, 12), (99, 12), (0, 1), (0, 1))
 
 # Name of the file -> (kinds of side data that its frames have, what writes it)
 FILES: dict[str, tuple[Sequence[str], Callable[[Path], Path]]] = {

@@ -25,6 +25,7 @@ from avscene.media.hardware import hardware_acceleration, is_device_format
 from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted
 from avscene.media.packets.clock import MAX_PRIMING, StreamClock
 from avscene.media.packets.selection import SLICE_THREAD_CODECS, Decision, HasTarget, Packet, PacketSelector
+from avscene.media.rgb.orientation_sei import PersistentOrientation
 from avscene.media.sampling import CPU
 from avscene.records import Modality
 
@@ -57,6 +58,7 @@ class StreamReader:
             self._context.options = {"max_pixels": str(limits.pixels)}
             if mode == "keyframes":
                 self._context.skip_frame = "NONKEY"
+        self._orientation = PersistentOrientation(self._context)
 
     def select(self, has_target: HasTarget) -> None:
         """From now on, decode only the packets that frames at target times need (see `PacketSelector`)."""
@@ -100,6 +102,7 @@ class StreamReader:
         yield SkippedSpan(min(start, shown), shown + end - start, self.modality)
 
     def _decode(self, packet: Packet | None) -> Iterator[TimedItem]:
+        self._orientation.note(packet)
         try:
             frames = self._context.decode(packet)
         except DECODE_ERRORS as error:
@@ -141,6 +144,7 @@ class StreamReader:
             self.pixel_format = frame.format.name
         if frame.interlaced_frame or frame.is_corrupt:  # a packet may have half a frame; damage spreads
             self._decode_everything()
+        self._orientation.attach(frame)
         duration = (frame.duration or 0) * self._time_base or self._nominal_duration()
         if self._mode == "keyframes" and time is not None:
             start = time + self.clock.offset

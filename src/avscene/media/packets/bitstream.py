@@ -25,14 +25,14 @@ def first_slice_header(data: bytes, codec: str, extradata: bytes | None) -> Slic
 
     `extradata` is the decoder configuration record of the stream.
     """
-    for head in _nal_unit_heads(data, _nal_length_size(codec, extradata or b"")):
+    for head in _nal_unit_heads(data, nal_length_size(codec, extradata or b"")):
         unit_type = head[0] & 31 if codec == "h264" else head[0] >> 1 & 63
         if unit_type in SLICE_TYPES[codec]:
             return SliceHeader(unit_type in IDR_TYPES[codec], 0 if codec == "h264" else (head[1] & 7) - 1)
     return None
 
 
-def _nal_length_size(codec: str, extradata: bytes) -> int:
+def nal_length_size(codec: str, extradata: bytes) -> int:
     """Bytes of the length field before each NAL unit (ISO/IEC 14496-15, as in mp4); 0 if start codes separate them."""
     offset = 4 if codec == "h264" else 21
     if len(extradata) <= offset or extradata[0] != 1:
@@ -54,3 +54,43 @@ def _nal_unit_heads(data: bytes, length_size: int) -> Iterator[bytes]:
         if begin + 2 > len(data):
             return
         yield data[begin : begin + 2]
+
+
+def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
+    """Yield the NAL units in the beginning of a packet; the last one may be cut off."""
+    end = 0
+    while True:
+        if length_size:
+            begin = end + length_size
+            end = begin + int.from_bytes(data[end:begin], "big")
+        else:
+            begin = data.find(b"\0\0\1", end) + 3
+            if begin < 3:
+                return
+            following = data.find(b"\0\0\1", begin)
+            end = following if following >= 0 else len(data)
+        if begin >= len(data):
+            return
+        yield data[begin:end]
+
+
+def sei_messages(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the type and payload of each message in a SEI NAL unit without its header (H.264, 7.3.2.3.1)."""
+    content = content.replace(b"\0\0\3", b"\0\0")  # as 00 00 is written before small bytes (7.4.1)
+    position = 0
+    while position + 2 <= len(content):
+        kind, position = _sei_number(content, position)
+        size, position = _sei_number(content, position)
+        yield kind, content[position : position + size]
+        position += size
+
+
+def _sei_number(content: bytes, position: int) -> tuple[int, int]:
+    """Read a number that is written as bytes of 255 and a last one; return it and the position after it."""
+    number = 0
+    while position < len(content):
+        number += content[position]
+        position += 1
+        if content[position - 1] != 255:
+            break
+    return number, position

@@ -1,5 +1,7 @@
 """Convert decoded video frames to RGB as a player shows them, at the requested size."""
 
+from typing import Any
+
 import av
 import numpy as np
 from av.stream import Stream
@@ -39,7 +41,10 @@ class RgbConverter:
         width, height = self._display_size.read(image)
         scale = min(1.0, self._size / min(width, height))
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        return rotate_upright(self._to_rgb(image, *size), self._display_matrix.read(image))
+        matrix: Any = image.opaque  # set by `PersistentOrientation`
+        return rotate_upright(
+            self._to_rgb(image, *size), self._display_matrix.read(image) if matrix is None else matrix
+        )
 
     def _to_rgb(self, image: av.VideoFrame, width: int, height: int) -> ByteArray:
         if image.color_trc in HDR_TRANSFERS:

@@ -53,7 +53,8 @@ class DisplayMatrixReader:
             filtered: Any = self._graph.pull()
         except BlockingIOError:  # the filter drops frames that have no matrix
             return np.eye(2, dtype=np.int32)
-        return np.frombuffer(bytes(filtered.side_data[0]), np.int32).reshape(3, 3)[:2, :2]
+        matrices = filtered.side_data  # that of the container first, then that of the frame, which counts
+        return np.frombuffer(bytes(matrices[len(matrices) - 1]), np.int32).reshape(3, 3)[:2, :2]
 
 
 def _display_matrix_filter(image: av.VideoFrame) -> Graph:
