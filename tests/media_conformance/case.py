@@ -7,7 +7,7 @@ from pathlib import Path
 from types import EllipsisType
 
 Recipe = Callable[[Path], Path]  # takes an empty folder, returns the file that it made there
-# What a segment shows: a frame's number, one of several, no frame (None), or a frame without a readable number (...).
+# What a segment shows: a frame's number, one of several, no frame (None), or anything (...).
 Shown = int | tuple[int, ...] | None | EllipsisType
 # What a segment plays: the second whose tone it has, no or hardly any audio (None), or anything (...).
 Played = int | None | EllipsisType

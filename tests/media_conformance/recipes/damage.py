@@ -1,5 +1,69 @@
-"""Cases of this kind follow."""
+"""Make files that end early or are damaged."""
 
-from tests.media_conformance.case import Case
+from pathlib import Path
 
-CASES: tuple[Case, ...] = ()
+from tests.media_conformance.case import Case, Expected, Recipe, Shown
+from tests.media_conformance.recipes.ordinary import VP9
+from tests.media_conformance.source import AAC, H264, MPEG2, PCM, Arguments, clip
+
+LOSSLESS = ("-c:v", "ffv1", "-g", 1, "-pix_fmt", "yuv420p")
+OPUS = ("-c:a", "libopus")
+
+
+def _cut(recipe: Recipe, share: float) -> Recipe:
+    """Keep the first part of a file."""
+
+    def cut(where: Path) -> Path:
+        path = recipe(where)
+        content = path.read_bytes()
+        path.write_bytes(content[: round(share * len(content))])
+        return path
+
+    return cut
+
+
+def _half(
+    name: str,
+    file: str,
+    video: Arguments | None,
+    audio: Arguments | None,
+    *options: str | float,
+    stated: bool = True,
+    damaged: bool = False,
+    share: float = 0.5,
+    fast: bool = False,
+) -> Case:
+    """Return a case of the first half of a recording, `share` of the file's bytes.
+
+    `stated`: the header states how long the whole was. `damaged`: the cut goes through a packet.
+    """
+    recipe = _cut(clip(file, *options, video=video, audio=audio), share)
+    shown: tuple[Shown, ...] = () if video is None else (2, 7, 12, ...)
+    warnings = ("ends at", *(["damaged packet"] if damaged else [])) if stated else None
+    tones = () if audio is None else (0, 1, 2, ...)
+    expected = Expected(4, shown, (...,) * len(shown), tones, warnings=warnings, tolerance=0.45)
+    return Case(name, recipe, expected, fast)
+
+
+CASES = (
+    Case(
+        "wav_ends_early",
+        _cut(clip("a.wav", video=None, audio=PCM), 4.1 / 8),
+        Expected(4.1, tones=(0, 1, 2, 3), warnings=("ends at 4.1 s of the 8.0 s",)),
+        fast=True,
+    ),
+    _half("half_mkv", "a.mkv", LOSSLESS, PCM, fast=True),
+    _half("half_avi", "a.avi", ("-c:v", "mjpeg", "-q:v", 3), PCM),
+    _half("half_webm", "a.webm", VP9, OPUS),
+    _half("half_mp4_faststart", "a.mp4", H264, AAC, "-movflags", "+faststart", damaged=True),
+    _half("half_mp4_fragmented", "a.mp4", H264, AAC, "-movflags", "frag_keyframe+delay_moov", stated=False, share=0.42),
+    _half("half_ts", "a.ts", H264, ("-c:a", "mp2"), stated=False),
+    _half("half_mpg", "a.mpg", (*MPEG2, "-r", 25), ("-c:a", "mp2"), stated=False, share=0.42),
+    _half("half_flv", "a.flv", H264, AAC, stated=False),
+    _half("half_flac", "a.flac", None, ("-c:a", "flac")),
+    _half("half_ogg", "a.ogg", None, ("-c:a", "libvorbis"), stated=False, share=0.62),
+    _half("half_mp3", "a.mp3", None, ("-c:a", "libmp3lame", "-b:a", "64k"), stated=False),
+    _half("half_aac", "a.aac", None, AAC, stated=False),
+    Case("mp4_without_index", _cut(clip("a.mp4"), 0.5), Expected(error="truncated: its index (moov) is missing")),
+    Case("empty_file", _cut(clip("a.wav", video=None, audio=PCM), 0), Expected(error="is empty (0 bytes)")),
+)

@@ -95,5 +95,10 @@ CASES = (
     plain("mkv_ac3", _clip("a.mkv", H264, ("-c:a", "ac3"))),
     plain("mkv_opus", _clip("a.mkv", H264, OPUS)),
     plain("mp4_mp3", _clip("a.mp4", H264, ("-c:a", "libmp3lame"))),
-    plain("3gp_h263", _clip("a.3gp", ("-c:v", "h263", "-q:v", 3, "-g", GOP), AAC)),
+    Case(
+        "3gp_h263",
+        _clip("a.3gp", ("-c:v", "h263", "-q:v", 3, "-g", GOP), AAC),
+        # Its pixels are 12:11 (ITU-T H.263, 4.1).
+        Expected(8, seconds_of_frames(8), seconds_of_keys(8), tuple(range(8)), shape=(96, 140)),
+    ),
 )
