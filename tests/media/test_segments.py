@@ -11,7 +11,7 @@ from avscene.media.assembly import Assembler
 from avscene.media.audio import AudioTrack
 from avscene.media.decoded import DecodedAudio, DecodedFrame, SkippedSpan, StreamEnd
 from avscene.media.frame_sampler import FrameSampler
-from avscene.media.packets.clock import StreamClock
+from avscene.media.packets.frame_times import FrameTimes
 from avscene.media.sampling import Sampling
 from avscene.media.segments import interleave
 
@@ -277,15 +277,12 @@ def test_two_files_are_read_in_parallel():
     assert lead < 0.3
 
 
-def test_jumps_of_the_timestamps_are_removed():
-    clock = StreamClock()
-    assert clock.correct(5.0, 1.0) == (5.0, 6.0)
-    assert clock.correct(100000.0, 1.0) == (6.0, 7.0)
-    assert clock.correct(100001.0, 1.0) == (7.0, 8.0)
-    assert clock.correct(3.0, 1.0) == (8.0, 9.0)
-    assert clock.correct(None, 1.0) == (9.0, 10.0)
-    assert clock.correct(4.5, 0.0) == (9.5, 10.5)  # a small step back; the duration is the median gap
-    assert clock.jumps == 2
+def test_the_times_of_frames_never_decrease():
+    times = FrameTimes()
+    assert times.next(5.0, 1.0) == (5.0, 6.0)
+    assert times.next(None, 1.0) == (6.0, 7.0)  # without a timestamp, it follows the previous one
+    assert times.next(4.5, 0.0) == (6.0, 7.0)  # the duration is the median step
+    assert times.next(9.0, 1000.0) == (9.0, 11.0)  # as is one that is not plausible
 
 
 def test_a_recording_longer_than_a_day_is_refused():

@@ -4,11 +4,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from avscene.media.packets.keyframes import KEYFRAME_LOOKAHEAD
 from avscene.records import ByteArray, Frame
 
 TIME_TOLERANCE = 1e-6  # seconds; timestamps are fractions, target times are sums of floats
-# Seconds that a target waits for a nearer keyframe: a file may have only one, at its beginning.
-KEYFRAME_LOOKAHEAD = 10.0
 
 
 class FrameSampler:
@@ -47,7 +46,7 @@ class FrameSampler:
         else:
             previous = self._current[0]
             while (target := self._target_time()) < time - TIME_TOLERANCE:
-                if self._nearest and time - target < target - previous:
+                if self._nearest and time - target < target - previous - TIME_TOLERANCE:
                     break
                 self._select_current()
         self._hold(time, image)
@@ -58,7 +57,7 @@ class FrameSampler:
         if self._current is None or not self._nearest:
             return
         while (target := self._target_time()) < time - TIME_TOLERANCE:
-            if time - target < min(target - self._current[0], KEYFRAME_LOOKAHEAD):
+            if time - target < min(target - self._current[0], KEYFRAME_LOOKAHEAD) - TIME_TOLERANCE:
                 break
             self._select_current()
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import av
 from av.stream import Stream
 
 from avscene.media.packets.bitstream import first_slice_header
+from avscene.media.packets.clock import Packet
 
 # Packets are held back until the next keyframe completes their group of pictures (GOP), within these limits.
 MAX_PENDING_PACKETS = 300
@@ -22,20 +22,16 @@ SLICE_THREAD_CODECS = frozenset({"apng"})
 # Codecs in which every keyframe starts a closed GOP. In H.264 and HEVC, IDR frames do.
 CLOSED_GOP_CODECS = frozenset({"vp8", "vp9"})
 
-if TYPE_CHECKING:
-    Packet = av.Packet[Any]  # generic only in PyAV's stubs
-else:
-    Packet = av.Packet
-
 HasTarget = Callable[[float, float], bool]  # (start, end) in seconds -> whether a target time lies in [start, end)
 # output: its frame is needed. reference: other frames may refer to it. skip: no needed frame depends on it.
 PacketUse = Literal["output", "reference", "skip"]
 
 
 class Decision(NamedTuple):
-    """A packet, the time in seconds (on the stream's clock) at which its frame ends, and what it is needed for."""
+    """A packet, the times in seconds (on the file's clock) between which its frame is shown, and its use."""
 
     packet: Packet
+    start: float
     end: float
     use: PacketUse
 
@@ -43,7 +39,7 @@ class Decision(NamedTuple):
 class PacketSelector:
     """Decide for each packet of one stream, given in decoding order, what it is needed for.
 
-    `has_target(start, end)` tells whether the frame shown in `[start, end)` seconds of the stream's clock is needed. A
+    `has_target(start, end)` tells whether the frame shown in `[start, end)` seconds of the file's clock is needed. A
     GOP is held back until the next keyframe arrives: only then is the end of each of its frames known. If the
     timestamps of the stream are not reliable, every packet is needed.
     """
@@ -66,7 +62,7 @@ class PacketSelector:
         if not self._disabled and not self._has_reliable_times(packet):
             self.disable()
         if self._disabled:
-            return [*self.flush(), Decision(packet, 0.0, "output")]
+            return [*self.flush(), Decision(packet, 0.0, 0.0, "output")]
         self._check_temporal_layer(packet)
         decisions: list[Decision] = []
         if packet.is_keyframe and self._pending:
@@ -82,7 +78,7 @@ class PacketSelector:
         """Decide on all pending packets, at the end of the stream."""
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         if self._disabled:
-            return [Decision(packet, 0.0, "output") for packet in pending]
+            return [Decision(packet, 0.0, 0.0, "output") for packet in pending]
         return self._decide(pending, None)
 
     def disable(self) -> None:
@@ -148,4 +144,4 @@ class PacketSelector:
         otherwise: PacketUse = "reference" if self._can_skip_nonref else "output"
         uses: list[PacketUse] = ["output" if is_needed else otherwise for is_needed in needed[:n_decoded]]
         uses += ["skip"] * (len(packets) - n_decoded)
-        return [Decision(packet, end, use) for packet, (_, end), use in zip(packets, spans, uses, strict=True)]
+        return [Decision(packet, *span, use) for packet, span, use in zip(packets, spans, uses, strict=True)]
