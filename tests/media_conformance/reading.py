@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from avscene.errors import AvsceneError
+from avscene.media.decode import MediaFile
 from avscene.media.sampling import Sampling
 from avscene.media.segments import Recording
 from avscene.media.workers.recording import IsolatedRecording
@@ -29,7 +30,7 @@ def read_with_threads(path: Path, keyframes: bool, threads: int) -> Reading:
     sampling = Sampling(sample_rate=RATE, frame_size=FRAME_SIZE, keyframes_only=keyframes)
     try:
         with Recording(path) as recording:
-            for file in recording._files:
+            for file in (file for file in recording._files if isinstance(file, MediaFile)):
                 for stream in file.streams.values():
                     stream.codec_context.thread_count = threads
             segments = tuple(recording.segments(sampling))

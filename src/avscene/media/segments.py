@@ -13,6 +13,7 @@ from avscene.media.assembly import Assembler
 from avscene.media.container import error_reason
 from avscene.media.decode import MediaFile
 from avscene.media.decoded import DecodedItem, DecodeMode, StreamEnd
+from avscene.media.images.source import ImageFrame, ImageSource, open_source
 from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted, memory_error
 from avscene.media.rgb.converter import RgbConverter
 from avscene.media.sampling import CPU, Sampling
@@ -61,7 +62,9 @@ class Recording:
         self._decoded: dict[Modality, bool] = {}
         self._warnings: list[str] = []
         self._n_converted = self._n_unconverted = 0  # frames
-        self._files = [MediaFile(self.path, "audio" if audio is not None else None, decoder, limits)]
+        self._files: list[MediaFile | ImageSource] = [
+            open_source(self.path, "audio" if audio is not None else None, decoder, limits)
+        ]
         if audio is not None:
             try:
                 self._files.append(self._audio_file(Path(audio), limits))
@@ -185,11 +188,12 @@ class Recording:
             raise MediaError("its video cannot be decoded: its frames cannot be converted to RGB")
 
     def _rgb_converter(self, sampling: Sampling) -> Callable[[Any], ByteArray | None]:
-        converter = RgbConverter(sampling.frame_size or 1, self._files[0].streams.get("video"))
+        size, file = sampling.frame_size or 1, self._files[0]
+        converter = RgbConverter(size, file.streams.get("video") if isinstance(file, MediaFile) else None)
 
-        def convert(image: av.VideoFrame) -> ByteArray | None:
+        def convert(image: av.VideoFrame | ImageFrame) -> ByteArray | None:
             try:
-                pixels = converter(image)
+                pixels = image.to_rgb(size) if isinstance(image, ImageFrame) else converter(image)
                 self._n_converted += 1
                 return pixels
             except (av.FFmpegError, ValueError, MemoryError):
