@@ -60,3 +60,14 @@ def test_motion_jpeg_has_the_matrix_and_full_range_of_jpeg(tmp_path: Path) -> No
     pixels = shown(tmp_path / "a.avi")
     expected = by_ffmpeg(tmp_path / "a.avi", "scale=in_color_matrix=bt601:in_range=pc", pixels.shape)
     assert np.abs(pixels.astype(int) - expected).mean() < 1
+
+
+# YCgCo, BT.2020 with constant luminance, derived from primaries, ICtCp, reserved: by the numbers of H.273, table 4.
+@pytest.mark.parametrize(
+    ("number", "matrix"), [(8, "bt601"), (10, "bt2020"), (12, "bt601"), (14, "bt601"), (3, "bt601")]
+)
+def test_a_matrix_that_ffmpeg_cannot_convert_is_guessed_too(tmp_path: Path, number: int, matrix: str) -> None:
+    plain = video(tmp_path / "a.mkv", "320x240")
+    expected = by_ffmpeg(plain, f"scale=in_color_matrix={matrix}:in_range=tv", (240, 320, 3))
+    ffmpeg("-i", plain, "-c", "copy", "-bsf:v", f"h264_metadata=matrix_coefficients={number}", tmp_path / "b.mkv")
+    np.testing.assert_allclose(shown(tmp_path / "b.mkv").astype(int), expected, atol=1)

@@ -58,6 +58,7 @@ def _display_width_filter(image: av.VideoFrame) -> Graph:
     filters = [
         graph.add_buffer(width=image.width, height=image.height, format=image.format, time_base=Fraction(1)),
         graph.add("crop", rf"w=min(iw\,{BLOCK}):h=min(ih\,{BLOCK}):x=0:y=0:exact=1"),
+        graph.add("setparams", "colorspace=unknown"),  # the filter after it refuses rare matrices
         graph.add("scale", rf"w=max(round({image.width}*{ratio})\,1):h=1:flags=neighbor:eval=frame"),
         graph.add("buffersink"),
     ]

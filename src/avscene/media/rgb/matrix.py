@@ -5,18 +5,19 @@ from av.video.reformatter import Colorspace
 
 from avscene.media.rgb.hdr import HDR_TRANSFERS
 
-# Values of H.273, table 4, that name no matrix for YCbCr: identity (RGB), unspecified, reserved.
-UNSTATED_MATRICES = frozenset({0, 2, 3})
+# Matrices that ffmpeg converts, by the numbers of H.273, table 4. Others are unspecified, reserved or very rare.
+CONVERTED_MATRICES = frozenset({1, 4, 5, 6, 7, 9})
+BT2020_CONSTANT = 10  # luminance; that of BT.2020 without is near
 # From this width on, or above this height, video is taken for high definition, which is BT.709: the rule of mpv
 # (`mp_csp_guess_colorspace`), which VLC and Kodi share.
 HD_WIDTH, MAX_SD_HEIGHT = 1280, 576
 
 
 def colour_matrix(image: av.VideoFrame) -> int | None:
-    """Return the matrix to convert a frame with, where it states none and ffmpeg's (BT.601) is not it; else None."""
-    if image.colorspace not in UNSTATED_MATRICES or image.format.is_rgb:
+    """Return the matrix to convert a frame with, where it states none that ffmpeg can convert; else None."""
+    if image.colorspace in CONVERTED_MATRICES or image.format.is_rgb:
         return None
-    if image.color_trc in HDR_TRANSFERS:
+    if image.color_trc in HDR_TRANSFERS or image.colorspace == BT2020_CONSTANT:
         return int(Colorspace.BT2020)
     is_hd = image.width >= HD_WIDTH or image.height > MAX_SD_HEIGHT
-    return int(Colorspace.ITU709) if is_hd else None
+    return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
