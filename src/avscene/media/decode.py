@@ -168,7 +168,7 @@ class MediaFile:
     def may_be_photograph(self) -> bool:
         """Return whether the file is a photograph if no further frame follows."""
         video = self._video_reader()
-        if len(self._readers) != 1 or video is None or video.n_decoded > 1:
+        if len(self._readers) != 1 or video is None or video.n_decoded + video.n_skipped > 1:
             return False
         name = self._container.format.name
         return self._container.duration is None or name.endswith("_pipe") or name in ("gif", "apng", "webp")

@@ -23,23 +23,21 @@ DECODE_ERRORS = (av.FFmpegError, ValueError, MemoryError)
 class StreamReader:
     """Decode the packets of one stream; a damaged packet is counted and skipped.
 
-    `first_time` is the time in seconds of the first item, `pixel_format` that of the first frame.
+    `first_time` is the time in seconds of the first item, `pixel_format` that of the first frame. `n_decoded` and
+    `n_damaged` count frames (or blocks of audio) and damaged packets, `n_skipped` frames left out between keyframes.
 
     Args:
         stream: The stream.
         modality: What it contains.
         mode: How it is decoded.
         limits: Limits of a recording.
-        threads: Number of threads that decode several frames at once; 0: one for each core.
     """
 
-    def __init__(
-        self, stream: Stream, modality: Modality, mode: DecodeMode, limits: Limits, *, threads: int = 0
-    ) -> None:
+    def __init__(self, stream: Stream, modality: Modality, mode: DecodeMode, limits: Limits) -> None:
         self.modality: Modality = modality
         self.first_time: float | None = None
         self.pixel_format: str | None = None
-        self.n_decoded = self.n_damaged = 0
+        self.n_decoded = self.n_skipped = self.n_damaged = 0
         self._mode = mode
         self._stream = stream
         self._context: Any = stream.codec_context
@@ -51,7 +49,8 @@ class StreamReader:
         self._orientation = PersistentOrientation(self._context)
         if mode != "timestamps":
             self._context.thread_type = "SLICE" if self._context.name in SLICE_THREAD_CODECS else "AUTO"
-            self._context.thread_count = 1 if mode == "keyframes" else threads
+            if mode == "keyframes":
+                self._context.thread_count = 1  # keyframes are decoded one by one
             self._context.options = {"max_pixels": str(limits.pixels)}
 
     def select(self, has_target: HasTarget) -> None:
@@ -68,6 +67,8 @@ class StreamReader:
                 yield from self._read_selected(self._selector.add(packet))
             elif packet.size:  # an empty packet would flush the decoder
                 yield from self._decode(packet)
+        elif self._keyframes is not None and packet.pts is None and packet.dts is None:
+            yield from self._read_untimed(packet)
         elif not packet.is_discard:
             start, end = self._packet_times(packet)
             self._note_first_time(start)
@@ -83,6 +84,7 @@ class StreamReader:
         self._flushed = True
         if self._keyframes is not None:
             yield from self._read_keyframes(self._keyframes.flush())
+            yield from self._read_untimed(None)
             return
         if self._selector is not None:
             yield from self._read_selected(self._selector.flush())
@@ -115,7 +117,14 @@ class StreamReader:
                 self._note_decoded(images[0], start)
                 yield DecodedFrame(start, end, images[0])
             else:
+                self.n_skipped += 1
                 yield SkippedSpan(start, end, self.modality)
+
+    def _read_untimed(self, packet: Packet | None) -> Iterator[TimedItem]:
+        """Decode a packet without a timestamp (of a raw stream): the times follow from the order of all frames."""
+        for item in self._decode(packet):
+            is_keyframe = isinstance(item, DecodedFrame) and item.image.key_frame
+            yield item if is_keyframe else SkippedSpan(item.time, item.end, self.modality)
 
     def _images(self, packet: Packet | None) -> list[Any]:
         """Decode a packet, or what is still in the decoder (None)."""

@@ -24,7 +24,7 @@ RETURN = 0.25  # seconds by which packets after a wrong one go back to where the
 N_FOLLOWING = 4  # packets of the stream that decide whether a jump is one or a wrong timestamp
 # Seconds of a stream after its jump in which the jumps of the others are looked for, to about the same time.
 SAME_JUMP = 5.0
-MAX_DELAY = 16  # frames by which a decoder may delay one (H.264, A.3.1)
+MAX_DELAY = 16  # packets among which the first that is shown is looked for (H.264, A.3.1)
 # Of the packets that wait; more are used with the timestamps that they have.
 MAX_WAITING_PACKETS = 5000
 MAX_WAITING_BYTES = 2**26
@@ -59,12 +59,13 @@ class StreamTimes:
         """Whether a step of so many seconds needs no comparison with the next packets."""
         return step <= MAX_STEP or step <= MAX_STEPS * self.step
 
-    def is_wrong_delay(self, delay: float) -> bool:
-        """Whether a frame cannot be shown so many seconds after it is decoded."""
-        if -MAX_BACKWARD <= delay <= self._longest_delay + MAX_BACKWARD or len(self._steps) < N_FOLLOWING:
-            return False
-        allowed = MAX_BACKWARD + MAX_DELAY * self.step
-        return not -allowed <= delay <= self._longest_delay + allowed
+    def is_unusual_delay(self, delay: float) -> bool:
+        """Whether no frame so far was shown so many seconds after it was decoded, or before."""
+        return not -MAX_BACKWARD <= delay <= self._longest_delay + MAX_BACKWARD and len(self._steps) >= N_FOLLOWING
+
+    def distance_from_usual_delay(self, delay: float) -> float:
+        """Seconds by which a delay differs from those of the frames so far."""
+        return max(-delay, delay - self._longest_delay)
 
     def note(self, packet: Packet, time: float) -> None:
         """Take a packet that is decoded at `time` seconds."""
@@ -141,7 +142,9 @@ class FileClock:
         """Correct the first packet that waits, whose file states `stated` seconds; False: more must be read first."""
         if stream.n_file_jumps < self._n_file_jumps:
             self._follow_jump(stream, stated)
-        if stream.last is not None and stream.follows(stated + stream.offset):
+        delay = stream.waiting[0][1] - stated
+        is_late = stream.is_unusual_delay(delay)
+        if stream.last is not None and stream.follows(stated + stream.offset) and not is_late:
             self._correct(packet, stream, stated + stream.offset)
             return True
         if len(stream.waiting) <= N_FOLLOWING and not self._must_judge():
@@ -153,6 +156,9 @@ class FileClock:
             expected = following[0] - (following[1] - following[0]) if stream.last is None else stream.next
             self._correct(packet, stream, expected, stated + stream.offset)
             return True
+        if is_late and stream.follows(time) and (delay < 0 or max([time, *following]) < time + delay - RETURN):
+            self.n_wrong += 1
+            packet.pts = None  # its frame follows the previous one
         if stream.last is not None and (time < stream.last or time > self._end() + self._max_pause):
             if not self._jump(stream):
                 return False
@@ -183,17 +189,12 @@ class FileClock:
         base = stream.time_base
         ticks = round(stream.offset / base)
         correction = 0 if wrong is None else round((time - wrong) / base)
+        if packet.pts is not None and (ticks or correction):
+            # With a wrong decoding time, the time at which the frame is shown may be right.
+            choices = (packet.pts + ticks + correction, packet.pts + ticks)
+            packet.pts = min(choices, key=lambda pts: stream.distance_from_usual_delay(pts * base - time))
         if packet.dts is not None and (ticks or correction):
             packet.dts += ticks + correction
-        if packet.pts is not None:
-            pts = packet.pts + ticks
-            if correction and stream.is_wrong_delay(pts * base - time):
-                pts += correction
-            if pts != packet.pts:
-                packet.pts = pts
-            if stream.is_wrong_delay(pts * base - time):
-                self.n_wrong += wrong is None
-                packet.pts = None  # its frame follows the previous one
         stream.note(packet, time)
 
     def _jump(self, stream: StreamTimes) -> bool:
