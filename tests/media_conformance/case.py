@@ -34,7 +34,8 @@ class Expected:
         error: A part of the message with which the file is refused; None if it is read.
         tolerance: Seconds by which the duration may differ.
         purity: Share of a segment's energy that its tone has at least.
-        level: Root mean square of each segment with a tone; None: that of the tones, or a good half of it.
+        level: Root mean square of each segment with a tone; None: a good half of the
+            tones' at least; ... is not checked.
         colours: (x, y) as fractions of the width and height -> RGB of the first frame there.
         colour_tolerance: By which each of them may differ.
     """
@@ -48,7 +49,7 @@ class Expected:
     error: str | None = None
     tolerance: float = 0.12
     purity: float = 0.8
-    level: float | None = None
+    level: float | EllipsisType | None = None
     colours: dict[tuple[float, float], tuple[int, int, int]] = field(default_factory=dict)
     colour_tolerance: int = 12
 

@@ -32,7 +32,8 @@ def read_with_threads(path: Path, keyframes: bool, threads: int) -> Reading:
         with Recording(path) as recording:
             for file in (file for file in recording._files if isinstance(file, MediaFile)):
                 for stream in file.streams.values():
-                    stream.codec_context.thread_count = threads
+                    if hasattr(stream, "codec_context"):
+                        stream.codec_context.thread_count = threads
             segments = tuple(recording.segments(sampling))
             return Reading(recording.duration, segments, recording.warnings)
     except AvsceneError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.media_conformance.case import FPS, GOP, Case, Expected, Played, Recipe, frame_times, nearest_to_middles
+from tests.media_conformance.case import FPS, GOP, Case, Expected, Played, Recipe, nearest_to_middles
 from tests.media_conformance.recipes.ordinary import seconds_of_frames, seconds_of_keys
 from tests.media_conformance.recipes.transport_stream import AUDIO_PID, shift
 from tests.media_conformance.source import H264, MPEG2, Arguments, clip, encode, frames, sound
@@ -108,10 +108,12 @@ def _joined(name: str, recipe: Recipe, warnings: tuple[str, ...] | None = JUMP, 
     return Case(name, recipe, Expected(8, seconds_of_frames(8), seconds_of_keys(8), SECONDS, warnings=warnings), fast)
 
 
-def _six(name: str, video: Arguments, *, fast: bool = False) -> Case:
+def _six(name: str, video: Arguments, keys_s: float = GOP / FPS, *, fast: bool = False) -> Case:
+    """Return the case of six clips; each of them has a key frame every `keys_s` seconds."""
     tones: tuple[Played, ...] = tuple(k if k % 5 < 4 else None for k in range(30))
-    keys = [(5 * part + t, 25 * part + n) for part in range(6) for t, n in frame_times(5, gop=GOP)]
-    expected = Expected(30, seconds_of_frames(30), nearest_to_middles(keys, 30), tones, warnings=JUMP, tolerance=0.3)
+    times = [5 * part + key * keys_s for part in range(6) for key in range(round(5 / keys_s + 0.49))]
+    keys = nearest_to_middles([(time, int(time * FPS + 1e-6)) for time in times], 30)
+    expected = Expected(30, seconds_of_frames(30), keys, tones, warnings=JUMP, tolerance=0.3)
     return Case(name, _six_clips(video), expected, fast)
 
 
@@ -122,7 +124,7 @@ GAP: tuple[Played, ...] = tuple(k if k < 2 or k >= 15 else None for k in range(2
 CASES = (
     _six("six_clips_joined", H264, fast=True),
     _six("six_clips_joined_in_order", IN_ORDER),
-    _six("six_clips_joined_mpeg2", (*MPEG2, "-r", 25)),
+    _six("six_clips_joined_mpeg2", (*MPEG2, "-r", 25), GOP / 25),
     _joined("restart_at_0", _halves()),
     _joined("restart_at_0_in_order", _halves(video=IN_ORDER)),
     _joined("restart_from_20_h_at_0", _halves(first=("-output_ts_offset", 72000))),

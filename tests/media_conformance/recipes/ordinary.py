@@ -22,6 +22,9 @@ X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-x265
 X265_KEYS = f"keyint={GOP}:min-keyint={GOP}:scenecut=0:log-level=none"
 FRAGMENTS = ("-movflags", "dash+delay_moov", "-frag_duration", 1_000_000)
 
+# As the ffmpeg program shows them: the encoder puts key frames where two B-frames end.
+MPEG4_KEYS = [(number / FPS, number) for number in (0, *range(6, 40, 3))]
+
 
 def seconds_of_frames(seconds: int, fps: float = FPS) -> tuple[Shown, ...]:
     """Return the frames at the middles of the segments of a video that begins with frame 0 at time 0."""
@@ -54,7 +57,11 @@ CASES = (
     plain("m2ts", _clip("a.m2ts")),
     plain("flv", _clip("a.flv")),
     plain("avi_mpeg4", _clip("a.avi", ("-c:v", "mpeg4", "-q:v", 3, "-g", GOP), PCM)),
-    plain("mkv_mpeg4_b_frames", _clip("a.mkv", ("-c:v", "mpeg4", "-q:v", 3, "-g", GOP, "-bf", 2))),
+    Case(
+        "mkv_mpeg4_b_frames",
+        _clip("a.mkv", ("-c:v", "mpeg4", "-q:v", 3, "-g", GOP, "-bf", 2)),
+        Expected(8, seconds_of_frames(8), nearest_to_middles(MPEG4_KEYS, 8), tuple(range(8))),
+    ),
     plain("mjpeg_avi", _clip("a.avi", ("-c:v", "mjpeg", "-q:v", 3), PCM), gop=None),
     plain("webm_vp9", _clip("a.webm", VP9, OPUS), fast=True),
     plain("webm_vp8", _clip("a.webm", ("-c:v", "libvpx", "-b:v", "300k", "-deadline", "realtime", *KEYS[:4]), OPUS)),

@@ -170,7 +170,7 @@ CASES = (
     Case(
         "float_thousands_too_loud",
         _float_wav(_TONES * 5000),
-        Expected(8, tones=SECONDS, warnings=None, purity=0.9),
+        Expected(8, tones=SECONDS, warnings=None, purity=0.9, level=...),
         fast=True,
     ),
     *(_audio(f"name_{n}", (), _named(name)) for n, name in enumerate(NAMES)),
