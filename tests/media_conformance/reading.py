@@ -7,17 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
-
 from avscene.errors import AvsceneError
-from avscene.media import decode
+from avscene.media.decode import MediaFile
 from avscene.media.sampling import Sampling
 from avscene.media.segments import Recording
-from avscene.media.stream_reader import StreamReader
 from avscene.media.workers.recording import IsolatedRecording
 from avscene.records import Segment
 from tests.media_conformance.case import Expected
@@ -33,8 +29,10 @@ def read_with_threads(path: Path, keyframes: bool, threads: int) -> Reading:
     """Read a file in this process with so many decoder threads."""
     sampling = Sampling(sample_rate=RATE, frame_size=FRAME_SIZE, keyframes_only=keyframes)
     try:
-        with pytest.MonkeyPatch.context() as patch, Recording(path) as recording:
-            patch.setattr(decode, "StreamReader", partial(StreamReader, threads=threads))
+        with Recording(path) as recording:
+            for file in (file for file in recording._files if isinstance(file, MediaFile)):
+                for stream in file.streams.values():
+                    stream.codec_context.thread_count = threads
             segments = tuple(recording.segments(sampling))
             return Reading(recording.duration, segments, recording.warnings)
     except AvsceneError as error:

@@ -111,7 +111,8 @@ CASES = (
     plain("turned_90_mkv", _turned("a.mkv", MATRICES["90"]), audio=False),
     plain(
         "turned_90_by_sei",
-        _turned("a.ts", output=("-bsf:v", "h264_metadata=display_orientation=insert:rotate=90")),
+        # Not MPEG-TS, in which ffmpeg writes the message before the delimiter of the frame.
+        _turned("a.mkv", output=("-bsf:v", "h264_metadata=display_orientation=insert:rotate=90")),
         audio=False,
     ),
     plain("zero_display_matrix", _zero_matrix, audio=False, fast=True),
