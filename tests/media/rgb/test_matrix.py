@@ -62,12 +62,20 @@ def test_motion_jpeg_has_the_matrix_and_full_range_of_jpeg(tmp_path: Path) -> No
     assert np.abs(pixels.astype(int) - expected).mean() < 1
 
 
-# YCgCo, BT.2020 with constant luminance, derived from primaries, ICtCp, reserved: by the numbers of H.273, table 4.
-@pytest.mark.parametrize(
-    ("number", "matrix"), [(8, "bt601"), (10, "bt2020"), (12, "bt601"), (14, "bt601"), (3, "bt601")]
-)
+# BT.2020 with constant luminance, derived from primaries, ICtCp, reserved: by the numbers of H.273, table 4.
+@pytest.mark.parametrize(("number", "matrix"), [(10, "bt2020"), (12, "bt601"), (14, "bt601"), (3, "bt601")])
 def test_a_matrix_that_ffmpeg_cannot_convert_is_guessed_too(tmp_path: Path, number: int, matrix: str) -> None:
     plain = video(tmp_path / "a.mkv", "320x240")
     expected = by_ffmpeg(plain, f"scale=in_color_matrix={matrix}:in_range=tv", (240, 320, 3))
     ffmpeg("-i", plain, "-c", "copy", "-bsf:v", f"h264_metadata=matrix_coefficients={number}", tmp_path / "b.mkv")
     np.testing.assert_allclose(shown(tmp_path / "b.mkv").astype(int), expected, atol=1)
+
+
+@pytest.mark.parametrize("extent", ["tv", "pc"])
+def test_ycgco_is_converted(tmp_path: Path, extent: str) -> None:
+    source = "smptehdbars=s=320x240:r=2:d=1,zscale=min=709:rin=tv:m=gbr:r=pc,format=gbrp"
+    filters = f"{source},zscale=min=gbr:rin=pc:m=ycgco:r={extent},format=yuv444p"
+    ffmpeg("-f", "lavfi", "-i", filters, "-c:v", "libx264", "-qp", "0", "-colorspace", "ycgco", tmp_path / "a.mkv")
+    pixels = shown(tmp_path / "a.mkv")
+    expected = by_ffmpeg(tmp_path / "a.mkv", "zscale=m=gbr:r=pc,format=gbrp", pixels.shape)
+    np.testing.assert_allclose(pixels.astype(int), expected, atol=1)

@@ -9,7 +9,7 @@ from av.video.reformatter import VideoReformatter
 
 from avscene.media.rgb.aspect import DisplaySizeReader
 from avscene.media.rgb.hdr import HDR_TRANSFERS, signal_of, tone_map
-from avscene.media.rgb.matrix import colour_matrix
+from avscene.media.rgb.matrix import YCGCO, colour_matrix, ycgco_to_rgb
 from avscene.media.rgb.orientation import DisplayMatrixReader, rotate_upright
 from avscene.media.rgb.transparency import has_alpha, over_white
 from avscene.records import ByteArray
@@ -50,17 +50,21 @@ class RgbConverter:
         if image.color_trc in HDR_TRANSFERS:
             deep = self._scale(image, width, height, "rgb48le")
             return tone_map(signal_of(deep.to_ndarray(), image.format.is_rgb), HDR_TRANSFERS[image.color_trc])
+        if image.colorspace == YCGCO and not image.format.is_rgb:
+            return ycgco_to_rgb(self._scale(image, width, height, "yuv444p").to_ndarray(), image.color_range)
         if has_alpha(image):
             full = self._scale(image, image.width, image.height, "rgba")
             image = over_white(full.to_ndarray()) or image
         return np.asarray(self._scale(image, width, height, "rgb24").to_ndarray(), np.uint8)
 
     def _scale(self, image: av.VideoFrame, width: int, height: int, pixel_format: str) -> av.VideoFrame:
+        matrix = colour_matrix(image)
         return self._reformatter.reformat(
             image,
             width=width,
             height=height,
             format=pixel_format,
-            src_colorspace=colour_matrix(image),
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
             interpolation="BICUBIC",
         )
