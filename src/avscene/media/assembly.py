@@ -9,6 +9,7 @@ from avscene.media.audio import AudioTrack, SegmentWaveforms
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, StreamEnd
 from avscene.media.frame_sampler import TIME_TOLERANCE, FrameSampler
 from avscene.media.limits import DEFAULT_LIMITS, Limits
+from avscene.media.packets.keyframes import KEYFRAME_LOOKAHEAD
 from avscene.media.sampling import Sampling
 from avscene.records import ByteArray, Modality, Segment
 
@@ -88,6 +89,9 @@ class Assembler:
             return
         while self._open:
             self._end_stream(self._open.pop())
+        if self._sampling.keyframes_only and self._frames.farthest > KEYFRAME_LOOKAHEAD:
+            problem = f"keyframes are rare: segments show frames up to {self._frames.farthest:.0f} s away"
+            self.warnings.append(f"{problem}; try: --frames exact")
         n_full = floor((self.duration + min(HOP_TOLERANCE, self._hop / 100)) / self._hop)
         while self._next_segment < n_full:
             yield self._make_segment((self._next_segment + 1) * self._hop)

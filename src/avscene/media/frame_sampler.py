@@ -17,7 +17,7 @@ class FrameSampler:
     started by then (sample and hold). Targets before the first frame or after the end of the video get the nearest
     frame if it is shown within the same segment. So a segment has all its frames or none. With `nearest` (keyframes
     only), the nearer of the two neighbouring frames is selected instead. `nbytes` counts the pixels of frames that were
-    not taken yet.
+    not taken yet, `farthest` is the longest time in seconds from a target to the frame that was selected for it.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class FrameSampler:
         self._video_start: float | None = None
         self._selected: deque[tuple[int, Frame]] = deque()  # (segment, frame)
         self.nbytes = 0
+        self.farthest = 0.0
 
     def _target_time(self) -> float:
         return (self._next_target + 0.5) * self._hop / self._per_segment
@@ -113,5 +114,6 @@ class FrameSampler:
         frame = self._convert_current()
         if frame is not None:
             self._selected.append((self._target_segment(), frame))
+            self.farthest = max(self.farthest, abs(self._target_time() - frame.time))
             self.nbytes += frame.pixels.nbytes
         self._next_target += 1
