@@ -20,6 +20,7 @@ MATRICES = {
 }
 ANY_FRAME = (...,)
 RED = (200, 60, 40)
+SEI = ("-bsf:v", "h264_metadata=display_orientation=insert:rotate=90")
 LOSSLESS = ("-c:v", "ffv1", "-g", 1)
 
 
@@ -29,12 +30,12 @@ def _is_upright(path: Path) -> bool:
     return bool(len(shown)) and picture_code.read(shown[0]) == (0, "upright")
 
 
-def _turned(name: str, matrix: Arguments = (), output: Arguments = ()) -> Recipe:
+def _turned(name: str, matrix: Arguments = (), output: Arguments = (), video: Arguments = H264) -> Recipe:
     """Store the frames turned in the way that the display matrix undoes, by the ffmpeg program."""
 
     def recipe(where: Path) -> Path:
         for number, turn in enumerate(TURNS):
-            stored = encode(where / f"{number}.mp4", frames(), "-vf", turn, *H264)
+            stored = encode(where / f"{number}.mp4", frames(), "-vf", turn, *video)
             path = copy(stored, where / name, *output, before=matrix)
             if _is_upright(path):
                 return path
@@ -109,11 +110,11 @@ UNTAGGED = ("-colorspace", "unknown", "-color_range", "unknown")
 CASES = (
     *(plain(f"turned_{name}_mp4", _turned("a.mp4", m), audio=False, fast=name == "90") for name, m in MATRICES.items()),
     plain("turned_90_mkv", _turned("a.mkv", MATRICES["90"]), audio=False),
-    plain(
+    Case(
         "turned_90_by_sei",
-        # Not MPEG-TS, in which ffmpeg writes the message before the delimiter of the frame.
-        _turned("a.mkv", output=("-bsf:v", "h264_metadata=display_orientation=insert:rotate=90")),
-        audio=False,
+        # One key frame: ffmpeg writes further messages behind the frames that they are for.
+        _turned("a.mkv", output=SEI, video=(*H264, "-g", 250, "-keyint_min", 250)),
+        Expected(8, seconds_of_frames(8), (0,) * 8),
     ),
     plain("zero_display_matrix", _zero_matrix, audio=False, fast=True),
     _shaped("sample_aspect_4:3_mp4", clip("a.mp4", "-vf", "setsar=4/3", audio=None), (96, 171), fast=True),
