@@ -16,6 +16,7 @@ from avscene.media.segments import Recording, Sampling
 from avscene.media.workers import IsolatedRecording
 from avscene.records import ByteArray
 from tests.support.media_files import corner_colours
+from tests.support.side_data import icc_profile
 from tests.support.still_images import ORIENTATION, SIZE, colour_image, content, corner_image, tiled_heic, write_heic
 
 pillow_heif.register_heif_opener()
@@ -128,15 +129,16 @@ def test_images_of_every_kind_have_their_colours(tmp_path: Path, name: str) -> N
     check(tmp_path / name, expected, tolerance)
 
 
-def test_colours_are_converted_by_the_profile_and_a_damaged_one_is_ignored(tmp_path: Path) -> None:
-    xyz = ImageCms.createProfile("LAB")  # a valid profile of other colours than the image's
+def test_colours_are_converted_by_the_profile_and_an_unusable_one_is_ignored(tmp_path: Path) -> None:
     image = colour_image()
-    for number, profile in enumerate((b"damaged" * 20, ImageCms.ImageCmsProfile(xyz).tobytes())):
-        image.save(tmp_path / f"{number}.png", icc_profile=profile)
-        check(tmp_path / f"{number}.png", image)
-    grey = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image.save(tmp_path / "srgb.png", icc_profile=grey)
-    check(tmp_path / "srgb.png", image, 1)
+    srgb = icc_profile()
+    exchanged = srgb.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ")
+    red, green, blue = image.split()
+    of_other_colours = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    swapped = Image.merge("RGB", (green, red, blue))
+    for profile, expected in ((srgb, image), (exchanged, swapped), (of_other_colours, image), (b"damaged" * 20, image)):
+        image.save(tmp_path / "a.png", icc_profile=profile)
+        check(tmp_path / "a.png", expected, 2)
 
 
 def test_a_photograph_of_tiles_is_read_whole_or_names_what_it_needs(

@@ -16,7 +16,7 @@ WHITE_IS_ZERO = 0
 # Averages of squares come before bicubic scaling, down to three times the size: 5 times as fast, by less than 1 of 255.
 REDUCING_GAP = 3.0
 # The names of each mode's colours in ICC profiles.
-COLOUR_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
+COLOUR_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}
 
 
 def read_orientation(image: "Image.Image") -> int:
@@ -106,17 +106,16 @@ def _scalable(image: "Image.Image") -> "Image.Image":
 
 def _to_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
     """Convert colours to sRGB by the image's ICC profile; as Pillow does if it is absent or damaged."""
+    if profile is None and image.mode != "LAB":
+        return image.convert("RGB")
     from PIL import Image, ImageCms
 
     try:
-        source = None
-        if image.mode == "LAB":
+        if image.mode == "LAB" or profile is None:
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        elif profile is not None:
+        else:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if source.profile.xcolor_space.strip() != COLOUR_SPACES[image.mode]:
-                source = None
-        if source is not None:
+        if source.profile.xcolor_space.strip() == COLOUR_SPACES[image.mode]:
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
             if isinstance(converted, Image.Image):
                 return converted
