@@ -7,6 +7,7 @@ from tests.media_conformance.recipes.ordinary import VP9
 from tests.media_conformance.source import AAC, H264, MPEG2, PCM, Arguments, clip
 
 LOSSLESS = ("-c:v", "ffv1", "-g", 1, "-pix_fmt", "yuv420p")
+MJPEG = ("-c:v", "mjpeg", "-q:v", 3)
 OPUS = ("-c:a", "libopus")
 
 
@@ -29,20 +30,33 @@ def _half(
     audio: Arguments | None,
     *options: str | float,
     stated: bool = True,
-    damaged: bool = False,
     share: float = 0.5,
     fast: bool = False,
 ) -> Case:
     """Return a case of the first half of a recording, `share` of the file's bytes.
 
-    `stated`: the header states how long the whole was. `damaged`: the cut goes through a packet.
+    `stated`: the header states how long the whole was.
     """
     recipe = _cut(clip(file, *options, video=video, audio=audio), share)
     shown: tuple[Shown, ...] = () if video is None else (2, 7, 12, ...)
-    warnings = ("ends at", *(["damaged packet"] if damaged else [])) if stated else None
+    warnings = ("ends at",) if stated else None
     tones = () if audio is None else (0, 1, 2, ...)
     expected = Expected(4, shown, (...,) * len(shown), tones, warnings=warnings, tolerance=0.45)
     return Case(name, recipe, expected, fast)
+
+
+def _of_25_hours(where: Path) -> Path:
+    """Write a WAV file of zeros, 8 bits at 8 kHz, which take no room on the disk."""
+    path = clip("a.wav", "-ar", 8000, video=None, audio=("-c:a", "pcm_u8"), seconds=1)(where)
+    content = bytearray(path.read_bytes())
+    data = content.index(b"data") + 4
+    n_bytes = 25 * 3600 * 8000
+    content[data : data + 4] = n_bytes.to_bytes(4, "little")
+    content[4:8] = (n_bytes + data - 4).to_bytes(4, "little")
+    path.write_bytes(content)
+    with path.open("r+b") as file:
+        file.truncate(data + 4 + n_bytes)
+    return path
 
 
 CASES = (
@@ -53,9 +67,9 @@ CASES = (
         fast=True,
     ),
     _half("half_mkv", "a.mkv", LOSSLESS, PCM, fast=True),
-    _half("half_avi", "a.avi", ("-c:v", "mjpeg", "-q:v", 3), PCM),
+    _half("half_avi", "a.avi", MJPEG, PCM),
     _half("half_webm", "a.webm", VP9, OPUS),
-    _half("half_mp4_faststart", "a.mp4", H264, AAC, "-movflags", "+faststart", damaged=True),
+    _half("half_mov_faststart", "a.mov", MJPEG, PCM, "-movflags", "+faststart"),
     _half("half_mp4_fragmented", "a.mp4", H264, AAC, "-movflags", "frag_keyframe+delay_moov", stated=False, share=0.42),
     _half("half_ts", "a.ts", H264, ("-c:a", "mp2"), stated=False),
     _half("half_mpg", "a.mpg", (*MPEG2, "-r", 25), ("-c:a", "mp2"), stated=False, share=0.42),
@@ -66,4 +80,5 @@ CASES = (
     _half("half_aac", "a.aac", None, AAC, stated=False),
     Case("mp4_without_index", _cut(clip("a.mp4"), 0.5), Expected(error="truncated: its index (moov) is missing")),
     Case("empty_file", _cut(clip("a.wav", video=None, audio=PCM), 0), Expected(error="is empty (0 bytes)")),
+    Case("wav_of_25_hours", _of_25_hours, Expected(error="is longer than 24 h; to allow more: --limit hours=NUMBER")),
 )

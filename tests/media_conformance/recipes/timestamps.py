@@ -14,6 +14,7 @@ from tests.media_conformance.case import (
     shown_at_middles,
 )
 from tests.media_conformance.recipes.ordinary import plain, seconds_of_frames, seconds_of_keys
+from tests.media_conformance.recipes.transport_stream import start_at
 from tests.media_conformance.source import AAC, H264, Arguments, clip, copy, encode, frames, sound
 
 MP2 = ("-c:a", "mp2")
@@ -96,12 +97,10 @@ def _resolution_change(where: Path) -> Path:
 
 
 def _mid_gop(where: Path) -> Path:
-    """Cut a transport stream whose GOPs last 4 s behind its first key frame, in the middle of a packet of 188 bytes."""
-    path = clip("whole.ts", video=(*H264, "-g", 20, "-keyint_min", 20), audio=MP2, seconds=12)(where)
-    content = path.read_bytes()
-    cut = where / "cut.ts"
-    cut.write_bytes(content[len(content) // 6 + 100 :])
-    return cut
+    """Begin a transport stream at frame 5, 3 s before its next key frame."""
+    path = clip("a.ts", video=(*H264_IN_ORDER, "-g", 20, "-keyint_min", 20), audio=MP2, seconds=12)(where)
+    start_at(path, FPS)
+    return path
 
 
 SPARSE = tuple(k // 5 for k in range(20))
@@ -148,5 +147,18 @@ CASES = (
         "resolution_change_ts",
         _resolution_change,
         Expected(8, seconds_of_frames(8), seconds_of_keys(8), tuple(range(8)), shape=None),
+    ),
+    Case(
+        "mid_gop_start_ts",
+        _mid_gop,
+        Expected(
+            11,
+            (None,) * 3 + tuple(22 + 5 * k for k in range(8)),
+            nearest_to_middles([(3, 20), (7, 40)], 11),  # video without a key frame has the nearest one too
+            tuple(range(1, 12)),
+            tolerance=0.3,
+            purity=0.7,
+        ),
+        fast=True,
     ),
 )

@@ -38,3 +38,11 @@ def shift(path: Path, seconds: float, packets: slice, pid: int = VIDEO_PID) -> N
         for number in range((flags >> 7 & 1) + (flags >> 6 & 1)):  # PTS, DTS
             _add(content, position + 9 + 5 * number, round(seconds * CLOCK))
     path.write_bytes(content)
+
+
+def start_at(path: Path, packet: int, pid: int = VIDEO_PID) -> None:
+    """Remove all that comes before the n-th packet of a stream, but not the tables at the beginning."""
+    content = path.read_bytes()
+    start = list(_pes_headers(content, pid))[packet] // PACKET * PACKET
+    tables = next(_pes_headers(content, pid)) // PACKET * PACKET
+    path.write_bytes(content[:tables] + content[start:])
