@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-# A file format, and what the tests misspell on purpose.
-MEANT := alis,caf,clasify,embeded
+# A file format, an option of ffmpeg, and what the tests misspell on purpose.
+MEANT := alis,caf,clasify,embeded,rin
 WRITTEN := src tests tools benchmarks docs README.md CHANGELOG.md CONTRIBUTING.md
 
 .PHONY: help install demo test spelling slow conformance bench lock clean
