@@ -11,6 +11,7 @@ from tests.media_conformance.source import H264, MPEG2, Arguments, clip, encode,
 MP2 = ("-c:a", "mp2")
 IN_ORDER = (*H264, "-bf", 0)
 JUMP = ("timestamps jump",)
+WRONG = ("wrong timestamp",)
 SECONDS = tuple(range(8))
 
 
@@ -133,18 +134,24 @@ CASES = (
     _joined("jump_by_40_s", _halves("-output_ts_offset", 44), fast=True),
     _joined("jump_by_500_s", _halves("-output_ts_offset", 504)),
     _joined("jump_by_5000_s", _halves("-output_ts_offset", 5004)),
-    _joined("video_packet_wrong_by_2_s", _shifted(2, slice(20, 21), video=IN_ORDER), None, fast=True),
-    _joined("video_packet_wrong_by_100_s", _shifted(100, slice(20, 21), video=IN_ORDER), None),
-    _joined("video_packet_wrong_by_-3_s", _shifted(-3, slice(23, 24), video=IN_ORDER), None),
-    _joined("video_packet_wrong_b_frames_2_s", _shifted(2, slice(20, 21)), None),
-    _joined("video_packet_wrong_b_frames_100_s", _shifted(100, slice(21, 22)), None),
-    _joined("audio_packet_wrong_by_2_s", _shifted(2, slice(100, 101), audio=True), None),
-    _joined("audio_packet_wrong_by_100_s", _shifted(100, slice(100, 101), audio=True), None),
-    _joined("last_video_packet_wrong_by_100_s", _shifted(100, slice(39, 40), video=IN_ORDER), None),
+    _joined("video_packet_wrong_by_2_s", _shifted(2, slice(20, 21), video=IN_ORDER), WRONG, fast=True),
+    _joined("video_packet_wrong_by_100_s", _shifted(100, slice(20, 21), video=IN_ORDER), WRONG),
+    _joined("video_packet_wrong_by_-3_s", _shifted(-3, slice(23, 24), video=IN_ORDER), WRONG),
+    _joined("video_packet_wrong_b_frames_2_s", _shifted(2, slice(20, 21)), WRONG),
+    _joined("video_packet_wrong_b_frames_100_s", _shifted(100, slice(21, 22)), WRONG),
+    _joined("audio_packet_wrong_by_2_s", _shifted(2, slice(100, 101), audio=True), WRONG),
+    _joined("audio_packet_wrong_by_100_s", _shifted(100, slice(100, 101), audio=True), WRONG),
+    _joined("last_video_packet_wrong_by_100_s", _shifted(100, slice(39, 40), video=IN_ORDER), WRONG),
     Case(
         "zeroed_bytes_b_frames",
         _changed(clip("a.ts", video=(*H264, "-qp", 4), audio=MP2), _zero_in_the_middle),
-        Expected(8, (2, 7, 12, ..., ..., 27, 32, 37), (4, 8, 12, ..., ..., 28, 32, 36), SECONDS, warnings=None),
+        Expected(
+            8,
+            (2, 7, 12, ..., ..., 27, 32, 37),
+            (4, 8, 12, ..., ..., 28, 32, 36),
+            SECONDS,
+            warnings=("damaged packets",),
+        ),
     ),
     Case(
         "video_sparse_for_13_s_ts",
