@@ -14,7 +14,7 @@ import pytest
 
 from avscene.errors import MediaError
 from avscene.media import decode
-from avscene.media.audio import to_mono
+from avscene.media.audio import channel_samples, to_mono
 from avscene.media.decoded import DecodedFrame
 from avscene.media.sampling import Sampling
 from avscene.media.segments import Recording
@@ -79,7 +79,7 @@ def test_mono_is_the_mean_of_the_channels(form, layout):
     )
     data = values if form.endswith("p") else values.T.reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=form, layout=layout)
-    assert to_mono(frame) == pytest.approx(np.linspace(-1, 1, 100) / channels, abs=0.02)
+    assert to_mono(channel_samples(frame)) == pytest.approx(np.linspace(-1, 1, 100) / channels, abs=0.02)
 
 
 # PyAV 18.1 takes the length of the planes for a ninth plane, which ends the process; FLAC has 16 bits and one plane.

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from math import floor
 from typing import Any
 
-from avscene.errors import MediaError
 from avscene.media.audio import AudioTrack, SegmentWaveforms
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, StreamEnd
 from avscene.media.frame_sampler import TIME_TOLERANCE, FrameSampler
-from avscene.media.limits import DEFAULT_LIMITS, Limits
+from avscene.media.limits import DEFAULT_LIMITS, Limits, duration_error
 from avscene.media.packets.keyframes import KEYFRAME_LOOKAHEAD
 from avscene.media.sampling import Sampling
 from avscene.records import ByteArray, Modality, Segment
@@ -62,7 +61,7 @@ class Assembler:
             self._end_stream(item.modality)
             return
         if item.end > self._limits.hours * 3600:
-            raise MediaError(f"is longer than {self._limits.hours:g} h; to allow more: --limit hours=NUMBER")
+            raise duration_error(self._limits)
         if isinstance(item, DecodedFrame):
             self.decoded.add("video")
             self._check_late(item.end <= (self._next_segment - 1) * self._hop)

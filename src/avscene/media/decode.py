@@ -24,6 +24,7 @@ from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.packets.clock import MAX_WAITING_BYTES, FileClock, Packet
 from avscene.media.packets.selection import HasTarget
 from avscene.media.sampling import CPU
+from avscene.media.stated_duration import missing_end, stated_end
 from avscene.media.stream_reader import DECODE_ERRORS, StreamReader
 from avscene.records import Modality
 
@@ -34,8 +35,9 @@ MAX_PRIMING = 0.2
 class MediaFile:
     """One open media file, to be decoded once.
 
-    `n_bytes` is its size, `streams` are the selected streams by modality, `warnings` grow while the file is decoded,
-    and `photograph` is set afterwards.
+    `n_bytes` is its size, `streams` are the selected streams by modality, `stated_end` is when they end in seconds by
+    the file's header, None if it does not state it. `warnings` grow while the file is decoded, and `photograph` and
+    `end`, the seconds that were decoded, are set afterwards.
 
     Args:
         path: The file.
@@ -53,12 +55,14 @@ class MediaFile:
         self.path = path
         self.warnings: list[str] = []
         self.photograph = False
+        self.end = 0.0
         self._readers: list[StreamReader] = []
         self._decoder, self._limits = decoder, limits
         self._container = open_container(path, hardware_acceleration(decoder), limits)
         self.n_bytes: int = self._container.size
         try:
             self.streams = self._select_streams(ignore)
+            self.stated_end = stated_end(self._container, self.streams.values(), path)
         except BaseException:
             self.close()
             raise
@@ -106,7 +110,9 @@ class MediaFile:
         items = (item for p in chain(waiting, packets) for item in by_index[p.stream_index].read(p))
         last_items = (item for reader in self._readers for item in reader.flush())
         for item in chain(first_items, items, last_items):
-            yield replace(item, time=item.time - origin, end=item.end - origin)
+            end = item.end - origin
+            self.end = max(self.end, end)
+            yield replace(item, time=item.time - origin, end=end)
         self._add_final_warnings()
         self.photograph = self.may_be_photograph() and self._readers[0].n_decoded == 1
         yield from (StreamEnd(reader.modality) for reader in self._readers)
@@ -158,6 +164,9 @@ class MediaFile:
             self.warnings.append(f"{n_damaged} damaged packet{'s' * (n_damaged > 1)} skipped")
         if self._clock.n_jumps:
             self.warnings.append("timestamps jump; the jumps were removed")
+        elif warning := missing_end(self.end, self.stated_end):
+            self.warnings.append(warning)
+        self.warnings += [warning for reader in self._readers for warning in reader.full_scale.warnings()]
         if n_wrong := self._clock.n_wrong:
             self.warnings.append(f"{n_wrong} packet{'s' * (n_wrong > 1)} with a wrong timestamp")
         video = self._video_reader()

@@ -73,6 +73,11 @@ def memory_error(path: Path, limits: Limits) -> MediaError:
     return MediaError(f"{path}: needs more than {limits.memory:g} GiB of memory; to allow more: --limit memory=NUMBER")
 
 
+def duration_error(limits: Limits) -> MediaError:
+    """Make the error for a recording that is longer than the limit; it does not name the file."""
+    return MediaError(f"is longer than {limits.hours:g} h; to allow more: --limit hours=NUMBER")
+
+
 def is_memory_exhausted() -> bool:
     """Return whether this process has allocated more than half of what it may (RLIMIT_DATA, on Linux).
 

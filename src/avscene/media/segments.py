@@ -14,7 +14,7 @@ from avscene.media.container import error_reason
 from avscene.media.decode import MediaFile
 from avscene.media.decoded import DecodedItem, DecodeMode, StreamEnd
 from avscene.media.images.source import ImageFrame, ImageSource, open_source
-from avscene.media.limits import DEFAULT_LIMITS, Limits, is_memory_exhausted, memory_error
+from avscene.media.limits import DEFAULT_LIMITS, Limits, duration_error, is_memory_exhausted, memory_error
 from avscene.media.rgb.converter import RgbConverter
 from avscene.media.sampling import CPU, Sampling
 from avscene.records import ByteArray, Modality, Segment
@@ -141,6 +141,7 @@ class Recording:
         self._warnings = assembler.warnings
         modes = _decode_modes(sampling)
         try:
+            self._check_stated_duration()
             for item in interleave([file.decode(modes, sampling.has_target) for file in self._files]):
                 assembler.add(item)
                 self._check_size(assembler.duration)
@@ -161,6 +162,12 @@ class Recording:
 
     def _may_be_photograph(self) -> bool:
         return len(self._files) == 1 and self._files[0].may_be_photograph()
+
+    def _check_stated_duration(self) -> None:
+        """Raise MediaError if a file states a duration beyond the limit and is large enough to hold it."""
+        for file in self._files:
+            if self._limits.hours * 3600 < (file.stated_end or 0.0) <= file.n_bytes / MIN_BYTES_PER_SECOND:
+                raise duration_error(self._limits)
 
     def _check_size(self, duration: float) -> None:
         """Raise MediaError if the files are too small for their duration: their timestamps are damaged."""

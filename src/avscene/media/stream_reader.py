@@ -6,7 +6,7 @@ from typing import Any
 import av
 from av.stream import Stream
 
-from avscene.media.audio import MAX_RATE, MIN_RATE, to_mono
+from avscene.media.audio import MAX_RATE, MIN_RATE, FullScale, channel_samples, to_mono
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodeMode, SkippedSpan, TimedItem
 from avscene.media.limits import Limits, is_memory_exhausted
 from avscene.media.packets.clock import Packet
@@ -38,6 +38,7 @@ class StreamReader:
         self.first_time: float | None = None
         self.pixel_format: str | None = None
         self.n_decoded = self.n_skipped = self.n_damaged = 0
+        self.full_scale = FullScale(stream.codec_context.name)
         self._mode = mode
         self._stream = stream
         self._context: Any = stream.codec_context
@@ -167,9 +168,10 @@ class StreamReader:
         timestamp = frame.pts if frame.pts is not None else frame.dts
         time = None if timestamp is None or not self._time_base else timestamp * self._time_base
         if self.modality == "audio":
-            samples, rate = to_mono(frame), int(frame.sample_rate)
+            rate = int(frame.sample_rate)
             if not MIN_RATE <= rate <= MAX_RATE:
                 raise ValueError(f"sample rate of {rate} Hz")
+            samples = to_mono(self.full_scale.apply(channel_samples(frame)))
             if not len(samples):
                 return None
             return DecodedAudio(*self._times.next(time, len(samples) / rate), rate, samples)

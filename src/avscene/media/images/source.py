@@ -69,6 +69,7 @@ class ImageSource:
     ) -> None:
         self.path, self.n_bytes, self.warnings = path, n_bytes, warnings
         self.photograph = not durations
+        self.stated_end: float | None = None
         self.streams: dict[Modality, Image.Image] = {"video": image}
         self._durations = durations or [0.0]
         self._orientation = read_orientation(image)
