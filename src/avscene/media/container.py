@@ -82,6 +82,7 @@ def _open_descriptor(descriptor: int, path: Path, hwaccel: HWAccel | None, limit
         "protocol_whitelist": "fd",
         "format_whitelist": ALLOWED_FORMATS,
         "max_pixels": str(limits.pixels),
+        "merge_pmt_versions": "1",  # of MPEG-TS: streams whose numbers change in the middle (joined captures) go on
     }
     try:
         return av.open("fd:", options=options, metadata_errors="replace", hwaccel=hwaccel)
