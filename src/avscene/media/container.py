@@ -153,18 +153,20 @@ def _n_pixels(stream: Stream) -> int:
     return context.width * context.height if isinstance(context, av.VideoCodecContext) else 0
 
 
-def select_stream(container: InputContainer, modality: Modality) -> tuple[Stream | None, str | None]:
+def select_stream(
+    container: InputContainer, modality: Modality, related: Stream | None = None
+) -> tuple[Stream | None, str | None]:
     """Select the stream to decode for one modality; return it and a warning if there were several.
 
-    Of several decodable streams, ffmpeg's rule applies (default flag, bit rate, number of frames). Of the images of a
-    photograph (HEIC has thumbnails and tiles), the largest is selected.
+    Of several decodable streams, ffmpeg's rule applies (the programme of the `related` stream, then default flag, bit
+    rate, number of frames). Of the images of a photograph (HEIC has thumbnails and tiles), the largest is selected.
     """
     streams: Sequence[Stream] = container.streams.video if modality == "video" else container.streams.audio
     usable = [stream for stream in streams if _is_decodable(stream) and not _is_cover_art(stream)]
     independent = [stream for stream in usable if not stream.disposition & Disposition.dependent] or usable
     if not independent:
         return None, None
-    best = container.streams.best(modality)
+    best = container.streams.best(modality, related=related)
     if best not in independent or container.duration is None:
         best = max(independent, key=_n_pixels)
     if len(usable) == 1:

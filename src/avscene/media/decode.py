@@ -77,7 +77,7 @@ class MediaFile:
         streams: dict[Modality, Stream] = {}
         modalities: tuple[Modality, ...] = ("video", "audio")
         for modality in modalities:
-            stream, warning = select_stream(self._container, modality)
+            stream, warning = select_stream(self._container, modality, streams.get("video"))
             if stream is not None and modality != ignore:
                 streams[modality] = stream
                 self.warnings += [warning] if warning else []
