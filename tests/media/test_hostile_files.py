@@ -38,11 +38,11 @@ def test_files_found_by_mutation_end_with_an_answer_or_one_error(path: Path) -> 
     assert f"| {path.name} |" in (path.parent / "README.md").read_text()
 
 
-def test_video_of_which_no_frame_can_be_converted_is_an_error(tmp_path: Path) -> None:
+def test_video_of_a_matrix_that_ffmpeg_cannot_convert_is_read(tmp_path: Path) -> None:
     content = (Path(__file__).parent / "corpus" / "colours.avif").read_bytes()
     path = tmp_path / "a.avif"
     path.write_bytes(content.replace(b"ftypavif", b"ftypavis", 1))  # a sequence, which Pillow does not decode
-    assert check(path) == "its video cannot be decoded: its frames cannot be converted to RGB"
+    assert check(path) is None
 
 
 @pytest.mark.parametrize("name", [n if n not in SLOW else pytest.param(n, marks=pytest.mark.slow) for n in FILES])

@@ -120,7 +120,7 @@ def test_skipping_packets_changes_no_frame_and_saves_decoding(tmp_path: Path, na
     st.floats(0.1, 3.0),
     st.integers(1, 4),
 )
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_skipping_packets_changes_no_frame_for_any_encoder_setting(
     tmp_path_factory, options, suffix, hop, per_segment
 ) -> None:
