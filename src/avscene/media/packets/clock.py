@@ -75,6 +75,8 @@ class StreamTimes:
         if not 0 < duration <= MAX_STATED_PAUSE:
             duration = self.step
         delay = 0.0 if packet.pts is None else packet.pts * self.time_base - time
+        if self.is_unusual_delay(delay):
+            delay = 0.0
         self._longest_delay = max(self._longest_delay, delay)
         self.last, self.next = time, time + duration
         self.end = max(self.end, self.next + max(delay, 0.0))
@@ -156,7 +158,8 @@ class FileClock:
             expected = following[0] - (following[1] - following[0]) if stream.last is None else stream.next
             self._correct(packet, stream, expected, stated + stream.offset)
             return True
-        if is_late and stream.follows(time) and (delay < 0 or max([time, *following]) < time + delay - RETURN):
+        is_too_late = delay > self._max_pause or max([time, *following]) < time + delay - RETURN
+        if is_late and stream.follows(time) and (delay < 0 or is_too_late):
             self.n_wrong += 1
             packet.pts = None  # its frame follows the previous one
         if stream.last is not None and (time < stream.last or time > self._end() + self._max_pause):
