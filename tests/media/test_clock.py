@@ -46,6 +46,7 @@ def test_one_wrong_timestamp_moves_no_other_packet(path, number, seconds):
     assume(abs(seconds) > 1.2)
     expected, _ = corrected(path, lambda *_: 0)
     number %= len(expected)
+    assume(number > 10 or not -10.5 < seconds < 0)  # a first packet before the others may be right: a pause
     times, clock = corrected(path, lambda n, _: round(seconds * TICKS) if n == number else 0)
     assert times[:number] + times[number + 1 :] == expected[:number] + expected[number + 1 :]
     assert abs(times[number][1] - expected[number][1]) < 0.1 * TICKS
