@@ -202,7 +202,12 @@ def make_undecodable_error(path: Path, streams: list[Stream], modalities: list[M
 
 def is_multi_picture(container: InputContainer, packet: "av.Packet[Any]") -> bool:
     """Whether the packet is the main image of a JPEG file that holds further ones (previews, depth, another eye)."""
-    return container.format.name in ("jpeg_pipe", "mjpeg") and b"MPF\0" in bytes(packet)[:MULTI_PICTURE_BYTES]
+    return container.format.name in ("jpeg_pipe", "mjpeg") and has_image_list(bytes(packet))
+
+
+def has_image_list(jpeg: bytes) -> bool:
+    """Whether a JPEG has a list of the images in its file (multi-picture format, CIPA DC-007)."""
+    return b"MPF\0" in jpeg[:MULTI_PICTURE_BYTES]
 
 
 def is_encrypted(stream: Stream) -> bool:

@@ -14,6 +14,8 @@ from av.stream import Stream
 CONTAINER_FORMATS = frozenset({"matroska", "flv"})
 STREAM_FORMATS = frozenset({"mov", "aiff", "au", "flac", "mp3", "tta", "wv"})
 FRAME_COUNT_FORMATS = frozenset({"avi", "caf"})  # ffmpeg cuts their durations to the size of the file
+WAV_FORMATS = frozenset({"wav", "w64"})  # state the size of their data
+FORMATS = CONTAINER_FORMATS | STREAM_FORMATS | FRAME_COUNT_FORMATS | WAV_FORMATS
 # What the header holds if it states a duration; without it, ffmpeg estimates one.
 MARKS = {
     "mp3": rb"Xing|Info|VBRI",
@@ -23,8 +25,7 @@ MARKS = {
 }
 HEAD_BYTES = 2**16
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
-# Sizes that programs write while they do not know the size yet.
-UNKNOWN_SIZES = (0, 0x7FFFF000)
+UNKNOWN_SIZE = 0x7FFFF000  # or more is written while the size is not known yet
 
 MIN_MISSING = 0.5  # seconds; encoders add a part of a second, and containers round
 MIN_MISSING_PART = 0.01  # of the stated duration; headers of variable frame rates are that inaccurate
@@ -36,7 +37,7 @@ def stated_end(container: InputContainer, streams: Collection[Stream], path: Pat
     Time 0 is that of the earliest stream. None if the header does not state a duration, or one of other streams too.
     """
     name = container.format.name.split(",")[0]
-    if not {name} & {*CONTAINER_FORMATS, *STREAM_FORMATS, *FRAME_COUNT_FORMATS, "wav", "w64"}:
+    if name not in FORMATS:
         return None
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -46,7 +47,7 @@ def stated_end(container: InputContainer, streams: Collection[Stream], path: Pat
             head = file.read(2**12)
     if name in MARKS and not re.search(MARKS[name], head):
         return None
-    if name in ("wav", "w64"):
+    if name in WAV_FORMATS:
         return _wav_duration(head, streams)
     if name in FRAME_COUNT_FORMATS:
         counted = [stream for stream in streams if stream.type == "video" or len(streams) == 1]
@@ -92,7 +93,7 @@ def _wav_duration(head: bytes, streams: Collection[Stream]) -> float | None:
         large = head.find(b"ds64")
         if head[:4] == b"RF64" and large >= 0:  # EBU Tech 3306: the sizes of the file and of the data, 64 bits each
             size = int.from_bytes(head[large + 16 : large + 24], "little")
-        elif size >= UNKNOWN_SIZES[1]:
+        elif size >= UNKNOWN_SIZE:
             return None
     if data < 0 or size <= 0 or not bytes_per_second or not streams:
         return None

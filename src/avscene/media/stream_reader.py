@@ -11,7 +11,7 @@ from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodeMode, Skippe
 from avscene.media.limits import Limits, is_memory_exhausted
 from avscene.media.packets.clock import Packet
 from avscene.media.packets.frame_times import FrameTimes
-from avscene.media.packets.keyframes import KeyframeSelector
+from avscene.media.packets.keyframes import KeyframeSelector, Span
 from avscene.media.packets.selection import SLICE_THREAD_CODECS, Decision, HasTarget, PacketSelector
 from avscene.media.rgb.orientation_sei import PersistentOrientation
 from avscene.records import Modality
@@ -106,11 +106,11 @@ class StreamReader:
                 self._context.skip_frame = "DEFAULT" if use == "output" else "NONREF"
                 yield from self._decode(packet)
 
-    def _read_keyframes(self, decisions: Iterable[Decision]) -> Iterator[TimedItem]:
+    def _read_keyframes(self, spans: Iterable[Span]) -> Iterator[TimedItem]:
         """Decode each keyframe by itself: decoders return frames late, and reorder those of open GOPs."""
-        for packet, start, end, use in decisions:
+        for start, end, packet in spans:
             images = []
-            if use == "output" and packet.size:
+            if packet is not None and packet.size:
                 images = [*self._images(packet), *self._images(None)]
                 self._context.flush_buffers()
             if images:

@@ -1,13 +1,13 @@
 """Recognize still images by their first bytes, and tell joined photographs from videos made of JPEG or PNG images."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
+from avscene.media.container import MULTI_PICTURE_BYTES, has_image_list
 from avscene.media.images.heif import is_still_heif
 
 HEAD_BYTES = 4096  # at least, so that the list of brands at the beginning of a HEIF file is complete
-MULTI_PICTURE_BYTES = 2**18  # of a JPEG in which its list of images may begin, after EXIF data and an ICC profile
 # Joined images of one size from which on a file is a video (as of webcams), not a photograph with further images.
 MIN_VIDEO_IMAGES = 5
 MAX_SEARCHED_BYTES = 2**28  # in which these must lie
@@ -64,24 +64,18 @@ def _is_video(file: BinaryIO, joint: re.Pattern[bytes], size: Callable[[bytes, i
     """Return whether MIN_VIDEO_IMAGES of one size are joined, and no list of images names them as one photograph."""
     file.seek(0)
     content = file.read(MULTI_PICTURE_BYTES)
-    if b"MPF\0" in content:
+    if has_image_list(content):
         return False
     first = size(content, 0)
     n_images = 1
-    for position, data in _joints(file, content, joint):
-        if size(data, position) != first:
+    content += file.read(MAX_SEARCHED_BYTES - len(content))
+    for match in joint.finditer(content):
+        if size(content, match.start(1)) != first:
             return False
         n_images += 1
         if n_images == MIN_VIDEO_IMAGES:
             return True
     return False
-
-
-def _joints(file: BinaryIO, content: bytes, joint: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield where a further image begins in a part of the file, and this part, which continues for some bytes."""
-    content += file.read(MAX_SEARCHED_BYTES - len(content))
-    for match in joint.finditer(content):
-        yield match.start(1), content
 
 
 def _jpeg_size(data: bytes, position: int) -> tuple[int, int] | None:

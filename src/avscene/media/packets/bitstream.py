@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 # NAL unit types: ITU-T H.264 table 7-1, H.265 table 7-1.
 IDR_TYPES = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}
 SLICE_TYPES = {"h264": range(1, 6), "hevc": range(32)}
+START_CODE_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,10 @@ def first_slice_header(data: bytes, codec: str, extradata: bytes | None) -> Slic
 
     `extradata` is the decoder configuration record of the stream.
     """
-    for head in _nal_unit_heads(data, nal_length_size(codec, extradata or b"")):
+    for begin in _nal_unit_begins(data, nal_length_size(codec, extradata or b"")):
+        head = data[begin : begin + 2]
+        if len(head) < 2:
+            return None
         unit_type = head[0] & 31 if codec == "h264" else head[0] >> 1 & 63
         if unit_type in SLICE_TYPES[codec]:
             return SliceHeader(unit_type in IDR_TYPES[codec], 0 if codec == "h264" else (head[1] & 7) - 1)
@@ -40,38 +45,27 @@ def nal_length_size(codec: str, extradata: bytes) -> int:
     return (extradata[offset] & 3) + 1
 
 
-def _nal_unit_heads(data: bytes, length_size: int) -> Iterator[bytes]:
-    """The first two bytes of each NAL unit."""
+def _nal_unit_begins(data: bytes, length_size: int) -> Iterator[int]:
+    """Yield the position of each NAL unit, after its length or start code."""
     position = 0
     while True:
         if length_size:
             begin = position + length_size
             position = begin + int.from_bytes(data[position:begin], "big")
         else:
-            begin = position = data.find(b"\0\0\1", position) + 3
-            if begin < 3:
+            begin = position = data.find(b"\0\0\1", position) + START_CODE_BYTES
+            if begin < START_CODE_BYTES:
                 return
-        if begin + 2 > len(data):
+        if begin >= len(data):
             return
-        yield data[begin : begin + 2]
+        yield begin
 
 
 def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
     """Yield the NAL units in the beginning of a packet; the last one may be cut off."""
-    end = 0
-    while True:
-        if length_size:
-            begin = end + length_size
-            end = begin + int.from_bytes(data[end:begin], "big")
-        else:
-            begin = data.find(b"\0\0\1", end) + 3
-            if begin < 3:
-                return
-            following = data.find(b"\0\0\1", begin)
-            end = following if following >= 0 else len(data)
-        if begin >= len(data):
-            return
-        yield data[begin:end]
+    gap = length_size or START_CODE_BYTES
+    for begin, following in pairwise(chain(_nal_unit_begins(data, length_size), [len(data) + gap])):
+        yield data[begin : following - gap]
 
 
 def sei_messages(content: bytes) -> Iterator[tuple[int, bytes]]:

@@ -39,7 +39,7 @@ class Decision(NamedTuple):
 class PacketSelector:
     """Decide for each packet of one stream, given in decoding order, what it is needed for.
 
-    `has_target(start, end)` tells whether the frame shown in `[start, end)` seconds of the file's clock is needed. A
+    `has_target(start, end)` is whether the frame shown in `[start, end)` seconds of the file's clock is needed. A
     GOP is held back until the next keyframe arrives: only then is the end of each of its frames known. If the
     timestamps of the stream are not reliable, every packet is needed.
     """

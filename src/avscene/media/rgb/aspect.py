@@ -7,6 +7,8 @@ import av
 from av.filter import Graph
 from av.stream import Stream
 
+from avscene.media.rgb.frame_filter import FrameFilter
+
 # Sample aspect ratios beyond it are damage: the widest that formats define are below 3.
 MAX_ASPECT = 10
 BLOCK = 16  # pixels of a frame's corner that the filter gets, at most
@@ -25,20 +27,14 @@ class DisplaySizeReader:
 
     def __init__(self, stream: Stream | None = None) -> None:
         self._container_ratio = None if stream is None else _container_ratio(stream)
-        self._graph: Graph | None = None
-        self._input: tuple[int, int, str] | None = None  # width, height, pixel format
+        self._filter = FrameFilter(_display_width_filter)
 
     def read(self, image: av.VideoFrame) -> tuple[int, int]:
         """Return the width and height in square pixels; a ratio outside 1:10 to 10:1 is ignored."""
         width, height = image.width, image.height
         if self._container_ratio is not None:
             return max(round(width * self._container_ratio), 1), height
-        properties = (width, height, image.format.name)
-        if self._graph is None or self._input != properties:
-            self._graph, self._input = _display_width_filter(image), properties
-        self._graph.push(image)
-        filtered: Any = self._graph.pull()
-        return filtered.width, height
+        return self._filter(image).width, height
 
 
 def _container_ratio(stream: Stream) -> Fraction | None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from av.filter import Graph
 from av.sidedata.sidedata import Type as SideData
 
+from avscene.media.rgb.frame_filter import FrameFilter
 from avscene.records import ByteArray
 
 DISPLAY_MATRIX = int(cast(Any, SideData.DISPLAYMATRIX).value)  # PyAV's stubs give its members no type
@@ -40,17 +41,12 @@ class DisplayMatrixReader:
     """
 
     def __init__(self) -> None:
-        self._graph: Graph | None = None
-        self._input: tuple[int, int, str] | None = None  # width, height, pixel format
+        self._filter = FrameFilter(_display_matrix_filter)
 
     def read(self, image: av.VideoFrame) -> npt.NDArray[np.int32]:
         """Return the matrix (2, 2) of a frame, without its translation; the identity if it has none."""
         try:
-            properties = (image.width, image.height, image.format.name)
-            if self._graph is None or self._input != properties:
-                self._graph, self._input = _display_matrix_filter(image), properties
-            self._graph.push(image)
-            filtered: Any = self._graph.pull()
+            filtered = self._filter(image)
         except BlockingIOError:  # the filter drops frames that have no matrix
             return np.eye(2, dtype=np.int32)
         matrices = filtered.side_data  # that of the container first, then that of the frame, which counts

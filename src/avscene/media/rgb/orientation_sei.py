@@ -6,16 +6,17 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from avscene.media.packets.bitstream import nal_length_size, nal_units, sei_messages
+from avscene.media.packets.bitstream import IDR_TYPES, SLICE_TYPES, nal_length_size, nal_units, sei_messages
 from avscene.media.rgb.orientation import DisplayMatrixReader
 
-IDR_TYPE, SEI_TYPE, SLICE_TYPES = 5, 6, range(1, 6)  # of NAL units: H.264, table 7-1
+CODEC = "h264"
+SEI_TYPE = 6  # of NAL units: H.264, table 7-1
 DISPLAY_ORIENTATION = 47  # type of SEI message: H.264, D.1.1
 HEAD_BYTES = 2**12  # of a packet, in which messages before the first slice are looked for
 
 
 class _Note(NamedTuple):
-    """What a packet says: whether a coded video sequence begins, and what its message asks for, if it has one."""
+    """Whether a coded video sequence begins with a packet, and what its message asks for, if it has one."""
 
     starts_sequence: bool
     message: Literal["cancelled", "this frame", "persistent"] | None
@@ -33,10 +34,10 @@ class PersistentOrientation:
     """
 
     def __init__(self, context: Any) -> None:
-        self._is_h264 = context.name == "h264"
+        self._is_h264 = context.name == CODEC
         if self._is_h264:
             context.copy_opaque = True
-        self._length_size = nal_length_size("h264", context.extradata or b"")
+        self._length_size = nal_length_size(CODEC, context.extradata or b"")
         self._reader = DisplayMatrixReader()
         self._found = False
         self._matrix: npt.NDArray[np.int32] | None = None
@@ -47,7 +48,8 @@ class PersistentOrientation:
             return
         content = memoryview(packet)
         size = self._length_size
-        if size and len(content) > size and content[size] & 31 in SLICE_TYPES and content[size] & 31 != IDR_TYPE:
+        first_type = content[size] & 31 if size and len(content) > size else None
+        if first_type in SLICE_TYPES[CODEC] and first_type not in IDR_TYPES[CODEC]:
             return  # most packets of mp4: nothing precedes the slice
         note = self._read(bytes(content[:HEAD_BYTES]))
         self._found = self._found or note.message is not None
@@ -78,6 +80,6 @@ class PersistentOrientation:
                     message = "cancelled"
                 elif len(payload) > 2:  # bit 19, after flips and angle: a period of 0 is written as 1
                     message = "this frame" if payload[2] & 0x10 else "persistent"
-            elif unit_type in SLICE_TYPES:
-                return _Note(unit_type == IDR_TYPE, message)
+            elif unit_type in SLICE_TYPES[CODEC]:
+                return _Note(unit_type in IDR_TYPES[CODEC], message)
         return _Note(False, message)
