@@ -149,6 +149,8 @@ def test_a_fingerprint_is_of_all_that_decides_the_probabilities(system: avscene.
     others = {
         Settings(hop=0.5).fingerprint(system),
         Settings(keyframes=True).fingerprint(system),
+        Settings(program=1).fingerprint(system),
+        Settings(program=2).fingerprint(system),
         Settings().fingerprint(avscene.load("conse", labels="kitchen,forest,street")),
         *(
             Settings().fingerprint(avscene.load("conse", labels="kitchen,street,forest", precision=precision))
@@ -156,4 +158,4 @@ def test_a_fingerprint_is_of_all_that_decides_the_probabilities(system: avscene.
         ),
     }
     assert plain in others  # the default precision is one of the two
-    assert len(others) == 5
+    assert len(others) == 7

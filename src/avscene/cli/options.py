@@ -31,6 +31,15 @@ Limit = Annotated[
         "without progress); repeatable.",
     ),
 ]
+Program = Annotated[
+    int | None,
+    typer.Option(
+        "--program",
+        metavar="NUMBER",
+        help="Programme to read of a transport stream that has several, by its number. [default: that of the best "
+        "video]",
+    ),
+]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Try recordings again that failed in an earlier run with this output.")
 ]

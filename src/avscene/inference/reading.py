@@ -27,10 +27,14 @@ WINDOW = 4
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A media file and, if the audio is apart, the file that holds it."""
+    """A media file and, if the audio is apart, the file that holds it.
+
+    `program` is the number of the programme that is read of a transport stream; None is that of its best video.
+    """
 
     path: str | Path
     audio: str | Path | None = None
+    program: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,7 @@ class BatchReader:
         numbers = count()
         end: RecordingInfo | MediaError
         try:
-            recording = IsolatedRecording(source.path, source.audio, self._decoder, self._limits)
+            recording = IsolatedRecording(source.path, source.audio, self._decoder, self._limits, source.program)
             self._register(position, recording)
             with recording:
                 for segment in recording.segments(self._sampling):

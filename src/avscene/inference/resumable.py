@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 from avscene.errors import AvsceneError, MediaError
@@ -29,17 +29,19 @@ from avscene.records import Failure
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How recordings are decoded: the arguments of these names of `System.classify_all`."""
+    """How recordings are decoded: `program` of each `Source`, and the arguments of `System.classify_all`."""
 
     hop: float | None = None
     keyframes: bool = False
     decoder: str = CPU
     limits: Limits = DEFAULT_LIMITS
     workers: int | None = None
+    program: int | None = None
 
     def fingerprint(self, system: System) -> str:
         """Return what decides the probabilities that `system` computes with these settings, as a SHA-256."""
-        return fingerprint(system.fingerprint, system.hop if self.hop is None else float(self.hop), self.keyframes)
+        hop = system.hop if self.hop is None else float(self.hop)
+        return fingerprint(system.fingerprint, hop, self.keyframes, self.program)
 
 
 DEFAULT_SETTINGS = Settings()
@@ -173,8 +175,8 @@ class ResumableRun:
             if progress is not None:
                 progress(positions[index], seconds)
 
-        sources = _ObservedSources([self._sources[position] for position in positions])
         settings = self._settings
+        sources = _ObservedSources([replace(self._sources[p], program=settings.program) for p in positions])
         outcomes = self._system.classify_all(
             sources,
             hop=settings.hop,

@@ -72,6 +72,7 @@ class System:
         keyframes: bool = False,
         decoder: str = CPU,
         limits: Limits = DEFAULT_LIMITS,
+        program: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Classify one recording.
@@ -83,16 +84,18 @@ class System:
             keyframes: decode key frames only, which is many times faster; segments then get older frames.
             decoder: decodes the video, where it can: cpu, or a device that PyAV was built for, such as cuda.
             limits: what the recording may need at most.
+            program: number of the programme to read of a transport stream; by default that of its best video.
             progress: called with the end of the last scored segment, in seconds.
 
         Raises:
-            MediaError: the file cannot be decoded, or exceeds a limit.
+            MediaError: the file cannot be decoded, exceeds a limit, or has no such programme.
             ModalityError: it lacks the modalities that the system needs.
             UsageError: the system does not support this hop, or there is no such decoder.
         """
         report = None if progress is None else lambda _, end: progress(end)
+        source = Source(path, audio, program)
         (outcome,) = self.classify_all(
-            [Source(path, audio)], hop=hop, keyframes=keyframes, decoder=decoder, limits=limits, progress=report
+            [source], hop=hop, keyframes=keyframes, decoder=decoder, limits=limits, progress=report
         )
         if isinstance(outcome, AvsceneError):
             raise outcome

@@ -154,15 +154,14 @@ def _n_pixels(stream: Stream) -> int:
 
 
 def select_stream(
-    container: InputContainer, modality: Modality, related: Stream | None = None
+    container: InputContainer, modality: Modality, streams: Sequence[Stream], related: Stream | None = None
 ) -> tuple[Stream | None, str | None]:
-    """Select the stream to decode for one modality; return it and a warning if there were several.
+    """Select from `streams` the one to decode for a modality; return it and a warning if there were several.
 
     Of several decodable streams, ffmpeg's rule applies (the programme of the `related` stream, then default flag, bit
     rate, number of frames). Of the images of a photograph (HEIC has thumbnails and tiles), the largest is selected.
     """
-    streams: Sequence[Stream] = container.streams.video if modality == "video" else container.streams.audio
-    usable = [stream for stream in streams if _is_decodable(stream) and not _is_cover_art(stream)]
+    usable = [s for s in streams if s.type == modality and _is_decodable(s) and not _is_cover_art(s)]
     independent = [stream for stream in usable if not stream.disposition & Disposition.dependent] or usable
     if not independent:
         return None, None

@@ -23,6 +23,7 @@ from avscene.media.hardware import hardware_acceleration, is_device_format
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.packets.clock import MAX_WAITING_BYTES, FileClock, Packet
 from avscene.media.packets.selection import HasTarget
+from avscene.media.programmes import choose_programme
 from avscene.media.sampling import CPU
 from avscene.media.stated_duration import missing_end, stated_end
 from avscene.media.stream_reader import DECODE_ERRORS, StreamReader
@@ -44,13 +45,19 @@ class MediaFile:
         ignore: A modality that is not decoded from this file.
         decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
         limits: Limits of a recording.
+        program: Number of the programme that is read of a transport stream with several; None: that of its best video.
 
     Raises:
-        MediaError: the file cannot be opened, or has neither audio nor video that can be decoded.
+        MediaError: the file cannot be opened, has neither audio nor video that can be decoded, or no such programme.
     """
 
     def __init__(
-        self, path: Path, ignore: Modality | None = None, decoder: str = CPU, limits: Limits = DEFAULT_LIMITS
+        self,
+        path: Path,
+        ignore: Modality | None = None,
+        decoder: str = CPU,
+        limits: Limits = DEFAULT_LIMITS,
+        program: int | None = None,
     ) -> None:
         self.path = path
         self.warnings: list[str] = []
@@ -61,7 +68,7 @@ class MediaFile:
         self._container = open_container(path, hardware_acceleration(decoder), limits)
         self.n_bytes: int = self._container.size
         try:
-            self.streams = self._select_streams(ignore)
+            self.streams = self._select_streams(ignore, program)
             self.stated_end = stated_end(self._container, self.streams.values(), path)
         except BaseException:
             self.close()
@@ -73,17 +80,20 @@ class MediaFile:
         """Close the file."""
         self._container.close()
 
-    def _select_streams(self, ignore: Modality | None) -> dict[Modality, Stream]:
-        streams: dict[Modality, Stream] = {}
+    def _select_streams(self, ignore: Modality | None, program: int | None) -> dict[Modality, Stream]:
+        chosen = choose_programme(self._container, self.path, program)
+        selected: dict[Modality, Stream] = {}
+        warnings = [chosen.warning]
         modalities: tuple[Modality, ...] = ("video", "audio")
         for modality in modalities:
-            stream, warning = select_stream(self._container, modality, streams.get("video"))
-            if stream is not None and modality != ignore:
-                streams[modality] = stream
-                self.warnings += [warning] if warning else []
-        if not streams and not (ignore and select_stream(self._container, ignore)[0]):
+            stream, warning = select_stream(self._container, modality, chosen.streams, chosen.related)
+            if stream is not None:
+                selected[modality] = stream
+                warnings += [warning] if modality != ignore else []
+        if not selected:
             raise no_stream_error(self._container, self.path)
-        return streams
+        self.warnings += filter(None, warnings)
+        return {modality: stream for modality, stream in selected.items() if modality != ignore}
 
     def decode(
         self, modes: Mapping[Modality, DecodeMode], has_target: HasTarget | None = None

@@ -39,6 +39,7 @@ class Recording:
         decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
         limits: Limits of a recording.
         on_item: Called after each frame, block of audio or packet that was read.
+        program: Number of the programme that is read of `path`, a transport stream; None: that of its best video.
 
     Raises:
         MediaError: a file cannot be opened, exceeds a limit, or has nothing that can be decoded.
@@ -51,6 +52,7 @@ class Recording:
         decoder: str = CPU,
         limits: Limits = DEFAULT_LIMITS,
         on_item: Callable[[], None] = lambda: None,
+        program: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.duration = 0.0
@@ -63,7 +65,7 @@ class Recording:
         self._warnings: list[str] = []
         self._n_converted = self._n_unconverted = 0  # frames
         self._files: list[MediaFile | ImageSource] = [
-            open_source(self.path, "audio" if audio is not None else None, decoder, limits)
+            open_source(self.path, "audio" if audio is not None else None, decoder, limits, program)
         ]
         if audio is not None:
             try:

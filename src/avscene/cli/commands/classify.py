@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avscene.cli.messages import InterruptionError
-from avscene.cli.options import Device, Limit, Offline, Precision, RetryFailed, Workers, one_of
+from avscene.cli.options import Device, Limit, Offline, Precision, Program, RetryFailed, Workers, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,7 @@ def classify(
     output: Output = None,
     frames: Frames = "exact",
     decoder: Decoder = "cpu",
+    program: Program = None,
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
@@ -116,7 +117,7 @@ def classify(
     )
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(sources)
-    settings = Settings(hop, keyframes, decoder, limits, workers)
+    settings = Settings(hop, keyframes, decoder, limits, workers, program)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, retry_failed=retry_failed)
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
 

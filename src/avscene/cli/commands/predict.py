@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
-from avscene.cli.options import Data, Device, Limit, Offline, Precision, RetryFailed, System, Workers
+from avscene.cli.options import Data, Device, Limit, Offline, Precision, Program, RetryFailed, System, Workers
 
 if TYPE_CHECKING:
     from avscene.datasets.dataset import DataSet
@@ -32,6 +32,7 @@ def predict(
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
+    program: Program = None,
     workers: Workers = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
@@ -47,7 +48,7 @@ def predict(
     from avscene.media.limits import Limits
     from avscene.models.checkpoint import is_checkpoint
 
-    settings = Settings(limits=Limits.parse(limit or []), workers=workers)
+    settings = Settings(limits=Limits.parse(limit or []), workers=workers, program=program)
     whole = read_dataset(data)
     check_table_files(output, whole, system, by_model=by_model)
     part = whole if only is None else whole.only(only)

@@ -105,7 +105,9 @@ class ImageSource:
         return MediaError(f"{self.path}: its {' and '.join(modalities)} cannot be decoded")
 
 
-def open_source(path: Path, ignore: Modality | None, decoder: str, limits: Limits) -> "ImageSource | MediaFile":
+def open_source(
+    path: Path, ignore: Modality | None, decoder: str, limits: Limits, program: int | None
+) -> "ImageSource | MediaFile":
     """Open a file with Pillow if its first bytes are those of a still image or an animated WebP, else with FFmpeg.
 
     Of a file with several images, the first is the photograph (of HEIC and AVIF, the primary one): the others are gain
@@ -117,6 +119,7 @@ def open_source(path: Path, ignore: Modality | None, decoder: str, limits: Limit
         ignore: A modality that is not decoded from this file.
         decoder: Where video is decoded if possible.
         limits: Limits of a recording.
+        program: Number of the programme that is read; images have none, which `MediaFile` reports.
 
     Raises:
         MediaError: as `MediaFile`; or the photograph exceeds the limit of pixels, or consists of tiles and pillow-heif
@@ -128,12 +131,12 @@ def open_source(path: Path, ignore: Modality | None, decoder: str, limits: Limit
         with file, python_warnings.catch_warnings():  # of damaged metadata, and of sizes that the limits allow
             python_warnings.simplefilter("ignore")
             form = read_format(file)
-            if form is not None:
+            if form is not None and program is None:
                 source = _open_image(path, file, form, limits)
                 if isinstance(source, ImageSource):
                     return source
                 problem = source
-    media = MediaFile(path, ignore, decoder, limits)
+    media = MediaFile(path, ignore, decoder, limits, program)
     media.warnings += [problem] if problem else []
     return media
 

@@ -63,7 +63,8 @@ class Worker:
     def _decode(self, request: Message, limits: Limits) -> None:
         from avscene.media.segments import Recording  # loads PyAV
 
-        with Recording(request["path"], request["audio"], request["decoder"], limits, self._heartbeat) as recording:
+        path, audio, decoder, program = (request[name] for name in ("path", "audio", "decoder", "program"))
+        with Recording(path, audio, decoder, limits, self._heartbeat, program) as recording:
             self._send({"type": "opened", "audio": recording.has_audio, "video": recording.has_video})
             signal.alarm(0)
             following = self._requests.get()

@@ -34,6 +34,7 @@ class IsolatedRecording:
         audio: A separate audio file, as in `Recording`.
         decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
         limits: Limits of a recording.
+        program: Number of the programme that is read, as in `Recording`.
 
     Raises:
         MediaError: a file cannot be opened, exceeds a limit, or has nothing that can be decoded; or the process that
@@ -47,6 +48,7 @@ class IsolatedRecording:
         audio: str | Path | None = None,
         decoder: str = CPU,
         limits: Limits = DEFAULT_LIMITS,
+        program: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.duration = 0.0
@@ -58,6 +60,7 @@ class IsolatedRecording:
             "audio": None if audio is None else os.fspath(audio),
             "decoder": decoder,
             "limits": asdict(limits),
+            "program": program,
         }
         self._attempts = 0
         self._closed = self._started = False
