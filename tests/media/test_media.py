@@ -18,6 +18,7 @@ from avscene.media.audio import channel_samples, to_mono
 from avscene.media.decoded import DecodedFrame
 from avscene.media.sampling import Sampling
 from avscene.media.segments import Recording
+from tests.media_conformance.recipes.damage import wav_of_hours
 from tests.support import media_files as make
 
 BOTH = Sampling(sample_rate=16000, frame_size=48)
@@ -489,6 +490,20 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
 
     short, long = peak(1), peak(60)
     assert long - short <= 100, (short, long)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_audio_of_12_hours_is_read_in_little_memory(tmp_path):
+    def peak(hours):
+        path = wav_of_hours(hours)(tmp_path)
+        done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
+        count, kilobytes = map(int, done.stdout.split())
+        assert count == hours * 3600
+        return kilobytes / 1024
+
+    short, long = peak(1), peak(12)
+    assert long - short <= 50, (short, long)
 
 
 def write_minutes(path, minute, minutes):

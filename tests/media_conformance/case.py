@@ -31,6 +31,7 @@ class Expected:
         tones: What each segment plays; empty: the file has no audio.
         shape: Rows and columns of the frames whose shorter side is at most 96 pixels; None is not checked.
         warnings: A part of each warning; there may be no others. None: they are not checked.
+        warnings_of_audio: The warnings are of the audio, which a system of video alone does not decode.
         error: A part of the message with which the file is refused; None if it is read.
         tolerance: Seconds by which the duration may differ.
         purity: Share of a segment's energy that its tone has at least.
@@ -46,6 +47,7 @@ class Expected:
     tones: tuple[Played, ...] = ()
     shape: tuple[int, int] | None = SHAPE
     warnings: tuple[str, ...] | None = ()
+    warnings_of_audio: bool = False
     error: str | None = None
     tolerance: float = 0.12
     purity: float = 0.8

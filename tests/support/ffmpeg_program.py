@@ -8,12 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 
-def ffmpeg(*arguments: str | Path) -> bytes:
-    """Run ffmpeg with these arguments; return what it wrote to standard output."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
-    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
+def _run(level: str, arguments: tuple[str | Path, ...]) -> "subprocess.CompletedProcess[bytes]":
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", level, "-nostdin", "-y"]
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, check=False, timeout=120)
+
+
+def ffmpeg(*arguments: str | Path, check: bool = True) -> bytes:
+    """Run ffmpeg with these arguments; return what it wrote to standard output. Unless `check`, it may fail."""
+    done = _run("error", arguments)
+    assert done.returncode == 0 or not check, done.stderr.decode(errors="replace")
     return done.stdout
+
+
+def ffmpeg_messages(*arguments: str | Path) -> str:
+    """Run ffmpeg with these arguments, whether it fails or not; return its messages, those of filters too."""
+    return _run("info", arguments).stderr.decode(errors="replace")
 
 
 def ffmpeg_frames(path: Path, width: int, height: int, *options: str) -> npt.NDArray[np.uint8]:

@@ -60,12 +60,16 @@ def stated_end(container: InputContainer, streams: Collection[Stream], path: Pat
 
 
 def _container_end(container: InputContainer, streams: Collection[Stream]) -> float | None:
-    """Return the end that is stated of these streams, or of all if there are no others."""
+    """Return the end that is stated of these streams, or of all if there are no others.
+
+    FLV has one stream of each kind; a file that ends early may seem to have more.
+    """
     start = max(container.start_time or 0, 0) / av.time_base
     tags = [_seconds(stream.metadata.get("DURATION", "")) for stream in streams]
     if all(tags):
         return max(tag or 0.0 for tag in tags) - start
-    if len(streams) < len(container.streams) or not container.duration:
+    has_others = len(streams) < len(container.streams) and container.format.name != "flv"
+    if has_others or not container.duration:
         return None
     return container.duration / av.time_base - start
 

@@ -50,8 +50,9 @@ class StreamReader:
         self._orientation = PersistentOrientation(self._context)
         if mode != "timestamps":
             self._context.thread_type = "SLICE" if self._context.name in SLICE_THREAD_CODECS else "AUTO"
-            if mode == "keyframes":
-                self._context.thread_count = 1  # keyframes are decoded one by one
+            # Keyframes are decoded one by one. Audio takes little time, and several threads lose the last errors.
+            if mode == "keyframes" or modality == "audio":
+                self._context.thread_count = 1
             self._context.options = {"max_pixels": str(limits.pixels)}
 
     def select(self, has_target: HasTarget) -> None:

@@ -29,34 +29,37 @@ def _half(
     video: Arguments | None,
     audio: Arguments | None,
     *options: str | float,
-    stated: bool = True,
     share: float = 0.5,
+    warnings: tuple[str, ...] | None = ("ends at",),
     fast: bool = False,
 ) -> Case:
     """Return a case of the first half of a recording, `share` of the file's bytes.
 
-    `stated`: the header states how long the whole was.
+    `warnings` are those of a file whose header states how long the whole was.
     """
     recipe = _cut(clip(file, *options, video=video, audio=audio), share)
     shown: tuple[Shown, ...] = () if video is None else (2, 7, 12, ...)
-    warnings = ("ends at",) if stated else None
     tones = () if audio is None else (0, 1, 2, ...)
     expected = Expected(4, shown, (...,) * len(shown), tones, warnings=warnings, tolerance=0.45)
     return Case(name, recipe, expected, fast)
 
 
-def _of_25_hours(where: Path) -> Path:
-    """Write a WAV file of zeros, 8 bits at 8 kHz, which take no room on the disk."""
-    path = clip("a.wav", "-ar", 8000, video=None, audio=("-c:a", "pcm_u8"), seconds=1)(where)
-    content = bytearray(path.read_bytes())
-    data = content.index(b"data") + 4
-    n_bytes = 25 * 3600 * 8000
-    content[data : data + 4] = n_bytes.to_bytes(4, "little")
-    content[4:8] = (n_bytes + data - 4).to_bytes(4, "little")
-    path.write_bytes(content)
-    with path.open("r+b") as file:
-        file.truncate(data + 4 + n_bytes)
-    return path
+def wav_of_hours(hours: int) -> Recipe:
+    """Return the recipe of a WAV file of zeros, 8 bits at 8 kHz, which take no room on the disk."""
+
+    def recipe(where: Path) -> Path:
+        path = clip("a.wav", "-ar", 8000, video=None, audio=("-c:a", "pcm_u8"), seconds=1)(where)
+        content = bytearray(path.read_bytes())
+        data = content.index(b"data") + 4
+        n_bytes = hours * 3600 * 8000
+        content[data : data + 4] = n_bytes.to_bytes(4, "little")
+        content[4:8] = (n_bytes + data - 4).to_bytes(4, "little")
+        path.write_bytes(content)
+        with path.open("r+b") as file:
+            file.truncate(data + 4 + n_bytes)
+        return path
+
+    return recipe
 
 
 CASES = (
@@ -70,15 +73,19 @@ CASES = (
     _half("half_avi", "a.avi", MJPEG, PCM),
     _half("half_webm", "a.webm", VP9, OPUS),
     _half("half_mov_faststart", "a.mov", MJPEG, PCM, "-movflags", "+faststart"),
-    _half("half_mp4_fragmented", "a.mp4", H264, AAC, "-movflags", "frag_keyframe+delay_moov", stated=False, share=0.42),
-    _half("half_ts", "a.ts", H264, ("-c:a", "mp2"), stated=False),
-    _half("half_mpg", "a.mpg", (*MPEG2, "-r", 25), ("-c:a", "mp2"), stated=False, share=0.42),
-    _half("half_flv", "a.flv", H264, AAC, stated=False),
-    _half("half_flac", "a.flac", None, ("-c:a", "flac")),
-    _half("half_ogg", "a.ogg", None, ("-c:a", "libvorbis"), stated=False, share=0.62),
-    _half("half_mp3", "a.mp3", None, ("-c:a", "libmp3lame", "-b:a", "64k"), stated=False),
-    _half("half_aac", "a.aac", None, AAC, stated=False),
+    _half(
+        "half_mp4_fragmented", "a.mp4", H264, AAC, "-movflags", "frag_keyframe+delay_moov", warnings=None, share=0.42
+    ),
+    _half("half_ts", "a.ts", H264, ("-c:a", "mp2"), warnings=None),
+    _half("half_mpg", "a.mpg", (*MPEG2, "-r", 25), ("-c:a", "mp2"), warnings=None, share=0.42),
+    _half("half_flv", "a.flv", H264, AAC, warnings=None),
+    _half("half_flac", "a.flac", None, ("-c:a", "flac"), warnings=("ends at", "damaged packet")),
+    _half("half_ogg", "a.ogg", None, ("-c:a", "libvorbis"), warnings=None, share=0.62),
+    _half("half_mp3", "a.mp3", None, ("-c:a", "libmp3lame", "-b:a", "64k"), warnings=None),
+    _half("half_aac", "a.aac", None, AAC, warnings=None),
     Case("mp4_without_index", _cut(clip("a.mp4"), 0.5), Expected(error="truncated: its index (moov) is missing")),
     Case("empty_file", _cut(clip("a.wav", video=None, audio=PCM), 0), Expected(error="is empty (0 bytes)")),
-    Case("wav_of_25_hours", _of_25_hours, Expected(error="is longer than 24 h; to allow more: --limit hours=NUMBER")),
+    Case(
+        "wav_of_25_hours", wav_of_hours(25), Expected(error="is longer than 24 h; to allow more: --limit hours=NUMBER")
+    ),
 )

@@ -152,6 +152,7 @@ CASES = (
             (4, 8, 12, ..., ..., 28, 32, 36),
             SECONDS,
             warnings=("damaged packets",),
+            warnings_of_audio=True,
         ),
     ),
     Case(

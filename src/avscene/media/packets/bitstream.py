@@ -62,10 +62,11 @@ def _nal_unit_begins(data: bytes, length_size: int) -> Iterator[int]:
 
 
 def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
-    """Yield the NAL units in the beginning of a packet; the last one may be cut off."""
+    """Yield the NAL units in the beginning of a packet that are not empty; the last one may be cut off."""
     gap = length_size or START_CODE_BYTES
     for begin, following in pairwise(chain(_nal_unit_begins(data, length_size), [len(data) + gap])):
-        yield data[begin : following - gap]
+        if unit := data[begin : following - gap]:
+            yield unit
 
 
 def sei_messages(content: bytes) -> Iterator[tuple[int, bytes]]:
