@@ -5,7 +5,6 @@ import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -28,7 +27,6 @@ ALLOWED_FORMATS = (
 )
 HEAD_BYTES = 2**20  # read to explain why a file cannot be opened
 MAX_BOXES = 1000
-MULTI_PICTURE_BYTES = 2**18  # of a JPEG in which its list of images may begin, after EXIF data and an ICC profile
 
 # Decoders that common files need; a PyAV built without one cannot read them.
 COMMON_DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg", "png", "aac", "mp3", "opus", "flac", "pcm_s16le")
@@ -197,16 +195,6 @@ def make_undecodable_error(path: Path, streams: list[Stream], modalities: list[M
     damage = f"{n_damaged} damaged packet{'s' * (n_damaged > 1)}" if n_damaged else "it holds no data"
     cause = "it is encrypted" if any(is_encrypted(stream) for stream in streams) else damage
     return MediaError(f"{path}: its {' and '.join(modalities)} cannot be decoded: {cause}")
-
-
-def is_multi_picture(container: InputContainer, packet: "av.Packet[Any]") -> bool:
-    """Whether the packet is the main image of a JPEG file that holds further ones (previews, depth, another eye)."""
-    return container.format.name in ("jpeg_pipe", "mjpeg") and has_image_list(bytes(packet))
-
-
-def has_image_list(jpeg: bytes) -> bool:
-    """Whether a JPEG has a list of the images in its file (multi-picture format, CIPA DC-007)."""
-    return b"MPF\0" in jpeg[:MULTI_PICTURE_BYTES]
 
 
 def is_encrypted(stream: Stream) -> bool:

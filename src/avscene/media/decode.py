@@ -12,7 +12,6 @@ from av.stream import Discard, Stream
 from avscene.errors import MediaError
 from avscene.media.container import (
     error_reason,
-    is_multi_picture,
     make_undecodable_error,
     no_stream_error,
     open_container,
@@ -135,8 +134,6 @@ class MediaFile:
             for packet in self._container.demux(streams):
                 if packet.size and packet.stream in streams:
                     yield packet
-                    if is_multi_picture(self._container, packet):
-                        return
         except IndexError:  # PyAV at the end of an MPEG-TS in which a stream appeared: all packets were read
             pass
         except DECODE_ERRORS as error:

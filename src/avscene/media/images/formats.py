@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
-from avscene.media.container import MULTI_PICTURE_BYTES, has_image_list
 from avscene.media.images.heif import is_still_heif
 
 HEAD_BYTES = 4096  # at least, so that the list of brands at the beginning of a HEIF file is complete
@@ -12,6 +11,8 @@ HEAD_BYTES = 4096  # at least, so that the list of brands at the beginning of a 
 MIN_VIDEO_IMAGES = 5
 MAX_SEARCHED_BYTES = 2**28  # in which these must lie
 MAX_JPEG_SEGMENTS = 1000  # of one header
+IMAGE_LIST = b"MPF\0"  # of the images in a JPEG file (multi-picture format, CIPA DC-007)
+IMAGE_LIST_BYTES = 2**18  # in which it begins, after EXIF data and an ICC profile
 
 
 class ImageFormat(NamedTuple):
@@ -63,8 +64,8 @@ _PNG_JOINT = re.compile(rb"IEND\xaeB`\x82(\x89PNG\r\n\x1a\n)")
 def _is_video(file: BinaryIO, joint: re.Pattern[bytes], size: Callable[[bytes, int], tuple[int, int] | None]) -> bool:
     """Return whether MIN_VIDEO_IMAGES of one size are joined, and no list of images names them as one photograph."""
     file.seek(0)
-    content = file.read(MULTI_PICTURE_BYTES)
-    if has_image_list(content):
+    content = file.read(IMAGE_LIST_BYTES)
+    if IMAGE_LIST in content:
         return False
     first = size(content, 0)
     n_images = 1
