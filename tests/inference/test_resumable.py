@@ -159,3 +159,30 @@ def test_a_fingerprint_is_of_all_that_decides_the_probabilities(system: avscene.
     }
     assert plain in others  # the default precision is one of the two
     assert len(others) == 7
+
+
+def test_a_fingerprint_is_of_the_version_of_avscene(system: avscene.System, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Settings().fingerprint(system)
+    monkeypatch.setattr(avscene, "__version__", "99.0")
+    assert Settings().fingerprint(system) != before
+
+
+def install(folder: Path, package: str, version: str) -> None:
+    """Write the metadata of an installed package."""
+    metadata = folder / f"{package.replace('-', '_')}-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+
+
+@pytest.mark.parametrize("package", ["av", "pillow", "pillow-heif"])
+def test_failures_are_tried_again_with_another_version_of_a_decoding_package(
+    system: avscene.System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    sources = [Source(write_media(tmp_path / "a.mp4", 1.0)), Source(tmp_path / "b.mp4")]
+    (tmp_path / "b.mp4").write_text("this is no recording\n" * 100)
+    classify(system, sources, tmp_path / "journal")
+    assert [one.reused for one in classify(system, sources, tmp_path / "journal")] == [True, True]
+    install(tmp_path, package, "99.0")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [one.reused for one in classify(system, sources, tmp_path / "journal")] == [True, False]
+    assert [one.reused for one in classify(system, sources, tmp_path / "journal")] == [True, True]

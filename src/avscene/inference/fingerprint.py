@@ -3,16 +3,30 @@
 import hashlib
 import json
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 
 from avscene.labels import LabelSet
 from avscene.models.registry import ZeroShotSystem, find
 from avscene.models.weights import packaged
 
+DECODING_PACKAGES = ("av", "pillow", "pillow-heif")
+
+
+def decoder_versions() -> str:
+    """Return the versions of the packages that decode files, such as `av 18.1.0, pillow 12.0.0`."""
+    found = []
+    for package in DECODING_PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
 
 def fingerprint(*parts: object) -> str:
     """Return the SHA-256 of values and of the version of avscene, whose code computes with them."""
-    version = import_module("avscene").__version__
-    return hashlib.sha256(json.dumps([version, *map(str, parts)]).encode()).hexdigest()
+    of_avscene = import_module("avscene").__version__
+    return hashlib.sha256(json.dumps([of_avscene, *map(str, parts)]).encode()).hexdigest()
 
 
 def zero_shot_fingerprint(name: str, labels: LabelSet, prompts: tuple[str, ...], precision: object) -> str:

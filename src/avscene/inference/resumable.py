@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import overload
 
 from avscene.errors import AvsceneError, MediaError
-from avscene.inference.fingerprint import fingerprint
+from avscene.inference.fingerprint import decoder_versions, fingerprint
 from avscene.inference.journal.content import (
     BackgroundHashes,
     FileState,
@@ -42,6 +42,10 @@ class Settings:
         """Return what decides the probabilities that `system` computes with these settings, as a SHA-256."""
         hop = system.hop if self.hop is None else float(self.hop)
         return fingerprint(system.fingerprint, hop, self.keyframes, self.program)
+
+    def failure_conditions(self) -> str:
+        """Return what decides whether a recording fails: the limits, and the versions of the decoding packages."""
+        return f"{self.limits}, {decoder_versions()}"
 
 
 DEFAULT_SETTINGS = Settings()
@@ -80,6 +84,7 @@ class ResumableRun:
         self._system = system
         self._sources = sources
         self._settings = settings
+        self._failure_conditions = settings.failure_conditions()
         self._journal = journal
         self._retry_failed = retry_failed
         self._stop = threading.Event() if stop is None else stop
@@ -120,7 +125,7 @@ class ResumableRun:
         self, journal: Journal, hashes: BackgroundHashes[int], progress: Callable[[int, float], None] | None
     ) -> Iterator[Classified]:
         known = _KnownRecords(
-            journal, self._sources, hashes, None if self._retry_failed else str(self._settings.limits), self._stop
+            journal, self._sources, hashes, None if self._retry_failed else self._failure_conditions, self._stop
         )
         self._n_recorded = len(known.positions)
         first: dict[bytes, int] = {}  # position at which a recording that is not known is first named
@@ -148,7 +153,7 @@ class ResumableRun:
     def _record(
         self, journal: Journal, hashes: BackgroundHashes[int], position: int, outcome: Outcome, state: FileState | None
     ) -> Outcome:
-        failed = str(self._settings.limits) if isinstance(outcome, Failure) else None
+        failed = self._failure_conditions if isinstance(outcome, Failure) else None
         paths = paths_of(self._sources[position])
         if state is None or (failed is not None and not all(os.access(path, os.R_OK) for path in paths)):
             self._not_recorded[position] = outcome  # of a failure: it may be repaired without a change of the content
@@ -205,7 +210,7 @@ class _KnownRecords:
 
     A file with the path, the size and the modification time of a record is known without reading it. One of the same
     size is known if its SHA-256 is that of a record whose file was touched, or is no longer where it was. A failure is
-    known if it was under the same limits, which are given as text; with None, no failure is.
+    known if it was under the same conditions (see `Settings.failure_conditions`); with None, no failure is.
     """
 
     def __init__(
@@ -213,12 +218,12 @@ class _KnownRecords:
         journal: Journal,
         sources: Sequence[Source],
         hashes: BackgroundHashes[int],
-        limits: str | None,
+        failure_conditions: str | None,
         stop: threading.Event,
     ) -> None:
         self._journal = journal
         self._hashes = hashes
-        self._limits = limits
+        self._failure_conditions = failure_conditions
         self.positions: set[int] = set()
         others = [position for position, source in enumerate(sources) if not self._find_unread(position, source)]
         moved = self._moved_by_size() if others else {}
@@ -241,7 +246,7 @@ class _KnownRecords:
         return True
 
     def _counts(self, record: Record) -> bool:
-        return record.failed is None or record.failed == self._limits
+        return record.failed is None or record.failed == self._failure_conditions
 
     def _moved_by_size(self) -> dict[str, dict[str, list[int]]]:
         """Ids of records whose files are no longer where they were or were touched, by size and SHA-256."""

@@ -1,5 +1,6 @@
 """A second run updates a store; unreadable recordings and wrong data sets are reported."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,17 @@ def test_a_second_run_does_nothing(store: SegmentStore, media: Path) -> None:
     del before[store.directory / ".lock"], after[store.directory / ".lock"]
     assert (again.decoded, again.removed) == (0, 0)
     assert before == after
+
+
+def test_recordings_of_another_version_are_kept_with_a_note(store: SegmentStore, media: Path) -> None:
+    manifest = store.directory / "store.json"
+    made_by = json.loads(manifest.read_text())["made_by"]
+    manifest.write_text(manifest.read_text().replace(made_by, "avscene 0.0.1"))
+    again = prepare(read_dataset(media), store.directory, SPEC)
+    assert again.decoded == 0
+    (note,) = again.notes
+    kept = f"was made by avscene 0.0.1; its {len(RECORDINGS)} recordings are kept"
+    assert note == f"{store.directory}: {kept}; to decode them with {made_by}, use another --output"
 
 
 def test_a_changed_recording_is_decoded_again(store: SegmentStore, data: Path) -> None:

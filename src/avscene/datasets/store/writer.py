@@ -80,6 +80,7 @@ def prepare(
         _check_spec(root, before.spec, spec)
         run = _Preparation(root, before, manifest.model_copy(update={"made_by": before.made_by}))
         removed = run.remove_all_but(data)
+        run.note_other_version(before.made_by, manifest.made_by)
         run.add(data.examples, progress)
         run.clean_up()
     if not run.has_rows():
@@ -133,6 +134,12 @@ class _Preparation:
         self._first_version = self._table.version
         self._pending: list[_Decoded] = []
         self._stop = threading.Event()
+
+    def note_other_version(self, before: str, now: str) -> None:
+        """Note that rows of another version are kept: it may decode in another way."""
+        if self._stored and before != now:
+            kept = f"was made by {before}; its {len(self._stored)} recordings are kept"
+            self.notes.append(f"{self._root}: {kept}; to decode them with {now}, use another --output")
 
     def has_rows(self) -> bool:
         """Return whether the store holds any recording."""

@@ -30,7 +30,7 @@ CREATE TABLE records (
     sizes TEXT NOT NULL,    -- of the files, in bytes, joined by +
     mtimes TEXT NOT NULL,   -- likewise, in nanoseconds
     sha256 TEXT,            -- likewise; NULL until it is computed
-    failed TEXT,            -- limits under which the recording failed; NULL if it did not
+    failed TEXT,            -- conditions under which the recording failed; NULL if it did not
     outcome BLOB NOT NULL,
     UNIQUE (system, source)
 );
@@ -42,7 +42,7 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 class Record:
     """What a journal has of one recording, except the outcome.
 
-    `failed` states the limits under which the recording failed, None if it did not.
+    `failed` states the conditions under which the recording failed, None if it did not.
     """
 
     id: int
