@@ -255,7 +255,7 @@ def test_damaged_packets_are_skipped_and_counted(tmp_path):
     assert "damaged packets skipped" in recording.warnings[0]
     assert audio_seconds(segments) == list(range(8))
     assert sum(shown == [k] for k, shown in enumerate(frame_seconds(segments))) >= 6
-    file = decode.MediaFile(path)
+    file = decode.MediaFile(path, single_threaded=True)
     frames = [p for p in file.decode({"video": "all"}) if isinstance(p, DecodedFrame)]
     file.close()
     assert (

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class MediaFile:
         decoder: Where video is decoded if possible: CPU, or a device that `check_decoder` accepts.
         limits: Limits of a recording.
         program: Number of the programme that is read of a transport stream with several; None: that of its best video.
+        single_threaded: Decode in one thread.
 
     Raises:
         MediaError: the file cannot be opened, has neither audio nor video that can be decoded, or no such programme.
@@ -57,6 +59,8 @@ class MediaFile:
         decoder: str = CPU,
         limits: Limits = DEFAULT_LIMITS,
         program: int | None = None,
+        *,
+        single_threaded: bool = False,
     ) -> None:
         self.path = path
         self.warnings: list[str] = []
@@ -64,10 +68,13 @@ class MediaFile:
         self.end = 0.0
         self._readers: list[StreamReader] = []
         self._decoder, self._limits = decoder, limits
+        self._reopen = partial(MediaFile, path, ignore, decoder, limits, program, single_threaded=True)
         self._container = open_container(path, hardware_acceleration(decoder), limits)
         self.n_bytes: int = self._container.size
         try:
             self.streams = self._select_streams(ignore, program)
+            for stream in self.streams.values() if single_threaded else ():
+                stream.codec_context.thread_count = 1
             self.stated_end = stated_end(self._container, self.streams.values(), path)
         except BaseException:
             self.close()
@@ -78,6 +85,13 @@ class MediaFile:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def reopen_single_threaded(self) -> "MediaFile":
+        """Close the file; return it opened again, to be decoded in one thread, with the warnings so far."""
+        self.close()
+        file = self._reopen()
+        file.warnings = self.warnings
+        return file
 
     def _select_streams(self, ignore: Modality | None, program: int | None) -> dict[Modality, Stream]:
         chosen = choose_programme(self._container, self.path, program)
@@ -105,6 +119,9 @@ class MediaFile:
         Args:
             modes: How each stream is decoded; "timestamps" for those that are not named.
             has_target: Whether the frame shown in `[start, end)` seconds is needed; others may be left undecoded.
+
+        Raises:
+            DamagedVideoError: the video is damaged and must be decoded in one thread.
         """
         self._readers = [StreamReader(s, m, modes.get(m, "timestamps"), self._limits) for m, s in self.streams.items()]
         by_index = {s.index: r for s, r in zip(self.streams.values(), self._readers, strict=True)}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from avscene.media.images.source import ImageFrame, ImageSource, open_source
 from avscene.media.limits import DEFAULT_LIMITS, Limits, duration_error, is_memory_exhausted, memory_error
 from avscene.media.rgb.converter import RgbConverter
 from avscene.media.sampling import CPU, Sampling
+from avscene.media.stream_reader import DamagedVideoError
 from avscene.records import ByteArray, Modality, Segment
 
 # A longer file holds at least a byte per second, even of silence or a still; damaged timestamps pretend less, and each
@@ -128,7 +130,7 @@ class Recording:
         if self._started:
             raise RuntimeError(f"{self.path}: the segments of a recording are read once; open it again")
         self._started = True
-        return self._until_closed(self._read(sampling))
+        return self._until_closed(self._read_twice_if_damaged(sampling))
 
     def _until_closed(self, segments: Iterator[Segment]) -> Iterator[Segment]:
         while True:
@@ -137,6 +139,22 @@ class Recording:
             if segment is None:
                 return
             yield segment
+
+    def _read_twice_if_damaged(self, sampling: Sampling) -> Iterator[Segment]:
+        """Read the segments; from damaged video on, take them from a second reading in one thread.
+
+        What several threads make of damaged frames depends on their number and on time. The segments before are the
+        same in both readings.
+        """
+        n_read = 0
+        try:
+            for segment in self._read(sampling):
+                n_read += 1
+                yield segment
+        except DamagedVideoError:
+            self._files = [f.reopen_single_threaded() if isinstance(f, MediaFile) else f for f in self._files]
+            self._n_converted = self._n_unconverted = 0
+            yield from islice(self._read(sampling), n_read, None)
 
     def _read(self, sampling: Sampling) -> Iterator[Segment]:
         assembler = Assembler(sampling, self._streams(), self._rgb_converter(sampling), self._limits)

@@ -20,11 +20,16 @@ from avscene.records import Modality
 DECODE_ERRORS = (av.FFmpegError, ValueError, MemoryError)
 
 
+class DamagedVideoError(Exception):
+    """Several threads decode a damaged video, and what becomes of its frames depends on their number."""
+
+
 class StreamReader:
     """Decode the packets of one stream; a damaged packet is counted and skipped.
 
     `first_time` is the time in seconds of the first item, `pixel_format` that of the first frame. `n_decoded` and
     `n_damaged` count frames (or blocks of audio) and damaged packets, `n_skipped` frames left out between keyframes.
+    If the decoder has several threads, damage raises DamagedVideoError, after the frames that precede it.
 
     Args:
         stream: The stream.
@@ -45,6 +50,8 @@ class StreamReader:
         self._time_base = float(stream.time_base or 0)  # frames that a decoder returns at its end have none
         self._times = FrameTimes()
         self._flushed = mode == "timestamps"
+        self._last_pts: int | None = None  # of the frames that must come out of the decoder, and of those that came
+        self._last_decoded_pts: int | None = None
         self._selector: PacketSelector | None = None
         self._keyframes = KeyframeSelector(lambda *_: True) if mode == "keyframes" else None
         self._orientation = PersistentOrientation(self._context)
@@ -91,6 +98,8 @@ class StreamReader:
         if self._selector is not None:
             yield from self._read_selected(self._selector.flush())
         yield from self._decode(None)
+        if self._last_pts is not None and self._last_pts > (self._last_decoded_pts or 0):
+            self._check_threads()  # PyAV drops the errors and frames that follow the first frame of a flush
 
     def _packet_times(self, packet: Packet) -> tuple[float, float]:
         """Start and end in seconds of what an undecoded packet contains."""
@@ -103,6 +112,8 @@ class StreamReader:
         for packet, start, end, use in decisions:
             if use != "output" and packet.pts is not None:
                 yield SkippedSpan(start, end, self.modality)
+            if use == "output" and packet.pts is not None and not packet.is_discard:
+                self._last_pts = max(packet.pts, packet.pts if self._last_pts is None else self._last_pts)
             if use != "skip" and packet.size:
                 self._context.skip_frame = "DEFAULT" if use == "output" else "NONREF"
                 yield from self._decode(packet)
@@ -136,6 +147,7 @@ class StreamReader:
         except DECODE_ERRORS as error:
             if isinstance(error, MemoryError) and is_memory_exhausted():
                 raise
+            self._check_threads()
             self.n_damaged += packet is not None
             self._decode_everything()
             return []
@@ -151,6 +163,14 @@ class StreamReader:
                 self._note_decoded(frame, item.time)
                 yield item
 
+    def _check_threads(self) -> None:
+        """Raise DamagedVideoError if the decoder has several threads; call this on damage.
+
+        Frames that others are decoded from are then used before they are concealed, and errors at the end get lost.
+        """
+        if self.modality == "video" and self._context.thread_count != 1:
+            raise DamagedVideoError
+
     def _decode_everything(self) -> None:
         if self._selector is not None:
             self._selector.disable()
@@ -158,6 +178,8 @@ class StreamReader:
     def _note_decoded(self, frame: Any, time: float) -> None:
         self.n_decoded += 1
         self._note_first_time(time)
+        if frame.pts is not None:
+            self._last_decoded_pts = frame.pts
         if self.modality == "video" and self.pixel_format is None:
             self.pixel_format = frame.format.name
 
@@ -176,6 +198,8 @@ class StreamReader:
             if not len(samples):
                 return None
             return DecodedAudio(*self._times.next(time, len(samples) / rate), rate, samples)
+        if frame.is_corrupt:
+            self._check_threads()
         if frame.interlaced_frame or frame.is_corrupt:  # a packet may have half a frame; damage spreads
             self._decode_everything()
         self._orientation.attach(frame)
