@@ -75,6 +75,8 @@ def classify(paths: Mapping[str, Path], cases: Mapping[str, Expected], keyframes
     by_path = {str(path): name for name, path in paths.items()}
     mode = ("--frames", "keyframes" if keyframes else "exact")
     found: dict[str, list[str]] = {name: ["has no result"] for name in paths}
+    if keyframes:
+        cases = {name: replace(case, frames=case.keyframes or case.frames) for name, case in cases.items()}
     for line in _avscene("classify", *paths.values(), *CLASSIFY, *mode).splitlines():
         result = json.loads(line)
         name = by_path[result["source"]]
