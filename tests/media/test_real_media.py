@@ -50,7 +50,7 @@ HIGH_DYNAMIC_RANGE = (
     "sample_with_color_info.mp4",
     "sample_with_colr_mdcv_and_clli.mp4",
 )
-# The first damaged frame in seconds: FFmpeg conceals it from frames that avscene need not decode, and others refer to it.
+# Time of the first damaged frame: FFmpeg conceals it from frames that avscene need not decode, and others refer to it.
 DAMAGED_FROM = {"corrupted.mp4": 3.1}
 
 
