@@ -1,11 +1,16 @@
 """Test that a damaged recording gives the same frames and warnings with any number of decoder threads."""
 
 import random
+import re
+import subprocess
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import pytest
 
+from avscene.media.sampling import Sampling
+from avscene.media.segments import Recording
 from tests.media_conformance.reading import Reading, digest, read_with_threads
 from tests.support.ffmpeg_program import ffmpeg
 
@@ -61,6 +66,23 @@ def test_a_damaged_end_is_read_and_counted_with_any_number_of_threads(tmp_path):
     readings = read_with_each(path)
     assert {reading.warnings for reading in readings} == {("2 damaged packets skipped",)}
     assert len({digest(reading) for reading in readings}) == 1
+
+
+def n_concealed(path: Path) -> int:
+    """Return in how many frames the ffmpeg program conceals damage, by its messages."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-threads", "1", "-i", path, "-f", "null", "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr.count("] concealing ")
+
+
+def test_a_warning_counts_the_frames_in_which_the_ffmpeg_program_conceals_damage(tmp_path):
+    path = tmp_path / "a.mp4"
+    ffmpeg(*VIDEO, *X264, path)
+    for seed in range(6):
+        damaged = damage(path, seed)
+        with Recording(damaged) as recording:
+            list(recording.segments(Sampling(frame_size=48, frames_per_segment=25)))
+        found = [re.match(r"parts of (\d+) frames are damaged, from [0-3]", warning) for warning in recording.warnings]
+        assert [int(match[1]) for match in found if match] == [n_concealed(damaged)], seed
 
 
 def test_the_warnings_of_half_a_flac_file_do_not_depend_on_the_number_of_threads(tmp_path):

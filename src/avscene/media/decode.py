@@ -139,7 +139,7 @@ class MediaFile:
             end = item.end - origin
             self.end = max(self.end, end)
             yield replace(item, time=item.time - origin, end=end)
-        self._add_final_warnings()
+        self._add_final_warnings(origin)
         self.photograph = self.may_be_photograph() and self._readers[0].n_decoded == 1
         yield from (StreamEnd(reader.modality) for reader in self._readers)
 
@@ -183,7 +183,7 @@ class MediaFile:
     def _n_damaged(self) -> int:
         return sum(reader.n_damaged for reader in self._readers)
 
-    def _add_final_warnings(self) -> None:
+    def _add_final_warnings(self, origin: float) -> None:
         if n_damaged := self._n_damaged():
             self.warnings.append(f"{n_damaged} damaged packet{'s' * (n_damaged > 1)} skipped")
         if self._clock.n_jumps:
@@ -194,6 +194,7 @@ class MediaFile:
         if n_wrong := self._clock.n_wrong:
             self.warnings.append(f"{n_wrong} packet{'s' * (n_wrong > 1)} with a wrong timestamp")
         video = self._video_reader()
+        self.warnings += _corrupt_frames([] if video is None else [time - origin for time in video.corrupt_times])
         pixel_format = None if video is None else video.pixel_format
         if self._decoder != CPU and pixel_format is not None and not is_device_format(pixel_format):
             self.warnings.append(f"{self._decoder} cannot decode this video; it was decoded on the CPU")
@@ -209,3 +210,10 @@ class MediaFile:
     def undecodable_error(self, modalities: list[Modality]) -> MediaError:
         """Make the error for a file of whose `modalities` nothing could be decoded."""
         return make_undecodable_error(self.path, list(self.streams.values()), modalities, self._n_damaged())
+
+
+def _corrupt_frames(times: list[float]) -> list[str]:
+    """Return the warning of frames with damaged parts, shown at these times in seconds."""
+    if len(times) < 2:
+        return [f"a part of the frame at {time:.1f} s is damaged" for time in times]
+    return [f"parts of {len(times)} frames are damaged, from {times[0]:.1f} to {times[-1]:.1f} s"]

@@ -29,6 +29,7 @@ class StreamReader:
 
     `first_time` is the time in seconds of the first item, `pixel_format` that of the first frame. `n_decoded` and
     `n_damaged` count frames (or blocks of audio) and damaged packets, `n_skipped` frames left out between keyframes.
+    `corrupt_times` are those of frames in which the decoder replaced what it could not decode, in seconds.
     If the decoder has several threads, damage raises DamagedVideoError, after the frames that precede it.
 
     Args:
@@ -43,6 +44,7 @@ class StreamReader:
         self.first_time: float | None = None
         self.pixel_format: str | None = None
         self.n_decoded = self.n_skipped = self.n_damaged = 0
+        self.corrupt_times: list[float] = []
         self.full_scale = FullScale(stream.codec_context.name)
         self._mode = mode
         self._stream = stream
@@ -178,6 +180,8 @@ class StreamReader:
     def _note_decoded(self, frame: Any, time: float) -> None:
         self.n_decoded += 1
         self._note_first_time(time)
+        if frame.is_corrupt:
+            self.corrupt_times.append(time)
         if frame.pts is not None:
             self._last_decoded_pts = frame.pts
         if self.modality == "video" and self.pixel_format is None:
