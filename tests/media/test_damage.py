@@ -14,7 +14,7 @@ from avscene.media.segments import Recording
 from tests.media_conformance.reading import Reading, digest, read_with_threads
 from tests.support.ffmpeg_program import ffmpeg
 
-VIDEO = ["-f", "lavfi", "-i", "testsrc2=size=192x128:rate=25:duration=4", "-vf", "noise=alls=12:allf=t"]
+VIDEO = ["-f", "lavfi", "-i", "testsrc2=size=192x128:rate=25:duration=4", "-vf", "noise=all_strength=12:all_flags=t"]
 X264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25"]
 CODECS = {
     "mp4": X264,
