@@ -1,12 +1,12 @@
 """Assemble decoded frames and audio, in any order, into contiguous segments of a recording."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import floor
 from typing import Any
 
-from avscene.media.audio import AudioTrack, SegmentWaveforms
+from avscene.media.audio.track import AudioTrack, SegmentWaveforms
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodedItem, StreamEnd
-from avscene.media.frame_sampler import TIME_TOLERANCE, FrameSampler
+from avscene.media.frame_sampler import FrameSampler
 from avscene.media.limits import DEFAULT_LIMITS, Limits, duration_error
 from avscene.media.packets.keyframes import KEYFRAME_LOOKAHEAD
 from avscene.media.sampling import Sampling
@@ -15,6 +15,7 @@ from avscene.records import ByteArray, Modality, Segment
 # Bytes of audio and frames that wait for the other stream. Usually they wait for a second. If one stream ended early or
 # is stored after the other, the oldest segment is returned without it.
 MAX_PENDING_BYTES = 2**27
+MAX_NAMED_HOLES = 3  # in a warning
 HOP_TOLERANCE = 1e-3  # seconds; a last part that is this close to the hop is a full one: containers round to ms
 
 
@@ -88,6 +89,7 @@ class Assembler:
             return
         while self._open:
             self._end_stream(self._open.pop())
+        self.warnings += [*_missing("audio", self._audio.holes), *_missing("video", self._frames.holes)]
         if self._sampling.keyframes_only and self._frames.farthest > KEYFRAME_LOOKAHEAD:
             problem = f"keyframes are rare: segments show frames up to {self._frames.farthest:.0f} s away"
             self.warnings.append(f"{problem}; try: --frames exact")
@@ -128,11 +130,14 @@ class Assembler:
         index = self._next_segment
         start = index * self._hop
         self._next_segment += 1
-        waveform = None
-        if self._waveforms is not None:
-            starts_before = self._audio.start is not None and self._audio.start < end - TIME_TOLERANCE
-            if starts_before and self._audio.end > start + TIME_TOLERANCE:
-                waveform = self._waveforms.take(index)
-            else:
-                self._waveforms.skip(index)
+        waveform = None if self._waveforms is None else self._waveforms.take(index, end - start)
         return Segment(start, end, self._frames.take(index), waveform, padded)
+
+
+def _missing(modality: Modality, holes: Sequence[tuple[float, float]]) -> list[str]:
+    """Return a warning of the holes in a modality: their beginnings and ends in seconds."""
+    if not holes:
+        return []
+    spans = [f"from {begin:.1f} to {end:.1f} s" for begin, end in holes[:MAX_NAMED_HOLES]]
+    further = [f"in {len(holes) - MAX_NAMED_HOLES} more places"] if len(holes) > MAX_NAMED_HOLES else []
+    return [f"the {modality} is missing {', '.join([*spans, *further])}"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from avscene.media.audio import Samples
+from avscene.media.audio.samples import Samples
 from avscene.records import Modality
 
 DecodeMode = Literal["all", "keyframes", "timestamps"]  # timestamps: packets are read but not decoded
@@ -20,7 +20,7 @@ class DecodedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedAudio:
-    """Mono `samples` (n,) at `rate` Hz in `[time, end)` seconds."""
+    """`samples` (n_channels, n) at `rate` Hz in `[time, end)` seconds."""
 
     time: float
     end: float

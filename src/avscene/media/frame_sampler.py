@@ -1,7 +1,9 @@
 """Select the video frame shown at each target time."""
 
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from avscene.media.packets.keyframes import KEYFRAME_LOOKAHEAD
@@ -10,14 +12,59 @@ from avscene.records import ByteArray, Frame
 TIME_TOLERANCE = 1e-6  # seconds; timestamps are fractions, target times are sums of floats
 
 
+# A frame that is followed by no other for so many seconds, and so many times longer than usual, is followed by a hole.
+MIN_HOLE = 2.0
+MIN_HOLE_INTERVALS = 20  # more than a decoder reorders (16, H.264, A.3.1)
+MIN_INTERVALS = 8  # that show what is usual: fewer are of slides
+USUAL_SHARE = 0.9  # of the last intervals, which the usual one is not shorter than: some videos hold many frames
+N_INTERVALS = 64
+
+Hole = tuple[float, float]  # seconds at which it begins and ends
+
+
+class HoleFinder:
+    """Find holes in a video from the times of its frames: where it should have frames and has none."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []  # sorted, from the latest decoded frame on
+        self._intervals: deque[float] = deque(maxlen=N_INTERVALS)
+
+    def note(self, time: float) -> None:
+        """Take the time in seconds of a frame, whether decoded or not, in decoding order."""
+        insort(self._times, time)
+
+    def until(self, time: float) -> list[Hole]:
+        """Return the holes between the latest decoded frame and the next one, which is shown from `time` on."""
+        n_before = bisect_left(self._times, time)
+        times = [*self._times[:n_before], time]
+        del self._times[:n_before]
+        self._times.insert(0, time)
+        holes = []
+        for begin, end in pairwise(times):
+            if self._is_hole(end - begin):
+                holes.append((begin + self._usual(), end))
+            elif end > begin:
+                self._intervals.append(end - begin)
+        return holes
+
+    def _is_hole(self, interval: float) -> bool:
+        if interval <= MIN_HOLE or len(self._intervals) < MIN_INTERVALS:
+            return False
+        return interval > MIN_HOLE_INTERVALS * self._usual()
+
+    def _usual(self) -> float:
+        return sorted(self._intervals)[int(USUAL_SHARE * len(self._intervals))]
+
+
 class FrameSampler:
     """Select the frame shown at each target time.
 
     Each segment of `hop` seconds has `per_segment` evenly spaced targets. The frame shown at `t` is the last that
     started by then (sample and hold). Targets before the first frame or after the end of the video get the nearest
     frame if it is shown within the same segment. So a segment has all its frames or none. With `nearest` (keyframes
-    only), the nearer of the two neighbouring frames is selected instead. `nbytes` counts the pixels of frames that were
-    not taken yet, `farthest` is the longest time in seconds from a target to the frame that was selected for it.
+    only), the nearer of the two neighbouring frames is selected instead. A hole is like an end and a start: the frame
+    before it is not shown in it. `nbytes` counts the pixels of frames that were not taken yet, `farthest` is the longest
+    time in seconds from a target to the frame that was selected for it, and `holes` are those of exact mode.
     """
 
     def __init__(
@@ -32,6 +79,8 @@ class FrameSampler:
         self._selected: deque[tuple[int, Frame]] = deque()  # (segment, frame)
         self.nbytes = 0
         self.farthest = 0.0
+        self.holes: list[Hole] = []
+        self._finder = HoleFinder()
 
     def _target_time(self) -> float:
         return (self._next_target + 0.5) * self._hop / self._per_segment
@@ -42,7 +91,12 @@ class FrameSampler:
     def add(self, time: float, image: object) -> None:
         """Take the next frame, shown from `time` on (seconds, never before the previous one)."""
         self.skip_to(time)
+        holes = [] if self._nearest else self._finder.until(time)
         if self._current is None:
+            self._start(time, image)
+        elif holes:
+            self.holes += holes
+            self._finish_before(holes[0][0], time)
             self._start(time, image)
         else:
             previous = self._current[0]
@@ -55,7 +109,10 @@ class FrameSampler:
     def skip_to(self, time: float) -> None:
         """Note that no further frame starts before `time` seconds."""
         self._video_start = time if self._video_start is None else min(self._video_start, time)
-        if self._current is None or not self._nearest:
+        if not self._nearest:
+            self._finder.note(time)
+            return
+        if self._current is None:
             return
         while (target := self._target_time()) < time - TIME_TOLERANCE:
             if time - target < min(target - self._current[0], KEYFRAME_LOOKAHEAD) - TIME_TOLERANCE:
@@ -98,6 +155,11 @@ class FrameSampler:
         while (self._target_segment() + 1) * self._hop <= start + TIME_TOLERANCE:
             self._next_target += 1
         while self._target_time() < time - TIME_TOLERANCE:
+            self._select_current()
+
+    def _finish_before(self, end: float, time: float) -> None:
+        """Select the last frame before a hole, which begins at `end`, for targets of its segments before `time`."""
+        while self._target_segment() * self._hop < end - TIME_TOLERANCE and self._target_time() < time - TIME_TOLERANCE:
             self._select_current()
 
     def _hold(self, time: float, image: object) -> None:

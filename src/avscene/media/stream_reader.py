@@ -6,7 +6,7 @@ from typing import Any
 import av
 from av.stream import Stream
 
-from avscene.media.audio import MAX_RATE, MIN_RATE, FullScale, channel_samples, to_mono
+from avscene.media.audio.samples import MAX_RATE, MIN_RATE, FullScale, channel_samples
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodeMode, SkippedSpan, TimedItem
 from avscene.media.limits import Limits, is_memory_exhausted
 from avscene.media.packets.clock import Packet
@@ -198,10 +198,10 @@ class StreamReader:
             rate = int(frame.sample_rate)
             if not MIN_RATE <= rate <= MAX_RATE:
                 raise ValueError(f"sample rate of {rate} Hz")
-            samples = to_mono(self.full_scale.apply(channel_samples(frame)))
-            if not len(samples):
+            samples = self.full_scale.apply(channel_samples(frame))
+            if not samples.shape[1]:
                 return None
-            return DecodedAudio(*self._times.next(time, len(samples) / rate), rate, samples)
+            return DecodedAudio(*self._times.next(time, samples.shape[1] / rate), rate, samples)
         if frame.is_corrupt:
             self._check_threads()
         if frame.interlaced_frame or frame.is_corrupt:  # a packet may have half a frame; damage spreads

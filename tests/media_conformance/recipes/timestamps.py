@@ -60,9 +60,10 @@ def _late_video_case(name: str, file: str, delay: float) -> Case:
 
 
 def _late_audio_case(name: str, file: str, delay: float, fast: bool = False) -> Case:
-    """Audio that begins late: it does not fill its first segment, and there is none in segments before."""
-    tones: tuple[Played, ...] = (None,) * int(delay) + tuple(range(int(delay), 8))
-    expected = Expected(8, seconds_of_frames(8), seconds_of_keys(8), tones, purity=0.75)
+    """Audio that begins late, in the second half of a segment: there is none in that segment and before."""
+    first = int(delay) + 1
+    tones: tuple[Played, ...] = (None,) * first + tuple(range(first, 8))
+    expected = Expected(8, seconds_of_frames(8), seconds_of_keys(8), tones)
     return Case(name, _late_audio(file, delay), expected, fast)
 
 

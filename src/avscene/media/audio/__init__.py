@@ -1,0 +1,1 @@
+"""Turn decoded audio into the mono waveforms of segments."""
