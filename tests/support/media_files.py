@@ -46,8 +46,10 @@ def tone_samples(seconds: float, rate: int = RATE, start: float = 0.0) -> np.nda
 
 
 def plain_frame(second: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Return a frame (h, w, 3) in the colour of a second."""
-    return np.full((size[1], size[0], 3), second_colour(second), np.uint8)
+    """Return a frame (h, w, 3) in the colour of a second; not a single one, which is not scored: darker on the left."""
+    pixels = np.full((size[1], size[0], 3), second_colour(second), np.uint8)
+    pixels[:, : size[0] // 2] -= 8
+    return pixels
 
 
 def corner_frame(size: tuple[int, int] = SIZE) -> np.ndarray:

@@ -5,6 +5,7 @@ import json
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
+from avscene.features.content import DEFAULT_CONTENT
 from avscene.labels import LabelSet
 from avscene.models.registry import ZeroShotSystem, find
 from avscene.models.weights import packaged
@@ -41,4 +42,4 @@ def zero_shot_fingerprint(name: str, labels: LabelSet, prompts: tuple[str, ...],
         from avscene.models.weights import hub
 
         checksums += hub.checksums(row.weights, hub.OPEN_CLIP_FILES)
-    return fingerprint(row.name, labels.names, prompts, precision, checksums)
+    return fingerprint(row.name, labels.names, prompts, precision, checksums, DEFAULT_CONTENT)

@@ -95,7 +95,8 @@ def _load_checkpoint(
         config.hop,
         config.mismatch,
         acceptance,
-        fingerprint(config.config_sha256, runtime.dtype, acceptance),
+        config.content,
+        fingerprint(config.config_sha256, runtime.dtype, acceptance, config.content),
     )
 
 

@@ -5,12 +5,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from avscene.errors import MediaError
+from avscene.features.content import DEFAULT_CONTENT, ContentFilter, ContentSpec
+from avscene.inference.missing import Missing
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
 from avscene.media.workers import IsolatedRecording, default_workers
@@ -39,11 +41,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RecordingInfo:
-    """Properties of a recording, complete once all of it was read; `duration` is in seconds."""
+    """Properties of a recording, complete once all of it was read; `duration` is in seconds.
+
+    `modalities` states what it has; of a decoded modality, whether any segment has it. `missing` is the reason if not.
+    """
 
     duration: float
     modalities: dict[Modality, bool]
     warnings: tuple[str, ...]
+    missing: Missing = field(default_factory=Missing)
 
 
 class Batch(NamedTuple):
@@ -69,7 +75,7 @@ class _Result(Generic[Item]):
 
 
 class BatchReader:
-    """Recordings of `sources` in batches of segments, each batch of one recording.
+    """Recordings of `sources` in batches of segments without what holds no content, each batch of one recording.
 
     Batches of a recording come in order, and those of several recordings alternate. A batch has at most BATCH_SIZE
     different waveforms or frames. No batch mixes recordings, so a recording's outcome does not depend on others:
@@ -79,6 +85,7 @@ class BatchReader:
         sources: The recordings.
         sampling: What is decoded of them.
         decoder: Decodes the video.
+        content: The thresholds of what holds content.
         limits: Limits of a recording.
         workers: Number of recordings that are decoded at a time.
         stop: No further recording is begun once it is set.
@@ -90,11 +97,12 @@ class BatchReader:
         sampling: Sampling,
         decoder: str = CPU,
         *,
+        content: ContentSpec = DEFAULT_CONTENT,
         limits: Limits = DEFAULT_LIMITS,
         workers: int | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self._sources, self._sampling = sources, sampling
+        self._sources, self._sampling, self._content = sources, sampling, content
         self._decoder, self._limits = decoder, limits
         self._n_workers = min(workers or default_workers(), len(sources))
         self._stop = stop or threading.Event()
@@ -222,14 +230,14 @@ class BatchReader:
         try:
             recording = IsolatedRecording(source.path, source.audio, self._decoder, self._limits, source.program)
             self._register(position, recording)
+            content = ContentFilter(self._content)
             with recording:
-                for segment in recording.segments(self._sampling):
+                for segment in content.apply(recording.segments(self._sampling)):
                     segments.append(segment)
                     if _is_full(segments):
                         yield Batch(position, next(numbers), tuple(segments))
                         segments = []
-                modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
-                end = RecordingInfo(recording.duration, modalities, recording.warnings)
+                end = _info(recording, content, self._sampling)
         except MediaError as error:
             end = error
         finally:
@@ -242,6 +250,15 @@ class BatchReader:
             self._open[position] = recording
             if self._closed:
                 recording.close()
+
+
+def _info(recording: IsolatedRecording, content: ContentFilter, sampling: Sampling) -> RecordingInfo:
+    """Return the properties of a recording whose segments were read through `content`."""
+    modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
+    decoded = [modality for modality in modalities if modalities[modality] and modality in sampling.modalities]
+    missing = Missing.of(content, decoded)
+    modalities |= dict.fromkeys(missing.throughout, False)
+    return RecordingInfo(recording.duration, modalities, recording.warnings, missing)
 
 
 def _is_full(segments: Sequence[Segment]) -> bool:

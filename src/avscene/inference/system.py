@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +13,10 @@ import torch
 from avscene.errors import AvsceneError, ModalityError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.features.batch import SegmentBatch
+from avscene.features.content import DEFAULT_CONTENT, ContentSpec
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
+from avscene.inference.missing import modality_error, skipped_warnings
 from avscene.inference.reading import Batch, BatchReader, RecordingInfo, Source
 from avscene.inference.scored import ScoredBatch, ScoredRecording
 from avscene.labels import LabelSet
@@ -23,17 +25,7 @@ from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
 from avscene.mismatch.detector import MismatchDetector, mean_by_modality
 from avscene.models import SceneModel
-from avscene.records import (
-    MODALITY_NAMES,
-    BoolArray,
-    FloatArray,
-    Mismatch,
-    Modality,
-    Needs,
-    Prediction,
-    Segment,
-    SegmentPrediction,
-)
+from avscene.records import FloatArray, Mismatch, Prediction, Segment, SegmentPrediction
 
 # Batches that are scored at a time: while one is prepared or fills only some of the processors, another uses the rest.
 SCORING_THREADS = 2
@@ -45,8 +37,9 @@ class System:
     """One or more models on the same scenes, and the fusion of their probabilities.
 
     `hop` is the default length of a segment in seconds. `mismatch`, if given, detects whether audio and video belong
-    together; `acceptance`, if given, rejects predictions whose probability is too low. `fingerprint` identifies all
-    that decides the probabilities: systems of the same fingerprint give the same.
+    together; `acceptance`, if given, rejects predictions whose probability is too low. `content` are the thresholds of
+    audio and frames that are scored. `fingerprint` identifies all that decides the probabilities: systems of the same
+    fingerprint give the same.
     """
 
     name: str
@@ -56,6 +49,7 @@ class System:
     hop: float = 1.0
     mismatch: MismatchDetector | None = None
     acceptance: SelectiveThresholds | None = None
+    content: ContentSpec = DEFAULT_CONTENT
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
@@ -134,7 +128,9 @@ class System:
         """
         check_decoder(decoder)
         sampling = self.sampling(self.hop if hop is None else hop, keyframes=keyframes)
-        reader = BatchReader(sources, sampling, decoder, limits=limits, workers=workers, stop=stop)
+        reader = BatchReader(
+            sources, sampling, decoder, content=self.content, limits=limits, workers=workers, stop=stop
+        )
         n_threads = torch.get_num_threads()  # in this thread; in others torch has other settings
 
         def score(batch: Batch) -> ScoredBatch:
@@ -211,7 +207,8 @@ class System:
         fused = self.fuse(by_model, Times([source] * len(scored), starts))
         is_scored = ~np.isnan(fused[:, 0])
         if not is_scored.any():
-            raise ModalityError(self._missing_modality(source, info.modalities))
+            needs = [model.needs for model in self.models]
+            raise ModalityError(modality_error(source, self.name, needs, info.modalities, info.missing))
         mismatches, mismatch = self._mismatches(by_model)
         thresholds = self.acceptance or SelectiveThresholds(0, 0)
         segments = tuple(
@@ -235,7 +232,7 @@ class System:
             modalities=info.modalities,
             probabilities=overall,
             segments=segments,
-            warnings=(*info.warnings, *self._warnings(by_model, is_scored)),
+            warnings=(*info.warnings, *skipped_warnings(self.models, by_model, is_scored, info.missing)),
             mismatch=mismatch,
             accepted=bool(overall.max() >= thresholds.recording),
         )
@@ -252,34 +249,6 @@ class System:
         if self.mismatch is None or audio is None or video is None:
             return (None,) * by_model.shape[1], None
         return self.mismatch.detect(audio, video)
-
-    def _missing_modality(self, source: str, modalities: dict[Modality, bool]) -> str:
-        needed = " or ".join(sorted({MODALITY_NAMES[model.needs] for model in self.models}))
-        has = " and ".join(modality for modality, present in modalities.items() if present) or "neither"
-        return f"{source}: has {has} only; system {self.name} needs {needed}"
-
-    def _warnings(self, by_model: FloatArray, is_scored: BoolArray) -> Iterator[str]:
-        """Warnings for models that did not score all of the scored segments, and for segments that none scored."""
-        n_segments = len(is_scored)
-        for model, probabilities in zip(self.models, by_model, strict=True):
-            skipped = np.isnan(probabilities[:, 0]) & is_scored
-            if skipped.all():
-                track = "no audio track or no video track" if model.needs == "both" else f"no {model.needs} track"
-                yield f"{track}: model `{model.name}` was skipped"
-            elif skipped.any():
-                missing = _missing({model.needs})
-                yield f"{skipped.sum()} of {n_segments} segments have {missing}: model `{model.name}` was skipped there"
-        if not is_scored.all():
-            missing = _missing({model.needs for model in self.models})
-            yield f"{(~is_scored).sum()} of {n_segments} segments were not scored: they have {missing}"
-
-
-def _missing(needs: set[Needs]) -> str:
-    """Modalities that a segment lacks if no model with one of `needs` scored it."""
-    single = sorted(needs - {"both"})
-    if len(single) == 2:
-        return "neither audio nor video"
-    return f"no {single[0]}" if single else "no audio or no video"
 
 
 def check_hop(hop: float) -> None:

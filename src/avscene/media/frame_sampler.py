@@ -63,8 +63,8 @@ class FrameSampler:
     started by then (sample and hold). Targets before the first frame or after the end of the video get the nearest
     frame if it is shown within the same segment. So a segment has all its frames or none. With `nearest` (keyframes
     only), the nearer of the two neighbouring frames is selected instead. A hole is like an end and a start: the frame
-    before it is not shown in it. `nbytes` counts the pixels of frames that were not taken yet, `farthest` is the longest
-    time in seconds from a target to the frame that was selected for it, and `holes` are those of exact mode.
+    before it is not shown in it. `nbytes` counts the pixels of frames that were not taken yet, `farthest` is the
+    longest time in seconds from a target to its frame, and `holes` are those that were found (not with `nearest`).
     """
 
     def __init__(

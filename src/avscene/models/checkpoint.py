@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from avscene.errors import CheckpointError, UsageError, first_validation_error
+from avscene.features.content import DEFAULT_CONTENT, ContentSpec
 from avscene.files import new_directory
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
@@ -56,6 +57,8 @@ class Config(BaseModel):
         models: models whose weights are in this checkpoint.
         members: checksums of the configurations of member checkpoints, by the names of their directories.
         fusion: fusion of `models` and `members`.
+        content: thresholds of the audio and frames that are scored and trained on; systems trained before there were
+            any have these, too, and score the same but for what holds no content.
         mismatch: detector of audio and video that do not belong together, fitted on the rows of `measured_on`.
         training: provenance and settings of training.
         metrics: metrics on the rows of `measured_on`, by the names of models and of the system.
@@ -76,6 +79,7 @@ class Config(BaseModel):
     models: tuple[Part, ...] = ()
     members: dict[str, str] = {}
     fusion: Fusion
+    content: ContentSpec = DEFAULT_CONTENT
     mismatch: MismatchDetector | None = None
     training: dict[str, Any]
     metrics: dict[str, Any]

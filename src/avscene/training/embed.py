@@ -15,6 +15,7 @@ from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.table import write_lock
 from avscene.errors import DataError, MediaError
+from avscene.features.content import DEFAULT_CONTENT, with_content
 from avscene.inference import BATCH_SIZE, BatchReader, Source, prefetch
 from avscene.media.sampling import Sampling
 from avscene.models import SegmentEncoder
@@ -199,8 +200,9 @@ def _computed(store: SegmentStore, name: str, encoder: SegmentEncoder, first: in
 
 
 def _wanted(store: SegmentStore, rows: npt.NDArray[np.int64], encoder: SegmentEncoder) -> list[Segment]:
-    """Return the segments of `rows` with what `encoder` needs, at its sample rate."""
-    segments = store.segments(rows, modalities=[encoder.needs]) if rows.size else []
+    """Return the segments of `rows` with what `encoder` needs, at its sample rate, if it holds content."""
+    stored = store.segments(rows, modalities=[encoder.needs]) if rows.size else []
+    segments = [with_content(segment, DEFAULT_CONTENT) for segment in stored]
     rate = encoder.sample_rate
     if rate is None or rate == store.spec.sample_rate:
         return segments

@@ -160,12 +160,12 @@ CASES = (
     Case(
         "video_hole_of_13_s_ts",
         _video_hole("a.ts"),
-        Expected(20, HOLE, nearest_to_middles(SHOWN_TIMES, 20), tuple(range(20)), warnings=None),  # keyframes mode gives none
+        Expected(20, HOLE, nearest_to_middles(SHOWN_TIMES, 20), tuple(range(20)), warnings=None),
     ),
     Case(
         "video_hole_of_13_s_mkv",
         _video_hole("a.mkv"),
-        Expected(20, HOLE, nearest_to_middles(SHOWN_TIMES, 20), tuple(range(20)), warnings=None),  # keyframes mode gives none
+        Expected(20, HOLE, nearest_to_middles(SHOWN_TIMES, 20), tuple(range(20)), warnings=None),
     ),
     Case(
         "audio_gap_of_13_s_ts",

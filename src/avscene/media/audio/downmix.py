@@ -45,13 +45,13 @@ class Downmix:
         self._signs: Signs | None = None  # of the channels in the block before; None: there was none
 
     def add(self, channels: Samples) -> Samples:
-        """Take samples (n_channels, n); return the mono samples that are ready. A block ends where channels are added."""
+        """Take samples (n_channels, n); return the mono samples that are ready. Another n_channels begins a block."""
         if self._waiting and len(channels) != len(self._waiting[0]):
             before = self.finish()
             self._signs = None
             return np.concatenate([before, self.add(channels)])
         if len(channels) == 1:
-            return channels[0]
+            return to_mono(channels)
         self._waiting.append(channels)
         self._n_waiting += channels.shape[1]
         if self._n_waiting < self._length:

@@ -6,6 +6,7 @@ from safetensors.numpy import load_file, save
 from avscene.datasets.store.columns import column_key
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
+from avscene.features.content import DEFAULT_CONTENT, with_content
 from avscene.files import write_bytes
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.inference import BATCH_SIZE, batched, prefetch
@@ -15,7 +16,7 @@ from avscene.models.fusion_network import FusionNetworkModel
 from avscene.models.openl3.heads import OpenL3HeadModel
 from avscene.models.registry import EnsembleSystem, find, leaves
 from avscene.progress import Progress
-from avscene.records import FloatArray, IntArray
+from avscene.records import FloatArray, IntArray, Segment
 from avscene.tables.score_table import ScoreTable
 from avscene.training.experiment.definition import Experiment
 from avscene.training.fine_tuning.finetune import REFITTED
@@ -116,12 +117,16 @@ def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress:
         return model.score_embeddings([store.embeddings(name)[rows] for name in model.encoders]).probabilities
     parts: list[FloatArray] = [np.empty((0, len(model.labels)))]
     done = 0
-    for segments in prefetch(store.segments(batch) for batch in batched(rows.tolist(), BATCH_SIZE)):
+    for segments in prefetch(_read(store, batch) for batch in batched(rows.tolist(), BATCH_SIZE)):
         parts.append(model.score(segments).probabilities)
         done += len(segments)
         if progress is not None:
             progress(done, len(rows))
     return np.concatenate(parts)
+
+
+def _read(store: SegmentStore, rows: tuple[int, ...]) -> list[Segment]:
+    return [with_content(segment, DEFAULT_CONTENT) for segment in store.segments(rows)]
 
 
 def _holds_embeddings(store: SegmentStore, model: FusionNetworkModel | OpenL3HeadModel) -> bool:

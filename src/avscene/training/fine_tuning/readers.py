@@ -13,10 +13,11 @@ from torchvision.transforms.v2 import functional as transforms
 
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.rows import from_jpeg, from_pcm
+from avscene.features.content import DEFAULT_CONTENT, has_content
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.models.cnn.audio_cnn import waveforms_to_tensor
-from avscene.records import FloatArray
+from avscene.records import ByteArray, FloatArray
 from avscene.training.fine_tuning import augment
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.rows import adjacent_pairs
@@ -91,16 +92,19 @@ class FrameReader:
         self._spec = spec
 
     def augmented(self, micro: MicroBatch) -> Tensor:
-        """Return a random frame of each of the micro-batch's rows, cropped, mirrored and distorted."""
+        """Return a random frame with content of each of the micro-batch's rows, cropped, mirrored and distorted."""
         stored = self._store.raw(micro.rows, ("video",))
         images = []
         for row, segment in zip(micro.rows, stored, strict=True):
             random = random_for(RandomStream.ROW, self._plan.seed, micro.epoch, row)
             middle, count = len(segment.frames) // 2, len(segment.frames)
             chosen = int(random.integers(count)) if self._plan.frames.random_frame else middle
-            images.append(self._augmented_frame(segment.frames[chosen], random))
-        pixels = torch.stack(images).float().div_(255)
-        normalised: Tensor = transforms.normalize(pixels, list(self._spec.mean), list(self._spec.std), inplace=True)
+            pixels = from_jpeg(segment.frames[chosen])
+            if chosen != middle and not has_content(pixels, DEFAULT_CONTENT):
+                pixels = from_jpeg(segment.frames[middle])
+            images.append(self._augmented_frame(pixels, random))
+        batch = torch.stack(images).float().div_(255)
+        normalised: Tensor = transforms.normalize(batch, list(self._spec.mean), list(self._spec.std), inplace=True)
         return normalised
 
     def clean(self, rows: Sequence[int]) -> Tensor:
@@ -108,9 +112,9 @@ class FrameReader:
         segments = self._store.segments(rows, modalities=("video",))
         return frames_to_tensor([segment.frames[0].pixels for segment in segments], self._spec)
 
-    def _augmented_frame(self, jpeg: bytes, random: np.random.Generator) -> Tensor:
+    def _augmented_frame(self, pixels: ByteArray, random: np.random.Generator) -> Tensor:
         augmentation = self._plan.frames
-        image = torch.from_numpy(from_jpeg(jpeg)).permute(2, 0, 1)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
         image = augment.resized_crop(image, self._spec.size, augmentation.crop_scale, self._spec.interpolation, random)
         image = augment.flip(image, augmentation.flip, random)
         return augment.rand_augment(image, augmentation.rand_augment, random) if augmentation.rand_augment else image

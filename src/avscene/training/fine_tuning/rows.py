@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
+from avscene.features.content import DEFAULT_CONTENT, with_content
 from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
 from avscene.records import IntArray, Modality
@@ -78,11 +79,14 @@ def _side(store: SegmentStore, rows: Sequence[int] | IntArray, name: str) -> Sid
 
 
 def _rows_with(store: SegmentStore, rows: list[int], modality: Modality) -> list[int]:
-    """Return those of `rows` that have the modality, in the same order."""
+    """Return those of `rows` whose audio or middle frame holds content, in the same order."""
     kept = []
     for first in range(0, len(rows), _CHUNK):
         chunk = rows[first : first + _CHUNK]
-        for row, segment in zip(chunk, store.raw(chunk, (modality,)), strict=True):
-            if segment.waveform is not None if modality == "audio" else segment.frames:
-                kept.append(row)
+        segments = store.segments(chunk, modalities=(modality,))
+        kept += [
+            row
+            for row, segment in zip(chunk, segments, strict=True)
+            if with_content(segment, DEFAULT_CONTENT).has(modality)
+        ]
     return kept
