@@ -77,6 +77,14 @@ class Segment:
         return self.waveform is not None if modality == "audio" else bool(self.frames)
 
 
+@dataclass(frozen=True, slots=True)
+class AudioSource:
+    """How a recording stores its audio: the sample `rate` in Hz, and the `bits` of a sample where these are few."""
+
+    rate: int
+    bits: int | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneProbabilities:
     """Probabilities (n_segments, n_scenes) in the order of `labels`.

@@ -21,7 +21,7 @@ class ContentSpec:
     """
 
     min_level: float = -70.0
-    min_spread: float = 1.0
+    min_spread: float = 1.5
 
 
 DEFAULT_CONTENT = ContentSpec()

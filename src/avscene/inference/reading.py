@@ -16,7 +16,7 @@ from avscene.inference.missing import Missing
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
 from avscene.media.workers import IsolatedRecording, default_workers
-from avscene.records import Modality, Segment
+from avscene.records import AudioSource, Modality, Segment
 
 Item = TypeVar("Item")
 BATCH_SIZE = 16  # waveforms or frames scored at once: enough to keep networks busy, few enough to bound memory
@@ -44,12 +44,14 @@ class RecordingInfo:
     """Properties of a recording, complete once all of it was read; `duration` is in seconds.
 
     `modalities` states what it has; of a decoded modality, whether any segment has it. `missing` is the reason if not.
+    `audio_source` is how its audio is stored, None if none was decoded.
     """
 
     duration: float
     modalities: dict[Modality, bool]
     warnings: tuple[str, ...]
     missing: Missing = field(default_factory=Missing)
+    audio_source: AudioSource | None = None
 
 
 class Batch(NamedTuple):
@@ -258,7 +260,7 @@ def _info(recording: IsolatedRecording, content: ContentFilter, sampling: Sampli
     decoded = [modality for modality in modalities if modalities[modality] and modality in sampling.modalities]
     missing = Missing.of(content, decoded)
     modalities |= dict.fromkeys(missing.throughout, False)
-    return RecordingInfo(recording.duration, modalities, recording.warnings, missing)
+    return RecordingInfo(recording.duration, modalities, recording.warnings, missing, recording.audio_source)
 
 
 def _is_full(segments: Sequence[Segment]) -> bool:

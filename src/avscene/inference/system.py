@@ -17,6 +17,7 @@ from avscene.features.content import DEFAULT_CONTENT, ContentSpec
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
 from avscene.inference.missing import modality_error, skipped_warnings
+from avscene.inference.narrow_band import narrow_band_warnings
 from avscene.inference.reading import Batch, BatchReader, RecordingInfo, Source
 from avscene.inference.scored import ScoredBatch, ScoredRecording
 from avscene.labels import LabelSet
@@ -232,7 +233,11 @@ class System:
             modalities=info.modalities,
             probabilities=overall,
             segments=segments,
-            warnings=(*info.warnings, *skipped_warnings(self.models, by_model, is_scored, info.missing)),
+            warnings=(
+                *info.warnings,
+                *narrow_band_warnings(self.models, info.audio_source if info.modalities["audio"] else None),
+                *skipped_warnings(self.models, by_model, is_scored, info.missing),
+            ),
             mismatch=mismatch,
             accepted=bool(overall.max() >= thresholds.recording),
         )

@@ -23,13 +23,15 @@ class Assembler:
     """Collect decoded items and return each segment as soon as all its parts were decoded.
 
     Segments are contiguous from 0. The last one ends at `duration`, unless a rest shorter than half a hop was dropped.
-    There is at least one. `decoded` are the modalities of which something was decoded.
+    There is at least one. `decoded` are the modalities of which something was decoded, `audio_rate` the sample rate in
+    Hz of the first audio.
 
     Args:
         sampling: What segments consist of.
         streams: The modalities that are decoded, each until its `StreamEnd`.
         convert: Converts a decoded image to pixels (height, width, 3); None if it cannot.
         limits: Limits of a recording, here its duration.
+        has_holes: Whether a frame that is shown for very long is followed by a hole; not in animated images.
     """
 
     def __init__(
@@ -38,14 +40,19 @@ class Assembler:
         streams: Iterable[Modality],
         convert: Callable[[Any], ByteArray | None],
         limits: Limits = DEFAULT_LIMITS,
+        *,
+        has_holes: bool = True,
     ) -> None:
         self.duration = 0.0
         self.warnings: list[str] = []
         self.decoded: set[Modality] = set()
+        self.audio_rate: int | None = None
         self._sampling, self._limits = sampling, limits
         self._hop = sampling.hop
         self._open = set(streams) & sampling.modalities
-        self._frames = FrameSampler(self._hop, sampling.frames_per_segment, convert, sampling.keyframes_only)
+        self._frames = FrameSampler(
+            self._hop, sampling.frames_per_segment, convert, sampling.keyframes_only, has_holes=has_holes
+        )
         self._video_end = 0.0
         self._audio = AudioTrack(sampling.sample_rate or 1)
         self._waveforms = SegmentWaveforms(self._hop, sampling.sample_rate or 1) if sampling.sample_rate else None
@@ -70,6 +77,7 @@ class Assembler:
             self._frames.add(item.time, item.image)
         elif isinstance(item, DecodedAudio):
             self.decoded.add("audio")
+            self.audio_rate = self.audio_rate or item.rate
             self._write_audio(self._audio.add(item.time, item.rate, item.samples))
         elif item.modality == "video" and "video" in self._open:
             self._video_end = max(self._video_end, item.end)

@@ -62,13 +62,21 @@ class FrameSampler:
     Each segment of `hop` seconds has `per_segment` evenly spaced targets. The frame shown at `t` is the last that
     started by then (sample and hold). Targets before the first frame or after the end of the video get the nearest
     frame if it is shown within the same segment. So a segment has all its frames or none. With `nearest` (keyframes
-    only), the nearer of the two neighbouring frames is selected instead. A hole is like an end and a start: the frame
-    before it is not shown in it. `nbytes` counts the pixels of frames that were not taken yet, `farthest` is the
-    longest time in seconds from a target to its frame, and `holes` are those that were found (not with `nearest`).
+    only), the nearer of the two neighbouring frames is selected instead. A segment whose middle lies in a hole has no
+    frames; with `nearest`, and without `has_holes`, no holes are looked for.
+
+    `nbytes` counts the pixels of frames that were not taken yet, `farthest` is the longest time in seconds from a
+    target to its frame, and `holes` are those that were found.
     """
 
     def __init__(
-        self, hop: float, per_segment: int, convert: Callable[[Any], ByteArray | None], nearest: bool = False
+        self,
+        hop: float,
+        per_segment: int,
+        convert: Callable[[Any], ByteArray | None],
+        nearest: bool = False,
+        *,
+        has_holes: bool = True,
     ) -> None:
         self._hop, self._per_segment = hop, per_segment
         self._convert, self._nearest = convert, nearest
@@ -80,7 +88,7 @@ class FrameSampler:
         self.nbytes = 0
         self.farthest = 0.0
         self.holes: list[Hole] = []
-        self._finder = HoleFinder()
+        self._finder = HoleFinder() if has_holes and not nearest else None
 
     def _target_time(self) -> float:
         return (self._next_target + 0.5) * self._hop / self._per_segment
@@ -91,13 +99,14 @@ class FrameSampler:
     def add(self, time: float, image: object) -> None:
         """Take the next frame, shown from `time` on (seconds, never before the previous one)."""
         self.skip_to(time)
-        holes = [] if self._nearest else self._finder.until(time)
+        holes = [] if self._finder is None else self._finder.until(time)
         if self._current is None:
             self._start(time, image)
         elif holes:
-            self.holes += holes
-            self._finish_before(holes[0][0], time)
-            self._start(time, image)
+            self._pass_holes(holes, time)
+            self._hold(time, image)
+            while self._target_time() < time - TIME_TOLERANCE:  # of its own segment
+                self._select_current()
         else:
             previous = self._current[0]
             while (target := self._target_time()) < time - TIME_TOLERANCE:
@@ -109,10 +118,9 @@ class FrameSampler:
     def skip_to(self, time: float) -> None:
         """Note that no further frame starts before `time` seconds."""
         self._video_start = time if self._video_start is None else min(self._video_start, time)
-        if not self._nearest:
+        if self._finder is not None:
             self._finder.note(time)
-            return
-        if self._current is None:
+        if self._current is None or not self._nearest:
             return
         while (target := self._target_time()) < time - TIME_TOLERANCE:
             if time - target < min(target - self._current[0], KEYFRAME_LOOKAHEAD) - TIME_TOLERANCE:
@@ -157,10 +165,26 @@ class FrameSampler:
         while self._target_time() < time - TIME_TOLERANCE:
             self._select_current()
 
-    def _finish_before(self, end: float, time: float) -> None:
-        """Select the last frame before a hole, which begins at `end`, for targets of its segments before `time`."""
-        while self._target_segment() * self._hop < end - TIME_TOLERANCE and self._target_time() < time - TIME_TOLERANCE:
-            self._select_current()
+    def _pass_holes(self, holes: list[Hole], time: float) -> None:
+        """Decide on the targets before the next frame, at `time`, but those of its own segment after the holes."""
+        self.holes += holes
+        while self._target_time() < time - TIME_TOLERANCE:
+            segment = self._target_segment()
+            middle = (segment + 0.5) * self._hop
+            if middle < holes[0][0] - TIME_TOLERANCE:
+                self._select_current()
+            elif any(begin - TIME_TOLERANCE <= middle < end - TIME_TOLERANCE for begin, end in holes):
+                self._drop_segment(segment)
+            elif time < (segment + 1) * self._hop - TIME_TOLERANCE:
+                return
+            else:
+                self._drop_segment(segment)
+
+    def _drop_segment(self, segment: int) -> None:
+        """Leave a segment without frames."""
+        while self._selected and self._selected[-1][0] == segment:
+            self.nbytes -= self._selected.pop()[1].pixels.nbytes
+        self._next_target = (segment + 1) * self._per_segment
 
     def _hold(self, time: float, image: object) -> None:
         self._current, self._converted = (time, image), None

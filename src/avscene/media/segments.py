@@ -8,9 +8,11 @@ from types import TracebackType
 from typing import Any
 
 import av
+from av.stream import Stream
 
 from avscene.errors import MediaError
 from avscene.media.assembly import Assembler
+from avscene.media.audio.samples import BITS
 from avscene.media.container import error_reason
 from avscene.media.decode import MediaFile
 from avscene.media.decoded import DecodedItem, DecodeMode, StreamEnd
@@ -19,12 +21,13 @@ from avscene.media.limits import DEFAULT_LIMITS, Limits, duration_error, is_memo
 from avscene.media.rgb.converter import RgbConverter
 from avscene.media.sampling import CPU, Sampling
 from avscene.media.stream_reader import DamagedVideoError
-from avscene.records import ByteArray, Modality, Segment
+from avscene.records import AudioSource, ByteArray, Modality, Segment
 
 # A longer file holds at least a byte per second, even of silence or a still; damaged timestamps pretend less, and each
 # second costs a segment.
 MIN_BYTES_PER_SECOND = 1.0
 SECONDS_FOR_ANY_SIZE = 600.0
+ANIMATION_CODECS = ("gif", "apng", "webp")
 
 
 class Recording:
@@ -32,7 +35,8 @@ class Recording:
 
     Native code decodes it, and can crash or hang: `avscene.media.workers` runs it in processes of their own.
 
-    `duration` in seconds is known after the segments were read; it is 0 for a photograph.
+    `duration` in seconds is known after the segments were read; it is 0 for a photograph. `audio_source` is known then,
+    too, if audio was decoded.
 
     Args:
         path: The media file.
@@ -58,6 +62,7 @@ class Recording:
     ) -> None:
         self.path = Path(path)
         self.duration = 0.0
+        self.audio_source: AudioSource | None = None
         self._limits, self._on_item = limits, on_item
         self._started = False
         self._closed = False
@@ -157,7 +162,9 @@ class Recording:
             yield from islice(self._read(sampling), n_read, None)
 
     def _read(self, sampling: Sampling) -> Iterator[Segment]:
-        assembler = Assembler(sampling, self._streams(), self._rgb_converter(sampling), self._limits)
+        assembler = Assembler(
+            sampling, self._streams(), self._rgb_converter(sampling), self._limits, has_holes=not self._is_animation()
+        )
         self._warnings = assembler.warnings
         modes = _decode_modes(sampling)
         try:
@@ -179,9 +186,20 @@ class Recording:
                 raise memory_error(self.path, self._limits) from None
             raise MediaError(f"{self.path}: cannot be decoded ({error_reason(error)})") from None
         self.duration = assembler.duration
+        if assembler.audio_rate is not None:
+            streams = [file.streams["audio"] for file in self._files if "audio" in file.streams]
+            codecs = [stream.codec_context.name for stream in streams if isinstance(stream, Stream)]
+            self.audio_source = AudioSource(assembler.audio_rate, BITS.get(codecs[-1]))
 
     def _may_be_photograph(self) -> bool:
         return len(self._files) == 1 and self._files[0].may_be_photograph()
+
+    def _is_animation(self) -> bool:
+        """Whether the video consists of images, each with a duration of its own."""
+        file = self._files[0]
+        stream = file.streams.get("video")
+        is_animation = isinstance(stream, Stream) and stream.codec_context.name in ANIMATION_CODECS
+        return isinstance(file, ImageSource) or is_animation
 
     def _check_stated_duration(self) -> None:
         """Raise MediaError if a file states a duration beyond the limit and is large enough to hold it."""

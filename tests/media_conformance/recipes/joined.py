@@ -120,8 +120,7 @@ def _six(name: str, video: Arguments, keys_s: float = GOP / FPS, *, fast: bool =
 
 
 SHOWN_TIMES = [(k / FPS, k) for k in range(100) if k < 10 or k >= 75]
-# In a transport stream, the frame before the hole is shown for the first moments of second 2.
-HOLE: tuple[Shown, ...] = tuple(5 * k + 2 if k < 2 or k >= 15 else ... if k == 2 else None for k in range(20))
+HOLE: tuple[Shown, ...] = tuple(5 * k + 2 if k < 2 or k >= 15 else None for k in range(20))
 GAP: tuple[Played, ...] = tuple(k if k < 2 or k >= 15 else None for k in range(20))
 AUDIO_HOLE = ("the audio is missing from 2.",)
 

@@ -56,7 +56,7 @@ class Downmix:
         self._n_waiting += channels.shape[1]
         if self._n_waiting < self._length:
             return np.zeros(0, np.float32)
-        joined = np.concatenate(self._waiting, axis=1)
+        joined = self._joined()
         stops = range(self._length, joined.shape[1] + 1, self._length)
         mixed = [self._mix(joined[:, stop - self._length : stop]) for stop in stops]
         rest = joined[:, stops[-1] :].copy()
@@ -67,9 +67,13 @@ class Downmix:
         """Return the last samples, of a block that is not complete."""
         if not self._n_waiting:
             return np.zeros(0, np.float32)
-        rest = np.concatenate(self._waiting, axis=1)
+        rest = self._joined()
         self._waiting, self._n_waiting = [], 0
         return self._mix(rest)
+
+    def _joined(self) -> Samples:
+        """Return what waits (n_channels, n), in an order in memory that does not depend on the decoder: sums round."""
+        return np.ascontiguousarray(np.concatenate(self._waiting, axis=1))
 
     def _mix(self, block: Samples) -> Samples:
         before = self._signs

@@ -9,6 +9,8 @@ import numpy.typing as npt
 Samples = npt.NDArray[np.float32]
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # by ffmpeg's names
 
+# Codecs of 8-bit samples, linear and companded (G.711); others have at least 12 bits, or have no fixed number.
+BITS = dict.fromkeys(("pcm_u8", "pcm_s8", "pcm_s8_planar", "pcm_mulaw", "pcm_alaw"), 8)
 FLOAT_CODECS = ("pcm_f", "wavpack")  # how the names of codecs that store floating-point samples begin
 # Of stored floating-point samples: larger ones are damage, and would overflow when they are averaged.
 FLOAT_LIMIT = 1e30

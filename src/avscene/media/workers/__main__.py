@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class Worker:
                     "audio": recording.has_audio,
                     "video": recording.has_video,
                     "warnings": recording.warnings,
+                    "audio_source": recording.audio_source and asdict(recording.audio_source),
                 }
             )
 

@@ -17,7 +17,7 @@ from avscene.media.workers.process import (
     put_back,
     take_worker,
 )
-from avscene.records import Modality, Segment
+from avscene.records import AudioSource, Modality, Segment
 
 # A worker may crash because an earlier recording damaged its memory, so a recording gets a second one.
 ATTEMPTS = 2
@@ -52,6 +52,7 @@ class IsolatedRecording:
     ) -> None:
         self.path = Path(path)
         self.duration = 0.0
+        self.audio_source: AudioSource | None = None
         self.warnings: tuple[str, ...] = ()
         self._limits = limits
         self._request: Message = {
@@ -142,6 +143,8 @@ class IsolatedRecording:
             yield self._unpacked(unpacker, header, payload)
         self._opened(header)
         self.duration, self.warnings = float(header["duration"]), tuple(header["warnings"])
+        source = header["audio_source"]
+        self.audio_source = None if source is None else AudioSource(**source)
         put_back(self._worker)
         self._worker = None
 
