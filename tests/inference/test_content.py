@@ -191,14 +191,14 @@ def test_the_thresholds_are_those_of_the_system(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "warning"),
     [
-        (("-ar", "8000"), "a sample rate of 8000 Hz (the system uses 44100 Hz)"),
+        (("-ar", "8000"), "a sample rate of 8000 Hz (the system was trained on 16000 Hz)"),
         (
             ("-ar", "8000", "-c:a", "pcm_mulaw"),
-            "a sample rate of 8000 Hz (the system uses 44100 Hz) and 8 bits per sample",
+            "a sample rate of 8000 Hz (the system was trained on 16000 Hz) and 8 bits per sample",
         ),
         (("-ar", "48000", "-c:a", "pcm_u8"), "8 bits per sample"),
-        (("-ar", "22050"), "a sample rate of 22050 Hz (the system uses 44100 Hz)"),
-        (("-ar", "44100"), None),
+        (("-ar", "11025"), "a sample rate of 11025 Hz (the system was trained on 16000 Hz)"),
+        (("-ar", "16000"), None),
         (("-ar", "48000", "-c:a", "pcm_s24le"), None),
     ],
 )

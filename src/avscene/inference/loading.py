@@ -96,6 +96,7 @@ def _load_checkpoint(
         config.mismatch,
         acceptance,
         config.content,
+        config.audio_rate,
         fingerprint(config.config_sha256, runtime.dtype, acceptance, config.content),
     )
 

@@ -1,19 +1,20 @@
-"""Warn of audio of a lower bandwidth or depth than models use."""
+"""Warn of audio of a lower bandwidth or depth than a system was trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from avscene.models import SceneModel
 from avscene.records import AudioSource
 
-MIN_RATE = 0.9  # of the sample rate that a model uses: 44.1 kHz holds what is audible of 48 kHz
+MIN_RATE = 0.9  # of the sample rate in training: 44.1 kHz has nearly all frequencies of 48 kHz
 
 
-def narrow_band_warnings(models: Sequence[SceneModel], source: AudioSource | None) -> Iterator[str]:
-    """Yield a warning if audio stored as `source` lacks frequencies that a model uses, or precision."""
-    used = max((model.sample_rate for model in models if model.sample_rate is not None), default=0)
-    if source is None or not used:
+def narrow_band_warnings(trained_rate: int, source: AudioSource | None) -> Iterator[str]:
+    """Yield a warning if scored audio, stored as `source`, has a lower sample rate than in training, or few bits."""
+    if source is None:
         return
-    limits = [f"a sample rate of {source.rate} Hz (the system uses {used} Hz)"] if source.rate < MIN_RATE * used else []
-    limits += [f"{source.bits} bits per sample"] if source.bits is not None else []
+    limits = []
+    if source.rate < MIN_RATE * trained_rate:
+        limits.append(f"a sample rate of {source.rate} Hz (the system was trained on {trained_rate} Hz)")
+    if source.bits is not None:
+        limits.append(f"{source.bits} bits per sample")
     if limits:
         yield f"the audio has {' and '.join(limits)}: predictions from it are less reliable"

@@ -39,8 +39,9 @@ class System:
 
     `hop` is the default length of a segment in seconds. `mismatch`, if given, detects whether audio and video belong
     together; `acceptance`, if given, rejects predictions whose probability is too low. `content` are the thresholds of
-    audio and frames that are scored. `fingerprint` identifies all that decides the probabilities: systems of the same
-    fingerprint give the same.
+    audio and frames that are scored; `audio_rate` is the sample rate in Hz of the audio that it was trained on, if that
+    is known. `fingerprint` identifies all that decides the probabilities: systems of the same fingerprint give the
+    same.
     """
 
     name: str
@@ -51,6 +52,7 @@ class System:
     mismatch: MismatchDetector | None = None
     acceptance: SelectiveThresholds | None = None
     content: ContentSpec = DEFAULT_CONTENT
+    audio_rate: int | None = None
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
@@ -235,12 +237,18 @@ class System:
             segments=segments,
             warnings=(
                 *info.warnings,
-                *narrow_band_warnings(self.models, info.audio_source if info.modalities["audio"] else None),
+                *narrow_band_warnings(self._used_rate, info.audio_source if info.modalities["audio"] else None),
                 *skipped_warnings(self.models, by_model, is_scored, info.missing),
             ),
             mismatch=mismatch,
             accepted=bool(overall.max() >= thresholds.recording),
         )
+
+    @property
+    def _used_rate(self) -> int:
+        """Sample rate in Hz of the audio that was used in training; 0 if none was, or if it is not known."""
+        rates = [model.sample_rate for model in self.models if model.sample_rate is not None]
+        return min(max(rates, default=0), self.audio_rate or 0)
 
     def _scored_by_model(self, by_model: FloatArray) -> dict[str, FloatArray]:
         """Probabilities of one segment by the names of the models that scored it."""

@@ -59,6 +59,8 @@ class Config(BaseModel):
         fusion: fusion of `models` and `members`.
         content: thresholds of the audio and frames that are scored and trained on; systems trained before there were
             any have these, too, and score the same but for what holds no content.
+        audio_rate: sample rate in Hz of the audio that it was trained on: the median of the recordings, or that of the
+            store; None if it was not trained on audio or this is not known.
         mismatch: detector of audio and video that do not belong together, fitted on the rows of `measured_on`.
         training: provenance and settings of training.
         metrics: metrics on the rows of `measured_on`, by the names of models and of the system.
@@ -80,6 +82,7 @@ class Config(BaseModel):
     members: dict[str, str] = {}
     fusion: Fusion
     content: ContentSpec = DEFAULT_CONTENT
+    audio_rate: int | None = None
     mismatch: MismatchDetector | None = None
     training: dict[str, Any]
     metrics: dict[str, Any]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from statistics import median_low
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,13 +33,15 @@ class Embeddings:
     """Embeddings of the segments of a data set: `by_encoder` has arrays (n, size), NaN where the modality is missing.
 
     `examples` has each row's recording and `starts` (n,) its time in seconds; `failures` has a message for each
-    recording that cannot be read.
+    recording that cannot be read. `audio_rate` is the median sample rate in Hz of the recordings' audio, None without
+    any.
     """
 
     by_encoder: dict[str, FloatArray]
     examples: tuple[Example, ...]
     starts: FloatArray
     failures: tuple[str, ...]
+    audio_rate: int | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -76,6 +79,7 @@ def embed_dataset(
     """
     embedded: list[list[_EmbeddedBatch]] = [[] for _ in data.examples]
     failures: dict[int, str] = {}
+    rates: list[int] = []
     n_done = 0
     reader = BatchReader([Source(example.path, example.audio) for example in data.examples], sampling)
     with closing(iter(reader)) as batches:
@@ -85,6 +89,8 @@ def embed_dataset(
                 embedded[position].append(_EmbeddedBatch([segment.start for segment in segments], by_encoder))
             if isinstance(end, MediaError):
                 failures[position] = str(end)
+            elif end is not None and end.audio_source is not None:
+                rates.append(end.audio_source.rate)
             if end is not None and progress is not None:
                 n_done += 1
                 progress(n_done, len(data.examples))
@@ -103,6 +109,7 @@ def embed_dataset(
         ),
         np.array([start for part in parts for start in part.starts]),
         messages,
+        median_low(rates) if rates else None,
     )
 
 

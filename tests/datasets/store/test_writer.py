@@ -23,7 +23,7 @@ def test_missing_modalities_are_reported(prepared: Prepared, media: Path) -> Non
     notes = "\n".join(prepared.notes)
     assert f"{media}/park/without_audio.mp4: has no audio\n" in notes
     assert f"{media}/bus/without_video.wav: has no video" in notes
-    assert f"{media}/bus/short.mp4: has no audio in 1 of 3 segments" in notes
+    assert f"{media}/bus/short.mp4: has no audio in 2 of 3 segments" in notes
     assert prepared.failures == ()
     assert (prepared.store.complete, prepared.store.notes) == (True, ())
 

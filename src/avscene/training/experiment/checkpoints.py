@@ -59,6 +59,7 @@ def write_heads(
         training={**provenance(data, holdout, **trained.counts), "heads": trained.fitted},
         metrics={model: compute_metrics(table).to_dict() for model, table in trained.out_of_fold.items()},
         measured_on="out-of-fold",
+        audio_rate=trained.audio_rate,
     )
     tables = {f"{OUT_OF_FOLD}/{model}.tsv": table for model, table in trained.out_of_fold.items()}
     save_checkpoint(directory, config, trained.tensors, model_card(config), tables)
@@ -80,6 +81,7 @@ def _train(experiment: Experiment, name: str, directory: Path) -> None:
         **identity(name, labels, experiment.store.spec.hop),
         models=(trained.part,),
         fusion=Fusion.of(trained.part.name),
+        audio_rate=experiment.store.spec.sample_rate,
         training={**experiment.provenance(), **trained.details, "history": trained.history},
         metrics={"validation": compute_metrics(table).to_dict()},
     )
@@ -108,6 +110,7 @@ def _assemble(experiment: Experiment, row: EnsembleSystem, directory: Path) -> N
             starts=experiment.store.starts[validation],
             truth=experiment.truth[validation],
         ),
+        audio_rate=experiment.store.spec.sample_rate,
         training=experiment.provenance(),
         metrics={"validation": compute_metrics(table).to_dict()},
     )

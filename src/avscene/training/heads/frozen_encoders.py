@@ -41,7 +41,8 @@ class TrainedHeads:
 
     `tensors` and `fitted` (ridge and temperature) have an entry for each of `parts`, by its name. `out_of_fold` has a
     table of each model and of the fusion (`fused`): every row by heads that were trained without its group. `counts`
-    says what the heads were trained on; `failures` names the recordings that cannot be read.
+    says what the heads were trained on; `failures` names the recordings that cannot be read. `audio_rate` is as in
+    `Embeddings`.
     """
 
     parts: tuple[Part, ...]
@@ -52,6 +53,7 @@ class TrainedHeads:
     fitted: Mapping[str, Mapping[str, float]]
     counts: Mapping[str, int]
     failures: tuple[str, ...]
+    audio_rate: int | None
 
 
 def train_heads(
@@ -102,6 +104,7 @@ def train_heads(
             "groups": len(set(embedded.groups)),
         },
         failures=embedded.failures,
+        audio_rate=embedded.audio_rate,
     )
 
 
@@ -148,6 +151,10 @@ def _trainable(
         raise DataError(f"{data.source}: {'; '.join(problems)}: add recordings from another place, or remove the scene")
     for problem in problems:
         logger.warning(problem)
+    for name, embeddings in sufficient.items():
+        if n_missing := int(np.isnan(embeddings[:, 0]).sum()):
+            missing = f"{n_missing} of {len(embeddings)} segments without {needs[name]} that holds content"
+            logger.info(f"model {name!r} is not trained on {missing}")
     return sufficient
 
 
