@@ -10,7 +10,7 @@ import pytest
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.store.writer import prepare
 from avscene.errors import ModalityError
-from avscene.features.content import ContentSpec
+from avscene.features.content import ContentSpec, frame_spread
 from avscene.inference import Source, System, load
 from avscene.inference.reading import BatchReader
 from avscene.media.sampling import Sampling
@@ -18,7 +18,9 @@ from avscene.models.checkpoint import read_config
 from avscene.models.efficientnet_lite import FRAMES
 from avscene.models.linear_heads import VideoEncoder
 from avscene.training.embed import embed_dataset, embed_store
+from avscene.training.fine_tuning.readers import FrameReader
 from avscene.training.fine_tuning.rows import usable_rows
+from avscene.training.fine_tuning.schedule import MicroBatch
 from tests.support import small_store
 from tests.support.command_line import run
 from tests.support.ffmpeg_program import ffmpeg
@@ -178,6 +180,23 @@ def test_training_and_embedding_leave_out_what_holds_no_content(tmp_path: Path) 
         assert rows == [row for row in train if not is_changed[row] or kept[row]]
     every = [segment for segment in store.segments(range(len(store))) if segment.has("video")]
     assert len(every) == len(store)  # a store keeps what was decoded
+
+
+def test_training_draws_no_black_frame_of_a_segment(tmp_path: Path) -> None:
+    """In each second, the first of three frames is black; frames are drawn at random."""
+    black = "lt(mod(t,1),0.3)"
+    for k in range(4):
+        path = tmp_path / "data" / "ab"[k % 2] / f"{k}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, [f"testsrc2=s=96x64:r=6,drawbox=c=black:t=fill:enable='{black}'"], ["sine=300"], "-ar", "16000")
+    found = read_dataset(tmp_path / "data")
+    store = prepare(found, tmp_path / "store", small_store.SPEC).store
+    segments = store.segments(range(len(store)), every_frame=True)
+    assert all(frame_spread(s.frames[0].pixels) < 1 < 20 < frame_spread(s.frames[1].pixels) for s in segments)
+    frames = {**small_store.CLEAN["frames"], "random_frame": True}
+    reader = FrameReader(store, small_store.plan("video", **{**small_store.CLEAN, "frames": frames}), FRAMES)
+    drawn = [reader.augmented(MicroBatch(epoch, 0, 0, (0, 1, 2))) for epoch in range(6)]
+    assert min(float(image.std()) for images in drawn for image in images) > 0.3
 
 
 def test_the_thresholds_are_those_of_the_system(tmp_path: Path) -> None:

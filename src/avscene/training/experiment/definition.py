@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError
+from avscene.features.content import DEFAULT_CONTENT
 from avscene.files import write_text
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
@@ -126,6 +127,7 @@ class Experiment:
             "rows": _rows_key(self.store),
             "holdout": self.holdout,
             "backbones": self.backbones,
+            "content": asdict(DEFAULT_CONTENT),
             "avscene": version("avscene"),
         }
         if not path.is_file():

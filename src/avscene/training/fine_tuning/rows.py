@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 
 from avscene.datasets.store.reader import SegmentStore
@@ -11,6 +12,8 @@ from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
 from avscene.records import IntArray, Modality
 from avscene.training.fine_tuning.plan import NetworkPlan
+
+logger = logging.getLogger(__name__)
 
 _CHUNK = 64  # rows read at a time
 _MIN_TRAINING_ROWS = 2  # batch norms need two
@@ -80,7 +83,7 @@ def _side(store: SegmentStore, rows: Sequence[int] | IntArray, name: str) -> Sid
 
 def _rows_with(store: SegmentStore, rows: list[int], modality: Modality) -> list[int]:
     """Return those of `rows` whose audio or middle frame holds content, in the same order."""
-    kept = []
+    kept: list[int] = []
     for first in range(0, len(rows), _CHUNK):
         chunk = rows[first : first + _CHUNK]
         segments = store.segments(chunk, modalities=(modality,))
@@ -89,4 +92,6 @@ def _rows_with(store: SegmentStore, rows: list[int], modality: Modality) -> list
             for row, segment in zip(chunk, segments, strict=True)
             if with_content(segment, DEFAULT_CONTENT).has(modality)
         ]
+    if n_missing := len(rows) - len(kept):
+        logger.info(f"{store.directory}: {n_missing} of {len(rows)} segments have no {modality} that holds content")
     return kept
