@@ -32,7 +32,7 @@ class LogMelSpec:
     n_mels: int
     f_min: float
     f_max: float
-    floor_db: float = -100.0
+    floor_db: float = -80.0
     scaling: Literal["decibel"] = "decibel"
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from avscene.fusion.tree import Fusion
 from avscene.inference.fingerprint import fingerprint, zero_shot_fingerprint
 from avscene.inference.system import System
 from avscene.labels import LabelSet
+from avscene.media.sampling import FRAME_SIZE
 from avscene.mismatch.detector import MismatchDetector
 from avscene.models import registry, zero_shot
 from avscene.models.device import Runtime
@@ -65,6 +66,7 @@ def load(
         model.labels,
         (model,),
         Fusion.of(model.name),
+        frame_size=max(FRAME_SIZE, model.frame_size or 0),
         fingerprint=zero_shot_fingerprint(model.name, model.labels, tuple(prompts), runtime.dtype),
     )
 
@@ -97,6 +99,7 @@ def _load_checkpoint(
         acceptance,
         config.content,
         config.audio_rate,
+        config.frame_size,
         fingerprint(config.config_sha256, runtime.dtype, acceptance, config.content),
     )
 

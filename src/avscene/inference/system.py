@@ -41,7 +41,8 @@ class System:
     together; `acceptance`, if given, rejects predictions whose probability is too low. `content` are the thresholds of
     audio and frames that are scored; `audio_rate` is the sample rate in Hz of the audio that it was trained on, if that
     is known. `fingerprint` identifies all that decides the probabilities: systems of the same fingerprint give the
-    same.
+    same. `frame_size` is the shorter side in pixels of the frames that the models are given, None the largest that one
+    of them takes.
     """
 
     name: str
@@ -53,6 +54,7 @@ class System:
     acceptance: SelectiveThresholds | None = None
     content: ContentSpec = DEFAULT_CONTENT
     audio_rate: int | None = None
+    frame_size: int | None = None
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
@@ -185,7 +187,7 @@ class System:
         return Sampling(
             hop=hop,
             sample_rate=next(iter(rates), None),
-            frame_size=max(sizes, default=None),
+            frame_size=(self.frame_size or max(sizes)) if sizes else None,
             keyframes_only=keyframes,
         )
 

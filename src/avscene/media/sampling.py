@@ -6,6 +6,9 @@ from math import ceil
 from avscene.records import Modality
 
 CPU = "cpu"  # the decoder of video that is always present
+# Pixels of the shorter side of the frames that models are given, in training and in use: the largest input of the
+# paper's encoders (CLIP RN50x4).
+FRAME_SIZE = 288
 
 
 @dataclass(frozen=True, slots=True)

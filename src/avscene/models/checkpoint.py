@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -54,6 +54,8 @@ class Config(BaseModel):
         recipe: name under which it was trained.
         labels: scenes, in the order of all probabilities.
         hop: length of a segment in seconds.
+        frame_size: pixels of the shorter side of the frames that its models were trained on; without it, checkpoints of
+            earlier versions, they get frames of the largest size that one of them takes.
         models: models whose weights are in this checkpoint.
         members: checksums of the configurations of member checkpoints, by the names of their directories.
         fusion: fusion of `models` and `members`.
@@ -78,6 +80,7 @@ class Config(BaseModel):
     recipe: str
     labels: tuple[str, ...]
     hop: float
+    frame_size: PositiveInt | None = None
     models: tuple[Part, ...] = ()
     members: dict[str, str] = {}
     fusion: Fusion
@@ -237,13 +240,13 @@ def read_member(directory: Path, ensemble: Config, name: str) -> Config:
     """Read the configuration of checkpoint `directory`, and verify that it is member `name` of `ensemble`.
 
     Raises:
-        CheckpointError: it is damaged, is another checkpoint, or has other scenes or another hop.
+        CheckpointError: it is damaged, is another checkpoint, or has other scenes, another hop or other frames.
     """
     member = read_config(directory)
     if member.config_sha256 != ensemble.members.get(name):
         raise CheckpointError(f"{directory}: is not the member {name} that {ensemble.name} was made with (SHA-256)")
-    if (member.labels, member.hop) != (ensemble.labels, ensemble.hop):
-        raise CheckpointError(f"{directory}: has other scenes or another hop than {ensemble.name}")
+    if any(getattr(member, name) != getattr(ensemble, name) for name in ("labels", "hop", "frame_size")):
+        raise CheckpointError(f"{directory}: has other scenes, another hop or other frames than {ensemble.name}")
     return member
 
 

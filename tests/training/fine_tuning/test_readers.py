@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from avscene.datasets.store.reader import SegmentStore
-from avscene.datasets.store.rows import from_jpeg
+from avscene.datasets.store.rows import decode_frame
 from avscene.errors import DataError
 from avscene.models.device import Runtime
 from avscene.training.fine_tuning import batches
@@ -94,7 +94,7 @@ def test_every_frame_of_a_segment_is_used(store: SegmentStore, monkeypatch: pyte
     only_random_frames = {**CLEAN["frames"], "random_frame": True}
     reader = readers(store, **{**CLEAN, "frames": only_random_frames})["video"]
     used: list[bytes] = []
-    monkeypatch.setattr(reading, "from_jpeg", lambda jpeg: used.append(jpeg) or from_jpeg(jpeg))
+    monkeypatch.setattr(reading, "decode_frame", lambda content: used.append(content) or decode_frame(content))
     for epoch in range(30):
         reader.augmented(MicroBatch(epoch, 0, 0, (0,)))
     assert set(used) == set(store.raw([0])[0].frames)

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError, first_validation_error
 from avscene.files import write_text
-from avscene.media.sampling import Sampling
+from avscene.media.sampling import FRAME_SIZE, Sampling
 from avscene.records import Example
 
-FORMAT = "avscene-store/1"
+FORMAT: Literal["avscene-store/2"] = "avscene-store/2"
+# With JPEG frames and 16-bit waveforms: read, but not added to.
+EARLIER_FORMAT: Literal["avscene-store/1"] = "avscene-store/1"
 MANIFEST = "store.json"
 
 
@@ -21,8 +23,8 @@ class StoreSpec(BaseModel):
     """The settings of `prepare`; part of every key.
 
     `hop` is in seconds, `sample_rate` in Hz. A segment has `frames_per_segment` evenly spaced frames, an odd number, so
-    that one is in the middle; their shorter side is scaled down to `frame_size` pixels, never up. The default size is
-    the largest input of the paper's encoders (CLIP RN50x4).
+    that one is in the middle; their shorter side is scaled down to `frame_size` pixels, never up. Frames and waveforms
+    are stored without loss. In stores of EARLIER_FORMAT, frames are JPEGs of `jpeg_quality` and waveforms have 16 bits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,8 +32,8 @@ class StoreSpec(BaseModel):
     hop: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     sample_rate: PositiveInt = 48_000
     frames_per_segment: PositiveInt = 3
-    frame_size: PositiveInt = 288
-    jpeg_quality: int = Field(default=95, ge=1, le=100)
+    frame_size: PositiveInt = FRAME_SIZE
+    jpeg_quality: int | None = Field(default=None, ge=1, le=100)
 
     @model_validator(mode="after")
     def _can_be_sampled(self) -> Self:
@@ -100,7 +102,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["avscene-store/1"] = "avscene-store/1"
+    format: Literal["avscene-store/1", "avscene-store/2"] = FORMAT
     made_by: str
     spec: StoreSpec
     source: str
@@ -148,7 +150,7 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         content = path.read_bytes()
         header = _Header.model_validate_json(content)
-        if header.format != FORMAT:
+        if header.format not in (FORMAT, EARLIER_FORMAT):
             raise DataError(
                 f"{directory}: is a segment store of format {header.format!r}, made by {header.made_by}; "
                 f"avscene {version('avscene')} reads {FORMAT!r}; use that version, or {again}"

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.store.manifest import Manifest, StoreSpec, read_manifest
-from avscene.datasets.store.rows import PCM, from_jpeg, from_pcm
+from avscene.datasets.store.rows import decode_frame, decode_waveform
 from avscene.datasets.store.table import as_data_error, open_table
 from avscene.errors import DataError
 from avscene.labels import LabelSet
@@ -29,25 +29,24 @@ BOTH: tuple[Modality, ...] = ("audio", "video")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredSegment:
-    """A segment as it is stored: `frames` are JPEGs with `times` in seconds; `waveform` is 16-bit, or None."""
+    """A segment as it is stored: `frames` are encoded images with `times` in seconds; `waveform` (n,) or None."""
 
     start: float
     end: float
     frames: tuple[bytes, ...]
     times: tuple[float, ...]
-    waveform: npt.NDArray[np.int16] | None
+    waveform: FloatArray | None
     padded: bool
 
     def decoded(self, *, every_frame: bool = False) -> Segment:
-        """Decode to RGB frames, by default the middle one only, and a float32 waveform."""
+        """Decode to RGB frames, by default the middle one only."""
         middle = len(self.frames) // 2
         wanted = slice(None) if every_frame else slice(middle, middle + 1)
         frames = tuple(
-            Frame(time, from_jpeg(content))
+            Frame(time, decode_frame(content))
             for time, content in zip(self.times[wanted], self.frames[wanted], strict=True)
         )
-        waveform = None if self.waveform is None else from_pcm(self.waveform)
-        return Segment(self.start, self.end, frames, waveform, self.padded)
+        return Segment(self.start, self.end, frames, self.waveform, self.padded)
 
 
 class SegmentStore:
@@ -162,7 +161,7 @@ class SegmentStore:
                 float(self.ends[row]),
                 tuple(record.get("frames") or ()),
                 tuple(record.get("frame_times") or ()),
-                None if record.get("sound") is None else np.frombuffer(record["sound"], PCM),
+                None if record.get("sound") is None else decode_waveform(record["sound"], self.spec),
                 record["padded"],
             )
             for row, record in zip(wanted, table.to_pylist(), strict=True)

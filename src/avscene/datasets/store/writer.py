@@ -115,6 +115,11 @@ def _open_or_create(root: Path, manifest: Manifest) -> None:
 
 
 def _check_spec(root: Path, has: StoreSpec, asked: StoreSpec) -> None:
+    if has.jpeg_quality is not None:
+        raise DataError(
+            f"{root}: was prepared by an earlier version, with JPEG frames and 16-bit audio; systems can be trained "
+            "from it, but nothing is added; make a new one: avscene prepare DATA --output ANOTHER"
+        )
     different = has.differences(asked)
     if different:
         raise DataError(f"{root}: was prepared with {different}; use its settings, or another --output for yours")

@@ -88,7 +88,7 @@ def backbone_frame_spec(architecture: str, size: int | None = None) -> FrameSpec
 
     config = _config(architecture)
     size = input_size_of(architecture) if size is None else size
-    resize = round(size / config.crop_pct)
+    resize = int(size / config.crop_pct)  # as timm rounds it
     return FrameSpec(size, resize, tuple(config.mean), tuple(config.std), config.interpolation)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from avscene.evaluation.metrics import compute_metrics
 from avscene.fusion.tree import Fusion
 from avscene.labels import LabelSet
+from avscene.media.sampling import FRAME_SIZE
 from avscene.mismatch.system_detector import fit_system_detector
 from avscene.models.checkpoint import Config, save_checkpoint
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
@@ -53,6 +54,7 @@ def write_heads(
     """
     config = Config(
         **identity(name, labels, hop),
+        frame_size=FRAME_SIZE,
         models=trained.parts,
         fusion=trained.fusion,
         mismatch=trained.mismatch,
@@ -79,6 +81,7 @@ def _train(experiment: Experiment, name: str, directory: Path) -> None:
     table = prediction_table(experiment, name, validation, predictions)
     config = Config(
         **identity(name, labels, experiment.store.spec.hop),
+        frame_size=experiment.store.spec.frame_size,
         models=(trained.part,),
         fusion=Fusion.of(trained.part.name),
         audio_rate=experiment.store.spec.sample_rate,
@@ -99,6 +102,7 @@ def _assemble(experiment: Experiment, row: EnsembleSystem, directory: Path) -> N
     predictions = leaf_predictions(experiment, name, validation)
     config = Config(
         **identity(name, experiment.labels, experiment.store.spec.hop),
+        frame_size=experiment.store.spec.frame_size,
         members=member_checksums(members),
         fusion=_own_fusion(experiment, name),
         mismatch=fit_system_detector(

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from avscene.datasets.store.reader import SegmentStore
-from avscene.datasets.store.rows import from_jpeg, from_pcm
+from avscene.datasets.store.rows import decode_frame
 from avscene.features.content import DEFAULT_CONTENT, has_content
 from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.features.logmel import LogMelSpec, log_mel
@@ -99,9 +99,9 @@ class FrameReader:
             random = random_for(RandomStream.ROW, self._plan.seed, micro.epoch, row)
             middle, count = len(segment.frames) // 2, len(segment.frames)
             chosen = int(random.integers(count)) if self._plan.frames.random_frame else middle
-            pixels = from_jpeg(segment.frames[chosen])
+            pixels = decode_frame(segment.frames[chosen])
             if chosen != middle and not has_content(pixels, DEFAULT_CONTENT):
-                pixels = from_jpeg(segment.frames[middle])
+                pixels = decode_frame(segment.frames[middle])
             images.append(self._augmented_frame(pixels, random))
         batch = torch.stack(images).float().div_(255)
         normalised: Tensor = transforms.normalize(batch, list(self._spec.mean), list(self._spec.std), inplace=True)
@@ -123,7 +123,7 @@ class FrameReader:
 def waveforms(store: SegmentStore, rows: Sequence[int]) -> list[FloatArray]:
     """Return the waveform (n_samples,) in [-1, 1] of each of `rows`, all of which have audio."""
     stored = store.raw(rows, ("audio",))
-    return [from_pcm(segment.waveform) for segment in stored if segment.waveform is not None]
+    return [segment.waveform for segment in stored if segment.waveform is not None]
 
 
 def store_band_statistics(store: SegmentStore, rows: Sequence[int], spec: LogMelSpec) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from avscene.errors import DataError
 from avscene.features.logmel import LogMelSpec
 from avscene.fusion.tree import FUSED, Fusion, Layout, fit_fusion
 from avscene.labels import LabelSet
-from avscene.media.sampling import Sampling
+from avscene.media.sampling import FRAME_SIZE, Sampling
 from avscene.mismatch.detector import MismatchDetector
 from avscene.mismatch.system_detector import fit_system_detector
 from avscene.models import SegmentEncoder
@@ -115,10 +115,10 @@ def _encoder(head: AudioHead | VideoHead, runtime: Runtime) -> SegmentEncoder:
 
 
 def _sampling(hop: float, encoders: Mapping[str, SegmentEncoder]) -> Sampling:
-    """What the decoder is asked for: the highest sample rate and the largest frames that an encoder takes."""
+    """What the decoder is asked for: the highest sample rate that an encoder takes, and frames of FRAME_SIZE."""
     rates = [encoder.sample_rate for encoder in encoders.values() if encoder.sample_rate is not None]
-    sizes = [encoder.frame_size for encoder in encoders.values() if encoder.frame_size is not None]
-    return Sampling(hop=hop, sample_rate=max(rates, default=None), frame_size=max(sizes, default=None))
+    uses_video = any(encoder.frame_size is not None for encoder in encoders.values())
+    return Sampling(hop=hop, sample_rate=max(rates, default=None), frame_size=FRAME_SIZE if uses_video else None)
 
 
 def _part(name: str, head: AudioHead | VideoHead) -> Part:
