@@ -79,7 +79,7 @@ def store_answers() -> Answers:
     lines = ["recording\tlabel\tgroup\tstart\tend\tframes\tsamples\tlevel\tfirst\tlast\tmean"]
     embeddings = store.embeddings("efficientnet-lite0")
     for row, segment in enumerate(store.raw(range(len(store)), ("audio", "video"))):
-        samples = np.zeros(0) if segment.waveform is None else segment.waveform / 32768
+        samples = np.zeros(0) if segment.waveform is None else segment.waveform
         level = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
         values = [store.starts[row], store.ends[row], len(segment.frames), len(samples), level]
         values += [embeddings[row, 0], embeddings[row, -1], embeddings[row].mean()]

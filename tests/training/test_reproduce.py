@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,26 +24,29 @@ from avscene.tables.prediction_table import read_table
 from avscene.training.experiment.split import Split
 from avscene.training.reproduce import table_systems
 from tests.support.command_line import Run, call, run
+from tests.support.lossy_copies import copy_lossy
 from tests.support.processes import wait_until
 
 WEIGHTLESS = {"B01", "B02", "B03", "C01", "C02", "C03"}
 SCENES = ("airport", "bus", "park", "tram")
+SAME = 1e-3  # largest difference of a probability between the store and the files
 FILES = ("reproduction.md", "reproduction.json", "reproduction.html")
 
 
 @pytest.fixture(scope="module")
 def toytown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    toytown = tmp_path_factory.mktemp("reproduce") / "toytown"
-    build_toytown(toytown, locations_per_scene=3, recordings_per_location=1, seconds=2)
-    return toytown
+    """Some scenes of toytown as AAC, Opus and 24-bit audio."""
+    root = tmp_path_factory.mktemp("reproduce")
+    build_toytown(root / "rendered", locations_per_scene=3, recordings_per_location=1, seconds=2)
+    data = read_dataset(root / "rendered")
+    some = tuple(example for example in data.examples if example.label in SCENES)
+    return copy_lossy(DataSet(data.source, some), root / "toytown")
 
 
 @pytest.fixture(scope="module")
 def store(toytown: Path) -> SegmentStore:
-    """The store of some scenes of toytown."""
-    data = read_dataset(toytown)
-    some = tuple(example for example in data.examples if example.label in SCENES)
-    return prepare(DataSet(data.source, some), toytown.parent / "toytown.store", StoreSpec()).store
+    """The store of the recordings."""
+    return prepare(read_dataset(toytown), toytown.parent / "toytown.store", StoreSpec()).store
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,25 @@ def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, 
     assert prediction.mismatch is not None
     rows = [row for row, name in enumerate(table.filenames) if name == example.name]
     found = np.array([segment.probabilities for segment in prediction.segments])
-    np.testing.assert_allclose(found, table.probabilities[rows], atol=0.1)  # the store's frames are JPEG
+    np.testing.assert_allclose(found, table.probabilities[rows], atol=SAME)
+
+
+def test_files_get_the_probabilities_of_the_store(made: Path, toytown: Path) -> None:
+    """The table of every row and of each of its models, from the store and by `predict` from the files."""
+    output = made / "predicted" / "scores.tsv"
+    for name in sorted(set(rows_of(made)) - WEIGHTLESS):
+        checkpoint = made / "systems" / name
+        only = ("--only", "split=test", "--by-model", "--output", output)
+        assert call("predict", "--system", checkpoint, "--data", toytown, *only) == 0
+        for model, path in {
+            name: output,
+            **{leaf: output.with_suffix(f".{leaf}.tsv") for leaf in leaves(name)},
+        }.items():
+            found, expected = read_table(path), read_table(made / "tables" / f"{model}.tsv")
+            assert found.filenames == expected.filenames
+            np.testing.assert_array_equal(found.starts, expected.starts)
+            np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=SAME, err_msg=model)
+        shutil.rmtree(output.parent)
 
 
 def test_a_second_run_makes_nothing_again_and_reports_the_same(made: Path, store: SegmentStore) -> None:

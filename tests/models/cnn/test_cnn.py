@@ -8,6 +8,7 @@ import timm
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
+from timm.data import create_transform
 from torch import Tensor
 from torch.nn import functional
 
@@ -161,8 +162,17 @@ def test_every_network_has_its_own_image_preprocessing() -> None:
     assert [input_size_of(name) for name in backbones()] == [224, 224, 224, 240, 224, 224, 240, 260]
     assert backbone_frame_spec(B1) == FrameSpec(240, 272, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
     assert backbone_frame_spec("resnest50d.in1k").interpolation == "bilinear"
-    assert backbone_frame_spec(LITE0, 96) == FrameSpec(96, 110, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
+    assert backbone_frame_spec(LITE0, 96) == FrameSpec(96, 109, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
     assert backbone_presence(LITE0) == (True, "installed")
+
+
+@pytest.mark.parametrize("name", backbones())
+def test_images_are_scaled_as_timm_scales_them(name: str) -> None:
+    config = timm.get_pretrained_cfg(name)
+    spec = backbone_frame_spec(name)
+    settings = {"mean": config.mean, "std": config.std, "interpolation": config.interpolation}
+    transform = create_transform((3, spec.size, spec.size), crop_pct=config.crop_pct, **settings)
+    assert transform.transforms[0].size == spec.resize
 
 
 # --- models ---
