@@ -60,6 +60,13 @@ def test_any_frame_becomes_224_by_224_in_0_to_1(shape: tuple[int, int]) -> None:
     assert slope == pytest.approx(224 / (shape[1] * scaled), abs=0.02)
 
 
+def test_a_frame_of_the_inputs_size_is_in_minus_1_to_1() -> None:
+    """As in openl3 0.3.1, which scales unsigned integers to [-1, 1] where it has not made numbers in [0, 1] of them."""
+    frame = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    (found,) = openl3_crops([frame])
+    np.testing.assert_allclose(found.permute(1, 2, 0).numpy(), 2 * (frame / 255) - 1, atol=1e-6)
+
+
 def test_frames_of_different_size_make_one_batch() -> None:
     frames = [np.zeros((300, 400, 3), np.uint8), np.zeros((256, 256, 3), np.uint8)]
     assert openl3_crops(frames).shape == (2, 3, 224, 224)

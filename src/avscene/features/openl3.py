@@ -75,7 +75,8 @@ def openl3_crops(frames: Sequence[ByteArray]) -> Tensor:
     """Scale and crop RGB `frames`, each (height, width, 3) uint8 of any size, to (n, 3, 224, 224) in [0, 1].
 
     The shorter side is scaled to 256, bilinearly and without smoothing, unless it is 224 to 256 already. The networks
-    were trained on [-1, 1], but openl3 leaves what it has scaled in [0, 1], and its published embeddings are of that.
+    were trained on [-1, 1], but openl3 0.3.1 leaves what it has scaled or cropped in [0, 1], and its published
+    embeddings are of that. Only frames of 224 x 224 are in [-1, 1], as there.
     """
     return torch.stack([_crop(frame) for frame in frames])
 
@@ -83,6 +84,8 @@ def openl3_crops(frames: Sequence[ByteArray]) -> Tensor:
 def _crop(frame: ByteArray) -> Tensor:
     image = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
     height, width = frame.shape[:2]
+    if (height, width) == (CROP, CROP):
+        return 2 * image - 1
     shorter = min(height, width)
     if not CROP <= shorter <= RESIZE:
         height, width = (round(side * RESIZE / shorter) for side in (height, width))
