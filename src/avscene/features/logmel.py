@@ -52,6 +52,13 @@ class LogMelSpec:
         return torch.from_numpy(triangles * (2 / (edges[2:] - edges[:-2]))[:, None])
 
     @cached_property
+    def centres(self) -> Tensor:
+        """(n_mels,) frequency in Hz of the peak of each band."""
+        return torch.from_numpy(
+            _mel_to_hz(np.linspace(_hz_to_mel(self.f_min), _hz_to_mel(self.f_max), self.n_mels + 2))[1:-1]
+        )
+
+    @cached_property
     def window(self) -> Tensor:
         """(n_fft,) periodic Hann window."""
         return torch.hann_window(self.n_fft, dtype=torch.float64)

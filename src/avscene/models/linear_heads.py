@@ -81,9 +81,12 @@ class AudioEncoder:
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Return embeddings (n_segments, embedding_size); NaN rows for segments without audio."""
         batch = SegmentBatch.of(segments)
-        mels = batch.log_mels(self.spec, torch.device("cpu"))
+        return batch.align_audio(self.embed_log_mels(batch.log_mels(self.spec, torch.device("cpu"))))
+
+    def embed_log_mels(self, mels: Tensor) -> Tensor:
+        """Return embeddings (n, embedding_size) of log-mels (n, n_mels, n_times) in dB."""
         images = self._network(mel_images(mels, self.spec, self.image_size))
-        return batch.align_audio(torch.cat([images, band_statistics(mels)], dim=1))
+        return torch.cat([images, band_statistics(mels)], dim=1)
 
 
 # In dB; almost no band of real recordings is louder (full-scale noise is at about 0). White in the image.

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avscene.training.fine_tuning import augment
+from avscene.training import augment
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.schedule import RandomStream, Schedule, random_for
 from tests.support.small_store import plan

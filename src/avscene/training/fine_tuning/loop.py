@@ -18,7 +18,7 @@ from avscene.inference import batched
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
 from avscene.records import FloatArray
-from avscene.training.fine_tuning import augment
+from avscene.training import augment
 from avscene.training.fine_tuning.batch_norms import estimate_statistics
 from avscene.training.fine_tuning.batches import VALIDATION_BATCH, CleanBatches, TrainingBatch, training_batches
 from avscene.training.fine_tuning.gradients import GradientSum

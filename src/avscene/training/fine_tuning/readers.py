@@ -18,7 +18,7 @@ from avscene.features.frames import FrameSpec, frames_to_tensor
 from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.models.cnn.audio_cnn import waveforms_to_tensor
 from avscene.records import ByteArray, FloatArray
-from avscene.training.fine_tuning import augment
+from avscene.training import augment
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.rows import adjacent_pairs
 from avscene.training.fine_tuning.schedule import MicroBatch, RandomStream, random_for

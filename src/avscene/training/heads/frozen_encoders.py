@@ -30,9 +30,12 @@ from avscene.progress import Progress
 from avscene.records import FloatArray, Needs
 from avscene.tables.score_table import ScoreTable
 from avscene.training.embed import Embeddings, embed_dataset
+from avscene.training.heads.augmented_audio import AugmentedAudioEncoder
 from avscene.training.heads.linear_heads import fit_head
 
 logger = logging.getLogger(__name__)
+
+_AUGMENTED = "augmented "  # in names of embeddings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,10 +74,18 @@ def train_heads(
     """
     labels, needs = data.labels, {name: head.input for name, head in row.heads.items()}
     encoders = {name: _encoder(head, runtime) for name, head in row.heads.items()}
-    embedded = embed_dataset(data, encoders, _sampling(hop, encoders), progress)
+    augmented = {
+        name: AugmentedAudioEncoder(audio) for name, audio in encoders.items() if isinstance(audio, AudioEncoder)
+    }
+    every = encoders | {_AUGMENTED + name: encoder for name, encoder in augmented.items()}
+    embedded = embed_dataset(data, every, _sampling(hop, encoders), progress)
+    by_encoder = embedded.by_encoder
     trainable = _trainable(data, embedded, needs, labels)
     truth = embedded.truth(labels.names)
-    heads = {name: fit_head(values, truth, embedded.groups, len(labels)) for name, values in trainable.items()}
+    heads = {
+        name: fit_head(values, truth, embedded.groups, len(labels), by_encoder.get(_AUGMENTED + name))
+        for name, values in trainable.items()
+    }
     predictions = {name: fitted.out_of_fold for name, fitted in heads.items()}
     layout = Layout(name=row.name, members=tuple(heads), rule=row.rule, needs=dict(needs))
     fusion = fit_fusion(layout, predictions, truth, labels, groups=embedded.groups)
@@ -131,8 +142,9 @@ def _trainable(
     data: DataSet, embedded: Embeddings, needs: Mapping[str, Needs], labels: LabelSet
 ) -> dict[str, FloatArray]:
     """Return the embeddings that suffice for a head: two groups of every scene, one to train and one to evaluate on."""
-    sufficient, problems = dict(embedded.by_encoder), []
-    for name, embeddings in embedded.by_encoder.items():
+    sufficient = {name: embedded.by_encoder[name] for name in needs}
+    problems = []
+    for name, embeddings in [*sufficient.items()]:
         present = ~np.isnan(embeddings[:, 0])
         for scene in labels:
             groups = {

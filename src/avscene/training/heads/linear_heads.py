@@ -11,7 +11,7 @@ from avscene.evaluation.metrics import log_loss
 from avscene.fusion.postprocess import fit_power
 from avscene.groups import assign_folds
 from avscene.models.linear_heads import LinearHead
-from avscene.records import FloatArray, IntArray
+from avscene.records import BoolArray, FloatArray, IntArray
 
 N_FOLDS = 4
 # Ridge on the weights of standardised embeddings scaled to unit norm; that of least out-of-fold log loss is chosen.
@@ -32,8 +32,17 @@ class FittedHead:
     temperature: float
 
 
-def fit_head(embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_scenes: int) -> FittedHead:
+def fit_head(
+    embeddings: FloatArray,
+    truth: IntArray,
+    groups: Sequence[str],
+    n_scenes: int,
+    augmented: FloatArray | None = None,
+) -> FittedHead:
     """Fit a calibrated head on `embeddings` (n, size), NaN rows left out; `truth` (n,) are scene indices.
+
+    Heads are trained on the embeddings and on those of the same rows `augmented` (n, size), if given, and evaluated on
+    the former.
 
     The ridge is chosen and the temperature fitted on out-of-fold probabilities, with folds of whole groups.
     """
@@ -44,17 +53,25 @@ def fit_head(embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_s
         train, test = present & (folds != fold), present & (folds == fold)
         if not train.any() or not test.any():
             continue
-        for index, head in enumerate(ridge_path(embeddings[train], truth[train], n_scenes)):
+        for index, head in enumerate(_trained(embeddings, augmented, truth, train, n_scenes)):
             candidates[index, test] = head.probabilities(embeddings[test])
     scored = ~np.isnan(candidates[0, :, 0])
     losses = [log_loss(truth[scored], candidate[scored]) for candidate in candidates]
     best = int(np.argmin(losses))
     exponent = fit_power(candidates[best], truth)
-    final = ridge_path(embeddings[present], truth[present], n_scenes)[best]
+    final = _trained(embeddings, augmented, truth, present, n_scenes)[best]
     calibrated = LinearHead(final.weight * exponent, final.bias * exponent)
     sharpened = candidates[best] ** exponent
     out_of_fold = sharpened / sharpened.sum(axis=1, keepdims=True)
     return FittedHead(calibrated, out_of_fold, RIDGES[best], 1 / exponent)
+
+
+def _trained(
+    embeddings: FloatArray, augmented: FloatArray | None, truth: IntArray, rows: BoolArray, n_scenes: int
+) -> list[LinearHead]:
+    """Fit a head for each of RIDGES on `rows` (n,) of the embeddings and of the augmented ones."""
+    copies = [embeddings[rows]] if augmented is None else [embeddings[rows], augmented[rows]]
+    return ridge_path(np.concatenate(copies), np.tile(truth[rows], len(copies)), n_scenes)
 
 
 def ridge_path(embeddings: FloatArray, truth: IntArray, n_scenes: int) -> list[LinearHead]:

@@ -9,10 +9,12 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as transforms
 
+from avscene.features.logmel import LogMelSpec
 from avscene.records import FloatArray
 
 ASPECT = (3 / 4, 4 / 3)  # least and greatest ratio of width to height of a crop
 RAND_AUGMENT_OPERATIONS = 2
+MIN_CUTOFF, MAX_CUTOFF = 3_500.0, 20_000.0  # Hz: from telephones to codecs at high rates
 _TRIES = 10  # to find a crop that fits into the image
 
 
@@ -41,6 +43,22 @@ def mask(mels: Tensor, axis: int, max_width: int, level: Tensor, random: np.rand
     masked = torch.zeros(length, dtype=torch.bool)
     masked[start : start + width] = True
     return torch.where(masked[:, None] if axis == 0 else masked, level[:, None], mels)
+
+
+def limit_band(mels: Tensor, spec: LogMelSpec, probability: float, random: np.random.Generator) -> Tensor:
+    """Remove, with `probability`, all above a random frequency from `mels` (n_mels, n_times) in dB.
+
+    What a low sample rate or a codec at a low bit rate leaves. Logarithms of the frequency are drawn evenly.
+    """
+    if random.random() >= probability:
+        return mels
+    cutoff = np.exp(random.uniform(np.log(MIN_CUTOFF), np.log(MAX_CUTOFF)))
+    return torch.where((spec.centres > cutoff)[:, None], spec.floor_db, mels)
+
+
+def change_level(mels: Tensor, spec: LogMelSpec, max_gain: float, random: np.random.Generator) -> Tensor:
+    """Amplify or attenuate `mels` (n_mels, n_times) by up to `max_gain` dB."""
+    return (mels + random.uniform(-max_gain, max_gain)).clamp_min(spec.floor_db)
 
 
 def resized_crop(

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avscene.training.fine_tuning import augment
-from avscene.training.fine_tuning.augment import ASPECT
+from avscene.training import augment
+from avscene.training.augment import ASPECT
 
 SEEDS = st.integers(0, 2**32 - 1)
 few = settings(max_examples=40)
