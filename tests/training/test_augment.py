@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+import soxr
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avscene.features.logmel import LogMelSpec, log_mel
 from avscene.training import augment
 from avscene.training.augment import ASPECT
 
+LOG_MEL = LogMelSpec(44_100, n_fft=2048, hop_length=441, n_mels=64, f_min=20.0, f_max=20_000.0)
 SEEDS = st.integers(0, 2**32 - 1)
 few = settings(max_examples=40)
 
@@ -26,6 +29,39 @@ def positions(height: int, width: int) -> torch.Tensor:
     right = torch.linspace(0, 255, width).expand(height, width)
     down = torch.linspace(0, 255, height)[:, None].expand(height, width)
     return torch.stack([right, down, torch.zeros(height, width)]).round().to(torch.uint8)
+
+
+def log_mel_of(waveform: np.ndarray) -> torch.Tensor:
+    return log_mel(torch.from_numpy(waveform[None].astype(np.float32)), LOG_MEL)[0]
+
+
+@few
+@given(SEEDS, st.floats(0, 20))
+def test_a_change_of_level_is_that_of_the_waveform(seed: int, max_gain: float) -> None:
+    noise = random(seed).normal(0, 0.01, LOG_MEL.sample_rate)
+    gain = random(seed).uniform(-max_gain, max_gain)
+    found = augment.change_level(log_mel_of(noise), LOG_MEL, max_gain, random(seed))
+    torch.testing.assert_close(found, log_mel_of(noise * 10 ** (gain / 20)), atol=1e-3, rtol=0)
+
+
+@few
+@given(SEEDS)
+def test_a_limited_band_is_that_of_a_lower_sample_rate(seed: int) -> None:
+    noise = random(seed).normal(0, 0.1, LOG_MEL.sample_rate)
+    limited = augment.limit_band(log_mel_of(noise), LOG_MEL, 1.0, random(seed))
+    empty = (limited == LOG_MEL.floor_db).all(dim=1)
+    cutoff = float(LOG_MEL.centres[~empty].max())
+    resampled = soxr.resample(soxr.resample(noise, LOG_MEL.sample_rate, 2 * cutoff), 2 * cutoff, LOG_MEL.sample_rate)
+    expected = log_mel_of(np.resize(resampled, len(noise)))
+    passed, stopped = LOG_MEL.centres < 0.8 * cutoff, LOG_MEL.centres > 1.2 * cutoff
+    torch.testing.assert_close(limited[passed, 5:-5], expected[passed, 5:-5], atol=0.5, rtol=0)
+    assert (expected[stopped, 5:-5] < LOG_MEL.floor_db + 1).all()
+    assert empty[stopped].all()
+
+
+def test_no_band_is_limited_at_probability_0() -> None:
+    mels = log_mel_of(random(0).normal(0, 0.1, LOG_MEL.sample_rate))
+    assert augment.limit_band(mels, LOG_MEL, 0.0, random(1)) is mels
 
 
 @few

@@ -16,6 +16,7 @@ from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.table import write_lock
 from avscene.errors import DataError, MediaError
+from avscene.features.batch import SegmentBatch
 from avscene.features.content import DEFAULT_CONTENT, with_content
 from avscene.inference import BATCH_SIZE, BatchReader, Source, prefetch
 from avscene.media.sampling import Sampling
@@ -85,7 +86,8 @@ def embed_dataset(
     with closing(iter(reader)) as batches:
         for position, _, segments, end in batches:
             if segments:
-                by_encoder = {name: encoder.embed(segments) for name, encoder in encoders.items()}
+                batch = SegmentBatch(segments)
+                by_encoder = {name: encoder.embed(batch) for name, encoder in encoders.items()}
                 embedded[position].append(_EmbeddedBatch([segment.start for segment in segments], by_encoder))
             if isinstance(end, MediaError):
                 failures[position] = str(end)

@@ -59,8 +59,18 @@ def test_out_of_fold_rows_are_scored_by_heads_trained_without_their_group() -> N
     assert accuracy(truth, fitted.head.probabilities(rows)) == 1
     assert accuracy(truth, fitted.out_of_fold) < 1 / SCENES + 0.2
     assert log_loss(truth, fitted.out_of_fold) > 0.9 * np.log(SCENES)
+    with_copies = fit_head(rows, truth, groups, SCENES, augmented=rows + random.normal(0, 0.1, rows.shape))
+    assert accuracy(truth, with_copies.out_of_fold) < 1 / SCENES + 0.2
     cheat = fit_head(rows, truth, [str(row) for row in range(len(truth))], SCENES)  # groups torn apart
     assert accuracy(truth, cheat.out_of_fold) > 0.9
+
+
+def test_augmented_rows_are_trained_on() -> None:
+    truth, groups = labelled()
+    rows, shift = separable(), 3 * np.logspace(-2, 2, SIZE)
+    clean, both = fit_head(rows, truth, groups, SCENES), fit_head(rows, truth, groups, SCENES, augmented=rows + shift)
+    losses = [log_loss(truth, fitted.head.probabilities(rows + shift)) for fitted in (clean, both)]
+    assert losses[1] < 0.1 < losses[0]
 
 
 def test_the_temperature_calibrates_noisy_scenes() -> None:
