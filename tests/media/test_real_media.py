@@ -52,6 +52,7 @@ HIGH_DYNAMIC_RANGE = (
 )
 # Time of the first damaged frame: FFmpeg conceals it from frames that avscene need not decode, and others refer to it.
 DAMAGED_FROM = {"corrupted.mp4": 3.1}
+FRAGMENTS = ("sample_eac3.mp4", "sample_eac3_fragmented.mp4")  # FFmpeg decodes 5 of each 32 ms
 
 
 def frames_of_program(path: Path, stream: int) -> tuple[list[float], list[str]]:
@@ -125,5 +126,7 @@ def test_frames_and_audio_are_those_of_the_ffmpeg_program(path: Path) -> None:
     origin = 0.0 if -MAX_PRIMING <= origin < 0 else origin
     if times:
         check_frames(path, segments, [time - origin for time in times], sums)
-    if rate is not None:
+    if path.name in FRAGMENTS:
+        assert all(segment.waveform is None for segment in segments)
+    elif rate is not None:
         check_audio(segments, start - origin, rate, expected)
