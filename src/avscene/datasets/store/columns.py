@@ -12,14 +12,19 @@ from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import EMBEDDING, KEY, SegmentStore
 from avscene.datasets.store.table import UNFINISHED, as_data_error, clean_up, open_table, write_lock
 from avscene.errors import DataError
+from avscene.features.content import DEFAULT_CONTENT
 from avscene.records import FloatArray
 
 ROWS_PER_BATCH = 4096
 
 
 def column_key(encoder_key: str, spec: StoreSpec) -> str:
-    """Return the key of a column: it differs where the encoder or the settings of the store differ."""
-    return f"{encoder_key} store:{spec.digest}"
+    """Return the key of a column: it differs where the encoder, the settings of the store or the thresholds differ.
+
+    The thresholds are those of what holds content; stores with JPEG frames are older than these.
+    """
+    thresholds = "" if spec.jpeg_quality is not None else f" {DEFAULT_CONTENT}"
+    return f"{encoder_key} store:{spec.digest}{thresholds}"
 
 
 def add_embeddings(store: SegmentStore, name: str, key: str, size: int, batches: Iterable[FloatArray]) -> SegmentStore:
