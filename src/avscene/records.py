@@ -171,8 +171,8 @@ class SegmentPrediction:
 class Prediction:
     """The prediction of a system for one recording; `probabilities` (n_scenes,) are those of the whole recording.
 
-    `modalities` states which the recording has; `duration` is in seconds, 0 for a photograph. `mismatch` and `accepted`
-    are as in its segments.
+    `modalities` states which the recording has; one that the system uses must hold content in a segment. `duration` is
+    in seconds, 0 for a photograph. `mismatch` and `accepted` are as in its segments.
     """
 
     source: str
