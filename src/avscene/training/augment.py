@@ -50,7 +50,7 @@ def limit_band(mels: Tensor, spec: LogMelSpec, probability: float, random: np.ra
 
     What a low sample rate or a codec at a low bit rate leaves. Logarithms of the frequency are drawn evenly.
     """
-    if random.random() >= probability:
+    if not probability or random.random() >= probability:
         return mels
     cutoff = np.exp(random.uniform(np.log(MIN_CUTOFF), np.log(MAX_CUTOFF)))
     return torch.where((spec.centres > cutoff)[:, None], spec.floor_db, mels)

@@ -25,13 +25,15 @@ class AudioAugmentation(_Settings):
 
     `random_crop` takes a segment's length of audio from the segment and a neighbour of it among the training segments
     of the recording. `time_shift` rotates it by up to this share of its length in either direction. `gain` amplifies or
-    attenuates it by up to so many dB. SpecAugment (Park et al. 2019) then masks up to `frequency_mask` bands,
-    `frequency_masks` times, and up to `time_mask` steps, `time_masks` times.
+    attenuates it by up to so many dB. `limited_band` is the share of segments of which all above a random frequency is
+    removed, as a low sample rate or a codec does. SpecAugment (Park et al. 2019) then masks up to `frequency_mask`
+    bands, `frequency_masks` times, and up to `time_mask` steps, `time_masks` times.
     """
 
     random_crop: bool = True
     time_shift: Share = 0.25
     gain: NotNegative = 0.0
+    limited_band: Share = 0.0
     frequency_masks: Amount = 2
     frequency_mask: Amount = 16
     time_masks: Amount = 2

@@ -64,7 +64,7 @@ class AudioReader:
             crop = augment.time_shift(crop, self._plan.audio.time_shift, random)
             crops.append(augment.gain(crop, self._plan.audio.gain, random) if self._plan.audio.gain else crop)
         mels = log_mel(waveforms_to_tensor(crops), self._plan.log_mel)
-        return torch.stack([self._masked(mel, random) for mel, random in zip(mels, randoms, strict=True)])
+        return torch.stack([self._limited_and_masked(mel, random) for mel, random in zip(mels, randoms, strict=True)])
 
     def clean(self, rows: Sequence[int]) -> Tensor:
         """Return log-mels of `rows` without augmentation."""
@@ -74,8 +74,9 @@ class AudioReader:
         choices = self._adjacent_pairs.get(row) or ((row,),)
         return choices[int(random.integers(len(choices)))]
 
-    def _masked(self, mel: Tensor, random: np.random.Generator) -> Tensor:
+    def _limited_and_masked(self, mel: Tensor, random: np.random.Generator) -> Tensor:
         audio = self._plan.audio
+        mel = augment.limit_band(mel, self._plan.log_mel, audio.limited_band, random)
         for _ in range(audio.frequency_masks):
             mel = augment.mask(mel, 0, audio.frequency_mask, self._level, random)
         for _ in range(audio.time_masks):
