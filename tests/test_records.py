@@ -18,7 +18,8 @@ from avscene.errors import (
     WeightsError,
 )
 from avscene.labels import LabelSet
-from avscene.records import Failure, Frame, Mismatch, Prediction, SceneProbabilities, Segment, SegmentPrediction
+from avscene.records import Failure, Frame, Prediction, SceneProbabilities, Segment, SegmentPrediction
+from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
 
 LABELS = LabelSet(("park", "tram", "bus"))
 POSITIVE = arrays(np.float64, st.tuples(st.integers(0, 6), st.just(3)), elements=st.floats(1e-6, 1.0))
@@ -90,9 +91,10 @@ def test_json_of_a_prediction(values: np.ndarray, duration: float) -> None:
     # the order of the keys is part of the format
     assert list(content) == [
         *("schema", "source", "duration", "system", "labels", "modalities"),
-        *("scene", "score", "scores", "mismatch", "segments", "warnings"),
+        *("scene", "score", "scores", "mismatch", "familiarity", "segments", "warnings"),
     ]
-    assert list(content["segments"][0]) == ["start", "end", "scene", "score", "scores", "mismatch", "by_model"]
+    parts = ["start", "end", "scene", "score", "scores", "mismatch", "familiarity", "by_model"]
+    assert list(content["segments"][0]) == parts
     assert content["schema"] == "avscene/1"
     assert content["labels"] == list(LABELS) == list(content["scores"])
     assert content["modalities"] == {"audio": False, "video": True}
@@ -113,12 +115,21 @@ def test_a_prediction_that_is_not_accepted_has_no_scene_and_keeps_its_scores() -
     mismatch = Mismatch(0.75, verdict=True)
     segments = (SegmentPrediction(0.0, 1.0, row, mismatch=mismatch), SegmentPrediction(1.0, 2.0, row, accepted=False))
     has = {"audio": True, "video": True}
-    prediction = Prediction("a.mp4", 2.0, "E9", LABELS, has, row, segments, mismatch=mismatch, accepted=False)
+    whole = RecordingMismatch(0.75, verdict=True, prior=0.01, threshold=0.5, spans=(MismatchSpan(0.0, 1.0, 0.9),))
+    prediction = Prediction("a.mp4", 2.0, "E9", LABELS, has, row, segments, mismatch=whole, accepted=False)
     content = prediction.to_dict()
     assert prediction.scene is None
     assert (content["scene"], content["score"], content["scores"]["park"]) == (None, 0.4, 0.4)
     assert [segment["scene"] for segment in content["segments"]] == ["park", None]
-    assert content["mismatch"] == content["segments"][0]["mismatch"] == {"score": 0.75, "verdict": True}
+    assert content["segments"][0]["mismatch"] == {"score": 0.75, "verdict": True}
+    assert content["mismatch"] == {
+        "score": 0.75,
+        "verdict": True,
+        "prior": 0.01,
+        "threshold": 0.5,
+        "false_alarms": None,
+        "spans": [{"start": 0.0, "end": 1.0, "score": 0.9}],
+    }
     assert content["segments"][1]["mismatch"] is None
 
 
@@ -126,6 +137,10 @@ def test_a_prediction_that_is_not_accepted_has_no_scene_and_keeps_its_scores() -
 def test_a_mismatch_score_must_be_a_probability(score: float) -> None:
     with pytest.raises(ValueError, match="not a probability"):
         Mismatch(score, verdict=True)
+    with pytest.raises(ValueError, match="not a probability"):
+        RecordingMismatch(score, verdict=True, prior=0.5, threshold=0.5)
+    with pytest.raises(ValueError, match="not a share"):
+        Familiarity(score)
 
 
 @pytest.mark.parametrize(

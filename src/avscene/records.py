@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from avscene.errors import AvsceneError
 from avscene.labels import LabelSet
+from avscene.verdicts import DECIMALS, Familiarity, Mismatch, RecordingMismatch
 
 Modality = Literal["audio", "video"]
 Needs = Modality | Literal["both"]  # what a model cannot do without
@@ -23,7 +24,6 @@ ByteArray = npt.NDArray[np.uint8]
 
 SCHEMA = "avscene/1"
 SUM_TOLERANCE = 1e-4
-DECIMALS = 6  # of numbers in JSON; a row of ten scenes still sums to 1 within 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ class SceneProbabilities:
     """Probabilities (n_segments, n_scenes) in the order of `labels`.
 
     A row of NaN means "not scored": the segment lacks a modality that the model needs. Every other row sums to 1.
+    `familiarity` (n_segments,), if the model measures it, is the share of held-out segments of training that are as
+    unlike the others; NaN where not scored.
 
     Raises:
         ValueError: the shape does not fit the labels, or a row is neither NaN nor a probability distribution.
@@ -97,6 +99,7 @@ class SceneProbabilities:
 
     labels: LabelSet
     probabilities: FloatArray
+    familiarity: FloatArray | None = None
 
     def __post_init__(self) -> None:
         values = self.probabilities
@@ -131,32 +134,13 @@ def _scene_fields(labels: LabelSet, probabilities: FloatArray, *, accepted: bool
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """The probability `score` that audio and video do not belong together, and the decision `verdict`.
-
-    Raises:
-        ValueError: the score is not a probability.
-    """
-
-    score: float
-    verdict: bool
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.score <= 1:
-            raise ValueError(f"a mismatch score of {self.score} is not a probability")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the mismatch as plain values."""
-        return {"score": round(self.score, DECIMALS), "verdict": self.verdict}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentPrediction:
     """Fused probabilities (n_scenes,) of one segment, and those of each model by its name.
 
-    `mismatch` is None if the system has no detector or a modality is missing. If `accepted` is False, no scene is
-    predicted: its probability is too low.
+    `mismatch` is None if the system has no detector, or if a modality is missing or the segment is unfamiliar.
+    `familiarity` is None if no model measures it. If `accepted` is False, no scene is predicted: its probability is too
+    low, or the segment is unfamiliar and a bound of the risk was asked for.
     """
 
     start: float
@@ -165,6 +149,7 @@ class SegmentPrediction:
     by_model: Mapping[str, FloatArray] = field(default_factory=dict)
     mismatch: Mismatch | None = None
     accepted: bool = True
+    familiarity: Familiarity | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +157,7 @@ class Prediction:
     """The prediction of a system for one recording; `probabilities` (n_scenes,) are those of the whole recording.
 
     `modalities` states which the recording has; one that the system uses must hold content in a segment. `duration` is
-    in seconds, 0 for a photograph. `mismatch` and `accepted` are as in its segments.
+    in seconds, 0 for a photograph. `mismatch`, `accepted` and `familiarity` are as in its segments.
     """
 
     source: str
@@ -183,8 +168,9 @@ class Prediction:
     probabilities: FloatArray
     segments: tuple[SegmentPrediction, ...]
     warnings: tuple[str, ...] = ()
-    mismatch: Mismatch | None = None
+    mismatch: RecordingMismatch | None = None
     accepted: bool = True
+    familiarity: Familiarity | None = None
 
     @property
     def scene(self) -> str | None:
@@ -212,12 +198,14 @@ class Prediction:
             "modalities": dict(self.modalities),
             **_scene_fields(self.labels, self.probabilities, accepted=self.accepted),
             "mismatch": self.mismatch and self.mismatch.to_dict(),
+            "familiarity": self.familiarity and self.familiarity.to_dict(),
             "segments": [
                 {
                     "start": round(segment.start, DECIMALS),
                     "end": round(segment.end, DECIMALS),
                     **_scene_fields(self.labels, segment.probabilities, accepted=segment.accepted),
                     "mismatch": segment.mismatch and segment.mismatch.to_dict(),
+                    "familiarity": segment.familiarity and segment.familiarity.to_dict(),
                     "by_model": {name: _by_scene(self.labels, values) for name, values in segment.by_model.items()},
                 }
                 for segment in self.segments

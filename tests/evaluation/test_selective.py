@@ -129,12 +129,14 @@ def accepting_certain_only(system: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_trained_system_detects_swapped_audio(system: Path, data: Path, tmp_path: Path) -> None:
-    loaded = avscene.load(system, device="cpu", precision="float32")
+    loaded = avscene.load(system, prior=0.5, device="cpu", precision="float32")
     recording, other = data / "cave" / "cave-0.mp4", data / "meadow" / "meadow-0.mp4"
     own, swapped = (loaded.classify(recording, audio=audio).to_dict() for audio in (None, other))
     assert own["mismatch"]["verdict"] is False
     assert swapped["mismatch"]["verdict"] is True
     assert own["mismatch"]["score"] < 0.5 < swapped["mismatch"]["score"]
+    assert own["mismatch"]["spans"] == []
+    assert [(span["start"], span["end"]) for span in swapped["mismatch"]["spans"]] == [(0.0, 2.0)]
     assert [segment["mismatch"]["verdict"] for segment in swapped["segments"]] == [True, True]
     without_audio = loaded.classify(write_scene(tmp_path / "without_audio.mp4", "cave", 5, audio=False)).to_dict()
     assert without_audio["mismatch"] is None

@@ -13,7 +13,8 @@ from avscene.cli.output import formats, timeline
 from avscene.cli.output.formats import Outcome
 from avscene.errors import MediaError
 from avscene.labels import LabelSet
-from avscene.records import Failure, Mismatch, Prediction, SegmentPrediction
+from avscene.records import Failure, Prediction, SegmentPrediction
+from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
 
 HERE = Path(__file__).parent / "formats"
 LABELS = LabelSet(("park", "R&B <club>", "metro_station"))
@@ -62,9 +63,28 @@ def not_accepted() -> Prediction:
     has = {"audio": True, "video": True}
     return Prediction(
         *("dubbed.mp4", 3.0, "fast", LABELS, has, rows.mean(axis=0), segments),
-        mismatch=Mismatch(0.8765432101, verdict=True),
+        mismatch=RecordingMismatch(
+            0.8765432101,
+            verdict=True,
+            prior=0.01,
+            threshold=0.45,
+            false_alarms=1.25,
+            spans=(MismatchSpan(0.0, 2.0, 0.8123456789),),
+        ),
         accepted=False,
     )
+
+
+def unfamiliar() -> Prediction:
+    """Return segments of which the last two of three are unlike those of training."""
+    rows = np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    segments = tuple(
+        SegmentPrediction(float(k), k + 1.0, row, {"video": row}, familiarity=Familiarity(share, {"video": share}))
+        for k, (row, share) in enumerate(zip(rows, (0.4, 0.0123456789, 0.004), strict=True))
+    )
+    has = {"audio": False, "video": True}
+    overall = rows.mean(axis=0)
+    return Prediction("moon.mp4", 3.0, "fast", LABELS, has, overall, segments, familiarity=Familiarity(0.0123456789))
 
 
 PREDICTIONS = {
@@ -72,6 +92,7 @@ PREDICTIONS = {
     "short_segments": short_segments,
     "photograph": photograph,
     "not_accepted": not_accepted,
+    "unfamiliar": unfamiliar,
 }
 
 

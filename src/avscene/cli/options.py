@@ -20,6 +20,14 @@ Holdout = Annotated[
     typer.Option(metavar="COLUMN=VALUE", help="Recordings to leave out. [default: split=test if the data set has it]"),
 ]
 Hop = Annotated[float, typer.Option(help="Length of a segment in seconds.")]
+Prior = Annotated[
+    float | None,
+    typer.Option(
+        "--prior",
+        help="Share of recordings whose audio does not belong to their video, for the mismatch score. "
+        "[default: 0.01, an archive with few]",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Limit = Annotated[

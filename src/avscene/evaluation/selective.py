@@ -26,6 +26,8 @@ class SelectiveThresholds:
     def fit(cls, table: ScoreTable, max_risk: float) -> "SelectiveThresholds":
         """Choose thresholds that bound the error rate of accepted rows by `max_risk`, with confidence 1 - DELTA each.
 
+        Unfamiliar rows are not accepted, whatever their probability.
+
         Raises:
             UsageError: `max_risk` is not between 0 and 1, or not attainable; the message then has the lowest
                 attainable risk.
@@ -65,8 +67,11 @@ def risk_bounds(
 
 
 def _fit_threshold(level: str, table: ScoreTable, max_risk: float) -> float:
-    truth, probabilities = table.truth_index, table.probabilities
-    _, groups = np.unique(np.array(table.groups or table.filenames), return_inverse=True)
+    rows = np.flatnonzero(table.familiar)
+    if not rows.size:
+        raise UsageError(f"{table.source}: all {len(table)} {level} are unfamiliar; no risk can be measured")
+    truth, probabilities = table.truth_index[rows], table.probabilities[rows]
+    _, groups = np.unique(np.array(table.groups or table.filenames)[rows], return_inverse=True)
     thresholds, bounds = risk_bounds(probabilities.max(axis=1), probabilities.argmax(axis=1) != truth, groups)
     attained = np.flatnonzero(bounds <= max_risk)
     if not attained.size:

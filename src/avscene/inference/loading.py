@@ -14,7 +14,7 @@ from avscene.inference.fingerprint import fingerprint, zero_shot_fingerprint
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.media.sampling import FRAME_SIZE
-from avscene.mismatch.detector import MismatchDetector
+from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, check_prior
 from avscene.models import registry, zero_shot
 from avscene.models.device import Runtime
 
@@ -25,6 +25,7 @@ def load(
     labels: str | Iterable[str] | LabelSet | None = None,
     prompts: Sequence[str] = (),
     max_risk: float | None = None,
+    prior: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     offline: bool = False,
@@ -38,6 +39,8 @@ def load(
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
         max_risk: for a checkpoint: the largest share of wrong scenes among those that are named, of segments and of
             recordings; where the probability is too low for it, no scene is named (`SelectiveThresholds`).
+        prior: for a checkpoint with a mismatch detector: the share of recordings whose audio does not belong to the
+            video; by default that of an archive with few (ARCHIVE_PRIOR).
         device: auto, cpu or cuda.
         precision: auto, float32 or bfloat16.
         offline: use only weights that are on this machine.
@@ -47,19 +50,23 @@ def load(
         CheckpointError: the checkpoint is damaged or has other labels.
         WeightsError: weights are absent.
     """
+    if prior is not None:
+        check_prior(prior)
     runtime = Runtime.choose(device, precision, offline=offline)
     wanted = _label_set(labels)
     if os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         from avscene.models.checkpoint import is_checkpoint
 
         if is_checkpoint(system):
-            return _load_checkpoint(Path(system), wanted, prompts, max_risk, runtime)
+            return _load_checkpoint(Path(system), wanted, prompts, runtime, max_risk=max_risk, prior=prior)
         if not registry.is_system(str(system)):
             raise CheckpointError(
                 f"{system}: is a directory but not a checkpoint: no config.json, no model.safetensors"
             )
     if max_risk is not None:
         raise UsageError(f"system {system}: was not trained, so its risk is unknown; --max-risk is for checkpoints")
+    if prior is not None:
+        raise UsageError(f"system {system}: has no mismatch detector; --prior is for checkpoints that have one")
     model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
     return System(
         model.name,
@@ -78,7 +85,13 @@ def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None
 
 
 def _load_checkpoint(
-    directory: Path, labels: LabelSet | None, prompts: Sequence[str], max_risk: float | None, runtime: Runtime
+    directory: Path,
+    labels: LabelSet | None,
+    prompts: Sequence[str],
+    runtime: Runtime,
+    *,
+    max_risk: float | None,
+    prior: float | None,
 ) -> System:
     from avscene.models.checkpoint import load_checkpoint, read_held_out_table
 
@@ -88,6 +101,9 @@ def _load_checkpoint(
     if prompts:
         raise UsageError(f"{directory}: a trained system takes no prompts; they are for CLIP systems")
     config = loaded.config
+    if prior is not None and config.mismatch is None:
+        raise UsageError(f"{directory}: has no mismatch detector; --prior is for checkpoints that have one")
+    used_prior = ARCHIVE_PRIOR if prior is None else prior
     acceptance = None if max_risk is None else SelectiveThresholds.fit(read_held_out_table(directory), max_risk)
     return System(
         config.name,
@@ -96,11 +112,12 @@ def _load_checkpoint(
         loaded.fusion,
         config.hop,
         config.mismatch,
+        used_prior,
         acceptance,
         config.content,
         config.audio_rate,
         config.frame_size,
-        fingerprint(config.config_sha256, runtime.dtype, acceptance, config.content),
+        fingerprint(config.config_sha256, runtime.dtype, acceptance, config.content, used_prior),
     )
 
 

@@ -27,11 +27,13 @@ class _Rows:
     examples: list[Example] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
     probabilities: list[FloatArray] = field(default_factory=list)
+    familiarity: list[float | None] = field(default_factory=list)
 
-    def add(self, example: Example, start: float, probabilities: FloatArray) -> None:
+    def add(self, example: Example, start: float, probabilities: FloatArray, familiarity: float | None) -> None:
         self.examples.append(example)
         self.starts.append(start)
         self.probabilities.append(probabilities)
+        self.familiarity.append(familiarity)
 
     def table(self, labels: LabelSet, modality: Needs) -> ScoreTable:
         return ScoreTable(
@@ -42,6 +44,7 @@ class _Rows:
             groups=tuple(example.group for example in self.examples),
             truth=tuple(example.label for example in self.examples),
             modality=modality,
+            familiarity=None if None in self.familiarity else np.array(self.familiarity, dtype=np.float64),
         )
 
 
@@ -128,9 +131,11 @@ def check_scenes(examples: Sequence[Example], source: Path, labels: LabelSet) ->
 
 def _add_segments(rows: dict[str, _Rows], example: Example, prediction: Prediction) -> None:
     for segment in prediction.segments:
-        rows[FUSED].add(example, segment.start, segment.probabilities)
+        found = segment.familiarity
+        rows[FUSED].add(example, segment.start, segment.probabilities, None if found is None else found.score)
         for name, probabilities in segment.by_model.items():
-            rows.setdefault(name, _Rows()).add(example, segment.start, probabilities)
+            share = None if found is None else found.by_model.get(name)
+            rows.setdefault(name, _Rows()).add(example, segment.start, probabilities, share)
 
 
 def write_tables(predicted: PredictedTables, output: Path, *, by_model: bool) -> list[Path]:

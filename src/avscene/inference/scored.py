@@ -7,13 +7,23 @@ from avscene.inference.reading import RecordingInfo
 from avscene.records import FloatArray, Segment
 
 
+class ScoredSegment(NamedTuple):
+    """A segment without media, with the probabilities (n_models, n_scenes) of the models.
+
+    `familiarity` (n_models,) is NaN where a model does not measure it; None if none of the models does.
+    """
+
+    segment: Segment
+    probabilities: FloatArray
+    familiarity: FloatArray | None
+
+
 class ScoredBatch(NamedTuple):
-    """A batch without media, with the output of each model for each segment: `rows` (n, n_models, n_scenes)."""
+    """The scored segments of a batch."""
 
     position: int
     number: int
-    segments: list[Segment]
-    rows: FloatArray
+    segments: list[ScoredSegment]
     end: RecordingInfo | MediaError | None
 
 
@@ -28,7 +38,7 @@ class ScoredRecording:
 
     def add(self, batch: ScoredBatch) -> None:
         """Take one of the batches."""
-        self.reached = max(self.reached, *(segment.end for segment in batch.segments), 0.0)
+        self.reached = max(self.reached, *(scored.segment.end for scored in batch.segments), 0.0)
         self._batches.append(batch)
         if batch.end is not None:
             self.end, self._last = batch.end, batch.number
@@ -38,7 +48,7 @@ class ScoredRecording:
         """Whether all batches are here."""
         return len(self._batches) == self._last + 1
 
-    def segments(self) -> list[tuple[Segment, FloatArray]]:
-        """Return the segments in order, each with the output of each model (n_models, n_scenes)."""
+    def segments(self) -> list[ScoredSegment]:
+        """Return the segments in order."""
         ordered = sorted(self._batches, key=lambda batch: batch.number)
-        return [pair for batch in ordered for pair in zip(batch.segments, batch.rows, strict=True)]
+        return [scored for batch in ordered for scored in batch.segments]

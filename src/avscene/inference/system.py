@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,17 +17,19 @@ from avscene.features.batch import SegmentBatch
 from avscene.features.content import DEFAULT_CONTENT, ContentSpec
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
+from avscene.inference.familiarity import model_shares, recording_familiarity, segment_familiarity, unfamiliar_rows
 from avscene.inference.missing import modality_error, skipped_warnings
 from avscene.inference.narrow_band import narrow_band_warnings
 from avscene.inference.reading import Batch, BatchReader, RecordingInfo, Source
-from avscene.inference.scored import ScoredBatch, ScoredRecording
+from avscene.inference.scored import ScoredBatch, ScoredRecording, ScoredSegment
 from avscene.labels import LabelSet
 from avscene.media.hardware import check_decoder
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
-from avscene.mismatch.detector import MismatchDetector, mean_by_modality
+from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, mean_by_modality
 from avscene.models import SceneModel
-from avscene.records import FloatArray, Mismatch, Prediction, Segment, SegmentPrediction
+from avscene.records import FloatArray, Prediction, Segment, SegmentPrediction
+from avscene.verdicts import Familiarity, Mismatch, RecordingMismatch
 
 # Batches that are scored at a time: while one is prepared or fills only some of the processors, another uses the rest.
 SCORING_THREADS = 2
@@ -38,11 +41,11 @@ class System:
     """One or more models on the same scenes, and the fusion of their probabilities.
 
     `hop` is the default length of a segment in seconds. `mismatch`, if given, detects whether audio and video belong
-    together; `acceptance`, if given, rejects predictions whose probability is too low. `content` are the thresholds of
-    audio and frames that are scored; `audio_rate` is the sample rate in Hz of the audio that it was trained on, if that
-    is known. `fingerprint` identifies all that decides the probabilities: systems of the same fingerprint give the
-    same. `frame_size` is the shorter side in pixels of the frames that the models are given, None the largest that one
-    of them takes.
+    together, for recordings that are a mismatch with probability `prior`; `acceptance`, if given, rejects predictions
+    whose probability is too low. `content` are the thresholds of audio and frames that are scored; `audio_rate` is the
+    sample rate in Hz of the audio that it was trained on, if that is known. `fingerprint` identifies all that decides
+    the probabilities: systems of the same fingerprint give the same. `frame_size` is the shorter side in pixels of the
+    frames that the models are given, None the largest that one of them takes.
     """
 
     name: str
@@ -51,6 +54,7 @@ class System:
     fusion: Fusion
     hop: float = 1.0
     mismatch: MismatchDetector | None = None
+    prior: float = ARCHIVE_PRIOR
     acceptance: SelectiveThresholds | None = None
     content: ContentSpec = DEFAULT_CONTENT
     audio_rate: int | None = None
@@ -162,8 +166,19 @@ class System:
     def _scored(self, batch: Batch) -> ScoredBatch:
         """Score the segments of a batch and drop their frames and audio, which take memory."""
         position, number, segments, end = batch
-        rows = self.score_by_model(segments).swapaxes(0, 1) if segments else np.zeros(0)
-        return ScoredBatch(position, number, [replace(s, frames=(), waveform=None) for s in segments], rows, end)
+        if not segments:
+            return ScoredBatch(position, number, [], end)
+        media = SegmentBatch.of(segments)
+        by_model = [model.score(media) for model in self.models]
+        scored = [
+            ScoredSegment(
+                replace(segment, frames=(), waveform=None),
+                np.stack([scores.probabilities[row] for scores in by_model]),
+                model_shares(by_model, row),
+            )
+            for row, segment in enumerate(segments)
+        ]
+        return ScoredBatch(position, number, scored, end)
 
     def score_by_model(self, segments: Sequence[Segment]) -> FloatArray:
         """Return the probabilities (n_models, n_segments, n_scenes) by each model; NaN where it did not score."""
@@ -197,7 +212,7 @@ class System:
         return self.fusion.apply(by_name, self.labels, times)
 
     def _outcome(
-        self, source: str, end: RecordingInfo | AvsceneError, scored: list[tuple[Segment, FloatArray]]
+        self, source: str, end: RecordingInfo | AvsceneError, scored: list[ScoredSegment]
     ) -> Prediction | AvsceneError:
         if isinstance(end, AvsceneError):
             return end
@@ -206,29 +221,30 @@ class System:
         except AvsceneError as error:
             return error
 
-    def _prediction(self, source: str, info: RecordingInfo, scored: list[tuple[Segment, FloatArray]]) -> Prediction:
-        by_model = np.stack([probabilities for _, probabilities in scored], axis=1)
-        starts = np.array([segment.start for segment, _ in scored])
-        fused = self.fuse(by_model, Times([source] * len(scored), starts))
+    def _prediction(self, source: str, info: RecordingInfo, scored: list[ScoredSegment]) -> Prediction:
+        by_model = np.stack([item.probabilities for item in scored], axis=1)
+        times = np.array([(item.segment.start, item.segment.end) for item in scored])
+        fused = self.fuse(by_model, Times([source] * len(scored), times[:, 0]))
         is_scored = ~np.isnan(fused[:, 0])
         if not is_scored.any():
             needs = [model.needs for model in self.models]
             raise ModalityError(modality_error(source, self.name, needs, info.modalities, info.missing))
-        mismatches, mismatch = self._mismatches(by_model)
-        thresholds = self.acceptance or SelectiveThresholds(0, 0)
+        familiarity = segment_familiarity([model.name for model in self.models], scored)
+        not_judged = unfamiliar_rows(familiarity, is_scored)
+        mismatches, mismatch = self._mismatches(np.where(not_judged[:, None], np.nan, by_model), times)
         segments = tuple(
             SegmentPrediction(
-                segment.start,
-                segment.end,
+                float(times[row, 0]),
+                float(times[row, 1]),
                 fused[row],
                 self._scored_by_model(by_model[:, row]),
                 mismatches[row],
-                bool(fused[row].max() >= thresholds.segment),
+                self._accepts(fused[row], "segment", familiarity[row]),
+                familiarity[row],
             )
-            for row, (segment, _) in enumerate(scored)
-            if is_scored[row]
+            for row in np.flatnonzero(is_scored).tolist()
         )
-        overall = fused[is_scored].mean(axis=0)
+        overall, overall_familiarity = fused[is_scored].mean(axis=0), recording_familiarity(segments)
         return Prediction(
             source=source,
             duration=info.duration,
@@ -243,7 +259,8 @@ class System:
                 *skipped_warnings(self.models, by_model, is_scored, info.missing),
             ),
             mismatch=mismatch,
-            accepted=bool(overall.max() >= thresholds.recording),
+            accepted=self._accepts(overall, "recording", overall_familiarity),
+            familiarity=overall_familiarity,
         )
 
     @property
@@ -252,18 +269,25 @@ class System:
         rates = [model.sample_rate for model in self.models if model.sample_rate is not None]
         return min(max(rates, default=0), self.audio_rate or 0)
 
+    def _accepts(self, fused: FloatArray, level: Literal["segment", "recording"], found: Familiarity | None) -> bool:
+        """Return whether a scene is named: always, unless the risk is bounded."""
+        familiar = found is None or found.familiar
+        return self.acceptance is None or bool(familiar and fused.max() >= getattr(self.acceptance, level))
+
     def _scored_by_model(self, by_model: FloatArray) -> dict[str, FloatArray]:
         """Probabilities of one segment by the names of the models that scored it."""
         named = zip(self.models, by_model, strict=True)
         return {model.name: values for model, values in named if not np.isnan(values[0])}
 
-    def _mismatches(self, by_model: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
+    def _mismatches(
+        self, by_model: FloatArray, times: FloatArray
+    ) -> tuple[tuple[Mismatch | None, ...], RecordingMismatch | None]:
         """Mismatch of audio and video in each segment and in the recording; None where it was not scored."""
         scores = {model.name: values for model, values in zip(self.models, by_model, strict=True)}
         audio, video = mean_by_modality(scores, {model.name: model.needs for model in self.models})
         if self.mismatch is None or audio is None or video is None:
             return (None,) * by_model.shape[1], None
-        return self.mismatch.detect(audio, video)
+        return self.mismatch.detect(audio, video, times, self.prior)
 
 
 def check_hop(hop: float) -> None:

@@ -8,13 +8,21 @@ import numpy as np
 import scipy
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from avscene.errors import UsageError
 from avscene.evaluation.detection import best_threshold
 from avscene.fusion.pooling import FLOOR, mean, softmax
 from avscene.fusion.rules import ScoresByModel
+from avscene.mismatch.false_alarms import FalseAlarms
 from avscene.mismatch.pairs import PairedScores
+from avscene.mismatch.spans import find_spans
 from avscene.mismatch.swaps import SEED, swap_audio
-from avscene.records import BoolArray, FloatArray, Mismatch, Modality, Needs
+from avscene.records import BoolArray, FloatArray, Modality, Needs
+from avscene.verdicts import Mismatch, RecordingMismatch
 
+# Probability that a recording is a mismatch: as in fitting, where every second one is, and by default in use, for an
+# archive in which few recordings are dubbed.
+FITTED_PRIOR = 0.5
+ARCHIVE_PRIOR = 0.01
 RIDGE = 0.01  # penalty per unit of squared distance of exponents and slope from 1, against a mean log loss
 MAX_WEIGHT = 20.0  # of exponents and slope
 
@@ -33,6 +41,17 @@ def log_agreement(audio: FloatArray, video: FloatArray) -> FloatArray:
         video: probabilities p_V (n, n_scenes).
     """
     return _log_agreement(_logs(audio), _logs(video))
+
+
+def check_prior(prior: float) -> float:
+    """Return the prior probability that a recording is a mismatch.
+
+    Raises:
+        UsageError: it is not between 0 and 1.
+    """
+    if not 0 < prior < 1:
+        raise UsageError(f"prior {prior:g}: give the share of mismatched recordings, between 0 and 1, for example 0.01")
+    return prior
 
 
 def mean_by_modality(scores: ScoresByModel, needs: Mapping[str, Needs]) -> tuple[FloatArray | None, FloatArray | None]:
@@ -73,9 +92,10 @@ def geometric_mean(probabilities: FloatArray) -> FloatArray:
 class MismatchClassifier(BaseModel):
     """Maps the posteriors of audio and video to a probability of mismatch and, by a threshold, to a verdict.
 
-    P(mismatch) = 1 / (1 + exp(offset + slope log r)), where r is the agreement (`log_agreement`) of the normalised
-    p_A^audio and p_V^video: the exponents correct overconfidence, slope and offset calibrate (Platt 1999). The
-    probability assumes that every second recording is a mismatch.
+    P(mismatch) = 1 / (1 + exp(offset + slope log r)) for a prior of one half, where r is the agreement
+    (`log_agreement`) of the normalised p_A^audio and p_V^video: the exponents correct overconfidence, slope and offset
+    calibrate (Platt 1999). Another prior adds its log-odds (Bayes' rule). `intact` counts the false alarms on the
+    intact rows of fitting; detectors of earlier versions lack it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +105,7 @@ class MismatchClassifier(BaseModel):
     slope: BoundedWeight
     offset: FiniteFloat
     threshold: Annotated[float, Field(ge=0, le=1)]
+    intact: FalseAlarms | None = None
 
     @classmethod
     def fit(cls, pristine: PairedScores, swapped: PairedScores) -> "MismatchClassifier":
@@ -96,18 +117,36 @@ class MismatchClassifier(BaseModel):
         weights = np.repeat([0.5 / max(count, 1) for count in counts], counts)
         found = _fit_parameters(_logs(audio), _logs(video), truth, weights)
         calibrated = cls(audio=found[0], video=found[1], slope=found[2], offset=found[3], threshold=0.5)
-        threshold = best_threshold(truth, calibrated.score(audio, video), weights)
-        return calibrated.model_copy(update={"threshold": threshold})
+        scores = calibrated.score(audio, video)
+        threshold = best_threshold(truth, scores, weights)
+        return calibrated.model_copy(update={"threshold": threshold, "intact": FalseAlarms.of(scores[~truth])})
 
-    def score(self, audio: FloatArray, video: FloatArray) -> FloatArray:
-        """Return the probability of mismatch (n,) of rows (n, n_scenes); NaN if a modality is missing."""
+    def log_odds(self, audio: FloatArray, video: FloatArray) -> FloatArray:
+        """Return log P(mismatch) / P(intact) (n,) of rows (n, n_scenes) for equal priors; NaN if one is missing."""
         evidence = _log_agreement(self.audio * _logs(audio), self.video * _logs(video))
-        return np.asarray(scipy.special.expit(-(self.offset + self.slope * evidence)))
+        return np.asarray(-(self.offset + self.slope * evidence))
 
-    def classify(self, audio: FloatArray, video: FloatArray) -> tuple[Mismatch | None, ...]:
+    def score(self, audio: FloatArray, video: FloatArray, prior: float = FITTED_PRIOR) -> FloatArray:
+        """Return the probability of mismatch (n,) of rows (n, n_scenes); NaN if a modality is missing."""
+        return np.asarray(scipy.special.expit(self.log_odds(audio, video) + scipy.special.logit(prior)))
+
+    def classify(
+        self, audio: FloatArray, video: FloatArray, prior: float = FITTED_PRIOR
+    ) -> tuple[Mismatch | None, ...]:
         """Return score and verdict of each row (n, n_scenes); None if a modality is missing."""
-        scores = self.score(audio, video).tolist()
+        scores = self.score(audio, video, prior).tolist()
         return tuple(None if math.isnan(score) else Mismatch(score, score >= self.threshold) for score in scores)
+
+    def false_alarms(self, prior: float) -> float | None:
+        """Return how many of a hundred intact rows are expected to be called a mismatch; None if it was not measured.
+
+        A row is called one if its score for `prior` reaches the threshold; that is a threshold on the score for the
+        prior of fitting.
+        """
+        if self.intact is None:
+            return None
+        odds = scipy.special.logit(self.threshold) - scipy.special.logit(prior)
+        return 100 * self.intact.expected_rate(float(scipy.special.expit(odds)))
 
 
 class MismatchDetector(BaseModel):
@@ -138,14 +177,31 @@ class MismatchDetector(BaseModel):
             fitted_on=tuple(sorted(set(paired.groups or ()))),
         )
 
-    def detect(self, audio: FloatArray, video: FloatArray) -> tuple[tuple[Mismatch | None, ...], Mismatch | None]:
-        """Return the results of each row (n, n_scenes) of one recording, and of the recording."""
+    def detect(
+        self, audio: FloatArray, video: FloatArray, spans: FloatArray, prior: float = ARCHIVE_PRIOR
+    ) -> tuple[tuple[Mismatch | None, ...], RecordingMismatch | None]:
+        """Return the results of each row (n, n_scenes) of one recording, and of the recording.
+
+        Args:
+            audio: probabilities; NaN where nothing can be said.
+            video: as `audio`.
+            spans: (n, 2) start and end of each row in seconds.
+            prior: probability that a recording is a mismatch.
+        """
         complete = ~np.isnan(audio[:, 0]) & ~np.isnan(video[:, 0])
         recording = None
         if complete.any():
             pooled = geometric_mean(audio[complete])[None], geometric_mean(video[complete])[None]
-            (recording,) = self.recording.classify(*pooled)
-        return self.segment.classify(audio, video), recording
+            score = float(self.recording.score(*pooled, prior)[0])
+            recording = RecordingMismatch(
+                score,
+                score >= self.recording.threshold,
+                prior,
+                self.recording.threshold,
+                self.recording.false_alarms(prior),
+                find_spans(self.segment.log_odds(audio, video), spans, prior),
+            )
+        return self.segment.classify(audio, video, prior), recording
 
 
 def _logs(probabilities: FloatArray) -> FloatArray:

@@ -17,29 +17,38 @@ BY_LIST, BY_SWAPS = "the list", "swapped audio"  # where the truth of a test com
 SCORE, DIFFER, PRODUCT = "score", "labels that differ", "1 - sum p q"
 
 
-def mismatch_metrics(paired: PairedScores, detector: MismatchDetector, *, pristine: bool) -> dict[str, Any]:
+def mismatch_metrics(
+    paired: PairedScores, detector: MismatchDetector, prior: float, *, pristine: bool
+) -> dict[str, Any]:
     """Return the metrics of segments and of recordings as plain values.
 
-    Keys of each: `n`, `judged` (pairs with both modalities), `mismatched` (pairs called a mismatch), and `known`, the
-    metrics of a test, or None without one. If a list says which pairs are a mismatch, they are the test. Otherwise
-    `pristine` pairs, which are not from a list, are tested against the same recordings with swapped audio; that needs
-    true scenes. Without groups there is no test: the detector may have been fitted on them.
+    Keys of each: `n`, `judged` (pairs with both modalities), `mismatched` (pairs called a mismatch for `prior`),
+    `prior`, `threshold` of the score, `false_alarms` (expected of a hundred intact pairs), and `known`, the metrics of
+    a test, or None without one. F1 is that of verdicts for a prior of one half, as in such a test; `found` and `false`
+    are counts of mismatched and of intact pairs that are called a mismatch for `prior`.
+
+    If a list says which pairs are a mismatch, they are the test. Otherwise `pristine` pairs, which are not from a list,
+    are tested against the same recordings with swapped audio; that needs true scenes. Without groups there is no test:
+    the detector may have been fitted on them.
     """
     test, source = _test_pairs(paired, pristine=pristine)
     metrics: dict[str, Any] = {}
     for level, classifier in (("segments", detector.segment), ("recordings", detector.recording)):
         is_recording = level == "recordings"
         rows = pool_recordings(paired) if is_recording else paired
-        scores = classifier.score(rows.audio, rows.video)
+        scores = classifier.score(rows.audio, rows.video, prior)
         verdicts = scores[~np.isnan(scores)] >= classifier.threshold
         known = None
         if test is not None:
             test_rows = pool_recordings(test) if is_recording else test
-            known = {"answers": source, **_test_metrics(test_rows, classifier)}
+            known = {"answers": source, **_test_metrics(test_rows, classifier, prior)}
         metrics[level] = {
             "n": len(scores),
             "judged": len(verdicts),
             "mismatched": int(verdicts.sum()),
+            "prior": prior,
+            "threshold": classifier.threshold,
+            "false_alarms": classifier.false_alarms(prior),
             "known": known,
         }
     return metrics
@@ -70,14 +79,17 @@ def _join(pristine: PairedScores, swapped: PairedScores) -> PairedScores:
     )
 
 
-def _test_metrics(paired: PairedScores, classifier: MismatchClassifier) -> dict[str, Any]:
+def _test_metrics(paired: PairedScores, classifier: MismatchClassifier, prior: float) -> dict[str, Any]:
     """ROC AUC and F1 of a classifier and of two baselines that need no fitting."""
     truth = np.array([bool(pair.mismatch) for pair in paired.pairs])[paired.complete]
     audio, video = paired.audio[paired.complete], paired.video[paired.complete]
     score, differ = classifier.score(audio, video), audio.argmax(axis=1) != video.argmax(axis=1)
+    called = classifier.score(audio, video, prior) >= classifier.threshold
     return {
         "mismatches": int(truth.sum()),
         "others": int((~truth).sum()),
+        "found": int(called[truth].sum()),
+        "false": int(called[~truth].sum()),
         SCORE: {
             "AUC": _none_for_nan(roc_auc(truth, score)),
             "F1": _none_for_nan(f1(truth, score >= classifier.threshold)),

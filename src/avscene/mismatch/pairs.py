@@ -37,8 +37,9 @@ class RecordingPair:
 class PairedScores:
     """Probabilities (n, n_scenes) of audio and of video, row by row, in the order of `labels`.
 
-    In a row of NaN the modality is missing. Rows of equal `pairs` (n,) are of one recording; `starts` (n,) are in
-    seconds, `truth` (n,) are scene indices and `groups` (n,) names, if known. `recordings` are the rows of each pair.
+    In a row of NaN the modality is missing or unfamiliar. Rows of equal `pairs` (n,) are of one recording; `starts`
+    (n,) are in seconds, `truth` (n,) are scene indices and `groups` (n,) names, if known. `recordings` are the rows of
+    each pair.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -101,8 +102,8 @@ def pair_tables(audio: ScoreTable, video: ScoreTable, pairs: Sequence[RecordingP
     return PairedScores(
         video.labels,
         row_pairs,
-        _select_rows(audio.probabilities[:, columns], audio_rows),
-        _select_rows(video.probabilities, video_rows),
+        _select_rows(_familiar_rows(audio)[:, columns], audio_rows),
+        _select_rows(_familiar_rows(video), video_rows),
         starts=None if starts is None else starts.astype(np.float64),
         truth=None if truth is None else np.array([video.labels.index(scene) for scene in truth]),
         groups=None if groups is None else tuple(groups.tolist()),
@@ -174,6 +175,11 @@ def _check_truth(audio: ScoreTable, video: ScoreTable, audio_rows: IntArray, vid
                 f"{audio.source} and {video.source}: {video.filenames[second]!r} is {audio.truth[first]!r} in one and "
                 f"{video.truth[second]!r} in the other"
             )
+
+
+def _familiar_rows(table: ScoreTable) -> FloatArray:
+    """The probabilities (n, n_scenes) of a table; NaN in unfamiliar rows, where they mean nothing."""
+    return np.where(table.familiar[:, None], table.probabilities, np.nan)
 
 
 def _select_rows(values: FloatArray, rows: IntArray) -> FloatArray:

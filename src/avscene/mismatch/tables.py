@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -13,23 +13,32 @@ import numpy as np
 from avscene.errors import DataError
 from avscene.files import read_bytes, write_text
 from avscene.groups import Side, check_apart
-from avscene.mismatch.detector import MismatchClassifier, MismatchDetector, pool_recordings
+from avscene.mismatch.detector import (
+    ARCHIVE_PRIOR,
+    MismatchClassifier,
+    MismatchDetector,
+    check_prior,
+    pool_recordings,
+)
 from avscene.mismatch.metrics import mismatch_metrics
 from avscene.mismatch.pairs import PairedScores, RecordingPair, pair_tables
+from avscene.mismatch.spans import find_spans
 from avscene.mismatch.vadd import merge_into_three_classes
-from avscene.records import DECIMALS
+from avscene.records import MODALITY_NAMES, FloatArray, Modality
 from avscene.tables.prediction_table import read_table
 from avscene.tables.score_table import ScoreTable
+from avscene.verdicts import DECIMALS
 
 Tables = tuple[ScoreTable, ScoreTable]  # of audio, of video
 
 
 @dataclass(frozen=True, slots=True)
 class MismatchResult:
-    """Paired rows of two tables, the detector that was applied to them, and its metrics as plain values."""
+    """Paired rows of two tables, the detector that was applied to them for `prior`, and its metrics as plain values."""
 
     paired: PairedScores
     detector: MismatchDetector
+    prior: float
     metrics: dict[str, Any]
 
 
@@ -42,6 +51,7 @@ def detect_mismatches(
     detector_name: str = "the detector",
     pairs: Sequence[RecordingPair] | None = None,
     three_classes: bool = False,
+    prior: float = ARCHIVE_PRIOR,
 ) -> MismatchResult:
     """Apply a fitted detector to the prediction tables of an audio and a video model.
 
@@ -53,11 +63,14 @@ def detect_mismatches(
         detector_name: the name of the detector in error messages.
         pairs: which audio is paired with which video; by default those of the same recording.
         three_classes: merge TAU's ten scenes into indoor, outdoor and vehicle.
+        prior: the share of recordings whose audio does not belong to their video.
 
     Raises:
         DataError: a table is malformed, does not fit the others, or shares groups or recordings with those that the
-            detector was fitted on.
+            detector was fitted on; by its column `modality` it is not of the modality that it is given for.
+        UsageError: the prior is not between 0 and 1.
     """
+    check_prior(prior)
     tables = _read_tables(audio, video, three_classes=three_classes)
     paired = pair_tables(*tables, pairs)
     if fit is not None:
@@ -66,30 +79,36 @@ def detect_mismatches(
         _check_detector(detector, detector_name, tables)
     else:
         raise ValueError("either fit or detector must be given")
-    return MismatchResult(paired, detector, mismatch_metrics(paired, detector, pristine=pairs is None))
+    return MismatchResult(paired, detector, prior, mismatch_metrics(paired, detector, prior, pristine=pairs is None))
 
 
-def write_scores(result: MismatchResult, output: Path) -> tuple[Path, Path]:
-    """Write a row per segment to `output` and one per recording beside it: `scores.tsv`, `scores.recordings.tsv`.
+def write_scores(result: MismatchResult, output: Path) -> list[Path]:
+    """Write `scores.tsv` with a row per segment, and beside it one per recording and, if there are starts, per span.
 
     Columns: `filename` of the video, `audio` if a list pairs it with the audio of another recording, `start`, `score`
-    (probability of mismatch), `verdict` (1: mismatch), and `mismatch` if the list has it. Where a modality is missing,
-    score and verdict are empty.
+    (probability of mismatch), `verdict` (1: mismatch), and `mismatch` if the list has it. Where a modality is missing
+    or unfamiliar, score and verdict are empty. `scores.spans.tsv` has `start` and `end` of each mismatched span.
+
+    Returns:
+        The written files.
 
     Raises:
         DataError: a file cannot be written.
     """
     paired, detector = result.paired, result.detector
-    paths = score_paths(output)
-    parts = (paired, detector.segment), (pool_recordings(paired), detector.recording)
-    for path, (part, classifier) in zip(paths, parts, strict=True):
-        write_text(path, _format_rows(part, classifier))
-    return paths
+    segments, recordings, spans = score_paths(output)
+    write_text(segments, _format_rows(paired, detector.segment, result.prior))
+    write_text(recordings, _format_rows(pool_recordings(paired), detector.recording, result.prior))
+    if paired.starts is None:
+        return [segments, recordings]
+    write_text(spans, _format_spans(result, paired.starts))
+    return [segments, recordings, spans]
 
 
-def score_paths(output: Path) -> tuple[Path, Path]:
-    """Return the files that `write_scores` writes: `output`, and the one of whole recordings beside it."""
-    return output, output.parent / f"{output.stem}.recordings{output.suffix}"
+def score_paths(output: Path) -> tuple[Path, Path, Path]:
+    """Return the files that `write_scores` writes: `output`, and those of recordings and of spans beside it."""
+    recordings, spans = (output.with_name(f"{output.stem}.{part}{output.suffix}") for part in ("recordings", "spans"))
+    return output, recordings, spans
 
 
 def read_detector(path: Path) -> MismatchDetector:
@@ -106,7 +125,25 @@ def read_detector(path: Path) -> MismatchDetector:
 
 def _read_tables(audio: Path, video: Path, *, three_classes: bool) -> Tables:
     tables = read_table(audio), read_table(video)
+    _check_modalities(tables)
     return (merge_into_three_classes(tables[0]), merge_into_three_classes(tables[1])) if three_classes else tables
+
+
+def _check_modalities(tables: Tables) -> None:
+    """Check the column `modality` of tables that have it."""
+    expected: tuple[Modality, Modality] = ("audio", "video")
+    if [table.modality for table in tables] == ["video", "audio"]:
+        audio, video = (table.source for table in reversed(tables))
+        raise DataError(
+            f"{video}: is a table of video by its column 'modality', given as that of audio; try: avscene mismatch "
+            f"{audio} {video}"
+        )
+    for table, modality in zip(tables, expected, strict=True):
+        if table.modality not in (None, modality):
+            raise DataError(
+                f"{table.source}: is a table of {MODALITY_NAMES[table.modality]} by its column 'modality'; give one of "
+                f"{modality} only (avscene predict --by-model writes them)"
+            )
 
 
 def _fit_detector(fitting: Tables, tested: Tables) -> MismatchDetector:
@@ -131,8 +168,8 @@ def _check_detector(detector: MismatchDetector, name: str, tested: Tables) -> No
         )
 
 
-def _format_rows(paired: PairedScores, classifier: MismatchClassifier) -> str:
-    scores = classifier.score(paired.audio, paired.video)
+def _format_rows(paired: PairedScores, classifier: MismatchClassifier, prior: float) -> str:
+    scores = classifier.score(paired.audio, paired.video, prior)
     columns: dict[str, Sequence[object]] = {"filename": [pair.name for pair in paired.pairs]}
     if any(pair.audio and pair.video and pair.audio != pair.video for pair in paired.pairs):
         columns["audio"] = [pair.audio for pair in paired.pairs]
@@ -142,6 +179,28 @@ def _format_rows(paired: PairedScores, classifier: MismatchClassifier) -> str:
     columns["verdict"] = ["" if np.isnan(score) else int(score >= classifier.threshold) for score in scores]
     if paired.pairs[0].mismatch is not None:
         columns["mismatch"] = [int(bool(pair.mismatch)) for pair in paired.pairs]
+    return _tab_separated(columns)
+
+
+def _format_spans(result: MismatchResult, starts: FloatArray) -> str:
+    paired = result.paired
+    log_odds = result.detector.segment.log_odds(paired.audio, paired.video)
+    steps = np.concatenate([np.diff(starts[rows]) for rows in paired.recordings.values()])
+    length = float(np.median(steps)) if steps.size else 1.0  # seconds; the tables have no ends
+    found = []
+    for pair, rows in paired.recordings.items():
+        times = np.stack([starts[rows], starts[rows] + length], axis=1)
+        found += [(pair.name, span) for span in find_spans(log_odds[rows], times, result.prior)]
+    columns: dict[str, Sequence[object]] = {
+        "filename": [name for name, _ in found],
+        "start": [f"{span.start:.10g}" for _, span in found],
+        "end": [f"{span.end:.10g}" for _, span in found],
+        "score": [f"{span.score:.{DECIMALS}f}" for _, span in found],
+    }
+    return _tab_separated(columns)
+
+
+def _tab_separated(columns: Mapping[str, Sequence[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(
         [tuple(columns), *zip(*columns.values(), strict=True)]

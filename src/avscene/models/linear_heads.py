@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avscene.errors import CheckpointError
+from avscene.familiarity.detector import FamiliarityDetector
 from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
 from avscene.features.logmel import LogMelSpec, band_statistics
@@ -123,13 +124,21 @@ class LinearHead:
 
 
 class LinearHeadModel:
-    """Scene model: a frozen encoder and a linear head."""
+    """Scene model: a frozen encoder and a linear head, and a measure of how familiar its embeddings are."""
 
-    def __init__(self, name: str, labels: LabelSet, encoder: SegmentEncoder, head: LinearHead) -> None:
+    def __init__(
+        self,
+        name: str,
+        labels: LabelSet,
+        encoder: SegmentEncoder,
+        head: LinearHead,
+        familiarity: FamiliarityDetector | None = None,
+    ) -> None:
         self.name = name
         self.labels = labels
         self.encoder = encoder
         self.head = head
+        self.familiarity = familiarity
 
     @property
     def needs(self) -> Modality:
@@ -148,11 +157,25 @@ class LinearHeadModel:
 
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Return probabilities (n_segments, n_scenes); NaN rows for segments without the modality."""
-        return SceneProbabilities(self.labels, self.head.probabilities(self.encoder.embed(segments)))
+        embeddings = self.encoder.embed(segments)
+        familiarity = None if self.familiarity is None else self.familiarity.score(embeddings)
+        return SceneProbabilities(self.labels, self.head.probabilities(embeddings), familiarity)
+
+
+_FAMILIARITY = "familiarity."  # before the names of tensors
+
+
+def familiarity_tensors(detector: FamiliarityDetector) -> dict[str, Tensor]:
+    """Return the tensors of a detector for a checkpoint."""
+    return {f"{_FAMILIARITY}{name}": torch.from_numpy(values) for name, values in detector.arrays().items()}
 
 
 class _LinearHeadPart(BaseModel):
-    """Entry of a checkpoint's configuration; the tensors are the `weight` and `bias` of the head."""
+    """Entry of a checkpoint's configuration.
+
+    The tensors are the `weight` and `bias` of the head and, unless the checkpoint is of an earlier version, those of a
+    familiarity detector (`familiarity_tensors`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -169,12 +192,18 @@ class _LinearHeadPart(BaseModel):
             )
 
     def _with_head(self, encoder: SegmentEncoder, labels: LabelSet, tensors: Mapping[str, Tensor]) -> LinearHeadModel:
-        expected = {"weight": (encoder.embedding_size, len(labels)), "bias": (len(labels),)}
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+        size = encoder.embedding_size
+        expected = {"weight": (size, len(labels)), "bias": (len(labels),)}
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(_FAMILIARITY)}
+        if {name: tuple(tensor.shape) for name, tensor in own.items()} != expected:
             raise CheckpointError(f"the head of model {self.name!r} is missing or does not fit")
-        return LinearHeadModel(
-            self.name, labels, encoder, LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
-        )
+        head = LinearHead(own["weight"].numpy(), own["bias"].numpy())
+        arrays = {name.removeprefix(_FAMILIARITY): tensors[name].numpy() for name in tensors if name not in own}
+        try:
+            detector = FamiliarityDetector.from_arrays(arrays, size, len(labels)) if arrays else None
+        except ValueError as error:
+            raise CheckpointError(f"model {self.name!r}: {error}") from error
+        return LinearHeadModel(self.name, labels, encoder, head, detector)
 
 
 class VideoHeadPart(_LinearHeadPart):

@@ -126,6 +126,7 @@ def _select(table: ScoreTable, labels: LabelSet, rows: Sequence[int]) -> ScoreTa
         starts=None if table.starts is None else table.starts[rows],
         groups=None if table.groups is None else tuple(table.groups[row] for row in rows),
         truth=None if table.truth is None else tuple(table.truth[row] for row in rows),
+        familiarity=None if table.familiarity is None else table.familiarity[rows],
     )
 
 

@@ -5,6 +5,7 @@ scene, matched by name. The true scene is `true_label`; in tables with both `sce
 `scene_label`. In avscene's own tables `scene_label` is the predicted scene. If all names read like TAU's
 `airport-lisbon-1175-44106` (scene, city, location, number), missing true scenes are taken from the names, and missing
 groups too (the location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
+`familiarity` is the share of segments of training that are as unlike the others as a row.
 """
 
 import csv
@@ -26,7 +27,7 @@ from avscene.tables.rounding import EXACT, SIGNIFICANT_DIGITS, max_sum_error, re
 from avscene.tables.score_table import ScoreTable
 
 ID_COLUMNS = ("filename", "aid")
-META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "scene_pred", "modality")
+META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "scene_pred", "modality", "familiarity")
 READ_TOLERANCE = 0.01  # of a row's sum; beyond this, and beyond the rounding of the text, values are not probabilities
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")
@@ -65,6 +66,7 @@ def read_table(path: str | Path) -> ScoreTable:
         source=str(path),
         resolution=step,
         modality=_read_modality(file),
+        familiarity=file.numbers("familiarity") if "familiarity" in file.columns else None,
     )
 
 
@@ -157,6 +159,8 @@ def write_table(path: str | Path, table: ScoreTable) -> None:
         columns["true_label"] = table.truth
     if table.modality is not None:
         columns["modality"] = [table.modality] * len(table)
+    if table.familiarity is not None:
+        columns["familiarity"] = _format_numbers(table.familiarity)
     columns["scene_label"] = [table.labels.names[index] for index in table.probabilities.argmax(axis=1)]
     columns.update(zip(table.labels, map(_format_numbers, table.probabilities.T), strict=True))
     lines = [tuple(columns), *zip(*columns.values(), strict=True)]

@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from avscene.errors import DataError
 from avscene.labels import LabelSet
-from avscene.records import SUM_TOLERANCE, FloatArray, Needs
+from avscene.records import SUM_TOLERANCE, BoolArray, FloatArray, IntArray, Needs
 from avscene.tables.names import parse_tau_name
 from avscene.tables.rounding import max_sum_error, raise_zeros, rescale_rows
+from avscene.verdicts import FAMILIAR_SHARE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,7 @@ class ScoreTable:
         source: the name of the table in messages.
         resolution: the step that probabilities were rounded to as text; 0 for full precision.
         modality: what the system takes as input, if known.
+        familiarity: (n,) share of held-out segments of training that are as unlike the others as each row, if measured.
 
     Raises:
         ValueError: shapes do not fit, there are no rows, values are not probabilities, or a true scene is not in
@@ -43,6 +45,7 @@ class ScoreTable:
     source: str = "the table"
     resolution: float = 0.0
     modality: Needs | None = None
+    familiarity: FloatArray | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.probabilities, dtype=np.float64)
@@ -51,7 +54,8 @@ class ScoreTable:
                 f"probabilities of shape {values.shape} do not fit "
                 f"{len(self.filenames)} rows of {len(self.labels)} scenes"
             )
-        for name, column in (("starts", self.starts), ("groups", self.groups), ("truth", self.truth)):
+        columns = {"starts": self.starts, "groups": self.groups, "truth": self.truth, "familiarity": self.familiarity}
+        for name, column in columns.items():
             if column is not None and len(column) != len(self.filenames):
                 raise ValueError(f"{len(column)} {name} do not fit {len(self.filenames)} rows")
         for name, numbers in (
@@ -71,6 +75,12 @@ class ScoreTable:
 
     def __len__(self) -> int:
         return len(self.filenames)
+
+    @property
+    def familiar(self) -> BoolArray:
+        """(n,) whether each row is familiar; all are where it was not measured."""
+        shares = np.ones(len(self)) if self.familiarity is None else self.familiarity
+        return np.asarray(shares >= FAMILIAR_SHARE)
 
     @property
     def truth_index(self) -> npt.NDArray[np.intp]:
@@ -113,6 +123,7 @@ class ScoreTable:
             starts=None,
             groups=self._one_per_name("group", self.groups),
             truth=self._one_per_name("true scene", self.truth),
+            familiarity=None if self.familiarity is None else _upper_medians(self.familiarity, rows),
         )
 
     def _one_per_name(self, what: str, column: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -131,3 +142,10 @@ class ScoreTable:
         if unknown is None or len(parsed) < len(names):
             return "no column 'true_label'; fix: give --truth meta.csv"
         return f"file names say scene {unknown!r}, but there is no column {unknown!r}; found: {', '.join(self.labels)}"
+
+
+def _upper_medians(values: FloatArray, rows: IntArray) -> FloatArray:
+    """Return the median of the `values` (n,) of each of `rows` (n,), the upper one of two."""
+    order = np.lexsort((values, rows))
+    counts = np.bincount(rows)
+    return np.asarray(values[order][counts.cumsum() - counts + counts // 2])

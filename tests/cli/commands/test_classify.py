@@ -92,7 +92,7 @@ def test_json_has_the_documented_keys_and_equals_the_python_api(classify: Comman
     content = json.loads(found.out)
     assert list(content) == [
         *("schema", "source", "duration", "system", "labels", "modalities"),
-        *("scene", "score", "scores", "mismatch", "segments", "warnings"),
+        *("scene", "score", "scores", "mismatch", "familiarity", "segments", "warnings"),
     ]
     assert content["schema"] == "avscene/1"
     assert (content["source"], content["system"], content["warnings"]) == (recording, "conse", [])
@@ -105,7 +105,8 @@ def test_json_has_the_documented_keys_and_equals_the_python_api(classify: Comman
         assert sum(part["scores"].values()) == pytest.approx(1, abs=1e-5)
         assert part["score"] == part["scores"][part["scene"]] == max(part["scores"].values())
     for segment in content["segments"]:
-        assert list(segment) == ["start", "end", "scene", "score", "scores", "mismatch", "by_model"]
+        parts = ["start", "end", "scene", "score", "scores", "mismatch", "familiarity", "by_model"]
+        assert list(segment) == parts
         assert segment["by_model"] == {"conse": segment["scores"]}
 
     assert content["mismatch"] is None  # the system scores video only

@@ -1,6 +1,7 @@
 """Test system `fast` on real media: what it learns, its checkpoint, recordings without audio or video."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,16 @@ from avscene import inference as pipeline
 from avscene.datasets.layout import read_dataset
 from avscene.errors import CheckpointError, DataError, MediaError, UsageError
 from avscene.evaluation.metrics import compute_metrics
+from avscene.familiarity.detector import FamiliarityDetector
 from avscene.fusion.pooling import log_pool
 from avscene.models.device import Runtime
 from avscene.tables.prediction_table import read_table
 from avscene.training.train import Trained, train_system
+from tests.support.command_line import run as command
+from tests.support.ffmpeg_program import ffmpeg
 from tests.support.scene_data import RECORDINGS, SCENES, SECONDS, train_on, write_data, write_scene
 
+FAMILIARITY = [f"familiarity.{field.name}" for field in fields(FamiliarityDetector)]
 CPU = Runtime.choose("cpu", "float32")
 
 
@@ -60,7 +65,8 @@ def test_the_configuration_describes_the_training(run: Trained) -> None:
     assert set(content["mismatch"]["scenes"]) == set(SCENES)
     card = (run.directory / "README.md").read_text()
     assert "a detector of audio that does not belong to the video" in card
-    assert "half of the recordings are mismatches" in card
+    assert "fitted on recordings of which half are mismatches" in card
+    assert "marked as unfamiliar: 5% of those of the scenes above" in card
 
 
 @pytest.mark.parametrize("name", ["audio", "video", "fused"])
@@ -89,6 +95,26 @@ def test_a_trained_system_classifies_new_recordings(run: Trained, tmp_path: Path
         assert prediction.scene == scene
         assert prediction.score > 0.8
         assert [set(segment.by_model) for segment in prediction.segments] == [{"audio", "video"}] * SECONDS
+        assert prediction.familiarity is not None
+
+
+def test_a_recording_of_another_scene_is_unfamiliar(
+    run: Trained, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The scenes are of one color and one noise each; a checkered film with a siren is like none of them."""
+    path, arguments = tmp_path / "siren.mp4", ("--system", run.directory, "--device", "cpu", "--precision", "float32")
+    source = "testsrc2=size=160x120:rate=10:duration=3", "sine=frequency=3000:beep_factor=2:duration=3"
+    ffmpeg(*(part for text in source for part in ("-f", "lavfi", "-i", text)), "-shortest", path)
+    shown = command(capfd, "classify", path, *arguments).out
+    assert "unfamiliar: 3 of 3 segments are unlike those that the system was trained on" in shown.splitlines()[1]
+    found = json.loads(command(capfd, "classify", path, *arguments, "--format", "json").out)
+    assert found["familiarity"]["familiar"] is False
+    assert all(segment["familiarity"]["score"] < 0.05 for segment in found["segments"])
+    assert found["mismatch"] is None
+    assert [segment["mismatch"] for segment in found["segments"]] == [None] * 3
+    table = command(capfd, "classify", path, *arguments, "--format", "csv").out.splitlines()
+    assert table[0].startswith("filename,start,familiarity,scene_label,")
+    assert all(float(line.split(",")[2]) < 0.05 for line in table[1:])
 
 
 def test_training_twice_gives_the_same_system(run: Trained, data: Path, tmp_path: Path) -> None:
@@ -97,10 +123,10 @@ def test_training_twice_gives_the_same_system(run: Trained, data: Path, tmp_path
     assert (
         first.keys()
         == second.keys()
-        == {f"{name}.{part}" for name in ("audio", "video") for part in ("weight", "bias")}
+        == {f"{name}.{part}" for name in ("audio", "video") for part in ("weight", "bias", *FAMILIARITY)}
     )
-    for name, tensor in first.items():
-        np.testing.assert_allclose(second[name], tensor, atol=1e-5)
+    for name in (name for name in first if "familiarity" not in name):  # whose axes may differ in sign
+        np.testing.assert_allclose(second[name], first[name], atol=1e-5)
     assert again.metrics["fused"]["log_loss"] == pytest.approx(run.metrics["fused"]["log_loss"], abs=1e-6)
 
 

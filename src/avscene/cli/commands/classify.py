@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avscene.cli.messages import InterruptionError
-from avscene.cli.options import Device, Limit, Offline, Precision, Program, RetryFailed, Workers, one_of
+from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Program, RetryFailed, Workers, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +65,7 @@ def classify(
     prompt: Prompts = None,
     hop: SystemHop = None,
     max_risk: MaxRisk = None,
+    prior: Prior = None,
     format: Annotated[  # noqa: A002  # the option's name
         str, typer.Option(help="table, json, jsonl, csv, tsv, parquet, vtt, srt or audacity.")
     ] = "table",
@@ -111,6 +112,7 @@ def classify(
         labels=scenes,
         prompts=prompt or (),
         max_risk=max_risk,
+        prior=prior,
         device=device,
         precision=precision,
         offline=offline,

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from avscene.cli.options import one_of
+from avscene.cli.options import Prior, one_of
 from avscene.errors import UsageError
 
 
 def mismatch(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO.tsv", help="Predictions of an audio model.")],
     video: Annotated[Path, typer.Argument(metavar="VIDEO.tsv", help="Predictions of a video model.")],
-    output: Annotated[Path, typer.Option(help="The scores (TSV); those of whole recordings are written beside it.")],
+    output: Annotated[Path, typer.Option(help="The scores (TSV); those of recordings and of spans go beside it.")],
     fit: Annotated[
         tuple[Path, Path] | None,
         typer.Option(metavar="AUDIO.tsv VIDEO.tsv", help="Fit the detector on these tables of other recordings."),
@@ -32,12 +32,14 @@ def mismatch(
         typer.Option(metavar="MANIPULATED.txt PRISTINE.txt", help="Pairs from the two published lists of VADD."),
     ] = None,
     classes: Annotated[str, typer.Option(help="all; or three: indoor, outdoor, vehicle for TAU's scenes.")] = "all",
+    prior: Prior = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write metrics and detector to this file.")] = None,
 ) -> None:
     """Detect whether the audio of each recording belongs to its video."""
     from avscene.cli.output.files import TextOutput, write_json
     from avscene.cli.output.mismatch import mismatch_text
     from avscene.inference.loading import load_mismatch_detector
+    from avscene.mismatch.detector import ARCHIVE_PRIOR
     from avscene.mismatch.tables import detect_mismatches, score_paths, write_scores
     from avscene.mismatch.vadd import read_pairs, read_vadd
     from avscene.outputs import check_outputs
@@ -56,6 +58,7 @@ def mismatch(
         detector_name=str(detector),
         pairs=read_pairs(pairs) if pairs is not None else read_vadd(*vadd) if vadd is not None else None,
         three_classes=three_classes,
+        prior=ARCHIVE_PRIOR if prior is None else prior,
     )
     written = write_scores(result, output)
     if json is not None:

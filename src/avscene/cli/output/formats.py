@@ -61,16 +61,19 @@ def jsonl(outcome: Outcome) -> str:
 def delimited_text(prediction: Prediction, *, delimiter: str, header: bool) -> str:
     """Return a row per segment: `filename`, `start`, `scene_label`, a probability for each scene.
 
-    The label is empty if no scene was accepted.
+    The label is empty if no scene was accepted. `familiarity` comes before the label if the system measures it.
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     names = prediction.labels.names
     if header:
-        writer.writerow(["filename", "start", "scene_label", *names])
+        familiarity = [] if prediction.familiarity is None else ["familiarity"]
+        writer.writerow(["filename", "start", *familiarity, "scene_label", *names])
     for segment in prediction.segments:
+        place = [prediction.source, f"{segment.start:.10g}"]
+        share = [] if segment.familiarity is None else [f"{segment.familiarity.score:.9g}"]
         values = [f"{value:.9g}" for value in segment.probabilities]
-        writer.writerow([prediction.source, f"{segment.start:.10g}", scene_of(prediction, segment) or "", *values])
+        writer.writerow([*place, *share, scene_of(prediction, segment) or "", *values])
     return text.getvalue()
 
 

@@ -9,7 +9,7 @@ from pyarrow import parquet
 from avscene.cli.output.files import not_writable, partial_path
 from avscene.cli.output.formats import scene_of
 from avscene.files import link_target
-from avscene.records import Prediction
+from avscene.records import Prediction, SegmentPrediction
 
 ROW_GROUP = 65536  # rows in memory at once
 _COLUMNS = (("filename", pa.string()), ("start", pa.float64()), ("scene_label", pa.string()))
@@ -18,8 +18,9 @@ _COLUMNS = (("filename", pa.string()), ("start", pa.float64()), ("scene_label", 
 def write_parquet(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write predictions, compressed with zstd; without any, no file is written.
 
-    The columns are `filename`, `start` in seconds, `scene_label` (null if no scene was accepted) and the probability of
-    each scene. Bytes of a name that are not UTF-8 are escaped, as Parquet has text only.
+    The columns are `filename`, `start` in seconds, `scene_label` (null if no scene was accepted), the probability of
+    each scene and, if the system measures it, `familiarity`. Bytes of a name that are not UTF-8 are escaped, as Parquet
+    has text only.
 
     Raises:
         UsageError: the file cannot be written.
@@ -47,10 +48,10 @@ def _tables(predictions: Iterable[Prediction]) -> Iterator[pa.Table]:
     rows: list[list[object]] = []
     names: tuple[str, ...] = ()
     for prediction in predictions:
-        names = prediction.labels.names
+        names = prediction.labels.names + (() if prediction.familiarity is None else ("familiarity",))
         source = prediction.source.encode("utf-8", "backslashreplace").decode()
         rows += (
-            [source, float(segment.start), scene_of(prediction, segment), *map(float, segment.probabilities)]
+            [source, float(segment.start), scene_of(prediction, segment), *_numbers(segment)]
             for segment in prediction.segments
         )
         if len(rows) >= ROW_GROUP:
@@ -58,6 +59,11 @@ def _tables(predictions: Iterable[Prediction]) -> Iterator[pa.Table]:
             rows = []
     if rows:
         yield _table(rows, names)
+
+
+def _numbers(segment: SegmentPrediction) -> list[float]:
+    familiarity = [] if segment.familiarity is None else [segment.familiarity.score]
+    return [*map(float, segment.probabilities), *familiarity]
 
 
 def _table(rows: list[list[object]], names: tuple[str, ...]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from collections.abc import Iterator
 
 from rich.bar import Bar
 from rich.console import Console, Group
@@ -12,6 +13,7 @@ from rich.text import Text
 from avscene.cli.output.files import printable
 from avscene.cli.output.formats import UNKNOWN_SCENE, scene_of, scene_spans
 from avscene.records import Prediction
+from avscene.verdicts import FAMILIAR_SHARE
 
 # Distinct on dark and light backgrounds; after the last the colors repeat.
 _COLORS = (
@@ -62,11 +64,42 @@ def _body(prediction: Prediction, *, colored: bool) -> Group:
             "" if span.scene is None else f"{span.score:.0%}",
         )
     notes = [Text(f"note: {warning}", style="dim") for warning in prediction.warnings]
-    if prediction.mismatch is not None and prediction.mismatch.verdict:
-        score = f"{prediction.mismatch.score:.0%}"
-        notes.insert(0, Text(f"mismatch: audio and video do not seem to belong together ({score})", style="dim"))
+    notes = [Text(line, style="dim") for line in _mismatch_lines(prediction, tenths=tenths)] + notes
     strip = [_strip(prediction)] if colored else []
-    return Group(*strip, table, *notes)
+    first = [Text(line, style="bold") for line in _unfamiliar_lines(prediction, tenths=tenths)]
+    return Group(*first, *strip, table, *notes)
+
+
+def _unfamiliar_lines(prediction: Prediction, *, tenths: bool) -> Iterator[str]:
+    """Yield, before the scenes, that a recording or some of its segments are like nothing in training."""
+    segments = prediction.segments
+    unfamiliar = [s for s in segments if s.familiarity is not None and not s.familiarity.familiar]
+    count = f"{len(unfamiliar)} of {len(segments)} segments are unlike those that the system was trained on"
+    if prediction.familiarity is not None and not prediction.familiarity.familiar:
+        yield f"unfamiliar: {count}; it may show none of the scenes"
+    elif len(unfamiliar) > FAMILIAR_SHARE * len(segments):  # so many are to be expected
+        first, last = (short_time(time, tenths=tenths) for time in (unfamiliar[0].start, unfamiliar[-1].end))
+        yield f"partly unfamiliar: {count}, between {first} and {last}"
+
+
+def _mismatch_lines(prediction: Prediction, *, tenths: bool) -> Iterator[str]:
+    """Yield what a reader of a verdict, or of spans without one, needs to judge it."""
+    mismatch = prediction.mismatch
+    if mismatch is None or not (mismatch.verdict or mismatch.spans):
+        return
+    what = "mismatch: audio and video do not seem to belong together"
+    if mismatch.verdict:
+        yield f"{what} ({mismatch.score:.0%})"
+    for span in mismatch.spans:
+        start, end = (short_time(time, tenths=tenths) for time in (span.start, span.end))
+        yield f"{what} from {start} to {end} ({span.score:.0%})"
+    if mismatch.false_alarms is None:
+        yield f"  for a prior of {mismatch.prior:g} (--prior), threshold {mismatch.threshold:.0%}"
+    else:
+        yield (
+            f"  for a prior of {mismatch.prior:g} (--prior), threshold {mismatch.threshold:.0%}: of 100 intact "
+            f"recordings, {mismatch.false_alarms:.2g} are expected above it"
+        )
 
 
 def _strip(prediction: Prediction) -> Text:

@@ -3,13 +3,15 @@
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from avscene.errors import AvsceneError
 from avscene.labels import LabelSet
-from avscene.records import Failure, FloatArray, Mismatch, Prediction, SegmentPrediction
+from avscene.records import Failure, FloatArray, Prediction, SegmentPrediction
+from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
 
 Outcome = Prediction | Failure
 
@@ -51,8 +53,9 @@ def _prediction_values(prediction: Prediction) -> dict[str, Any]:
         "duration": float(prediction.duration),
         "modalities": dict(prediction.modalities),
         "probabilities": _numbers(prediction.probabilities),
-        "mismatch": _mismatch_values(prediction.mismatch),
+        "mismatch": None if prediction.mismatch is None else asdict(prediction.mismatch),
         "accepted": prediction.accepted,
+        "familiarity": _familiarity_values(prediction.familiarity),
         "warnings": prediction.warnings,
         "segments": [
             [
@@ -62,6 +65,7 @@ def _prediction_values(prediction: Prediction) -> dict[str, Any]:
                 {name: _numbers(values) for name, values in segment.by_model.items()},
                 _mismatch_values(segment.mismatch),
                 segment.accepted,
+                _familiarity_values(segment.familiarity),
             ]
             for segment in prediction.segments
         ],
@@ -78,8 +82,9 @@ def _prediction(values: dict[str, Any], source: str, system: str, labels: LabelS
         probabilities=np.array(values["probabilities"]),
         segments=tuple(_segment(*fields) for fields in values["segments"]),
         warnings=tuple(values["warnings"]),
-        mismatch=_mismatch(values["mismatch"]),
+        mismatch=_recording_mismatch(values["mismatch"]),
         accepted=values["accepted"],
+        familiarity=_familiarity(values.get("familiarity")),
     )
 
 
@@ -90,9 +95,12 @@ def _segment(
     by_model: dict[str, list[float]],
     mismatch: tuple[float, bool] | None,
     accepted: bool,
+    familiarity: tuple[float, dict[str, float]] | None = None,  # journals of earlier versions lack it
 ) -> SegmentPrediction:
     scored = {name: np.array(values) for name, values in by_model.items()}
-    return SegmentPrediction(start, end, np.array(probabilities), scored, _mismatch(mismatch), accepted)
+    return SegmentPrediction(
+        start, end, np.array(probabilities), scored, _mismatch(mismatch), accepted, _familiarity(familiarity)
+    )
 
 
 def _numbers(values: FloatArray) -> list[float]:
@@ -105,6 +113,20 @@ def _mismatch_values(mismatch: Mismatch | None) -> tuple[float, bool] | None:
 
 def _mismatch(values: tuple[float, bool] | None) -> Mismatch | None:
     return None if values is None else Mismatch(values[0], verdict=values[1])
+
+
+def _recording_mismatch(values: dict[str, Any] | None) -> RecordingMismatch | None:
+    if values is None:
+        return None
+    return RecordingMismatch(**values | {"spans": tuple(MismatchSpan(**span) for span in values["spans"])})
+
+
+def _familiarity_values(familiarity: Familiarity | None) -> tuple[float, dict[str, float]] | None:
+    return None if familiarity is None else (familiarity.score, dict(familiarity.by_model))
+
+
+def _familiarity(values: tuple[float, dict[str, float]] | None) -> Familiarity | None:
+    return None if values is None else Familiarity(*values)
 
 
 def _error_class(kind: str) -> type[AvsceneError]:

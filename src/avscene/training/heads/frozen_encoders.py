@@ -1,7 +1,7 @@
 """Train linear heads on frozen encoders, cross-fitted by group, from the recordings of a data set."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,8 @@ from torch import Tensor
 
 from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError
+from avscene.familiarity.combination import combine_shares
+from avscene.familiarity.fitting import FittedFamiliarity, fit_familiarity
 from avscene.features.logmel import LogMelSpec
 from avscene.fusion.tree import FUSED, Fusion, Layout, fit_fusion
 from avscene.labels import LabelSet
@@ -24,10 +26,11 @@ from avscene.models.linear_heads import (
     AudioHeadPart,
     VideoEncoder,
     VideoHeadPart,
+    familiarity_tensors,
 )
 from avscene.models.registry import AudioHead, HeadsSystem, VideoHead
 from avscene.progress import Progress
-from avscene.records import FloatArray, Needs
+from avscene.records import FloatArray, IntArray, Needs
 from avscene.tables.score_table import ScoreTable
 from avscene.training.embed import Embeddings, embed_dataset
 from avscene.training.heads.augmented_audio import AugmentedAudioEncoder
@@ -73,12 +76,12 @@ def train_heads(
         MediaError: no recording can be read.
     """
     labels, needs = data.labels, {name: head.input for name, head in row.heads.items()}
-    encoders = {name: _encoder(head, runtime) for name, head in row.heads.items()}
+    encoders = {name: encoder_of(head, runtime) for name, head in row.heads.items()}
     augmented = {
         name: AugmentedAudioEncoder(audio) for name, audio in encoders.items() if isinstance(audio, AudioEncoder)
     }
     every = encoders | {_AUGMENTED + name: encoder for name, encoder in augmented.items()}
-    embedded = embed_dataset(data, every, _sampling(hop, encoders), progress)
+    embedded = embed_dataset(data, every, sampling_of(hop, encoders), progress)
     by_encoder = embedded.by_encoder
     trainable = _trainable(data, embedded, needs, labels)
     truth = embedded.truth(labels.names)
@@ -86,13 +89,18 @@ def train_heads(
         name: fit_head(values, truth, embedded.groups, len(labels), by_encoder.get(_AUGMENTED + name))
         for name, values in trainable.items()
     }
+    familiarity = _fit_familiarity(trainable, truth, embedded.groups, len(labels))
     predictions = {name: fitted.out_of_fold for name, fitted in heads.items()}
+    shares = _shares(familiarity)
     layout = Layout(name=row.name, members=tuple(heads), rule=row.rule, needs=dict(needs))
     fusion = fit_fusion(layout, predictions, truth, labels, groups=embedded.groups)
     recordings = [example.name for example in embedded.examples]
     return TrainedHeads(
         parts=tuple(_part(name, row.heads[name]) for name in heads),
-        tensors={name: fitted.head.tensors() for name, fitted in heads.items()},
+        tensors={
+            name: head.head.tensors() | (familiarity_tensors(familiarity[name].detector) if name in familiarity else {})
+            for name, head in heads.items()
+        },
         fusion=fusion,
         mismatch=fit_system_detector(
             labels,
@@ -104,7 +112,7 @@ def train_heads(
             truth=truth,
         ),
         out_of_fold={
-            name: _table(embedded, labels, values, needs.get(name, "both"))
+            name: _table(embedded, labels, values, needs.get(name, "both"), shares.get(name))
             for name, values in {**predictions, FUSED: fusion.apply(predictions, labels)}.items()
         },
         fitted={name: {"ridge": head.ridge, "temperature": head.temperature} for name, head in heads.items()},
@@ -119,14 +127,29 @@ def train_heads(
     )
 
 
-def _encoder(head: AudioHead | VideoHead, runtime: Runtime) -> SegmentEncoder:
+def _fit_familiarity(
+    embeddings: Mapping[str, FloatArray], truth: IntArray, groups: Sequence[str], n_scenes: int
+) -> dict[str, FittedFamiliarity]:
+    """Fit a detector on the embeddings (n, size) of each model for which the groups suffice."""
+    fitted = {name: fit_familiarity(values, truth, groups, n_scenes) for name, values in embeddings.items()}
+    return {name: found for name, found in fitted.items() if found is not None}
+
+
+def _shares(familiarity: Mapping[str, FittedFamiliarity]) -> dict[str, FloatArray]:
+    """Return the out-of-fold familiarity (n,) of each model and of all together."""
+    shares = {name: fitted.out_of_fold for name, fitted in familiarity.items()}
+    return shares | ({FUSED: combine_shares(np.stack(list(shares.values())))} if shares else {})
+
+
+def encoder_of(head: AudioHead | VideoHead, runtime: Runtime) -> SegmentEncoder:
+    """Load the frozen encoder of a head."""
     if isinstance(head, AudioHead):
         return AudioEncoder(LogMelSpec(**head.log_mel), runtime, head.image_size)
     return VideoEncoder(FRAME_SPECS[head.encoder], runtime, head.encoder)
 
 
-def _sampling(hop: float, encoders: Mapping[str, SegmentEncoder]) -> Sampling:
-    """What the decoder is asked for: the highest sample rate that an encoder takes, and frames of FRAME_SIZE."""
+def sampling_of(hop: float, encoders: Mapping[str, SegmentEncoder]) -> Sampling:
+    """Return what the decoder is asked for: the highest sample rate of an encoder, and frames of FRAME_SIZE."""
     rates = [encoder.sample_rate for encoder in encoders.values() if encoder.sample_rate is not None]
     uses_video = any(encoder.frame_size is not None for encoder in encoders.values())
     return Sampling(hop=hop, sample_rate=max(rates, default=None), frame_size=FRAME_SIZE if uses_video else None)
@@ -170,7 +193,13 @@ def _trainable(
     return sufficient
 
 
-def _table(embedded: Embeddings, labels: LabelSet, probabilities: FloatArray, modality: Needs) -> ScoreTable:
+def _table(
+    embedded: Embeddings,
+    labels: LabelSet,
+    probabilities: FloatArray,
+    modality: Needs,
+    familiarity: FloatArray | None,
+) -> ScoreTable:
     """Return out-of-fold probabilities (n, n_scenes) as a table, without the rows that were not scored."""
     kept = np.flatnonzero(~np.isnan(probabilities[:, 0]))
     return ScoreTable(
@@ -181,4 +210,5 @@ def _table(embedded: Embeddings, labels: LabelSet, probabilities: FloatArray, mo
         groups=tuple(embedded.groups[row] for row in kept),
         truth=tuple(embedded.labels[row] for row in kept),
         modality=modality,
+        familiarity=None if familiarity is None else np.nan_to_num(familiarity[kept], nan=1.0),  # no fold measured it
     )

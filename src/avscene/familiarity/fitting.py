@@ -1,0 +1,106 @@
+"""Fit a familiarity detector on the embeddings of training, with the distances of rows whose groups were left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avscene.familiarity.detector import FamiliarityDetector
+from avscene.groups import assign_folds
+from avscene.records import FloatArray, IntArray
+
+N_FOLDS = 4
+N_COMPONENTS = 64
+SHRINKAGE = 0.1  # of covariances towards a multiple of the identity
+MAX_ROWS = 20_000  # that covariances are estimated on; more improve nothing
+_N_SHARES = 60  # of the distribution of distances that are kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedFamiliarity:
+    """A detector fitted on all rows, and `out_of_fold` shares (n,) of rows whose groups were left out in fitting."""
+
+    detector: FamiliarityDetector
+    out_of_fold: FloatArray
+
+
+def fit_familiarity(
+    embeddings: FloatArray, truth: IntArray, groups: Sequence[str], n_scenes: int
+) -> FittedFamiliarity | None:
+    """Fit a detector on `embeddings` (n, size), NaN rows left out; `truth` (n,) are scene indices.
+
+    The distances of its own rows would be too small: those that are kept are of rows whose groups were left out, in
+    N_FOLDS folds. None if that leaves too little of a scene.
+    """
+    rows = np.flatnonzero(~np.isnan(embeddings[:, 0])).tolist()
+    known, scenes, names = embeddings[rows], truth[rows], [groups[row] for row in rows]
+    folds = np.array(assign_folds(names, [str(scene) for scene in scenes], N_FOLDS))
+    distances = np.full(len(rows), np.nan)
+    for fold in range(N_FOLDS):
+        train, test = folds != fold, folds == fold
+        if test.any() and len(np.unique(scenes[train])) == n_scenes:
+            distances[test] = _fit(known[train], scenes[train], n_scenes).distance(known[test])
+    measured = np.flatnonzero(~np.isnan(distances)).tolist()
+    if not measured:
+        return None
+    detector = _fit(known, scenes, n_scenes, distances[measured], [names[row] for row in measured])
+    shares = np.full(len(truth), np.nan)
+    shares[rows] = detector.share_of(distances)
+    return FittedFamiliarity(detector, shares)
+
+
+def _fit(
+    embeddings: FloatArray,
+    truth: IntArray,
+    n_scenes: int,
+    held_out: FloatArray | None = None,
+    groups: Sequence[str] = (),
+) -> FamiliarityDetector:
+    """Fit the distance, with the `held_out` distances of rows of `groups`."""
+    few = np.unique(np.linspace(0, len(truth) - 1, MAX_ROWS).astype(int))
+    embeddings, truth = embeddings[few].astype(np.float64), truth[few]
+    mean, deviation = embeddings.mean(axis=0), embeddings.std(axis=0)
+    # Nearly constant channels would be amplified to noise.
+    scale = np.maximum(deviation, 0.1 * np.median(deviation) + 1e-12)
+    components = _principal_components((embeddings - mean) / scale)
+    projection = components / scale[:, None]
+    projected = (embeddings - mean) @ projection
+    means = np.stack([projected[truth == scene].mean(axis=0) for scene in range(n_scenes)])
+    within = _whitening(projected - means[truth])
+    empty = np.zeros(0)
+    distances, shares = (empty, empty) if held_out is None else _distribution(held_out, groups)
+    return FamiliarityDetector(
+        projection, mean @ projection, within, _whitening(projected), means @ within, distances, shares
+    )
+
+
+def _principal_components(values: FloatArray) -> FloatArray:
+    """Return the first components (size, k) of `values` (n, size), whose columns have mean 0."""
+    n_rows, size = values.shape
+    k = min(N_COMPONENTS, n_rows - 1, size)
+    if n_rows >= size:
+        return np.asarray(np.linalg.eigh(values.T @ values)[1][:, : -k - 1 : -1])
+    powers, vectors = np.linalg.eigh(values @ values.T)
+    chosen = powers[: -k - 1 : -1] > 1e-9 * powers[-1]
+    left = vectors[:, : -k - 1 : -1][:, chosen]
+    return np.asarray(values.T @ left / np.sqrt(powers[: -k - 1 : -1][chosen]))
+
+
+def _whitening(deviations: FloatArray) -> FloatArray:
+    """Return w (k, k) such that the squared norm of x w is the squared Mahalanobis distance of x from 0."""
+    covariance = deviations.T @ deviations / max(len(deviations) - 1, 1)
+    k = len(covariance)
+    shrunk = (1 - SHRINKAGE) * covariance + (SHRINKAGE * np.trace(covariance) / k + 1e-12) * np.eye(k)
+    return np.asarray(np.linalg.cholesky(np.linalg.inv(shrunk)))
+
+
+def _distribution(distances: FloatArray, groups: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Return distances (m,), ascending, and the share (m,) of rows that lie at least as far; groups weigh the same."""
+    _, group, counts = np.unique(np.array(groups), return_inverse=True, return_counts=True)
+    order = np.argsort(distances)
+    weights = 1 / counts[group][order]
+    at_least = weights[::-1].cumsum()[::-1] / len(counts)
+    least = 1 / (len(counts) + 1)
+    wanted = np.concatenate([np.geomspace(least, 0.1, _N_SHARES // 2), np.linspace(0.1, 1, _N_SHARES // 2)])
+    shares = np.unique(wanted[wanted >= least])[::-1]
+    return np.interp(shares, at_least[::-1], distances[order][::-1]), shares
