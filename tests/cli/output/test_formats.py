@@ -184,10 +184,20 @@ def test_segments_below_the_threshold_are_unknown() -> None:
     assert [span.label for span in formats.scene_spans(not_accepted)] == ["park", "unknown"]
     assert formats.audacity(not_accepted).splitlines()[1].split("\t")[2] == "unknown"
     assert "\nunknown\n" in formats.webvtt(not_accepted)
-    head, *_, note = timeline.timeline_text(not_accepted, colored=False).rstrip().split("\n")
+    head, *lines = timeline.timeline_text(not_accepted, colored=False).rstrip().split("\n")
     assert head == "dubbed.mp4  0:03  unknown  (fast; audio and video)"
-    assert note.strip() == "mismatch: audio and video do not seem to belong together (88%)"
+    shown = " ".join(line.strip() for line in lines)
+    assert "mismatch: audio and video do not seem to belong together (88%)" in shown
+    assert "mismatch: audio and video do not seem to belong together from 0:00 to 0:02 (81%)" in shown
+    assert "for a prior of 0.01 (--prior), threshold 45%: of 100 intact recordings, 1.2 are expected above it" in shown
     assert "mismatch" not in timeline.timeline_text(MADE["recording"], colored=False)
+
+
+def test_an_unfamiliar_recording_says_so_before_its_scenes() -> None:
+    _, first, *rest = timeline.timeline_text(MADE["unfamiliar"], colored=False).split("\n")
+    assert first.strip() == "unfamiliar: 2 of 3 segments are unlike those that the system was trained on;"
+    assert any("park" in line for line in rest)
+    assert "unfamiliar" not in timeline.timeline_text(MADE["recording"], colored=False)
 
 
 def test_half_seconds_are_shown() -> None:
