@@ -7,7 +7,7 @@ folder with recordings of other scenes; those with audio and video take part. Al
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,9 +163,7 @@ def main() -> None:
         arrays = {f"{name}.{key}": value for name, rows in made.items() for key, value in _arrays(rows).items()}
         np.savez(options.embeddings, **arrays)
     stored = np.load(options.embeddings)
-    data, media = (
-        _rows({key[len(name) + 1 :]: stored[key] for key in stored if key.startswith(name)}) for name in parts
-    )
+    data, media = (stored_rows(stored, name) for name in parts)
     both = np.logical_and.reduce([~np.isnan(media.by_modality[name][:, 0]) for name in MODALITIES])
     text = HEADER.format(share=FAMILIAR_SHARE, fitted=FITTED_PRIOR, archive=ARCHIVE_PRIOR)
     for scene in sorted(set(data.labels)):
@@ -187,9 +185,10 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray]:
     }
 
 
-def _rows(arrays: dict[str, np.ndarray]) -> Rows:
-    by_modality = {name: arrays[name].astype(np.float64) for name in MODALITIES}
-    return Rows(by_modality, *(arrays[name] for name in ("names", "labels", "groups", "starts")))
+def stored_rows(stored: Mapping[str, np.ndarray], name: str) -> Rows:
+    """Return the rows that were stored under `name`."""
+    by_modality = {modality: stored[f"{name}.{modality}"].astype(np.float64) for modality in MODALITIES}
+    return Rows(by_modality, *(stored[f"{name}.{key}"] for key in ("names", "labels", "groups", "starts")))
 
 
 if __name__ == "__main__":
