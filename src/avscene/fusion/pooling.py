@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 import scipy
 
+from avscene.fusion.prior import DEVIATION, prior_precision
 from avscene.records import FloatArray, IntArray, Needs
 
 # Logarithms are taken of probabilities no smaller than this, so that one model's zero cannot veto all the others.
 FLOOR = 1e-6
-PRIOR_DEVIATION = 0.5  # standard deviation of the prior on a modality's total weight, whose mean is 1
 Confidence = Literal["precision", "recall", "f1"]
 
 
@@ -80,28 +80,32 @@ def fit_classwise(scores: FloatArray, truth: IntArray, confidence: Confidence = 
 
 
 def fit_log_pool(
-    scores: FloatArray, truth: IntArray, weights: FloatArray | None = None, needs: Sequence[Needs] | None = None
+    scores: FloatArray,
+    truth: IntArray,
+    weights: FloatArray | None = None,
+    needs: Sequence[Needs] | None = None,
+    deviation: float = DEVIATION,
 ) -> FloatArray:
     """Return the exponents a (n_models,) >= 0 of maximum posterior over the rows that every model scored.
 
     They minimise the convex function
 
-        -sum_i w_i ln p_i(truth_i) / sum_i w_i  +  sum_d (sum_m s_dm a_m - 1)^2 / (2 PRIOR_DEVIATION^2 sum_i w_i)
+        -sum_i w_i ln p_i(truth_i) / sum_i w_i  +  sum_d (sum_m s_dm a_m - 1)^2 / (2 deviation^2 sum_i w_i)
 
     with the pooled probabilities p_i of row i, its weight w_i, and for each modality d the relative spread s_dm of
     model m (`_relative_spreads`: 1 for the model of largest spread, 0 for a model without the modality).
 
-    The prior matters if rows are few: if all of them were predicted rightly, the log loss alone would let exponents
-    grow without bound. Audio and video are nearly independent evidence of a scene, so the models of a modality together
-    are expected to weigh as much as its most confident model alone. How they share the weight is left to the rows; a
-    copy of a model, or a model with uniform probabilities, changes nothing. Without a complete row the exponents are
-    equal and sum to 1.
+    The prior (prior.py) matters if groups are few. Audio and video are nearly independent evidence of a scene, so the
+    models of a modality together are expected to weigh as much as its most confident model alone. How they share the
+    weight is left to the rows; a copy of a model, or a model with uniform probabilities, changes nothing. Without a
+    complete row the exponents are equal and sum to 1.
 
     Args:
         scores: (n_models, n, n_scenes).
         truth: (n,) scene indices.
         weights: (n,) weight of each row; equal by default.
         needs: the input of each model; by default all need both modalities.
+        deviation: standard deviation of the prior on a modality's total weight, whose mean is 1.
     """
     n_models, _, n_scenes = scores.shape
     start = np.full(n_models, 1 / n_models)
@@ -109,8 +113,8 @@ def fit_log_pool(
     if not complete.any():
         return start
     true = truth[complete]
-    weights = np.ones(len(true)) if weights is None else weights[complete]
-    share, precision = weights / weights.sum(), 1 / (PRIOR_DEVIATION**2 * weights.sum())
+    weights = None if weights is None else weights[complete]
+    share, precision = normalised_weights(weights, len(true)), prior_precision(weights, len(true), deviation)
     logs = np.log(np.maximum(scores[:, complete], FLOOR))
     spreads = _relative_spreads(logs, share, needs)
     logs = logs.reshape(n_models, -1)

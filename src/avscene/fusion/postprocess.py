@@ -1,4 +1,4 @@
-"""Apply post-processing to fused probabilities: scaling, fitted by log loss, and smoothing over time.
+"""Apply post-processing to fused probabilities: scaling, fitted with a prior, and smoothing over time.
 
 Scaling is fitted on rows that no model was trained on. The paper has a post-processing without a description: these
 steps are our reconstruction. Scaled probabilities are at least FLOOR, so that a true scene that is all but excluded
@@ -11,9 +11,9 @@ import numpy as np
 import scipy
 
 from avscene.fusion.pooling import FLOOR, normalised, normalised_weights, softmax
+from avscene.fusion.prior import DEVIATION, SCENE_DEVIATION, prior_precision
 from avscene.records import FloatArray, IntArray
 
-RIDGE = 0.01  # penalty of `fit_vector_scaling`, per unit of squared distance, against a mean log loss
 TIME_ROUNDING = 1e-6  # seconds; starts are sums of hops and differ in the last digits
 
 
@@ -22,15 +22,17 @@ def apply_power(probabilities: FloatArray, exponent: float) -> FloatArray:
     return _raise_to_floor(softmax(exponent * np.log(np.maximum(probabilities, FLOOR))))
 
 
-def fit_power(probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None) -> float:
-    """Return the exponent in [0.05, 20] of least log loss: a convex problem in one variable.
+def fit_power(
+    probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None, deviation: float = DEVIATION
+) -> float:
+    """Return the exponent in [0.05, 20] of maximum posterior: a convex problem in one variable.
 
-    `weights` (n,) are those of the rows; equal by default.
+    `weights` (n,) are those of the rows, equal by default; `deviation` is that of the prior (prior.py) around 1.
     """
-    logs, true, share = _scored_rows(probabilities, truth, weights)
+    logs, true, share, precision = _scored_rows(probabilities, truth, weights, deviation)
 
     def loss(exponent: float) -> float:
-        return _weighted_log_loss(softmax(exponent * logs), true, share)
+        return _weighted_log_loss(softmax(exponent * logs), true, share) + precision * (exponent - 1) ** 2 / 2
 
     return float(scipy.optimize.minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x)
 
@@ -41,28 +43,26 @@ def apply_vector_scaling(probabilities: FloatArray, scale: FloatArray, bias: Flo
 
 
 def fit_vector_scaling(
-    probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None
+    probabilities: FloatArray, truth: IntArray, weights: FloatArray | None = None, deviation: float = SCENE_DEVIATION
 ) -> tuple[FloatArray, FloatArray]:
-    """Return scale a and bias b (n_scenes,) that minimise log loss + RIDGE (|a - k|^2 + |b|^2), k from `fit_power`.
+    """Return scale a and bias b (n_scenes,) of maximum posterior, with the exponent k from `fit_power`.
 
-    The ridge counters overfitting of the biases to few locations. `weights` (n,) are those of the rows; equal by
-    default.
+    The prior (prior.py) of every scale and bias has the mean k or 0 and the standard deviation `deviation`; it counters
+    overfitting to few groups. `weights` (n,) are those of the rows; equal by default.
     """
-    logs, true, share = _scored_rows(probabilities, truth, weights)
+    logs, true, share, precision = _scored_rows(probabilities, truth, weights, deviation)
     n_scenes = logs.shape[1]
     shared = fit_power(probabilities, truth, weights)
+    start = np.concatenate([np.full(n_scenes, shared), np.zeros(n_scenes)])
     one_hot = np.eye(n_scenes)[true]
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        scale, bias = parameters[:n_scenes], parameters[n_scenes:]
-        scaled = softmax(logs * scale + bias)
+        scaled = softmax(logs * parameters[:n_scenes] + parameters[n_scenes:])
         error = (scaled - one_hot) * share[:, None]
-        ridge = RIDGE * (((scale - shared) ** 2).sum() + (bias**2).sum())
-        gradient = np.concatenate([(error * logs).sum(0), error.sum(0)])
-        gradient += 2 * RIDGE * np.concatenate([scale - shared, bias])
-        return _weighted_log_loss(scaled, true, share) + float(ridge), gradient
+        distance = parameters - start
+        gradient = np.concatenate([(error * logs).sum(0), error.sum(0)]) + precision * distance
+        return _weighted_log_loss(scaled, true, share) + precision * float(distance @ distance) / 2, gradient
 
-    start = np.concatenate([np.full(n_scenes, shared), np.zeros(n_scenes)])
     found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B").x
     return found[:n_scenes], found[n_scenes:]
 
@@ -91,12 +91,13 @@ def _raise_to_floor(probabilities: FloatArray) -> FloatArray:
 
 
 def _scored_rows(
-    probabilities: FloatArray, truth: IntArray, weights: FloatArray | None
-) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Log-probabilities, true scenes and normalised weights of the rows that are not NaN."""
+    probabilities: FloatArray, truth: IntArray, weights: FloatArray | None, deviation: float
+) -> tuple[FloatArray, IntArray, FloatArray, float]:
+    """Log-probabilities, true scenes and normalised weights of the rows that are not NaN, and the prior's precision."""
     scored = ~np.isnan(probabilities[:, 0])
-    share = normalised_weights(None if weights is None else weights[scored], int(scored.sum()))
-    return np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored], share
+    weights, n_rows = None if weights is None else weights[scored], int(scored.sum())
+    share, precision = normalised_weights(weights, n_rows), prior_precision(weights, n_rows, deviation)
+    return np.log(np.maximum(probabilities[scored], FLOOR)), truth[scored], share, precision
 
 
 def _weighted_log_loss(probabilities: FloatArray, truth: IntArray, share: FloatArray) -> float:

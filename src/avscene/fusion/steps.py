@@ -53,7 +53,7 @@ class BaseStep(BaseModel, ABC):
 
 
 class PowerScaling(BaseStep):
-    """One exponent for all scenes, of least log loss."""
+    """One exponent for all scenes, of least log loss with a prior."""
 
     kind: Literal["power"] = "power"
     exponent: float = Field(gt=0, allow_inf_nan=False)
@@ -69,7 +69,7 @@ class PowerScaling(BaseStep):
 
 
 class VectorScaling(BaseStep):
-    """A scale and a bias for each scene, of least log loss plus a ridge."""
+    """A scale and a bias for each scene, of least log loss with a prior."""
 
     kind: Literal["vector"] = "vector"
     scale: dict[str, FiniteFloat]

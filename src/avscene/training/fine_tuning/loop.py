@@ -13,6 +13,7 @@ from torch.nn import functional
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import UsageError
 from avscene.evaluation.metrics import accuracy, log_loss
+from avscene.fusion.pooling import group_weights
 from avscene.fusion.postprocess import apply_power, fit_power
 from avscene.inference import batched
 from avscene.labels import LabelSet
@@ -28,8 +29,6 @@ from avscene.training.fine_tuning.schedule import MicroBatch, RandomStream, Sche
 from avscene.training.fine_tuning.state import TrainingState
 from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
-
-MAX_EXPONENT = 2.0  # inverse temperature: without errors on few validation rows, it would grow without limit
 
 
 class Training:
@@ -54,6 +53,7 @@ class Training:
         self._precision = training_precision(state.network, runtime)
         self._truth = store.truth(labels.names)
         self._valid_rows = valid_rows
+        self._valid_weights = group_weights([store.examples[row].group for row in valid_rows])
         self._reader = reader_for(self._plan, state.network, store, schedule.rows)
         self._statistics_batches = [] if self._plan.linear_probe else processes.shard(schedule.statistics_batches())
         self._validation = processes.shard(list(batched(valid_rows, VALIDATION_BATCH)))
@@ -94,7 +94,7 @@ class Training:
         if not np.isfinite(scores).all():
             raise self._diverged()
         if self._plan.linear_probe:
-            exponent = min(fit_power(scores, truth), MAX_EXPONENT)
+            exponent = fit_power(scores, truth, self._valid_weights)
             scores = apply_power(scores, exponent)
         loss = log_loss(truth, scores)
         if position.best_log_loss is None or loss < position.best_log_loss:

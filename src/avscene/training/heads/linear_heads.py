@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from avscene.evaluation.metrics import log_loss
+from avscene.fusion.pooling import group_weights
 from avscene.fusion.postprocess import fit_power
 from avscene.groups import assign_folds
 from avscene.models.linear_heads import LinearHead
@@ -44,7 +45,8 @@ def fit_head(
     Heads are trained on the embeddings and on those of the same rows `augmented` (n, size), if given, and evaluated on
     the former.
 
-    The ridge is chosen and the temperature fitted on out-of-fold probabilities, with folds of whole groups.
+    The ridge is chosen and the temperature fitted on out-of-fold probabilities, with folds of whole groups. Every group
+    has equal weight in the temperature, whose prior keeps it near 1 if groups are few.
     """
     present = ~np.isnan(embeddings[:, 0])
     folds = np.array(assign_folds(groups, [str(scene) for scene in truth], N_FOLDS))
@@ -58,7 +60,7 @@ def fit_head(
     scored = ~np.isnan(candidates[0, :, 0])
     losses = [log_loss(truth[scored], candidate[scored]) for candidate in candidates]
     best = int(np.argmin(losses))
-    exponent = fit_power(candidates[best], truth)
+    exponent = fit_power(candidates[best], truth, group_weights(groups))
     final = _trained(embeddings, augmented, truth, present, n_scenes)[best]
     calibrated = LinearHead(final.weight * exponent, final.bias * exponent)
     sharpened = candidates[best] ** exponent
