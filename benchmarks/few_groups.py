@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize
 
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.pooling import PRIOR_DEVIATION, fit_log_pool, group_weights, log_pool, softmax
+from avscene.fusion.pooling import fit_log_pool, group_weights, log_pool, softmax
 from avscene.records import FloatArray, IntArray
 from avscene.tables.alignment import Aligned, align
 from avscene.tables.prediction_table import read_table

@@ -60,23 +60,26 @@ def log_pool(scores: FloatArray, exponents: FloatArray) -> FloatArray:
     return softmax(_sum_models(_one_if_alone(exponents[:, None, None], scores) * logs, scores))
 
 
-def fit_classwise(scores: FloatArray, truth: IntArray, confidence: Confidence = "precision") -> FloatArray:
+def fit_classwise(
+    scores: FloatArray, truth: IntArray, confidence: Confidence = "precision", weights: FloatArray | None = None
+) -> FloatArray:
     """Return the confidence (n_models, n_scenes) in each model for each scene, over the rows that it scored.
 
     `precision` is P(truth is c | the model predicts c), `recall` P(the model predicts c | truth is c) and `f1` their
-    harmonic mean. Laplace smoothing with one pseudo-row at chance keeps the weight of a scene that a model never
-    predicts above 0.
+    harmonic mean; rows count by `weights` (n,), equally by default. Laplace smoothing with a weight of 1 at chance, one
+    group if every group weighs 1, keeps the confidence in a scene that a model never predicts above 0.
     """
     n_models, _, n_scenes = scores.shape
-    weights = np.empty((n_models, n_scenes))
+    confidences = np.empty((n_models, n_scenes))
+    weights = np.ones(len(truth)) if weights is None else weights
     for model, probabilities in enumerate(scores):
         scored = ~np.isnan(probabilities[:, 0])
-        predicted, true = probabilities[scored].argmax(axis=1), truth[scored]
-        hits = np.bincount(predicted[predicted == true], minlength=n_scenes)
-        predictions, rows = np.bincount(predicted, minlength=n_scenes), np.bincount(true, minlength=n_scenes)
+        predicted, true, weight = probabilities[scored].argmax(axis=1), truth[scored], weights[scored]
+        hits = np.bincount(true, weights=weight * (predicted == true), minlength=n_scenes)
+        predictions, rows = (np.bincount(scenes, weights=weight, minlength=n_scenes) for scenes in (predicted, true))
         totals = {"precision": predictions, "recall": rows, "f1": (predictions + rows) / 2}[confidence]
-        weights[model] = (hits + 1 / n_scenes) / (totals + 1)
-    return weights
+        confidences[model] = (hits + 1 / n_scenes) / (totals + 1)
+    return confidences
 
 
 def fit_log_pool(

@@ -26,7 +26,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, slots=True)
 class RuleOptions:
-    """Options of fitting: `confidence` for class-wise weights; row `weights` (n,) and members' `needs` for exponents.
+    """Options of fitting: `weights` (n,) of rows; `confidence` for class-wise weights, members' `needs` for exponents.
 
     A member that is not among `needs` needs both modalities.
     """
@@ -103,7 +103,7 @@ class Classwise(BaseRule):
     @classmethod
     def fit(cls, scores: ScoresByModel, truth: IntArray, labels: LabelSet, options: RuleOptions) -> Self:
         """Return the rule with the confidences of the members on these rows."""
-        fitted = pooling.fit_classwise(_stack(scores), truth, options.confidence)
+        fitted = pooling.fit_classwise(_stack(scores), truth, options.confidence, options.weights)
         weights = {name: values_by_scene(labels, row) for name, row in zip(scores, fitted, strict=True)}
         return cls(confidence=options.confidence, weights=weights)
 
