@@ -22,7 +22,7 @@ from scipy import optimize
 from avscene.evaluation.bootstrap import group_intervals
 from avscene.evaluation.comparison import compare
 from avscene.evaluation.metrics import accuracy, log_loss
-from avscene.fusion.cross_fit import CROSS_FIT_REPEATS
+from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, CrossFitted
 from avscene.fusion.pooling import group_weights, mean, normalised_weights, softmax
 from avscene.fusion.postprocess import fit_power
 from avscene.fusion.tables import fuse_cross_fitted
@@ -121,18 +121,20 @@ def tempered_mean(logs: FloatArray, truth: IntArray, share: FloatArray) -> Pool:
 
 
 def out_of_fold(fit: Fit, aligned: Aligned, n_folds: int) -> FloatArray:
-    """Return the out-of-fold probabilities of a candidate, averaged over the folds that the package draws."""
+    """Return the out-of-fold probabilities of a candidate, by the folds that the package draws (`CrossFitted`)."""
     tables = list(aligned.tables.values())
     logs = np.log(np.stack([table.floored for table in tables]))
     groups, truth = np.array(tables[0].groups), tables[0].truth_index
-    total = np.zeros(logs.shape[1:])
+    repeats = []
     for draw in range(CROSS_FIT_REPEATS):
+        fused = np.empty(logs.shape[1:])
         folds = shuffled_folds(tuple(groups), truth, n_folds, draw)
         for fold in range(n_folds):
             on, off = folds != fold, folds == fold
             share = normalised_weights(group_weights(tuple(groups[on])), int(on.sum()))
-            total[off] += fit(logs[:, on], truth[on], share)(logs[:, off])
-    return total / CROSS_FIT_REPEATS
+            fused[off] = fit(logs[:, on], truth[on], share)(logs[:, off])
+        repeats.append({POOL: fused})
+    return CrossFitted.of(repeats, truth).stages[POOL]
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def main() -> None:
     command = f"python benchmarks/fusion.py {' '.join(path.name for path in options.tables)} --folds {options.folds}"
     extent = (
         f"{len(first):,} rows of {len(set(first.groups or ())):,} groups; {options.folds} folds, "
-        f"drawn {CROSS_FIT_REPEATS} times"
+        f"drawn {CROSS_FIT_REPEATS} times; results are those of the draw whose log loss is nearest to the mean"
     )
     machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     text = f"""# Fusion rules on real predictions

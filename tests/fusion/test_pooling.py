@@ -13,16 +13,19 @@ from avscene.evaluation.metrics import log_loss
 from avscene.fusion import pooling
 from avscene.fusion.pooling import (
     FLOOR,
-    PRIOR_DEVIATION,
     classwise,
     fit_classwise,
     fit_log_pool,
+    group_weights,
     log_pool,
     mean,
     product,
     samplewise,
     softmax,
 )
+from avscene.fusion.prior import DEVIATION
+from avscene.fusion.tree import Layout, fit_fusion
+from avscene.labels import LabelSet
 
 RULES = {"mean": mean, "product": product, "samplewise": samplewise, "classwise": classwise, "log-pool": log_pool}
 
@@ -179,7 +182,7 @@ def test_fitted_exponents_are_no_worse_than_equal_ones_on_the_fitting_rows(seed,
 
     def loss(exponents) -> float:  # with the prior
         factor = spreads @ exponents / spreads.max()
-        prior = (factor - 1) ** 2 / (2 * PRIOR_DEVIATION**2)
+        prior = (factor - 1) ** 2 / (2 * DEVIATION**2)
         return log_loss(truth, softmax(np.tensordot(exponents, logs, axes=1))) + prior / len(truth)
 
     fitted = fit_log_pool(scores, truth)
@@ -269,6 +272,23 @@ def test_classwise_weights_are_precision_recall_or_f1() -> None:
     same(fit_classwise(scores, truth, "precision"), (hits + share) / (predictions + 1))
     same(fit_classwise(scores, truth, "recall"), (hits + share) / (true + 1))
     same(fit_classwise(scores, truth, "f1"), 2 * (hits + share) / (predictions + true + 2))
+
+
+def test_classwise_weights_count_groups_and_not_rows() -> None:
+    """Rows of one group repeated a hundred times are one group's evidence, by the documented rule."""
+    predicted, truth = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    scores = np.where(np.eye(2)[predicted] == 1, 0.9, 0.1)
+    times = np.array([100, 1, 1, 1])
+    repeated, groups = scores.repeat(times, axis=0), np.arange(4).repeat(times)
+    once = fit_classwise(scores[None], truth)
+    same(once, [[(2 + 0.5) / (3 + 1), (1 + 0.5) / (1 + 1)]])
+    same(fit_classwise(repeated[None], truth.repeat(times), "precision", group_weights(list(groups))), once)
+    labels = LabelSet(("bus", "park"))
+    layout = Layout(name="x", members=("a", "b"), rule="classwise")
+    twice = {"a": repeated, "b": repeated}
+    fusion = fit_fusion(layout, twice, truth.repeat(times), labels, groups=[str(group) for group in groups])
+    assert fusion.rule is not None
+    same([list(table.values()) for table in fusion.rule.scene_weights()], np.repeat(once, 2, axis=0))
 
 
 def test_classwise_weights_models_by_scene() -> None:

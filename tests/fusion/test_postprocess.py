@@ -5,18 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import optimize
+from scipy import optimize, special, stats
 
 from avscene.evaluation.metrics import log_loss
 from avscene.fusion import postprocess
-from avscene.fusion.pooling import FLOOR, softmax
+from avscene.fusion.pooling import FLOOR, group_weights, softmax
 from avscene.fusion.postprocess import apply_power, apply_vector_scaling, fit_power, fit_vector_scaling, smooth
+from avscene.fusion.prior import DEVIATION, SCENE_DEVIATION
 
 
 @st.composite
 def probabilities(draw):
     values = draw(arrays(float, (draw(st.integers(1, 6)), draw(st.integers(2, 5))), elements=st.floats(0.001, 1)))
     return values / values.sum(axis=1, keepdims=True)
+
+
+def softmax_rows(logits):
+    """Softmax over the last axis."""
+    return special.softmax(logits, axis=-1)
 
 
 def sample_truth(logits, random):
@@ -108,21 +114,44 @@ def test_vector_scaling_corrects_a_bias() -> None:
     np.testing.assert_allclose(corrected.mean(axis=0), np.bincount(truth) / len(truth), atol=0.02)
 
 
-def test_the_ridge_pulls_towards_one_exponent_and_no_bias(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prior_pulls_towards_one_exponent_and_no_bias() -> None:
     random = np.random.default_rng(6)
     logits = random.normal(0, 1, (30, 4))
     truth = sample_truth(logits + np.array([1.5, 0, 0, -1.5]), random)
     rows = softmax(logits)
     shared = fit_power(rows, truth)
 
-    def distance(ridge: float) -> float:
-        monkeypatch.setattr(postprocess, "RIDGE", ridge)
-        scale, bias = fit_vector_scaling(rows, truth)
+    def distance(deviation: float) -> float:
+        scale, bias = fit_vector_scaling(rows, truth, deviation=deviation)
         return float(np.abs(scale - shared).max() + np.abs(bias).max())
 
-    free, usual, tight = distance(1e-6), distance(0.01), distance(1e4)
+    free, usual, tight = distance(10), distance(SCENE_DEVIATION), distance(1e-4)
     assert free > usual > tight
     assert tight < 1e-3
+
+
+@pytest.mark.parametrize("n_groups", [5, 15, 60])
+def test_the_prior_is_that_of_a_normal_distribution_and_counts_groups(n_groups: int) -> None:
+    """The maximum of sum over groups of the mean log-likelihood + ln N(k; 1, DEVIATION), by scipy's density."""
+    random = np.random.default_rng(4)
+    logits = random.normal(0, 1, (n_groups * 4, 3))
+    truth = sample_truth(3 * logits, random)
+    rows, groups = softmax(logits), np.arange(n_groups).repeat(4)
+    one_by_one = np.linspace(0.5, 3, 25_001)
+    losses = -np.log(softmax_rows(one_by_one[:, None, None] * logits)[:, np.arange(len(truth)), truth])
+    posterior = -losses.sum(axis=1) / 4 + stats.norm.logpdf(one_by_one, 1, DEVIATION)
+    expected = one_by_one[posterior.argmax()]
+    assert fit_power(rows, truth, group_weights(list(groups))) == pytest.approx(expected, abs=1e-3)
+
+
+def test_few_groups_without_an_error_do_not_make_probabilities_certain() -> None:
+    truth = np.arange(12) % 3
+    rows = np.where(np.eye(3)[truth] > 0, 0.98, 0.01)
+    assert fit_power(rows, truth) < 1.1
+    assert fit_power(rows.repeat(100, axis=0), truth.repeat(100)) > 1.2
+    scale, bias = fit_vector_scaling(rows, truth)
+    assert scale.max() < 1.1
+    assert np.abs(bias).max() < 0.05
 
 
 def test_the_gradient_of_vector_scaling_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:

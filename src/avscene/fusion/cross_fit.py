@@ -1,11 +1,12 @@
 """Cross-fit a fusion: fuse each row by weights that were fitted on other groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from avscene.errors import DataError
-from avscene.fusion.pooling import normalised
+from avscene.evaluation.metrics import log_loss
 from avscene.fusion.rules import ScoresByModel
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
@@ -13,7 +14,27 @@ from avscene.groups import shuffled_folds
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, IntArray
 
-CROSS_FIT_REPEATS = 5  # with one, the assignment of groups to folds moves a log loss by more than rules differ
+CROSS_FIT_REPEATS = 5  # one assignment of groups to folds moves a log loss by more than rules differ
+Stages = dict[str, FloatArray]  # probabilities (n, n_scenes) after the rule and after each step (`apply_stages`)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrossFitted:
+    """Out-of-fold probabilities by CROSS_FIT_REPEATS assignments of the groups to folds; `losses` are their log losses.
+
+    They are not averaged: the mean of several fits is better than each of them, and the weights that are stored are
+    those of one fit. `stages` are of the assignment whose log loss after the last step is nearest to the mean.
+    """
+
+    stages: Stages
+    losses: Mapping[str, tuple[float, ...]]
+
+    @classmethod
+    def of(cls, repeats: Sequence[Stages], truth: IntArray) -> "CrossFitted":
+        """Return the representative assignment of `repeats`, and the log losses (over the scored rows) of all."""
+        losses = {stage: tuple(_log_loss(truth, repeat[stage]) for repeat in repeats) for stage in repeats[0]}
+        last = np.array(list(losses.values())[-1])
+        return cls(repeats[int(np.abs(last - last.mean()).argmin())], losses)
 
 
 def cross_fit(
@@ -24,12 +45,11 @@ def cross_fit(
     labels: LabelSet,
     n_folds: int,
     times: Times | None = None,
-) -> dict[str, FloatArray]:
-    """Return out-of-fold probabilities (n, n_scenes) after the rule and after each step, by stage (`apply_stages`).
+) -> CrossFitted:
+    """Return out-of-fold probabilities, for CROSS_FIT_REPEATS assignments of the groups to folds.
 
     The groups are assigned to `n_folds` folds; the layout is fitted on all folds but one and applied to that one. The
-    result is the mean over CROSS_FIT_REPEATS such assignments, which depend on the names of the groups, not on the
-    order of the rows.
+    assignments depend on the names of the groups, not on the order of the rows.
 
     Args:
         layout: what to fuse.
@@ -43,19 +63,18 @@ def cross_fit(
     Raises:
         DataError: there are fewer groups than folds, or the rows to fit on are of one scene.
     """
-    sums: dict[str, FloatArray] = {}
+    repeats: list[Stages] = []
     for repeat in range(CROSS_FIT_REPEATS):
         folds = shuffled_folds(groups, truth, n_folds, repeat)
-        stages: dict[str, FloatArray] = {}
+        stages: Stages = {}
         for fold in range(n_folds):
             inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
             fusion = fit_on_rows(layout, scores, truth, groups, labels, times, outside)
             fused = apply_stages(fusion, _select_scores(scores, inside), labels, _select_times(times, inside))
             for stage, values in fused.items():
                 stages.setdefault(stage, np.empty((len(truth), len(labels))))[inside] = values
-        for stage, values in stages.items():
-            sums[stage] = sums.get(stage, 0) + values
-    return {stage: normalised(values) for stage, values in sums.items()}
+        repeats.append(stages)
+    return CrossFitted.of(repeats, truth)
 
 
 def fit_on_rows(
@@ -81,7 +100,7 @@ def fit_on_rows(
     )
 
 
-def apply_stages(fusion: Fusion, scores: ScoresByModel, labels: LabelSet, times: Times | None) -> dict[str, FloatArray]:
+def apply_stages(fusion: Fusion, scores: ScoresByModel, labels: LabelSet, times: Times | None) -> Stages:
     """Return the probabilities (n, n_scenes) after the rule and after each step, by names like `mean + power`."""
     rule = fusion.rule.kind if fusion.rule is not None else "as it is"
     stages = {}
@@ -98,3 +117,8 @@ def _select_scores(scores: ScoresByModel, rows: IntArray) -> dict[str, FloatArra
 
 def _select_times(times: Times | None, rows: IntArray) -> Times | None:
     return None if times is None else Times([times.recordings[row] for row in rows], times.starts[rows])
+
+
+def _log_loss(truth: IntArray, probabilities: FloatArray) -> float:
+    scored = ~np.isnan(probabilities[:, 0])
+    return log_loss(truth[scored], probabilities[scored])

@@ -1,7 +1,7 @@
 """Fuse aligned prediction tables of several systems by weights that were fitted on other rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,11 +34,15 @@ class SavedFusion(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
-    """The fused tables after the rule and each step, the weights, and a description of what they were fitted on."""
+    """The fused tables after the rule and each step, the weights, and a description of what they were fitted on.
+
+    `cross_fit_losses` are the log losses of each stage by the assignments of a cross-fit; empty without one.
+    """
 
     stages: dict[str, ScoreTable]
     saved: SavedFusion
     fitted_on: str
+    cross_fit_losses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def table(self) -> ScoreTable:
@@ -64,17 +68,17 @@ def fuse_unfitted(aligned: Aligned, layout: Layout) -> Fused:
 
 
 def fuse_cross_fitted(aligned: Aligned, layout: Layout, n_folds: int) -> Fused:
-    """Fuse each row by weights fitted on other groups; the weights to store are fitted on all rows.
+    """Fuse each row by weights fitted on other groups (`CrossFitted`); the weights to store are fitted on all rows.
 
     Raises:
         DataError: the tables have no truth, too few groups, or rows of one scene.
     """
     rows = _FusionRows.of(aligned)
     groups = rows.groups
-    stages = cross_fit(layout, rows.scores, rows.truth, groups, rows.labels, n_folds, rows.times)
+    found = cross_fit(layout, rows.scores, rows.truth, groups, rows.labels, n_folds, rows.times)
     fusion = rows.fit(layout)
     fitted_on = f"the other {n_folds - 1} of {n_folds} folds of {len(set(groups))} groups, separately for each fold"
-    return Fused(rows.tables(stages), _to_saved(rows, fusion, groups), fitted_on)
+    return Fused(rows.tables(found.stages), _to_saved(rows, fusion, groups), fitted_on, found.losses)
 
 
 def fuse_fitted(aligned: Aligned, fitting: Aligned, layout: Layout) -> Fused:

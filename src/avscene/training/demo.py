@@ -83,15 +83,18 @@ def fused_tables(out_of_fold: Mapping[str, ScoreTable], tables: Mapping[str, Sco
     fitting = np.stack([out_of_fold[name].probabilities for name in ("audio", "video")])
     truth = out_of_fold["audio"].truth_index
     scores = np.stack([tables[name].probabilities for name in ("audio", "video")])
-    exponents = pooling.fit_log_pool(fitting, truth, needs=("audio", "video"))
+    weights = pooling.group_weights(out_of_fold["audio"].groups or out_of_fold["audio"].filenames)
+    exponents = pooling.fit_log_pool(fitting, truth, weights, needs=("audio", "video"))
     pooled, pool = pooling.log_pool(fitting, exponents), pooling.log_pool(scores, exponents)
+    power = postprocess.fit_power(pooled, truth, weights)
+    scale, bias = postprocess.fit_vector_scaling(pooled, truth, weights)
     fused: dict[str, FloatArray] = {
         "mean": pooling.mean(scores),
         "product": pooling.product(scores),
-        "classwise": pooling.classwise(scores, pooling.fit_classwise(fitting, truth)),
+        "classwise": pooling.classwise(scores, pooling.fit_classwise(fitting, truth, weights=weights)),
         "log-pool": pool,
-        "log-pool + power": postprocess.apply_power(pool, postprocess.fit_power(pooled, truth)),
-        "log-pool + vector": postprocess.apply_vector_scaling(pool, *postprocess.fit_vector_scaling(pooled, truth)),
+        "log-pool + power": postprocess.apply_power(pool, power),
+        "log-pool + vector": postprocess.apply_vector_scaling(pool, scale, bias),
     }
     like = tables["audio"]
     return {

@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from avscene.evaluation.metrics import accuracy, log_loss
+from avscene.fusion.pooling import group_weights
 from avscene.fusion.postprocess import fit_power
 from avscene.models.linear_heads import LinearHead
 from avscene.training.heads import linear_heads as heads
@@ -78,8 +79,20 @@ def test_the_temperature_calibrates_noisy_scenes() -> None:
     random = np.random.default_rng(2)
     noisy = np.where(random.random(len(truth)) < 0.3, random.integers(0, SCENES, len(truth)), truth)  # wrong labels
     fitted = fit_head(separable(noise=1.5), noisy, groups, SCENES)
-    assert fit_power(fitted.out_of_fold, noisy) == pytest.approx(1, abs=0.02)  # it is calibrated already
+    free = {"weights": group_weights(groups), "deviation": 1e6}  # no prior
+    left, needed = fit_power(fitted.out_of_fold, noisy, **free), 1 / fitted.temperature
+    assert abs(np.log(left)) < abs(np.log(left * needed))  # it is nearer to calibrated than before
     assert log_loss(noisy, fitted.out_of_fold) < np.log(SCENES)
+
+
+def test_few_groups_without_an_error_do_not_make_the_head_certain() -> None:
+    """With 15 groups, all classified correctly, the log loss alone would choose the largest exponent."""
+    truth, groups = np.repeat(np.arange(3), 25), [str(row // 5) for row in range(75)]
+    random = np.random.default_rng(11)
+    centres = random.normal(0, 1, (3, SIZE))
+    fitted = fit_head(centres[truth] + random.normal(0, 0.5, (75, SIZE)), truth, groups, 3)
+    assert accuracy(truth, fitted.out_of_fold) == 1
+    assert 0.9 < fitted.temperature < 1.1
 
 
 def test_the_head_carries_the_temperature() -> None:

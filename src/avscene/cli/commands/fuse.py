@@ -42,7 +42,7 @@ def fuse(
     from avscene.cli.output.tables import evaluation_text
     from avscene.fusion.fuse import evaluate_fusion, fuse_files
     from avscene.outputs import check_outputs
-    from avscene.reports.fusion import fusion_to_dict, write_fusion_report
+    from avscene.reports.fusion import cross_fit_text, fusion_to_dict, write_fusion_report
     from avscene.tables.prediction_table import write_table
 
     if sum(bool(given) for given in (fit, cross_fit is not None, weights)) > 1:
@@ -63,6 +63,8 @@ def fuse(
     if result is not None:
         with TextOutput(None) as out:
             out.write(evaluation_text(result) + "\n")
+            if fused.cross_fit_losses:
+                out.write(f"\n{cross_fit_text(fused)}\n")
     print(f"{output}: written; weights fitted on: {fused.fitted_on}")
 
 

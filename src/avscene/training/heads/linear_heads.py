@@ -60,7 +60,8 @@ def fit_head(
     scored = ~np.isnan(candidates[0, :, 0])
     losses = [log_loss(truth[scored], candidate[scored]) for candidate in candidates]
     best = int(np.argmin(losses))
-    exponent = fit_power(candidates[best], truth, group_weights(groups))
+    weights = group_weights([group for group, has in zip(groups, scored, strict=True) if has])
+    exponent = fit_power(candidates[best][scored], truth[scored], weights)
     final = _trained(embeddings, augmented, truth, present, n_scenes)[best]
     calibrated = LinearHead(final.weight * exponent, final.bias * exponent)
     sharpened = candidates[best] ** exponent
