@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics as oracle
 
 from avscene.errors import DataError
+from avscene.evaluation.calibration import expected_calibration_error, reliability
 from avscene.evaluation.metrics import (
     accuracy,
     brier_score,
@@ -20,9 +21,7 @@ from avscene.evaluation.metrics import (
     class_log_loss,
     compute_metrics,
     confusion,
-    expected_calibration_error,
     log_loss,
-    reliability,
 )
 from avscene.labels import LabelSet
 from avscene.tables.prediction_table import read_table

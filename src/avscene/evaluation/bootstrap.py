@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.metrics import BINS, row_brier_scores, row_log_losses
+from avscene.evaluation.calibration import CalibrationGaps
+from avscene.evaluation.metrics import row_brier_scores, row_log_losses
 from avscene.evaluation.risk import confidence_levels
 from avscene.records import FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
@@ -16,13 +17,14 @@ RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
 BATCH = 100  # resamples at a time, so that memory does not grow with their number
+CALIBRATION_ERROR = "expected_calibration_error"
 TABLE_METRICS = (  # attributes of `TableMetrics`
     "log_loss",
     "log_loss_class_mean",
     "accuracy",
     "accuracy_class_mean",
     "brier_score",
-    "expected_calibration_error",
+    CALIBRATION_ERROR,
     "risk_coverage_area",
 )
 CLASS_METRICS = ("precision", "recall", "f1", "log_loss")  # keys of `TableMetrics.per_class`
@@ -41,7 +43,8 @@ def group_intervals(table: ScoreTable, *, resamples: int = RESAMPLES, seed: int 
 
     Segments of one group resemble each other, so whole groups are drawn with replacement, as many as the table has
     (cluster bootstrap; percentile intervals after Efron & Tibshirani 1993, chapter 13). Tables of the same groups get
-    the same resamples. Macro averages leave out scenes without a row in the resample.
+    the same resamples. Macro averages leave out scenes without a row in the resample. The interval of the calibration
+    error is that of `CalibrationGaps`, because resampling raises the error.
 
     Raises:
         DataError: the table has no truth.
@@ -61,8 +64,12 @@ def group_intervals(table: ScoreTable, *, resamples: int = RESAMPLES, seed: int 
         for sums in (counts @ losses, counts @ hits):
             means += [sums.sum(axis=1) / total, np.nanmean(_ratio(sums, class_rows), axis=1)]
         means.append((counts @ brier)[:, 0] / total)
-        values.append(np.column_stack([*means, np.array([by_confidence.ece_and_aurc(row) for row in counts])]))
-    return dict(zip(TABLE_METRICS, percentile_intervals(np.concatenate(values)), strict=True))
+        values.append(np.column_stack([*means, [by_confidence.aurc(row) for row in counts]]))
+    names = [name for name in TABLE_METRICS if name != CALIBRATION_ERROR]
+    found = dict(zip(names, percentile_intervals(np.concatenate(values)), strict=True))
+    gaps = CalibrationGaps.of(truth, table.probabilities, table.groups)
+    found[CALIBRATION_ERROR] = Interval(*gaps.interval(group_resamples(n_groups, resamples, seed), LEVEL))
+    return {name: found[name] for name in TABLE_METRICS}
 
 
 def class_intervals(table: ScoreTable) -> dict[str, dict[str, Interval]]:
@@ -146,38 +153,28 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RowsByConfidence:
-    """Rows in order of decreasing confidence, for metrics of many resamples.
+    """Rows in order of decreasing confidence, for the AURC of many resamples.
 
     Attributes:
         group: (n,) group index of each row.
         wrong: (n,) 1 if the predicted scene is wrong, else 0.
-        excess: (n,) confidence minus accuracy, which is 1 for a right prediction and 0 for a wrong one.
         ends: (levels,) the last row of each level of equal confidence.
-        level: (n,) the level of each row.
     """
 
     group: IntArray
     wrong: IntArray
-    excess: FloatArray
     ends: IntArray
-    level: IntArray
 
     @classmethod
     def of(cls, table: ScoreTable, group: IntArray) -> "_RowsByConfidence":
-        confidence = table.probabilities.max(axis=1)
-        order, ends = confidence_levels(confidence)
+        order, ends = confidence_levels(table.probabilities.max(axis=1))
         wrong = (table.probabilities.argmax(axis=1) != table.truth_index).astype(np.int64)
-        level = np.searchsorted(ends, np.arange(len(order)))
-        return cls(group[order], wrong[order], (confidence + wrong - 1)[order], ends, level)
+        return cls(group[order], wrong[order], ends)
 
-    def ece_and_aurc(self, counts: FloatArray) -> tuple[float, float]:
-        """`expected_calibration_error` and `RiskCoverage.area` of the resample with each group so many times."""
+    def aurc(self, counts: FloatArray) -> float:
+        """`RiskCoverage.area` of the resample with each group so many times."""
         weights = counts.astype(np.int64)[self.group]  # integer sums take a fraction of the time
         accepted, errors = (np.cumsum(values)[self.ends].astype(float) for values in (weights, weights * self.wrong))
         in_level, total = accepted.copy(), accepted[-1]
         in_level[1:] -= accepted[:-1]
-        aurc = in_level @ (errors / np.maximum(accepted, 1)) / total
-        middle = total - accepted + in_level / 2  # rank in increasing confidence, as in `reliability`
-        bins = np.minimum((middle * BINS / total).astype(np.intp), BINS - 1)
-        gaps = np.bincount(bins[self.level], weights=weights * self.excess)
-        return float(np.abs(gaps).sum() / total), float(aurc)
+        return float(in_level @ (errors / np.maximum(accepted, 1)) / total)

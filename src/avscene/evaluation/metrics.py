@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avscene.evaluation.arguments import TIE_DECIMALS, validate
+from avscene.evaluation.arguments import validate
+from avscene.evaluation.calibration import CalibrationGaps
 from avscene.evaluation.risk import risk_coverage
 from avscene.records import FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
 
 EPSILON = 1e-15
-BINS = 15  # Guo et al. 2017
 
 
 def _losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -129,58 +129,11 @@ def confusion(truth: IntArray, probabilities: FloatArray) -> npt.NDArray[np.intp
     return np.bincount(pairs, minlength=n_scenes**2).reshape(n_scenes, n_scenes)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reliability:
-    """Mean `confidence`, `accuracy` and `count` of every bin, each (bins,)."""
-
-    confidence: FloatArray
-    accuracy: FloatArray
-    count: IntArray
-
-
-def reliability(truth: IntArray, probabilities: FloatArray, bins: int = BINS) -> Reliability:
-    """Compute accuracy against confidence (the largest probability) in bins of about equal count.
-
-    Equal confidences share a bin (that of their middle rank), so that the order of the rows does not matter; empty
-    bins are left out, so there may be fewer than `bins`. Equal-mass bins after Nixon et al. 2019, "Measuring
-    Calibration in Deep Learning"; the diagram after Guo et al. 2017, "On Calibration of Modern Neural Networks".
-
-    Raises:
-        ValueError: the arrays are malformed or empty, or `bins` is not positive.
-    """
-    truth, probabilities = validate(truth, probabilities)
-    if bins < 1:
-        raise ValueError(f"bins must be positive, got {bins}")
-    confidence = probabilities.max(axis=1)
-    hits = probabilities.argmax(axis=1) == truth
-    _, value, repeats = np.unique(confidence.round(TIE_DECIMALS), return_inverse=True, return_counts=True)
-    middle = np.cumsum(repeats) - repeats / 2
-    bin_index = np.minimum((middle * bins / len(truth)).astype(np.intp), bins - 1)[value]
-    count = np.bincount(bin_index, minlength=bins)
-    filled = count > 0
-    return Reliability(
-        confidence=np.bincount(bin_index, weights=confidence, minlength=bins)[filled] / count[filled],
-        accuracy=np.bincount(bin_index, weights=hits, minlength=bins)[filled] / count[filled],
-        count=count[filled],
-    )
-
-
-def expected_calibration_error(truth: IntArray, probabilities: FloatArray, bins: int = BINS) -> float:
-    """Return the ECE: the mean of |accuracy - confidence| over the bins of `reliability`, weighted by count.
-
-    Guo et al. 2017 with the equal-mass bins of Nixon et al. 2019 (there: adaptive calibration error of the predicted
-    class).
-
-    Raises:
-        ValueError: the arrays are malformed or empty, or `bins` is not positive.
-    """
-    curve = reliability(truth, probabilities, bins)
-    return float(np.average(np.abs(curve.confidence - curve.accuracy), weights=curve.count))
-
-
 @dataclass(frozen=True, slots=True)
 class TableMetrics:
     """Metrics of one table over `n` rows; `..._class_mean` are macro averages, `risk_coverage_area` is the AURC.
+
+    `expected_calibration_error` is without the bias of few groups (`CalibrationGaps`).
 
     `per_class` has for every scene its `n`, `precision`, `recall`, `f1` and `log_loss`, NaN if undefined: a scene
     without rows (recall, log loss), never predicted (precision), or both (F1).
@@ -219,7 +172,7 @@ def compute_metrics(table: ScoreTable) -> TableMetrics:
         log_loss_class_mean=float(np.nanmean(class_log_loss(truth, probabilities))),
         accuracy=accuracy(truth, probabilities),
         accuracy_class_mean=float(np.nanmean(class_accuracy(truth, probabilities))),
-        expected_calibration_error=expected_calibration_error(truth, probabilities),
+        expected_calibration_error=CalibrationGaps.of(truth, probabilities, table.groups).corrected_error(),
         brier_score=brier_score(truth, probabilities),
         risk_coverage_area=risk_coverage(truth, probabilities).area,
         per_class=_per_class(table),

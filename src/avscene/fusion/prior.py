@@ -12,7 +12,7 @@ it, exponents of groups that were all classified correctly would grow without bo
 from avscene.records import FloatArray
 
 # Standard deviations, chosen on real predictions with 10 to 160 groups (benchmarks/few_groups.md).
-DEVIATION = 0.2  # of an exponent: a modality's total weight in a log-linear pool, temperature scaling
+DEVIATION = 0.25  # of an exponent: a modality's total weight in a log-linear pool, temperature scaling
 SCENE_DEVIATION = 0.07  # of the scale and the bias of one scene in vector scaling
 
 

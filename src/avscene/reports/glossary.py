@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping
 
 from avscene.evaluation.bootstrap import LEVEL, RESAMPLES
-from avscene.evaluation.metrics import BINS
+from avscene.evaluation.calibration import BINS
 
 GLOSSARY_HEADING = "Glossary"
 
@@ -17,7 +17,8 @@ DEFINITIONS: Mapping[str, str] = {
     "Macro average": "The metric of each true scene, averaged over scenes, so that every scene has the same weight.",
     "Expected calibration error (ECE)": (
         "Distance between confidence (the probability of the predicted scene) and accuracy, averaged over "
-        f"{BINS} bins of about equally many rows. At 0, predictions with 80 % confidence are correct in 80 % of cases."
+        f"{BINS} bins of about equally many rows, without the error that chance adds if groups are few. At 0, "
+        "predictions with 80 % confidence are correct in 80 % of cases."
     ),
     "Brier score": (
         "Squared distance between the probabilities and the truth (1 for the true scene, 0 for the others), summed "
@@ -34,8 +35,8 @@ DEFINITIONS: Mapping[str, str] = {
     "Interval": (
         f"The {LEVEL * 100:.0f} % bootstrap interval from {RESAMPLES:,} draws of whole groups (places, sessions) with "
         "replacement: the variation of the metric between sets of groups, not between trainings. With few groups it is "
-        "too narrow; where every prediction is correct, that of the accuracy has no width. Resampling increases the "
-        "ECE, so its interval may lie above it. Without known groups there are no intervals."
+        "too narrow; where every prediction is correct, that of the accuracy has no width. Without known groups there "
+        "are no intervals."
     ),
     "p": (
         "Two-sided p-value of a randomisation test: how often a difference at least as large arises if the two systems "

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from avscene.evaluation.metrics import confusion, reliability
+from avscene.evaluation.calibration import reliability
+from avscene.evaluation.metrics import confusion
 from avscene.evaluation.risk import risk_coverage
 from avscene.records import FloatArray
 from avscene.tables.score_table import ScoreTable

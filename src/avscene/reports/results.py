@@ -5,9 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from avscene.evaluation.bootstrap import CLASS_METRICS, LEVEL, RESAMPLES, SEED, TABLE_METRICS, Interval
+from avscene.evaluation.calibration import reliability
 from avscene.evaluation.comparison import Comparison, PairOfSystems
 from avscene.evaluation.measurement import Measurement
-from avscene.evaluation.metrics import confusion, reliability
+from avscene.evaluation.metrics import confusion
 from avscene.evaluation.risk import risk_coverage
 from avscene.evaluation.tables import EvaluationResult
 from avscene.tables.score_table import ScoreTable
