@@ -13,7 +13,7 @@ from avscene.records import FloatArray
 
 # Standard deviations, chosen on real predictions with 10 to 160 groups (benchmarks/few_groups.md).
 DEVIATION = 0.25  # of an exponent: a modality's total weight in a log-linear pool, temperature scaling
-SCENE_DEVIATION = 0.07  # of the scale and the bias of one scene in vector scaling
+SCENE_DEVIATION = 0.05  # of the scale and the bias of one scene in vector scaling
 
 
 def prior_precision(weights: FloatArray | None, n_rows: int, deviation: float) -> float:
