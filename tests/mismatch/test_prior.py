@@ -160,3 +160,9 @@ def test_unfamiliar_rows_have_no_verdict(tmp_path: Path, capfd: pytest.CaptureFi
     assert read_table(tested[1]).familiar.sum() == len(table) - SECONDS
     assert run(capfd, "mismatch", *tested, "--fit", *fitting, "--output", tmp_path / "out.tsv").code == 0
     assert [row["filename"] for row in rows_of(tmp_path / "out.recordings.tsv") if row["score"] == ""] == ["1-7.mp4"]
+
+
+def test_a_prior_without_a_detector_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    refused = run(capfd, "classify", tmp_path / "a.mp4", "--system", "conse", "--prior", "0.1").error()
+    assert refused == "system conse: has no mismatch detector; --prior is for checkpoints that have one"

@@ -7,23 +7,20 @@ import numpy as np
 
 from avscene.records import FloatArray
 
-# Ren et al. subtract all of it, so that something far away in a direction in which scenes do not differ stays near.
-BACKGROUND = 0.9
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamiliarityDetector:
     """Relative Mahalanobis distance (Ren et al. 2021), and the distances of held-out rows of training.
 
     Embeddings are projected to k principal components. The distance is the squared Mahalanobis distance to the nearest
-    scene (Lee et al. 2018: one covariance within all scenes) minus BACKGROUND of that to all rows together: deviations
+    scene (Lee et al. 2018: one covariance within all scenes) minus a share of that to all rows together: deviations
     in which scenes do not differ count less.
 
     Attributes:
         projection: (size, k).
         offset: (k,) the projected mean of all rows, which is subtracted.
         within: (k, k) whitens the deviations from the means of the scenes.
-        total: (k, k) whitens the projections.
+        total: (k, k) whitens the projections, times the root of the share that is subtracted.
         means: (n_scenes, k) mean of each scene, projected and whitened by `within`.
         distances: (n,) distances of held-out rows, ascending.
         shares: (n,) share of the held-out rows, all groups with equal weight, that lie at least as far.
@@ -54,7 +51,7 @@ class FamiliarityDetector:
         projected = embeddings.astype(np.float64) @ self.projection.astype(np.float64) - self.offset
         whitened = projected @ self.within
         nearest = np.min([((whitened - mean) ** 2).sum(axis=1) for mean in self.means], axis=0)
-        return np.asarray(nearest - BACKGROUND * ((projected @ self.total) ** 2).sum(axis=1))
+        return np.asarray(nearest - ((projected @ self.total) ** 2).sum(axis=1))
 
     def arrays(self) -> dict[str, FloatArray]:
         """Return the attributes by name, for a checkpoint; the projection, the largest, in half precision."""

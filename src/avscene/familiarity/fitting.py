@@ -12,6 +12,9 @@ from avscene.records import FloatArray, IntArray
 N_FOLDS = 4
 N_COMPONENTS = 64
 SHRINKAGE = 0.1  # of covariances towards a multiple of the identity
+# Of the distance to all rows, this is subtracted. Ren et al. subtract all of it, so that something far away in a
+# direction in which scenes do not differ stays near.
+BACKGROUND = 0.9
 MAX_ROWS = 20_000  # that covariances are estimated on; more improve nothing
 _N_SHARES = 60  # of the distribution of distances that are kept
 
@@ -70,7 +73,13 @@ def _fit(
     empty = np.zeros(0)
     distances, shares = (empty, empty) if held_out is None else _distribution(held_out, groups)
     return FamiliarityDetector(
-        projection, mean @ projection, within, _whitening(projected), means @ within, distances, shares
+        projection,
+        mean @ projection,
+        within,
+        np.sqrt(BACKGROUND) * _whitening(projected),
+        means @ within,
+        distances,
+        shares,
     )
 
 
