@@ -78,6 +78,9 @@ def test_a_stored_detector_gives_the_same_shares(fitted: FittedFamiliarity) -> N
         FamiliarityDetector.from_arrays(arrays, SIZE + 1, SCENES)
     with pytest.raises(ValueError, match="are not those of a familiarity detector"):
         FamiliarityDetector.from_arrays({"projection": arrays["projection"]}, SIZE, SCENES)
+    for name in arrays:
+        with pytest.raises(ValueError, match=r"is not a finite array"):
+            FamiliarityDetector.from_arrays({**arrays, name: np.float32(1).reshape(())}, SIZE, SCENES)
 
 
 def test_shares_of_several_models_are_combined_by_fishers_method() -> None:

@@ -67,7 +67,7 @@ class FamiliarityDetector:
         """
         if sorted(arrays) != sorted(field.name for field in fields(cls)):
             raise ValueError(f"attributes {', '.join(sorted(arrays))} are not those of a familiarity detector")
-        k, n = arrays["projection"].shape[-1], len(arrays["distances"])
+        k, n = (arrays[name].shape[-1] if arrays[name].ndim else 0 for name in ("projection", "distances"))
         shapes = {
             "projection": (size, k),
             "offset": (k,),
