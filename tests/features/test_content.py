@@ -66,7 +66,7 @@ def test_a_single_colour_with_noise_has_no_content(
 @pytest.mark.parametrize("colour", ["black", "gray", "0x2040c0"])
 def test_an_encoded_black_frame_has_no_content(tmp_path: Path, codec: tuple[str, ...], colour: str) -> None:
     """A camera with a lens cap: noise of its sensor, and of the codec."""
-    source = ("-f", "lavfi", "-i", f"color={colour}:s=1280x720:r=5:d=1,noise=alls=8:allf=t,format=yuv420p")
+    source = ("-f", "lavfi", "-i", f"color={colour}:s=1280x720:r=5:d=1,noise=all_strength=8:all_flags=t,format=yuv420p")
     ffmpeg(*source, "-c:v", *codec, tmp_path / "a.mkv")
     frames = ffmpeg_frames(tmp_path / "a.mkv", 512, 288, "-s", "512x288")
     assert len(frames) == 5

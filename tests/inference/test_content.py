@@ -27,7 +27,7 @@ from tests.support.ffmpeg_program import ffmpeg
 from tests.support.scene_data import CPU, train_on, write_data
 
 NOISE, SILENCE = "anoisesrc=r=44100:a=0.1:s=1", "anullsrc=r=44100:cl=mono"
-PICTURE, BLACK = "testsrc2=s=96x64:r=5", "color=black:s=96x64:r=5,noise=alls=6:allf=t"
+PICTURE, BLACK = "testsrc2=s=96x64:r=5", "color=black:s=96x64:r=5,noise=all_strength=6:all_flags=t"
 
 
 def write(path: Path, video: Sequence[str] = (), audio: Sequence[str] = (), *options: str) -> Path:
