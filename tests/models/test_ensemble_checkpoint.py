@@ -301,7 +301,7 @@ def test_members_of_other_scenes_or_another_hop_are_refused(
     part, tensors = parts()["C04"]
     members = {"V01": sources["V01"], "C04": save_model(tmp_path / "other", part, tensors, **changes)}
     made = config("both", fusion=fit_fusion_of(members), members=member_checksums(members))
-    with pytest.raises(CheckpointError, match="other: has other scenes or another hop than both"):
+    with pytest.raises(CheckpointError, match="other: has other scenes, another hop or other frames than both"):
         save_ensemble(tmp_path / "both", made, members, "")
 
 

@@ -130,7 +130,7 @@ def test_silence_and_full_scale_can_be_embedded(encoders: dict[str, AudioEncoder
 
 def test_mel_images_have_low_frequencies_at_the_bottom_and_black_at_the_floor() -> None:
     spec = LogMelSpec(16_000, 512, 160, 40, 0.0, 8_000.0)
-    mels = torch.full((1, 40, 101), -100.0)
+    mels = torch.full((1, 40, 101), spec.floor_db)
     mels[:, 0] = 0.0  # only the lowest band has energy
     images = mel_images(mels, spec, MEL_IMAGE)
     assert images.shape == (1, 3, 224, 112)

@@ -107,7 +107,7 @@ def write_scores(result: MismatchResult, output: Path) -> list[Path]:
 
 def score_paths(output: Path) -> tuple[Path, Path, Path]:
     """Return the files that `write_scores` writes: `output`, and those of recordings and of spans beside it."""
-    recordings, spans = (output.with_name(f"{output.stem}.{part}{output.suffix}") for part in ("recordings", "spans"))
+    recordings, spans = (output.parent / f"{output.stem}.{part}{output.suffix}" for part in ("recordings", "spans"))
     return output, recordings, spans
 
 
