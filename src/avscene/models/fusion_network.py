@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from avscene.errors import CheckpointError
+from avscene.familiarity.detector import FamiliarityDetector
 from avscene.labels import LabelSet
 from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
 from avscene.models.dropout import FastDropout
+from avscene.models.familiarity_tensors import familiarity_detector, without_familiarity
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
@@ -70,6 +72,7 @@ class FusionNetworkModel:
         encoders: Mapping[str, SegmentEncoder],
         network: FusionNetwork,
         runtime: Runtime,
+        familiarity: FamiliarityDetector | None = None,
     ) -> None:
         self.name = name
         self.labels = labels
@@ -77,6 +80,7 @@ class FusionNetworkModel:
         self._encoders = tuple(encoders.values())
         self._network = network.eval().requires_grad_(requires_grad=False).to(runtime.device)
         self._runtime = runtime
+        self._familiarity = familiarity
 
     @property
     def encoder_keys(self) -> tuple[str, ...]:
@@ -117,7 +121,16 @@ class FusionNetworkModel:
             wanted = ", ".join(f"{name} ({size})" for name, size in zip(self.encoders, sizes, strict=True))
             found = ", ".join(str(array.shape[1]) for array in arrays)
             raise CheckpointError(f"model {self.name!r} takes embeddings of {wanted}; got sizes {found}")
-        return SceneProbabilities(self.labels, _probabilities(self._network, arrays, self._runtime))
+        probabilities = _probabilities(self._network, arrays, self._runtime)
+        familiarity = None if self._familiarity is None else self._familiarity.score(joined(arrays))
+        return SceneProbabilities(self.labels, probabilities, familiarity)
+
+
+def joined(arrays: Sequence[FloatArray]) -> FloatArray:
+    """Join embeddings (n, size) of several encoders to (n, sum of sizes); rows that are NaN in any array are NaN."""
+    values = np.concatenate(arrays, axis=1)
+    values[~np.isfinite(values).all(axis=1)] = np.nan
+    return values
 
 
 @torch.inference_mode()
@@ -136,7 +149,7 @@ class FusionNetworkPart(BaseModel):
     """Configuration of a late fusion network in a checkpoint.
 
     `encoders`, `sizes` and `encoder_keys` are the names of the encoders, the lengths of their embeddings and their keys
-    in training.
+    in training. Beside the tensors of the network, there may be those of a familiarity detector on all embeddings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -161,10 +174,11 @@ class FusionNetworkPart(BaseModel):
         """
         with torch.device("meta"):  # without memory; the tensors are filled in below
             network = FusionNetwork(self.sizes, len(labels))
-        if wrong := faults(network, tensors):
+        own = without_familiarity(tensors)
+        if wrong := faults(network, own):
             inputs = ", ".join(f"{name} ({size})" for name, size in zip(self.encoders, self.sizes, strict=True))
             raise CheckpointError(f"model {self.name!r}: its tensors are not those of a network on {inputs}: {wrong}")
-        fill(network, tensors)
+        fill(network, own)
         return network.eval()
 
     def build(self, labels: LabelSet, tensors: Mapping[str, Tensor], runtime: Runtime) -> FusionNetworkModel:
@@ -185,4 +199,5 @@ class FusionNetworkPart(BaseModel):
                     f"model {self.name!r} was trained on another {name} "
                     f"({size} values of {key!r}, not {encoder.embedding_size} of {encoder.key!r}); train again"
                 )
-        return FusionNetworkModel(self.name, labels, encoders, network, runtime)
+        detector = familiarity_detector(self.name, tensors, sum(self.sizes), len(labels))
+        return FusionNetworkModel(self.name, labels, encoders, network, runtime, detector)

@@ -18,6 +18,7 @@ from avscene.labels import LabelSet
 from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
+from avscene.models.familiarity_tensors import familiarity_detector, without_familiarity
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 
@@ -162,14 +163,6 @@ class LinearHeadModel:
         return SceneProbabilities(self.labels, self.head.probabilities(embeddings), familiarity)
 
 
-_FAMILIARITY = "familiarity."  # before the names of tensors
-
-
-def familiarity_tensors(detector: FamiliarityDetector) -> dict[str, Tensor]:
-    """Return the tensors of a detector for a checkpoint."""
-    return {f"{_FAMILIARITY}{name}": torch.from_numpy(values) for name, values in detector.arrays().items()}
-
-
 class _LinearHeadPart(BaseModel):
     """Entry of a checkpoint's configuration.
 
@@ -194,15 +187,11 @@ class _LinearHeadPart(BaseModel):
     def _with_head(self, encoder: SegmentEncoder, labels: LabelSet, tensors: Mapping[str, Tensor]) -> LinearHeadModel:
         size = encoder.embedding_size
         expected = {"weight": (size, len(labels)), "bias": (len(labels),)}
-        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(_FAMILIARITY)}
+        own = without_familiarity(tensors)
         if {name: tuple(tensor.shape) for name, tensor in own.items()} != expected:
             raise CheckpointError(f"the head of model {self.name!r} is missing or does not fit")
         head = LinearHead(own["weight"].numpy(), own["bias"].numpy())
-        arrays = {name.removeprefix(_FAMILIARITY): tensors[name].numpy() for name in tensors if name not in own}
-        try:
-            detector = FamiliarityDetector.from_arrays(arrays, size, len(labels)) if arrays else None
-        except ValueError as error:
-            raise CheckpointError(f"model {self.name!r}: {error}") from error
+        detector = familiarity_detector(self.name, tensors, size, len(labels))
         return LinearHeadModel(self.name, labels, encoder, head, detector)
 
 

@@ -17,11 +17,13 @@ from torch.nn import functional
 
 from avscene.errors import CheckpointError, DataError, WeightsError
 from avscene.evaluation.metrics import accuracy, log_loss
+from avscene.familiarity.fitting import fit_familiarity
 from avscene.labels import LabelSet
 from avscene.models.checkpoint import Part
 from avscene.models.device import Runtime
 from avscene.models.dropout import FastDropout
 from avscene.models.encoders import build_encoder
+from avscene.models.familiarity_tensors import familiarity_tensors
 from avscene.models.fusion_network import FusionNetwork, FusionNetworkModel, FusionNetworkPart
 from avscene.records import Frame, Segment
 from avscene.training.heads.fusion_network import FusionPlan, initial_fusion_network, train_fusion_network
@@ -380,6 +382,27 @@ def test_a_checkpoint_restores_the_model(on_clips: tuple[TrainedModel, list[np.n
     np.testing.assert_allclose(predicted.probabilities[:5], stored[:5], atol=1e-4)
     assert predicted.scored.tolist() == [True] * 5 + [False]
     assert np.ptp(stored, axis=0).max() > 0.05  # else this would prove nothing
+
+
+def test_a_familiarity_detector_among_the_tensors_judges_all_embeddings(
+    on_clips: tuple[TrainedModel, list[np.ndarray]],
+) -> None:
+    trained, arrays = on_clips
+    values = np.concatenate(arrays, axis=1)
+    truth = np.arange(len(values)) % len(LABELS)
+    fitted = fit_familiarity(values, truth, [str(row // 2) for row in range(len(truth))], len(LABELS))
+    assert fitted is not None
+    tensors = load(save({**trained.tensors, **familiarity_tensors(fitted.detector)}))
+    model = trained.part.build(LABELS, tensors, OFFLINE)
+    found = model.score([*segments(60)[:5], Segment(5, 6, (), None)])
+    np.testing.assert_allclose(found.familiarity[:5], fitted.detector.score(values[:5]), atol=0.02)
+    assert np.isnan(found.familiarity[5])
+    without = trained.part.build(LABELS, trained.tensors, OFFLINE).score(segments(60)[:5])
+    assert without.familiarity is None
+    np.testing.assert_allclose(found.probabilities[:5], without.probabilities, atol=1e-4)
+    damaged = {**tensors, "familiarity.offset": torch.zeros(3)}
+    with pytest.raises(CheckpointError, match=r"model 'C04': offset is not a finite array of shape"):
+        trained.part.build(LABELS, damaged, OFFLINE)
 
 
 @dataclass

@@ -21,12 +21,12 @@ from avscene.models import SegmentEncoder
 from avscene.models.checkpoint import Part
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import FRAME_SPECS
+from avscene.models.familiarity_tensors import familiarity_tensors
 from avscene.models.linear_heads import (
     AudioEncoder,
     AudioHeadPart,
     VideoEncoder,
     VideoHeadPart,
-    familiarity_tensors,
 )
 from avscene.models.registry import AudioHead, HeadsSystem, VideoHead
 from avscene.progress import Progress
