@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # A file format, an option of ffmpeg, and what the tests misspell on purpose.
-MEANT := alis,caf,clasify,embeded,rin
+MEANT := alis,caf,clasify,embeded,rin,simpy
 WRITTEN := src tests tools benchmarks docs README.md CHANGELOG.md CONTRIBUTING.md
 
 .PHONY: help install demo test spelling slow conformance bench lock clean
@@ -54,7 +54,7 @@ bench: install
 lock:
 	set -e; venv=$$(mktemp -d); trap 'rm -rf "$$venv" constraints.txt.part' EXIT; \
 	$(PYTHON) -m venv "$$venv"; \
-	"$$venv/bin/pip" install --disable-pip-version-check --no-input '.[dev,bench]'; \
+	"$$venv/bin/pip" install --disable-pip-version-check --no-input '.[dev,bench,gs,az]'; \
 	head -n 1 constraints.txt > constraints.txt.part; \
 	"$$venv/bin/pip" freeze --all --exclude pip --exclude avscene > "$$venv/pins"; \
 	LC_ALL=C sort -f "$$venv/pins" >> constraints.txt.part; \
