@@ -55,7 +55,7 @@ def measure_here(*paths: str) -> None:
     from avscene.cli.inputs import expand
     from avscene.cli.output.formats import jsonl
     from avscene.inference.classify import FileRun
-    from avscene.inference.resumable import Settings
+    from avscene.inference.computing import Settings
 
     system = avscene.load("conse")
     with tempfile.TemporaryDirectory() as folder:

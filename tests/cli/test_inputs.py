@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from avscene.cli.inputs import expand
+from avscene.cli.inputs import find_inputs
 from avscene.records import Failure
 
 ODD = ["with space.mp4", "ünï-映画.mp4", "-dash.mp4", "[brackets].mp4", "new\nline.mp4", "two  blanks*?.mp4"]
@@ -21,6 +21,10 @@ ODD = ["with space.mp4", "ünï-映画.mp4", "-dash.mp4", "[brackets].mp4", "new
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def expand(arguments: list[str]) -> list[str | Failure]:
+    return list(find_inputs(arguments))
 
 
 def touch(*names: str) -> None:

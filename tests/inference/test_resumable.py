@@ -11,10 +11,11 @@ import pytest
 
 import avscene
 from avscene.errors import MediaError, ModalityError
+from avscene.inference.computing import Settings
 from avscene.inference.journal import open_journal
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
 from avscene.inference.reading import Source
-from avscene.inference.resumable import Classified, ResumableRun, Settings
+from avscene.inference.resumable import Classified, ResumableRun
 from avscene.labels import LabelSet
 from avscene.records import Failure, Prediction
 from tests.support.media_files import write_media

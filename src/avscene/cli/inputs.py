@@ -1,15 +1,19 @@
 """Expand command-line paths (files, folders, globs, lists) to media files."""
 
+import codecs
 import glob
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from avscene.cli.input_list import InputList
 from avscene.datasets.dataset import DataSet
-from avscene.datasets.media_folder import find_media
+from avscene.datasets.media_folder import find_media, walk_media
 from avscene.errors import MediaError
 from avscene.outputs import Location, check_outputs
 from avscene.records import Failure
@@ -29,26 +33,29 @@ _KINDS = {
 }
 
 
-def expand(arguments: Sequence[str]) -> list[str | Failure]:
-    """Return media files in the order given: files as they are, folders and globs searched, lists (`-`, `.txt`) read.
+def expand(arguments: Sequence[str]) -> InputList:
+    """Return the media files that arguments name, see `find_inputs`."""
+    return InputList(find_inputs(arguments))
+
+
+def find_inputs(arguments: Sequence[str]) -> Iterator[str | Failure]:
+    """Yield media files in the order given: files as they are, folders and globs searched, lists (`-`, `.txt`) read.
 
     Paths in a list are relative to the working directory; they name files. Folders are searched at any depth, without
-    hidden files and without following links to folders. A file that is given several times is returned several times.
+    hidden files and without following links to folders. A file that is given several times is yielded several times.
     An argument without media files, and a folder in it that cannot be read, become failures.
     """
-    inputs: list[str | Failure] = []
     for argument in arguments:
         try:
-            inputs += _files(argument)
+            yield from _files(argument)
         except MediaError as error:
-            inputs.append(Failure(argument, error))
+            yield Failure(argument, error)
         except OSError:
-            inputs.append(argument)  # a name too long, or not readable: opening it raises the error
-    return inputs
+            yield argument  # a name too long, or not readable: opening it raises the error
 
 
 def check_result_files(
-    arguments: Sequence[str], inputs: Sequence[str | Failure], system: str | None, destination: "ResultDestination"
+    arguments: Sequence[str], inputs: InputList, system: str | None, destination: "ResultDestination"
 ) -> None:
     """Check before any work that the results of `inputs`, expanded from `arguments`, can be written and replace none.
 
@@ -57,14 +64,14 @@ def check_result_files(
     """
     from avscene.cli.output.results import partial_beside
 
-    sources = [item for item in inputs if isinstance(item, str)]
-    outputs = {destination.file_of(source) for source in sources} if destination.is_single else {destination.output}
+    files = map(destination.file_of, inputs.paths()) if destination.is_single else [destination.output]
+    outputs = set(files)
     journal = destination.journal(len(inputs))
     if journal is not None or destination.format == "parquet":
         outputs |= {partial_beside(output) for output in outputs if output is not None}
     lists: list[Location] = [argument for argument in arguments if argument.lower().endswith(LIST_SUFFIX)]
     # A list on standard input is number 0.
-    check_outputs([*outputs, journal], [0 if STDIN in arguments else None, *lists, *sources, system])
+    check_outputs([*outputs, journal], chain([0 if STDIN in arguments else None, *lists, system], inputs.paths()))
 
 
 def check_table_files(output: Path, data: DataSet, system: str, *, by_model: bool) -> None:
@@ -83,7 +90,7 @@ def check_table_files(output: Path, data: DataSet, system: str, *, by_model: boo
             check_outputs([beside], inputs)
 
 
-def _files(argument: str) -> Sequence[str | Failure]:
+def _files(argument: str) -> Iterable[str | Failure]:
     if argument == STDIN:
         return _read_standard_input()
     if not argument:
@@ -103,12 +110,13 @@ def _files(argument: str) -> Sequence[str | Failure]:
     raise MediaError(f"{argument}: is {_KINDS.get(stat.S_IFMT(mode), 'not a file')}, a media file is needed")
 
 
-def _in_folder(folder: str) -> list[str | Failure]:
-    found = find_media(folder)
-    if not found.paths and not found.unreadable:
+def _in_folder(folder: str) -> Iterator[str | Failure]:
+    is_empty = True
+    for found in walk_media(folder):
+        is_empty = False
+        yield Failure(*found) if isinstance(found, tuple) else found
+    if is_empty:
         raise MediaError(f"{folder}: no media files in this folder")
-    failures = {path: Failure(path, error) for path, error in found.unreadable.items()}
-    return [failures.get(path, path) for path in sorted([*found.paths, *failures])]
 
 
 def _matches(pattern: str) -> list[str | Failure]:
@@ -136,30 +144,34 @@ def _glob(pattern: str, failures: dict[str, Failure]) -> Iterator[str]:
             yield from _glob(inside + (after.removesuffix("/") or "*"), failures)
 
 
-def _read_standard_input() -> list[str]:
+def _read_standard_input() -> Iterator[str]:
     if sys.stdin is None:
         raise MediaError("standard input: is closed; give the list on it, or files and folders")
     try:
-        return _read_list("standard input", sys.stdin.buffer)
+        yield from _read_list("standard input", sys.stdin.buffer)
     except OSError as error:
         raise MediaError(f"standard input: cannot be read ({error.strerror or error})") from error
 
 
-def _read_list_file(path: str) -> list[str]:
+def _read_list_file(path: str) -> Iterator[str]:
     with open(path, "rb") as file:  # noqa: PTH123
-        return _read_list(path, file)
+        yield from _read_list(path, file)
 
 
-def _read_list(name: str, file: BinaryIO) -> list[str]:
-    content = bytearray()
-    while block := file.read(_BLOCK):
-        content += block
-        if b"\0" in block:
-            raise MediaError(f"{name}: not a list of paths, one per line")
-        if len(content) > LIST_LIMIT:
-            raise MediaError(f"{name}: larger than {LIST_LIMIT >> 20} MiB, the most that is read; split the list")
-    lines = content.decode("utf-8-sig", errors="surrogateescape").split("\n")
-    paths = [path for line in lines if (path := line.strip())]
-    if not paths:
-        raise MediaError(f"{name}: the list has no paths")
-    return paths
+def _read_list(name: str, file: BinaryIO) -> Iterator[str]:
+    """Yield the paths of a list, after a copy of all of it has been checked."""
+    with tempfile.TemporaryFile() as copy:
+        while block := file.read(_BLOCK):
+            if b"\0" in block:
+                raise MediaError(f"{name}: not a list of paths, one per line")
+            if copy.write(block) and copy.tell() > LIST_LIMIT:
+                raise MediaError(f"{name}: larger than {LIST_LIMIT >> 20} MiB, the most that is read; split the list")
+        copy.seek(0)
+        is_empty = True
+        for number, line in enumerate(copy):
+            content = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
+            if path := content.decode("utf-8", errors="surrogateescape").strip():
+                is_empty = False
+                yield path
+        if is_empty:
+            raise MediaError(f"{name}: the list has no paths")

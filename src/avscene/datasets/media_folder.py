@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,32 +33,65 @@ def find_media(folder: str | Path) -> FoundMedia:
     Hidden files and folders are left out, such as `._a.mp4` that macOS writes, and pipes, sockets and devices.
     """
     found = FoundMedia()
-    pending = [str(Path(folder))]
-    while pending:
-        current = pending.pop()
-        try:
-            with os.scandir(current) as entries:
-                for entry in entries:
-                    if not entry.name.startswith("."):
-                        _sort_in(entry, found, pending)
-        except OSError as error:
-            found.unreadable[current] = MediaError(f"{current}: folder cannot be read ({error.strerror or error})")
+    for item in walk_media(folder, found):
+        if isinstance(item, tuple):
+            found.unreadable[item[0]] = item[1]
         else:
-            found.folders.append(current)
-    if found.links:
-        logger.warning(f"{folder}: links to folders are not followed: {min(found.links)}, {len(found.links)} in all")
+            found.paths.append(item)
     return found
 
 
-def _sort_in(entry: os.DirEntry[str], found: FoundMedia, pending: list[str]) -> None:
-    """Add an entry of a folder to what was found, or to the folders to search; only links are looked up on disk."""
-    path = entry.path.removeprefix("./")  # which scandir(".") adds
+def walk_media(folder: str | Path, found: FoundMedia | None = None) -> Iterator[str | tuple[str, MediaError]]:
+    """Yield the media files that `find_media` returns, sorted, and the folders that cannot be read with their errors.
+
+    Memory does not grow with their number, but with that of the entries of one folder. Folders and links are added to
+    `found`.
+    """
+    links: list[str] = []
+    pending: list[Iterator[tuple[str, str]]] = [iter([(str(Path(folder)), _FOLDER)])]
+    while pending:
+        path, kind = next(pending[-1], (None, None))
+        if path is None:
+            pending.pop()
+        elif kind == _FILE:
+            yield path
+        else:
+            try:
+                entries = _entries(path, links)
+            except OSError as error:
+                yield path, MediaError(f"{path}: folder cannot be read ({error.strerror or error})")
+            else:
+                if found is not None:
+                    found.folders.append(path)
+                pending.append(iter(entries))
+    if found is not None:
+        found.links.extend(links)
+    if links:
+        logger.warning(f"{folder}: links to folders are not followed: {min(links)}, {len(links)} in all")
+
+
+def _entries(folder: str, links: list[str]) -> list[tuple[str, str]]:
+    """Return the media files and folders in a folder, sorted as all paths below it are; add links to folders."""
+    with os.scandir(folder) as entries:
+        found = [(entry.path.removeprefix("./"), _kind(entry)) for entry in entries if not entry.name.startswith(".")]
+    links += [path for path, kind in found if kind == _LINK]
+    kept = [(path, kind) for path, kind in found if kind in (_FILE, _FOLDER)]
+    return sorted(kept, key=lambda item: item[0] + "/" if item[1] == _FOLDER else item[0])
+
+
+_FILE, _FOLDER, _LINK, _OTHER = "file", "folder", "link to a folder", "other"
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return what an entry of a folder is; only links are looked up on disk."""
     if entry.is_dir(follow_symlinks=False):
-        pending.append(path)
-    elif entry.is_symlink() and os.path.isdir(path):  # noqa: PTH112  # never raises
-        found.links.append(path)
-    elif is_media(entry.name) and (
+        return _FOLDER
+    path = entry.path
+    if entry.is_symlink() and os.path.isdir(path):  # noqa: PTH112  # never raises
+        return _LINK
+    if is_media(entry.name) and (
         entry.is_file(follow_symlinks=False)
         or (entry.is_symlink() and (os.path.isfile(path) or not os.path.exists(path)))  # noqa: PTH110, PTH113
     ):
-        found.paths.append(path)
+        return _FILE
+    return _OTHER

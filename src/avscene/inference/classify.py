@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from typing import overload
 
+from avscene.inference.computing import Settings
 from avscene.inference.journal.database import Journal
 from avscene.inference.journal.outcomes import Outcome
 from avscene.inference.reading import Source
-from avscene.inference.resumable import Classified, ResumableRun, Settings
+from avscene.inference.resumable import Classified, RemoteComputing, ResumableRun
 from avscene.inference.system import System
 from avscene.records import Failure
 
@@ -22,6 +23,7 @@ class FileRun:
         journal: outcomes that are known from earlier runs; those of this run are added.
         retry_failed: compute files again that the journal has as failed.
         stop: once set, no further file is begun.
+        remote: computes the outcomes in place of this machine; needs a journal.
     """
 
     def __init__(
@@ -33,11 +35,12 @@ class FileRun:
         *,
         retry_failed: bool = False,
         stop: threading.Event | None = None,
+        remote: RemoteComputing | None = None,
     ) -> None:
         self._inputs = inputs
-        self._paths = [item for item in inputs if isinstance(item, str)]
-        sources = [Source(path) for path in self._paths]
-        self._run = ResumableRun(system, sources, settings, journal, retry_failed=retry_failed, stop=stop)
+        self._run = ResumableRun(
+            system, _Sources(inputs), settings, journal, retry_failed=retry_failed, stop=stop, remote=remote
+        )
 
     def outcomes(self, progress: Callable[[str, float], None] | None = None) -> Generator[Classified, None, None]:
         """Yield the outcome of each input, in order; fewer if the run is stopped.
@@ -51,22 +54,36 @@ class FileRun:
 
         def show(position: int, seconds: float) -> None:
             if progress is not None:
-                progress(self._paths[position], seconds)
+                progress(str(self._inputs[position]), seconds)
 
-        with closing(self._run.outcomes(show)) as classified:
-            for item in self._inputs:
-                found = Classified(item) if isinstance(item, Failure) else next(classified, None)
-                if found is None:
-                    return
-                yield found
-            next(classified, None)  # the journal is complete now
+        return self._run.outcomes(show)
 
     def replay(self) -> Iterator[Outcome]:
         """Yield the outcomes of a complete run with a journal again, in order, without keeping them in memory."""
-        classified = self._run.replay()
-        for item in self._inputs:
-            yield item if isinstance(item, Failure) else next(classified)
+        return self._run.replay()
 
     def n_recorded(self) -> int:
         """Return the number of files that have an outcome in the journal, so far."""
         return self._run.n_recorded()
+
+
+class _Sources(Sequence[Source | Failure]):
+    """The recording of each input, made when it is taken."""
+
+    def __init__(self, inputs: Sequence[str | Failure]) -> None:
+        self._inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    @overload
+    def __getitem__(self, position: int) -> Source | Failure: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Source | Failure]: ...
+
+    def __getitem__(self, position: int | slice) -> Source | Failure | Sequence[Source | Failure]:
+        if isinstance(position, slice):
+            return _Sources(self._inputs[position])
+        item = self._inputs[position]
+        return item if isinstance(item, Failure) else Source(item)

@@ -1,6 +1,5 @@
 """Classify labelled recordings with a system and collect the probabilities in prediction tables."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +8,9 @@ import numpy as np
 
 from avscene.errors import DataError, MediaError
 from avscene.fusion.tree import FUSED
-from avscene.inference.journal.database import Journal
+from avscene.inference.computing import DEFAULT_SETTINGS
 from avscene.inference.reading import Source
-from avscene.inference.resumable import DEFAULT_SETTINGS, ResumableRun, Settings
+from avscene.inference.resumable import ResumableRun
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.progress import Progress
@@ -70,10 +69,7 @@ def predict(
     source: Path,
     progress: Progress | None = None,
     *,
-    settings: Settings = DEFAULT_SETTINGS,
-    journal: Journal | None = None,
-    retry_failed: bool = False,
-    stop: threading.Event | None = None,
+    run: ResumableRun | None = None,
 ) -> PredictedTables:
     """Classify `examples`, the recordings of data set `source`, and return tables with a row per segment.
 
@@ -82,21 +78,17 @@ def predict(
         examples: the recordings with their labels.
         source: the data set, for messages.
         progress: called with the number of recordings done and of all.
-        settings: how the recordings are decoded.
-        journal: outcomes that are known from earlier runs; those of this run are added.
-        retry_failed: compute recordings again that the journal has as failed.
-        stop: once set, no further recording is begun.
+        run: the run of `system` over `sources_of(examples)`, with its journal and settings; by default one without.
 
     Raises:
         DataError: a recording has a scene that is not in the system's label set.
         MediaError: no recording can be read.
-        StoppedError: `stop` was set before all recordings were done.
+        StoppedError: the run was stopped before all recordings were done.
     """
     check_scenes(examples, source, system.labels)
     rows: dict[str, _Rows] = {FUSED: _Rows()}
     failures: list[str] = []
-    sources = [Source(example.path, example.audio) for example in examples]
-    run = ResumableRun(system, sources, settings, journal, retry_failed=retry_failed, stop=stop)
+    run = run or ResumableRun(system, sources_of(examples), DEFAULT_SETTINGS)
     done = 0
     for done, classified in enumerate(run.outcomes(), start=1):
         if isinstance(classified.outcome, Failure):
@@ -114,6 +106,11 @@ def predict(
     needs[FUSED] = kinds.pop() if len(kinds) == 1 else "both"
     tables = {name: collected.table(system.labels, needs[name]) for name, collected in rows.items()}
     return PredictedTables(tables, tuple(failures))
+
+
+def sources_of(examples: Sequence[Example]) -> list[Source]:
+    """Return the files of recordings."""
+    return [Source(example.path, example.audio) for example in examples]
 
 
 def check_scenes(examples: Sequence[Example], source: Path, labels: LabelSet) -> None:

@@ -4,51 +4,21 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import overload
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
 
-from avscene.errors import AvsceneError, MediaError
-from avscene.inference.fingerprint import decoder_versions, fingerprint
-from avscene.inference.journal.content import (
-    BackgroundHashes,
-    FileState,
-    key_of,
-    paths_of,
-    paths_of_key,
-    sha256_in_state,
-    state_of,
-)
-from avscene.inference.journal.database import Journal, Record, damaged
+from avscene.inference.computing import Computed, Settings, compute_outcomes
+from avscene.inference.journal.content import BackgroundHashes, key_of, paths_of
+from avscene.inference.journal.database import Journal, NewRecord
+from avscene.inference.journal.known import KnownRecords
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
+from avscene.inference.journal.sqlite_file import damaged
 from avscene.inference.reading import Source
 from avscene.inference.system import System
-from avscene.media.limits import DEFAULT_LIMITS, Limits
-from avscene.media.sampling import CPU
 from avscene.records import Failure
 
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How recordings are decoded: `program` of each `Source`, and the arguments of `System.classify_all`."""
-
-    hop: float | None = None
-    keyframes: bool = False
-    decoder: str = CPU
-    limits: Limits = DEFAULT_LIMITS
-    workers: int | None = None
-    program: int | None = None
-
-    def fingerprint(self, system: System) -> str:
-        """Return what decides the probabilities that `system` computes with these settings, as a SHA-256."""
-        hop = system.hop if self.hop is None else float(self.hop)
-        return fingerprint(system.fingerprint, hop, self.keyframes, self.program)
-
-    def failure_conditions(self) -> str:
-        """Return what decides whether a recording fails: the limits, and the versions of the decoding packages."""
-        return f"{self.limits}, {decoder_versions()}"
-
-
-DEFAULT_SETTINGS = Settings()
+PAGE = 4096  # recordings that are looked up at a time, which bounds the memory of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +29,42 @@ class Classified:
     reused: bool = False
 
 
+class RemoteComputing(Protocol):
+    """Computes outcomes on other machines."""
+
+    def records(self, missing: Iterator[tuple[int, Source]]) -> Generator[list[tuple[int, NewRecord]], None, None]:
+        """Yield the records of recordings, given with their positions, in any order and number at a time."""
+        ...
+
+
 class ResumableRun:
     """The classification of `sources` with a journal, or without one.
 
+    With a journal, recordings are looked up in it in pages, so that memory does not grow with their number.
+
     Args:
         system: the system that classifies.
-        sources: the recordings.
+        sources: the recordings; one that is a failure already is its own outcome.
         settings: how they are decoded.
         journal: known outcomes; those of this run are added.
         retry_failed: compute recordings again that the journal has as failed.
         stop: once set, no further recording is begun.
+        remote: computes the outcomes in place of this machine; needs a journal.
     """
 
     def __init__(
         self,
         system: System,
-        sources: Sequence[Source],
+        sources: Sequence[Source | Failure],
         settings: Settings,
         journal: Journal | None = None,
         *,
         retry_failed: bool = False,
         stop: threading.Event | None = None,
+        remote: RemoteComputing | None = None,
     ) -> None:
+        if remote is not None and journal is None:
+            raise ValueError("outcomes of other machines need a journal")
         self._system = system
         self._sources = sources
         self._settings = settings
@@ -88,8 +72,8 @@ class ResumableRun:
         self._journal = journal
         self._retry_failed = retry_failed
         self._stop = threading.Event() if stop is None else stop
+        self._remote = remote
         self._n_recorded = 0
-        self._not_recorded: dict[int, Outcome] = {}  # outcomes without a record, by position: no file, or it changed
 
     def outcomes(self, progress: Callable[[int, float], None] | None = None) -> Generator[Classified, None, None]:
         """Yield the outcome of each recording, in order; fewer if the run is stopped.
@@ -101,197 +85,172 @@ class ResumableRun:
             DataError: the journal is damaged.
         """
         if self._journal is None:
-            missing = list(range(len(self._sources)))
-            yield from (Classified(outcome) for _, outcome, _ in self._computed(missing, progress))
+            yield from self._without_journal(progress)
             return
         hashes: BackgroundHashes[int] = BackgroundHashes()
         with closing(hashes):
-            yield from self._with_journal(self._journal, hashes, progress)
+            conditions = None if self._retry_failed else self._failure_conditions
+            known = KnownRecords(self._journal, hashes, conditions, self._stop)
+            if self._remote is None:
+                yield from self._with_journal(self._journal, known, hashes, progress)
+            else:
+                yield from _RemoteRun(self._journal, self._sources, known, self._stop).outcomes(
+                    self._remote, self._recorded, self._count
+                )
             for record, sha256 in hashes.finished(wait=not self._stop.is_set()):
                 self._journal.set_sha256(record, sha256)
             self._journal.commit()
 
     def replay(self) -> Iterator[Outcome]:
         """Yield the outcomes of a complete run with a journal again, in order, without keeping them in memory."""
-        assert self._journal is not None
-        for position in range(len(self._sources)):
-            yield self._not_recorded.get(position) or self._recorded(self._journal, position)
+        for source in self._sources:
+            yield self._recorded(source)
 
     def n_recorded(self) -> int:
         """Return the number of recordings that have an outcome in the journal, so far."""
         return self._n_recorded
 
-    def _with_journal(
-        self, journal: Journal, hashes: BackgroundHashes[int], progress: Callable[[int, float], None] | None
-    ) -> Iterator[Classified]:
-        known = _KnownRecords(
-            journal, self._sources, hashes, None if self._retry_failed else self._failure_conditions, self._stop
-        )
-        self._n_recorded = len(known.positions)
-        first: dict[bytes, int] = {}  # position at which a recording that is not known is first named
-        for position, source in enumerate(self._sources):
-            if position not in known.positions:
-                first.setdefault(key_of(source), position)
-        with closing(self._computed(list(first.values()), progress)) as computed:
-            for position, source in enumerate(self._sources):
-                if position in known.positions:
-                    yield Classified(self._recorded(journal, position), reused=True)
-                    continue
-                key = key_of(source)
-                if first[key] != position:  # named again
-                    if first[key] in self._not_recorded:
-                        self._not_recorded[position] = self._not_recorded[first[key]]
-                    yield Classified(self._not_recorded.get(position) or self._recorded(journal, position))
+    def _count(self, n_more: int) -> None:
+        self._n_recorded += n_more
+
+    def _without_journal(self, progress: Callable[[int, float], None] | None) -> Iterator[Classified]:
+        """Compute all outcomes; those of failures among the sources come in their order, too."""
+        numbered = [(position, item) for position, item in enumerate(self._sources) if isinstance(item, Source)]
+        with closing(self._computed(numbered, progress)) as computed:
+            for item in self._sources:
+                if isinstance(item, Failure):
+                    yield Classified(item)
                     continue
                 found = next(computed, None)
                 if found is None:
                     return
-                yield Classified(self._record(journal, hashes, *found))
-                for record, sha256 in hashes.finished():
-                    journal.set_sha256(record, sha256)
+                yield Classified(found.outcome)
 
-    def _record(
-        self, journal: Journal, hashes: BackgroundHashes[int], position: int, outcome: Outcome, state: FileState | None
-    ) -> Outcome:
-        failed = self._failure_conditions if isinstance(outcome, Failure) else None
-        paths = paths_of(self._sources[position])
-        if state is None or (failed is not None and not all(os.access(path, os.R_OK) for path in paths)):
-            self._not_recorded[position] = outcome  # of a failure: it may be repaired without a change of the content
+    def _with_journal(
+        self,
+        journal: Journal,
+        known: KnownRecords,
+        hashes: BackgroundHashes[int],
+        progress: Callable[[int, float], None] | None,
+    ) -> Iterator[Classified]:
+        for page in _pages(self._sources):
+            in_page = [(position, item) for position, item in page if isinstance(item, Source)]
+            positions = known.find(in_page)
+            self._count(len(positions))
+            first: dict[bytes, int] = {}  # position at which a recording that is not known is first named
+            missing = []
+            for position, source in in_page:
+                if position not in positions and first.setdefault(key_of(source), position) == position:
+                    missing.append((position, source))
+            with closing(self._computed(missing, progress)) as computed:
+                for position, item in page:
+                    if isinstance(item, Source) and first.get(key_of(item)) == position:
+                        found = next(computed, None)
+                        if found is None:
+                            return
+                        yield Classified(self._record(journal, hashes, item, found))
+                        for record, sha256 in hashes.finished():
+                            journal.set_sha256(record, sha256)
+                    else:
+                        yield Classified(self._recorded(item), reused=position in positions)
+
+    def _record(self, journal: Journal, hashes: BackgroundHashes[int], source: Source, computed: Computed) -> Outcome:
+        failed = self._failure_conditions if isinstance(computed.outcome, Failure) else None
+        if computed.state is None:
+            journal.set_aside(key_of(source), pack(computed.outcome))
         else:
-            self._n_recorded += 1
-            record = journal.add(key_of(self._sources[position]), state, pack(outcome), failed)
-            hashes.start(record, paths, state)
-        return outcome
+            self._count(1)
+            record = journal.add(NewRecord(key_of(source), computed.state, pack(computed.outcome), failed))
+            hashes.start(record, paths_of(source), computed.state)
+        return computed.outcome
 
-    def _recorded(self, journal: Journal, position: int) -> Outcome:
-        source = self._sources[position]
-        content = journal.outcome(key_of(source))
+    def _recorded(self, source: Source | Failure) -> Outcome:
+        if isinstance(source, Failure):
+            return source
+        assert self._journal is not None
+        content = self._journal.outcome(key_of(source))
         try:
             return unpack(content, os.fspath(source.path), self._system.name, self._system.labels)
         except ValueError as error:
-            raise damaged(journal.path, str(error)) from error
+            raise damaged(self._journal.path, str(error)) from error
 
     def _computed(
-        self, positions: list[int], progress: Callable[[int, float], None] | None
-    ) -> Generator[tuple[int, Outcome, FileState | None], None, None]:
-        """Yield position, outcome and state of the files of recordings, until the run is stopped."""
+        self, numbered: list[tuple[int, Source]], progress: Callable[[int, float], None] | None
+    ) -> Generator[Computed, None, None]:
+        """Yield what is computed of recordings, given with their positions, until the run is stopped."""
 
         def show(index: int, seconds: float) -> None:
             if progress is not None:
-                progress(positions[index], seconds)
+                progress(numbered[index][0], seconds)
 
-        settings = self._settings
-        sources = _ObservedSources([replace(self._sources[p], program=settings.program) for p in positions])
-        outcomes = self._system.classify_all(
-            sources,
-            hop=settings.hop,
-            keyframes=settings.keyframes,
-            decoder=settings.decoder,
-            limits=settings.limits,
-            workers=settings.workers,
-            stop=self._stop,
-            progress=show,
-        )
-        with closing(outcomes):
-            for index, (position, outcome) in enumerate(zip(positions, outcomes, strict=False)):
-                path = os.fspath(self._sources[position].path)
-                after = state_of(paths_of(self._sources[position]))
-                before = sources.states.pop(index, after)
-                state = after if before == after else None
-                if before is not None and before != after:
-                    changed = MediaError(f"{path}: changed while it was read; try: run the same command again")
-                    yield position, Failure(path, changed), None
-                else:
-                    yield position, Failure(path, outcome) if isinstance(outcome, AvsceneError) else outcome, state
+        sources = [source for _, source in numbered]
+        return compute_outcomes(self._system, sources, self._settings, self._stop, show)
 
 
-class _KnownRecords:
-    """Find the recordings that a journal knows; `positions` are theirs.
-
-    A file with the path, the size and the modification time of a record is known without reading it. One of the same
-    size is known if its SHA-256 is that of a record whose file was touched, or is no longer where it was. A failure is
-    known if it was under the same conditions (see `Settings.failure_conditions`); with None, no failure is.
-    """
+class _RemoteRun:
+    """A run whose outcomes other machines compute, in any order; the journal has them until their turn comes."""
 
     def __init__(
-        self,
-        journal: Journal,
-        sources: Sequence[Source],
-        hashes: BackgroundHashes[int],
-        failure_conditions: str | None,
-        stop: threading.Event,
+        self, journal: Journal, sources: Sequence[Source | Failure], known: KnownRecords, stop: threading.Event
     ) -> None:
         self._journal = journal
-        self._hashes = hashes
-        self._failure_conditions = failure_conditions
-        self.positions: set[int] = set()
-        others = [position for position, source in enumerate(sources) if not self._find_unread(position, source)]
-        moved = self._moved_by_size() if others else {}
-        found = []
-        for position in others:
-            if stop.is_set():
-                break
-            found += self._find_by_content(position, sources[position], moved)
-        journal.move(found)
-
-    def _find_unread(self, position: int, source: Source) -> bool:
-        paths, key = paths_of(source), key_of(source)
-        state, record = state_of(paths), self._journal.find(key)
-        if state is None or record is None or record.state != state:
-            return False
-        if self._counts(record):
-            self.positions.add(position)
-            if record.sha256 is None:  # the run ended before it was computed
-                self._hashes.start(record.id, paths, state)
-        return True
-
-    def _counts(self, record: Record) -> bool:
-        return record.failed is None or record.failed == self._failure_conditions
-
-    def _moved_by_size(self) -> dict[str, dict[str, list[int]]]:
-        """Ids of records whose files are no longer where they were or were touched, by size and SHA-256."""
-        moved: dict[str, dict[str, list[int]]] = {}
-        for record in self._journal.records():
-            if not self._counts(record) or record.sha256 is None:
-                continue
-            if state_of(paths_of_key(record.source)) != record.state:
-                moved.setdefault(record.state.sizes, {}).setdefault(record.sha256, []).append(record.id)
-        return moved
-
-    def _find_by_content(
-        self, position: int, source: Source, moved: dict[str, dict[str, list[int]]]
-    ) -> list[tuple[int, bytes, FileState]]:
-        """The record with the content of a recording, if there is one, as an argument of `Journal.move`."""
-        paths = paths_of(source)
-        state = state_of(paths)
-        if state is None or not (same_size := moved.get(state.sizes)):
-            return []
-        records = same_size.get(sha256_in_state(paths, state) or "")
-        if not records:
-            return []
-        self.positions.add(position)
-        return [(records.pop(), key_of(source), state)]
-
-
-class _ObservedSources(Sequence[Source]):
-    """Sources that note the state of the files of each when it is taken, which is when its decoding begins."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
-        self.states: dict[int, FileState | None] = {}  # by position
+        self._known = known
+        self._stop = stop
+        self._done = bytearray(len(sources))  # by position: _COMPUTED, or _REUSED from the journal
+        self._named_again: dict[int, list[int]] = {}  # positions of the same recording, by that of the first
+        self._n_known = 0
 
-    def __len__(self) -> int:
-        return len(self._sources)
+    def outcomes(
+        self,
+        remote: RemoteComputing,
+        recorded: Callable[[Source | Failure], Outcome],
+        count: Callable[[int], None],
+    ) -> Iterator[Classified]:
+        n_yielded = 0
+        with closing(remote.records(self._missing())) as parts:
+            for part in parts:
+                self._journal.add_many([record for _, record in part])
+                count(sum(record.state is not None for _, record in part) + self._n_known)
+                self._n_known = 0
+                for position, _ in part:
+                    for named in (position, *self._named_again.pop(position, ())):
+                        self._done[named] = _COMPUTED
+                while n_yielded < len(self._done) and self._done[n_yielded]:
+                    yield Classified(recorded(self._sources[n_yielded]), reused=self._done[n_yielded] == _REUSED)
+                    n_yielded += 1
+        count(self._n_known)
+        while n_yielded < len(self._done) and self._done[n_yielded]:
+            yield Classified(recorded(self._sources[n_yielded]), reused=self._done[n_yielded] == _REUSED)
+            n_yielded += 1
 
-    @overload
-    def __getitem__(self, position: int) -> Source: ...
+    def _missing(self) -> Iterator[tuple[int, Source]]:
+        """Yield the recordings that the journal does not know, with their positions."""
+        for page in _pages(self._sources):
+            if self._stop.is_set():
+                return
+            in_page = [(position, item) for position, item in page if isinstance(item, Source)]
+            positions = self._known.find(in_page)
+            self._n_known += len(positions)
+            first: dict[bytes, int] = {}
+            for position, item in page:
+                if isinstance(item, Failure) or position in positions:
+                    self._done[position] = _COMPUTED if isinstance(item, Failure) else _REUSED
+            for position, source in in_page:
+                if position in positions:
+                    continue
+                named_first = first.setdefault(key_of(source), position)
+                if named_first != position:
+                    self._named_again.setdefault(named_first, []).append(position)
+            # After the whole page was looked through: a recording may be done before the next one is asked for.
+            yield from ((position, source) for position, source in in_page if first.get(key_of(source)) == position)
 
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Source]: ...
 
-    def __getitem__(self, position: int | slice) -> Source | Sequence[Source]:
-        found = self._sources[position]
-        if isinstance(position, int):
-            assert isinstance(found, Source)
-            self.states.setdefault(position, state_of(paths_of(found)))
-        return found
+_COMPUTED, _REUSED = 1, 2
+
+
+def _pages(sources: Sequence[Source | Failure]) -> Iterator[list[tuple[int, Source | Failure]]]:
+    """Yield recordings with their positions, PAGE at a time."""
+    numbered = enumerate(sources)
+    while page := list(islice(numbered, PAGE)):
+        yield page

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
     from avscene.inference.classify import FileRun
-    from avscene.inference.resumable import Settings
+    from avscene.inference.computing import Settings
     from avscene.records import Failure
 
 logger = logging.getLogger(__name__)
@@ -94,18 +94,17 @@ def classify(
     scenes = None if labels is None else LabelSet.parse(labels)
     inputs = expand(paths)
     destination = ResultDestination(chosen_format, output)
-    sources = [item for item in inputs if isinstance(item, str)]
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
     check_decoder(decoder)
     limits = Limits.parse(limit or [])
-    start_workers(min(len(sources), workers or default_workers()))
+    start_workers(min(len(inputs), workers or default_workers()))
     if system is None:
         from avscene.inference.default_system import choose_default_system
 
         system = choose_default_system(offline=offline)
     from avscene.inference import load
-    from avscene.inference.resumable import Settings
+    from avscene.inference.computing import Settings
 
     loaded = load(
         system,
@@ -118,7 +117,7 @@ def classify(
         offline=offline,
     )
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
-    destination.check_collisions(sources)
+    destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, retry_failed=retry_failed)
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)

@@ -12,8 +12,8 @@ from avscene.cli.options import Data, Device, Limit, Offline, Precision, Program
 if TYPE_CHECKING:
     from avscene.datasets.dataset import DataSet
     from avscene.inference import System as LoadedSystem
+    from avscene.inference.computing import Settings
     from avscene.inference.predict import PredictedTables
-    from avscene.inference.resumable import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ def predict(
     from avscene.cli.output.results import journal_beside
     from avscene.datasets.layout import read_dataset
     from avscene.inference import load
+    from avscene.inference.computing import Settings
     from avscene.inference.predict import check_scenes, write_tables
-    from avscene.inference.resumable import Settings
     from avscene.labels import LabelSet
     from avscene.media.limits import Limits
     from avscene.models.checkpoint import is_checkpoint
@@ -73,7 +73,8 @@ def _predict(
     from avscene.cli.progress import stage_bars
     from avscene.cli.signals import stop_on_signals
     from avscene.inference.journal import open_journal
-    from avscene.inference.predict import StoppedError, predict
+    from avscene.inference.predict import StoppedError, predict, sources_of
+    from avscene.inference.resumable import ResumableRun
 
     n_done, n_all = 0, len(data.examples)
     with ExitStack() as stack:
@@ -88,17 +89,9 @@ def _predict(
             n_done = done
             show(done, total)
 
+        run = ResumableRun(system, sources_of(data.examples), settings, journal, retry_failed=retry_failed, stop=stop)
         try:
-            return predict(
-                system,
-                data.examples,
-                data.source,
-                count,
-                settings=settings,
-                journal=journal,
-                retry_failed=retry_failed,
-                stop=stop,
-            )
+            return predict(system, data.examples, data.source, count, run=run)
         except (KeyboardInterrupt, StoppedError):
             if journal is None:
                 raise KeyboardInterrupt from None

@@ -1,7 +1,7 @@
 """Describe where the results of `classify` go, and check that they fit there."""
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class ResultDestination:
         if self.format in formats.SINGLE_RECORDING and n_inputs > 1 and not in_folder:
             raise UsageError(f"--format {self.format} of {n_inputs} files needs --output FOLDER, an existing folder")
 
-    def check_collisions(self, sources: Sequence[str]) -> None:
+    def check_collisions(self, sources: Iterable[str]) -> None:
         """Check that every recording has a subtitle file of its own.
 
         Raises:

@@ -1,6 +1,5 @@
 """Store outcomes of recordings in a SQLite file, which a killed process leaves readable."""
 
-import os
 import sqlite3
 import threading
 import time
@@ -11,30 +10,15 @@ from pathlib import Path
 
 from avscene.errors import DataError, UsageError
 from avscene.inference.journal.content import FileState
+from avscene.inference.journal.sqlite_file import errors_named, inode_of, prepare_file, set_up
 
-APPLICATION_ID = 0x61767363  # "avsc"; SQLite keeps it, and the version, in the header of the file
-VERSION = 1
 COMMIT_SECONDS = 0.5  # the longest time that an outcome is not on disk
 COMMIT_RECORDS = 64
 PARTIAL_OUTPUT = "partial output"  # a note: device and inode of the output that an interrupted run left
-_SQLITE_HEADER = b"SQLite format 3\0"
-_FULL, _CORRUPT, _NOT_A_DATABASE, _BUSY = 13, 11, 26, 5  # primary result codes of SQLite
+ASIDE = " aside"  # after a fingerprint: outcomes for one run only
 
-_SCHEMA = f"""
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-CREATE TABLE records (
-    id INTEGER PRIMARY KEY,
-    system TEXT NOT NULL,   -- fingerprint of the system and of the settings
-    source BLOB NOT NULL,   -- absolute paths of the files, joined by a zero byte
-    sizes TEXT NOT NULL,    -- of the files, in bytes, joined by +
-    mtimes TEXT NOT NULL,   -- likewise, in nanoseconds
-    sha256 TEXT,            -- likewise; NULL until it is computed
-    failed TEXT,            -- conditions under which the recording failed; NULL if it did not
-    outcome BLOB NOT NULL,
-    UNIQUE (system, source)
-);
-CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+_INSERT = """
+INSERT OR REPLACE INTO records (system, source, sizes, mtimes, sha256, failed, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -52,6 +36,21 @@ class Record:
     failed: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """The packed outcome of a recording, to be stored.
+
+    `state` is that of its files, None if the outcome is only for this run (see `Journal.set_aside`); `sha256` is that
+    of the files if it is known. `failed` is that of `Record`.
+    """
+
+    source: bytes
+    state: FileState | None
+    outcome: bytes
+    failed: str | None = None
+    sha256: str | None = None
+
+
 class Journal:
     """The outcomes of one system and its settings, in a file that may hold those of others too.
 
@@ -62,12 +61,13 @@ class Journal:
         self.path = path
         self._connection = connection
         self._system = system
-        self._inode = _inode(path)
+        self._inode = inode_of(path)
         self._lock = threading.RLock()
         self._changes = 0  # since the last commit
         self._last_commit = time.monotonic()
         self._closed = threading.Event()
         self._error: Exception | None = None  # of a commit in the thread
+        self._change("DELETE FROM records WHERE system = ?", (system + ASIDE,))  # of an earlier run
         self._thread = threading.Thread(target=self._commit_regularly, name="journal", daemon=True)
         self._thread.start()
 
@@ -83,23 +83,38 @@ class Journal:
             last = batch[-1].id
 
     def outcome(self, source: bytes) -> bytes:
-        """Return the packed outcome of a recording that has a record."""
+        """Return the packed outcome of a recording that has a record, or was set aside in this run."""
         with self._access():
             row = self._connection.execute(
-                "SELECT outcome FROM records WHERE system = ? AND source = ?", (self._system, source)
+                "SELECT outcome FROM records WHERE source = ?1 AND system IN (?2, ?3) ORDER BY system = ?3 DESC",
+                (source, self._system, self._system + ASIDE),
             ).fetchone()
         return bytes(row[0])
 
-    def add(self, source: bytes, state: FileState, outcome: bytes, failed: str | None) -> int:
-        """Store the outcome of a recording in place of an earlier one, and return the id of the record.
+    def add(self, record: NewRecord) -> int:
+        """Store the outcome of a recording in place of an earlier one, and return the id of the record."""
+        assert record.state is not None
+        values = (record.source, record.state.sizes, record.state.mtimes, record.sha256, record.failed, record.outcome)
+        return int(self._change(_INSERT, (self._system, *values)).lastrowid or 0)
 
-        `failed` is that of `Record`.
+    def add_many(self, records: Sequence[NewRecord]) -> None:
+        """Store outcomes, also those to set aside, and commit them together: all or none are on disk."""
+        with self._lock:  # the thread does not commit a part
+            for record in records:
+                if record.state is None:
+                    self.set_aside(record.source, record.outcome)
+                else:
+                    state = record.state
+                    values = (record.source, state.sizes, state.mtimes, record.sha256, record.failed, record.outcome)
+                    self._change(_INSERT, (self._system, *values), commit=False)
+            self.commit()
+
+    def set_aside(self, source: bytes, outcome: bytes) -> None:
+        """Store an outcome for this run only, as its recording could not be opened or changed meanwhile.
+
+        A record of the recording stays for later runs: the file may come back.
         """
-        cursor = self._change(
-            "INSERT OR REPLACE INTO records (system, source, sizes, mtimes, failed, outcome) VALUES (?, ?, ?, ?, ?, ?)",
-            (self._system, source, state.sizes, state.mtimes, failed, outcome),
-        )
-        return int(cursor.lastrowid or 0)
+        self._change(_INSERT, (self._system + ASIDE, source, "", "", None, None, outcome), commit=False)
 
     def set_sha256(self, record: int, sha256: str) -> None:
         """Store the SHA-256 of the files of a record."""
@@ -189,7 +204,7 @@ class Journal:
         return time.monotonic() - self._last_commit >= COMMIT_SECONDS
 
     def _commit(self) -> None:
-        if self._changes and _inode(self.path) != self._inode:
+        if self._changes and inode_of(self.path) != self._inode:
             raise UsageError(f"{self.path}: was removed or replaced during the run; run the same command again")
         self._connection.commit()
         self._changes = 0
@@ -215,12 +230,12 @@ def open_journal(path: Path, system: str) -> Iterator[Journal]:
         DataError: it is damaged, of another version, or not a journal.
     """
     with errors_named(path):
-        _prepare_file(path)
+        prepare_file(path)
         # The thread that commits uses the connection too, under a lock.
         connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
     with closing(connection):
         with errors_named(path):
-            _set_up(path, connection)
+            set_up(path, connection)
         journal = Journal(path, connection, system)
         try:
             yield journal
@@ -229,79 +244,3 @@ def open_journal(path: Path, system: str) -> Iterator[Journal]:
                 journal.close()
             raise
         journal.close()
-
-
-@contextmanager
-def errors_named(path: Path) -> Iterator[None]:
-    """Raise errors of SQLite and of the system as errors with the name of the journal and what to do.
-
-    Raises:
-        UsageError: it cannot be written, or another process has it open.
-        DataError: it is damaged.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest is detail
-        if code == _BUSY:
-            raise UsageError(f"{path}: another run with the same --output is using it; wait until it ends") from error
-        if code in (_CORRUPT, _NOT_A_DATABASE):
-            raise damaged(path, str(error)) from error
-        reason = "No space left on device" if code == _FULL else str(error)
-        raise UsageError(
-            f"{path}: cannot be written ({reason}); once it can, run the same command again to continue"
-        ) from error
-
-
-def damaged(path: Path, reason: str) -> DataError:
-    """Return the error of a journal that cannot be read."""
-    return DataError(f"{path}: the journal is damaged ({reason}); fix: remove it and run the command again")
-
-
-def _prepare_file(path: Path) -> None:
-    """Check that the file can be written and is no other file than a journal; make it if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: is not a journal but a folder or a device; fix: rename it, or the output")
-    with path.open("a+b") as file:
-        file.seek(0)
-        header = file.read(len(_SQLITE_HEADER))
-    if header and header != _SQLITE_HEADER:
-        raise DataError(f"{path}: is not a journal of avscene, or damaged; fix: rename or remove it")
-
-
-def _set_up(path: Path, connection: sqlite3.Connection) -> None:
-    """Lock the file for this process, and check it or write its tables."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN EXCLUSIVE")  # locks the file until the connection is closed, however the process ends
-    connection.commit()
-    application, version = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    )
-    if not application and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")  # a new file
-        return
-    if application != APPLICATION_ID:
-        raise DataError(f"{path}: is not a journal of avscene but another database; fix: rename it")
-    if version != VERSION:
-        raise DataError(
-            f"{path}: is a journal of version {version}, not {VERSION}, so of another version of avscene; "
-            "fix: remove it and run the command again"
-        )
-    problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise damaged(path, problem)
-    connection.execute(f"PRAGMA user_version = {VERSION}")  # a change, after which SQLite removes files of a killed run
-    connection.commit()
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    """Return device and inode of a file; zeros if it is missing."""
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return 0, 0
-    return found.st_dev, found.st_ino
