@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from avscene.media.assembly import Assembler
 from avscene.media.decoded import DecodedAudio, DecodedFrame, SkippedSpan, StreamEnd
+from avscene.media.packets.clock import FileClock
 from avscene.media.sampling import Sampling
 from avscene.media.segments import Recording
 from avscene.records import Segment
@@ -48,6 +50,26 @@ def test_packets_that_are_missing_leave_no_frozen_frame_and_no_silence(tmp_path:
     every, _ = read(path, Sampling(frame_size=48, frames_per_segment=3))
     assert {len(s.frames) for s in every} == {0, 3}
     assert lacking(every, "video") == lacking(segments, "video")
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "mpeg4"])
+@pytest.mark.parametrize(("key", "begin", "end"), [("pts", 5.4, 10.4), ("pts", 2.01, 5.01), ("dts", 2.21, 7.21)])
+def test_b_frames_around_a_hole_keep_their_times(
+    tmp_path: Path, codec: str, key: str, begin: float, end: float
+) -> None:
+    """Matroska states when frames are shown; libavformat makes up when they are decoded, wrongly around a hole."""
+    whole, path = tmp_path / "whole.mkv", tmp_path / "a.mkv"
+    ffmpeg(*SOURCE[:4], "-c:v", codec, "-bf", "2", "-g", "15", whole)
+    ffmpeg("-i", whole, "-c", "copy", "-bsf:v", f"noise=amount=0:drop='gte({key}*tb,{begin})*lt({key}*tb,{end})'", path)
+    with av.open(path) as container:
+        stated = [packet.pts for packet in container.demux(video=0) if packet.size]
+    with av.open(path) as container:
+        clock = FileClock(container.streams.get(video=0), may_restart=False)
+        corrected = clock.correct(packet for packet in container.demux(video=0) if packet.size)
+        assert [packet.pts for packet in corrected] == stated
+    assert (clock.n_jumps, clock.n_wrong) == (0, 0)
+    _, warnings = read(path, Sampling(frame_size=48))
+    assert [warning for warning in warnings if "timestamp" in warning] == []
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])

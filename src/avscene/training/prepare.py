@@ -59,7 +59,8 @@ def ensure_store(
     """
     if is_store(path):
         store = SegmentStore.open(path)
-        return store, store.notes
+        _log_some(store.losses)
+        return store, store.missing
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(f"{path}: several processes train from a store; run: avscene prepare {path} --output STORE")
     check_hop(hop)

@@ -102,7 +102,22 @@ class SegmentStore:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings for the user: whether part of the data set is missing."""
+        """Warnings for the user: whether part of the data set is missing, and whether content was stored with loss."""
+        return (*self.missing, *self.losses)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """A warning for the user if content was stored with loss, as earlier versions did."""
+        if self.spec.jpeg_quality is None:
+            return ()
+        return (
+            f"{self.directory}: was prepared by an earlier version, with JPEG frames and 16-bit audio: systems trained "
+            "from it may answer otherwise from files; make a new one: avscene prepare DATA --output ANOTHER",
+        )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Warnings for the user if part of the data set is missing."""
         if not self.complete:
             return (f"{self.directory}: is only partly prepared; finish it: avscene prepare DATA --output STORE",)
         if self.unreadable:

@@ -152,17 +152,21 @@ class FileClock:
         if len(stream.waiting) <= N_FOLLOWING and not self._must_judge():
             return False
         time = stated + stream.offset
-        following = [later + stream.offset for later, _ in islice(stream.waiting, 1, N_FOLLOWING + 1)]
-        if self._is_wrong(stream, time, following):
-            self.n_wrong += 1
+        next_ones = list(islice(stream.waiting, 1, N_FOLLOWING + 1))
+        following = [later + stream.offset for later, _ in next_ones]
+        shown = [later + stream.offset for _, later in next_ones]
+        continues = stream.last is not None and stream.follows(time)
+        if not continues and self._is_wrong(stream, time, following, shown):
             expected = following[0] - (following[1] - following[0]) if stream.last is None else stream.next
-            self._correct(packet, stream, expected, stated + stream.offset)
+            # Where only the decoding time is wrong, which libavformat makes up in Matroska, nothing that is used is.
+            self.n_wrong += self._correct(packet, stream, expected, stated + stream.offset)
             return True
         is_too_late = delay > self._max_pause or max([time, *following]) < time + delay - RETURN
-        if is_late and stream.follows(time) and (delay < 0 or is_too_late):
+        if is_late and continues and (delay < 0 or is_too_late):
             self.n_wrong += 1
             packet.pts = None  # its frame follows the previous one
-        if stream.last is not None and (time < stream.last or time > self._end() + self._max_pause):
+        last = None if continues else stream.last
+        if last is not None and (time < last or time > self._end() + self._max_pause):
             if not self._jump(stream):
                 return False
             time = stated + stream.offset
@@ -175,8 +179,12 @@ class FileClock:
     def _end(self) -> float:
         return max(stream.end for stream in self._streams.values())
 
-    def _is_wrong(self, stream: StreamTimes, time: float, following: list[float]) -> bool:
-        """Whether the stream goes on where it was, after this packet or one of the next."""
+    def _is_wrong(self, stream: StreamTimes, time: float, following: list[float], shown: list[float]) -> bool:
+        """Whether the stream goes on where it was, after this packet or one of the next.
+
+        Those are decoded at `following` and `shown` seconds. Where only the former goes back, as libavformat makes it
+        up for frames around a hole in Matroska, the stream does not.
+        """
         if stream.last is None:  # the first packet, far from the next ones, which agree with each other
             if len(following) < N_FOLLOWING or any(not 0 <= b - a <= MAX_STEP for a, b in pairwise(following)):
                 return False
@@ -184,12 +192,18 @@ class FileClock:
         if not following:
             return time < stream.last or time > self._end() + self._max_pause
         if time > stream.last:
-            return any(stream.last - MAX_BACKWARD <= later < time - RETURN for later in following)
+            earliest, latest = stream.last - MAX_BACKWARD, time - RETURN
+            return any(a >= earliest and max(a, b) < latest for a, b in zip(following, shown, strict=True))
         return any(b >= stream.last - RETURN and b - a > MAX_STEP for a, b in pairwise([time, *following]))
 
-    def _correct(self, packet: Packet, stream: StreamTimes, time: float, wrong: float | None = None) -> None:
-        """Set the timestamps of a packet that is decoded at `time` seconds, not at the `wrong` time."""
+    def _correct(self, packet: Packet, stream: StreamTimes, time: float, wrong: float | None = None) -> bool:
+        """Set the timestamps of a packet that is decoded at `time` seconds, not at the `wrong` time.
+
+        Returns:
+            Whether the time at which it is shown was wrong, too.
+        """
         base = stream.time_base
+        stated = packet.pts
         ticks = round(stream.offset / base)
         correction = 0 if wrong is None else round((time - wrong) / base)
         if packet.pts is not None and (ticks or correction):
@@ -199,6 +213,7 @@ class FileClock:
         if packet.dts is not None and (ticks or correction):
             packet.dts += ticks + correction
         stream.note(packet, time)
+        return stated is None or packet.pts != stated + ticks
 
     def _jump(self, stream: StreamTimes) -> bool:
         """Remove the jump to the first packet of `stream` that waits; False: more packets must be read first."""
