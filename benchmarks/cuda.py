@@ -36,7 +36,8 @@ SECONDS = 60  # of video
 def lines(device: str, rounds: int, *, quick: bool) -> Iterator[str]:
     """Yield the lines of a table, one speed per line."""
     yield "| benchmark | speed | range |\n|---|---|---|"
-    yield from networks(Runtime.choose(device), rounds, quick=quick)
+    precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    yield from networks(Runtime.choose(device, precision), rounds, quick=quick)
     yield late_fusion(device, rounds, 2048 if quick else N_ROWS)
     path = benchmark_video(SECONDS, quick=quick)
     yield from decoding(path, (CPU, device), rounds)

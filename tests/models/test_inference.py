@@ -115,21 +115,22 @@ def test_inference_computes_the_network_for_any_number_of_rows() -> None:
     assert (none.shape, none.dtype) == ((0, 4), torch.float32)
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "dtype"),
-    [
-        ({"amx_bf16": True, "avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": False, "avx512_bf16": True}, torch.float32),  # half the rate of float32
-        ({}, torch.float32),  # another architecture
-    ],
-)
-def test_bfloat16_is_the_default_on_processors_that_multiply_bfloat16_matrices(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], dtype: torch.dtype
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert Runtime.choose("cpu").dtype == dtype
-    assert Runtime.choose("cpu", "float32").dtype == torch.float32
-    assert Runtime.choose("cpu", "bfloat16").dtype == torch.bfloat16
+def test_the_precision_is_changed_once_and_can_be_undone() -> None:
+    network = with_random_norms(timm.create_model("regnety_002", num_classes=4))
+    images = torch.randn(3, 3, 32, 32)
+    inference = Inference(network, [images[:1]], Runtime.choose("cpu"))
+    exact = inference(images)
+    undo = inference.use(torch.bfloat16, keep=True)
+    rough = inference(images)
+    assert (inference.precision, inference.can_change) == ("bfloat16", False)
+    assert not torch.equal(rough, exact)
+    undo()
+    assert inference.precision == "float32"
+    assert torch.equal(inference(images), exact)
+    with pytest.raises(RuntimeError, match="is settled"):
+        inference.use(torch.bfloat16)
+    with pytest.raises(RuntimeError, match="is settled"):
+        Inference(network, [images[:1]], CPU).use(torch.bfloat16)
 
 
 def test_bfloat16_outputs_are_close_to_float32() -> None:

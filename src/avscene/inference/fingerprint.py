@@ -30,8 +30,8 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(json.dumps([of_avscene, *map(str, parts)]).encode()).hexdigest()
 
 
-def zero_shot_fingerprint(name: str, labels: LabelSet, prompts: tuple[str, ...], precision: object) -> str:
-    """Return the fingerprint of a zero-shot system whose weights are on this machine.
+def zero_shot_fingerprint(name: str, labels: LabelSet, prompts: tuple[str, ...]) -> str:
+    """Return the fingerprint of a zero-shot system whose weights are on this machine, without its precision.
 
     Raises:
         WeightsError: they are not.
@@ -42,4 +42,4 @@ def zero_shot_fingerprint(name: str, labels: LabelSet, prompts: tuple[str, ...],
         from avscene.models.weights import hub
 
         checksums += hub.checksums(row.weights, hub.OPEN_CLIP_FILES)
-    return fingerprint(row.name, labels.names, prompts, precision, checksums, DEFAULT_CONTENT)
+    return fingerprint(row.name, labels.names, prompts, checksums, DEFAULT_CONTENT)

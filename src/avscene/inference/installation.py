@@ -41,7 +41,7 @@ def check_installation(*, offline: bool) -> Iterator[InstallationCheck]:
     yield InstallationCheck("python", sys.version.split()[0])
     for distribution, module in _PACKAGES.items():
         yield _package(distribution, module)
-    for check in (_decoders, _packaged_weights, _compute):
+    for check in (_decoders, _packaged_weights, _device, _precision):
         yield _guarded(check)
     if not offline:
         yield _guarded(_hub)
@@ -96,11 +96,30 @@ def _packaged_weights() -> InstallationCheck:
     return InstallationCheck("packaged weights", "present, checksums match")
 
 
-def _compute() -> InstallationCheck:
+def _device() -> InstallationCheck:
     from avscene.models.device import Runtime
 
-    runtime = Runtime.choose()
-    return InstallationCheck("device", f"{runtime.device}, {str(runtime.dtype).removeprefix('torch.')}")
+    return InstallationCheck("device", Runtime.choose().device.type)
+
+
+def _precision() -> InstallationCheck:
+    """Show what was measured on this machine and which precision follows from it for each kind of work."""
+    from avscene.models.device import Runtime
+    from avscene.models.precision.measurement import measurement_path, this_machine
+    from avscene.models.precision.work import MIN_GAIN
+
+    if Runtime.choose().device.type == "cuda":
+        return InstallationCheck("precision", "on a GPU bfloat16, where it supports it; float32 is exact, without TF32")
+    measured = this_machine()
+    kinds = {"convolutions": measured.convolution, "depthwise": measured.depthwise, "products": measured.product}
+    shown = ", ".join(
+        f"{name} {'bfloat16' if rates.ratio >= MIN_GAIN else 'float32'} ({rates.ratio:.2f} x)"
+        for name, rates in kinds.items()
+    )
+    path = measurement_path()
+    where = str(path) if path.is_file() else f"nowhere, {path.parent} cannot be written"
+    status = f"{shown}; x: speed in bfloat16 / float32, {measured.threads} threads; kept in {where}"
+    return InstallationCheck("precision", status)
 
 
 def _hub() -> InstallationCheck:

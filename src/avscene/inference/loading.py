@@ -4,19 +4,24 @@ What only checkpoints need is imported when one is loaded: their models of all f
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from avscene.errors import CheckpointError, DataError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.fusion.tree import Fusion
 from avscene.inference.fingerprint import fingerprint, zero_shot_fingerprint
+from avscene.inference.precision import settle_precision, use_precision
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.media.sampling import FRAME_SIZE
 from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, check_prior
 from avscene.models import registry, zero_shot
 from avscene.models.device import Runtime
+from avscene.models.precision.measurement import Measurement
+
+Precision = str | Mapping[str, str] | Sequence[Measurement]
 
 
 def load(
@@ -27,7 +32,7 @@ def load(
     max_risk: float | None = None,
     prior: float | None = None,
     device: str = "auto",
-    precision: str = "auto",
+    precision: Precision = "auto",
     offline: bool = False,
 ) -> System:
     """Load a system, ready to classify.
@@ -42,7 +47,9 @@ def load(
         prior: for a checkpoint with a mismatch detector: the share of recordings whose audio does not belong to the
             video; by default that of an archive with few (ARCHIVE_PRIOR).
         device: auto, cpu or cuda.
-        precision: auto, float32 or bfloat16.
+        precision: float32, bfloat16, or auto: float32, or bfloat16 for the networks that are faster with it and hardly
+            move the probabilities. For a run on several machines: their measurements, so that bfloat16 is used only
+            where it is faster on all; or, to load the same system on each, `System.precision` of the first.
         offline: use only weights that are on this machine.
 
     Raises:
@@ -52,13 +59,14 @@ def load(
     """
     if prior is not None:
         check_prior(prior)
-    runtime = Runtime.choose(device, precision, offline=offline)
+    runtime = Runtime.choose(device, precision if isinstance(precision, str) else "auto", offline=offline)
     wanted = _label_set(labels)
     if os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
         from avscene.models.checkpoint import is_checkpoint
 
         if is_checkpoint(system):
-            return _load_checkpoint(Path(system), wanted, prompts, runtime, max_risk=max_risk, prior=prior)
+            loaded = _load_checkpoint(Path(system), wanted, prompts, runtime, max_risk=max_risk, prior=prior)
+            return _with_precision(loaded, runtime, precision)
         if not registry.is_system(str(system)):
             raise CheckpointError(
                 f"{system}: is a directory but not a checkpoint: no config.json, no model.safetensors"
@@ -68,14 +76,27 @@ def load(
     if prior is not None:
         raise UsageError(f"system {system}: has no mismatch detector; --prior is for checkpoints that have one")
     model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
-    return System(
+    loaded = System(
         model.name,
         model.labels,
         (model,),
         Fusion.of(model.name),
         frame_size=max(FRAME_SIZE, model.frame_size or 0),
-        fingerprint=zero_shot_fingerprint(model.name, model.labels, tuple(prompts), runtime.dtype),
+        fingerprint=zero_shot_fingerprint(model.name, model.labels, tuple(prompts)),
     )
+    return _with_precision(loaded, runtime, precision)
+
+
+def _with_precision(
+    system: System, runtime: Runtime, wanted: str | Mapping[str, str] | Sequence[Measurement]
+) -> System:
+    """Put the networks into their precision, which becomes part of the fingerprint."""
+    if isinstance(wanted, Mapping):
+        settled = use_precision(system.models, wanted)
+    else:
+        machines = () if isinstance(wanted, str) else tuple(wanted)
+        settled = settle_precision(system.models, system.hop, runtime, machines, system.fingerprint)
+    return replace(system, precision=settled, fingerprint=fingerprint(system.fingerprint, sorted(settled.items())))
 
 
 def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
@@ -117,7 +138,7 @@ def _load_checkpoint(
         config.content,
         config.audio_rate,
         config.frame_size,
-        fingerprint(config.config_sha256, runtime.dtype, acceptance, config.content, used_prior),
+        fingerprint(config.config_sha256, acceptance, config.content, used_prior),
     )
 
 

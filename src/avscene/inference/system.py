@@ -2,9 +2,9 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -43,9 +43,9 @@ class System:
     `hop` is the default length of a segment in seconds. `mismatch`, if given, detects whether audio and video belong
     together, for recordings that are a mismatch with probability `prior`; `acceptance`, if given, rejects predictions
     whose probability is too low. `content` are the thresholds of audio and frames that are scored; `audio_rate` is the
-    sample rate in Hz of the audio that it was trained on, if that is known. `fingerprint` identifies all that decides
-    the probabilities: systems of the same fingerprint give the same. `frame_size` is the shorter side in pixels of the
-    frames that the models are given, None the largest that one of them takes.
+    sample rate in Hz of the audio in training, if known. `fingerprint` identifies all that decides the probabilities.
+    `frame_size` is the shorter side in pixels of the frames that the models are given, None the largest that one of
+    them takes. `precision` is that of each network.
     """
 
     name: str
@@ -60,6 +60,7 @@ class System:
     audio_rate: int | None = None
     frame_size: int | None = None
     fingerprint: str = ""
+    precision: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = sorted(model.name for model in self.models)

@@ -1,10 +1,13 @@
 """Turn segments into embeddings (encoders) or scene probabilities (models)."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from avscene.labels import LabelSet
 from avscene.records import FloatArray, Modality, Needs, SceneProbabilities, Segment
+
+if TYPE_CHECKING:
+    from avscene.models.inference import Inference
 
 
 class SceneModel(Protocol):
@@ -35,6 +38,11 @@ class SceneModel(Protocol):
         """Shorter side in pixels of the frames to decode; None if the model uses no video."""
         ...
 
+    @property
+    def networks(self) -> Mapping[str, "Inference"]:
+        """Networks that take most of the time, whose precision can be chosen, by name."""
+        ...
+
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Return probabilities (n_segments, n_scenes); a row is NaN if the segment lacks the needed modality."""
         ...
@@ -63,6 +71,11 @@ class SegmentEncoder(Protocol):
     @property
     def key(self) -> str:
         """Weights and preprocessing in one line; encoders with different keys give different embeddings."""
+        ...
+
+    @property
+    def networks(self) -> Mapping[str, "Inference"]:
+        """The network, by a name."""
         ...
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:

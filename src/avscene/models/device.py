@@ -1,6 +1,6 @@
 """Choose the device and the precision of networks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,17 +12,22 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Device and precision of inference; `offline` forbids downloads of weights."""
+    """Device and precision of inference; `offline` forbids downloads of weights.
+
+    With `dtype` None, each network gets its own precision (`models.precision`): float32 unless bfloat16 is faster and
+    hardly changes the probabilities.
+    """
 
     device: torch.device
-    dtype: torch.dtype
+    dtype: torch.dtype | None
     offline: bool = False
 
     @classmethod
     def choose(cls, device: str = "auto", precision: str = "auto", *, offline: bool = False) -> "Runtime":
         """Return the runtime for `device` (auto, cpu, cuda) and `precision` (auto, float32, bfloat16).
 
-        `auto` uses a GPU if torch finds one, and bfloat16 if it is faster than float32.
+        `auto` uses a GPU if torch finds one. On a GPU, float32 is exact: convolutions do not use TF32, which has
+        fewer digits.
 
         Raises:
             UsageError: an unknown name, or `cuda` without a GPU.
@@ -34,15 +39,11 @@ class Runtime:
         if device == "cuda" and not torch.cuda.is_available():
             raise UsageError("device cuda: torch sees no GPU here; use --device cpu, or run: avscene doctor")
         cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-        if precision == "auto":
-            fast = torch.cuda.is_bf16_supported() if cuda else _bfloat16_is_faster()
-            precision = "bfloat16" if fast else "float32"
-        return cls(torch.device("cuda" if cuda else "cpu"), getattr(torch, precision), offline)
+        if cuda:
+            torch.backends.cudnn.allow_tf32 = False
+        dtype = None if precision == "auto" else getattr(torch, precision)
+        return cls(torch.device("cuda" if cuda else "cpu"), dtype, offline)
 
-
-def _bfloat16_is_faster() -> bool:
-    """Whether the processor has instructions for bfloat16 matrices (AMX).
-
-    Instructions for vectors are not enough: with AVX512-BF16 alone a Xeon reaches 0.55 of its speed in float32.
-    """
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    def in_float32(self) -> "Runtime":
+        """Return this runtime, with float32 in place of a precision for each network."""
+        return replace(self, dtype=self.dtype or torch.float32)

@@ -19,6 +19,7 @@ from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
 from avscene.models.dropout import FastDropout
 from avscene.models.familiarity_tensors import familiarity_detector, without_familiarity
+from avscene.models.inference import Inference
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
@@ -86,6 +87,12 @@ class FusionNetworkModel:
     def encoder_keys(self) -> tuple[str, ...]:
         """Keys of the encoders, in their order: weights and preprocessing."""
         return tuple(encoder.key for encoder in self._encoders)
+
+    @property
+    def networks(self) -> dict[str, Inference]:
+        """Networks of the encoders, by the encoders' names."""
+        named = zip(self.encoders, self._encoders, strict=True)
+        return {name: network for name, encoder in named for network in encoder.networks.values()}
 
     @property
     def needs(self) -> Needs:

@@ -1,7 +1,8 @@
-"""Run trained networks efficiently: fold batch norms, choose the precision, and split inputs into batches."""
+"""Run trained networks efficiently: fold batch norms, change the precision, and split inputs into batches."""
 
+import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from avscene.models.device import Runtime
+from avscene.models.precision.work import counting_work
 
 MAX_ROWS = 32  # rows at a time: enough to keep a CPU busy, few enough to bound the memory of activations
 
@@ -17,16 +19,38 @@ class Inference:
     """A network in evaluation mode; it maps rows of tensors to rows of outputs (float32, on the CPU).
 
     The network is changed in place. `example` holds inputs of one row. Products are computed in the precision of the
-    runtime, except in depthwise networks: with EfficientNet-Lite0, bfloat16 moves the probability of a scene by up to
-    0.2, and saves no time on a CPU.
+    runtime; if it has none, in float32 until `use` changes it, once.
     """
 
     def __init__(self, network: nn.Module, example: Sequence[Tensor], runtime: Runtime) -> None:
         network.eval().requires_grad_(requires_grad=False)
-        self._no_outputs = fold_batch_norms(network, example)[:0].float().cpu()
+        with counting_work(network) as self.work:
+            self._no_outputs = fold_batch_norms(network, example)[:0].float().cpu()
+        self.can_change = runtime.dtype is None
         self._device = runtime.device
-        self._dtype = torch.float32 if is_depthwise(network) else runtime.dtype
+        self._dtype = runtime.dtype or torch.float32
         self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
+
+    @property
+    def precision(self) -> str:
+        """`float32` or `bfloat16`."""
+        return str(self._dtype).removeprefix("torch.")
+
+    def use(self, dtype: torch.dtype, *, keep: bool = False) -> Callable[[], None]:
+        """Compute in `dtype` from now on; return a function that undoes this exactly if the weights are to `keep`.
+
+        Raises:
+            RuntimeError: the network was given a precision before, and its float32 weights are gone.
+        """
+        if not self.can_change:
+            raise RuntimeError("the precision of this network is settled")
+        before, weights = (self._dtype, self._network), copy.deepcopy(self._network) if keep else self._network
+        self._dtype, self._network, self.can_change = dtype, weights.to(dtype), False
+
+        def undo() -> None:
+            self._dtype, self._network = before
+
+        return undo
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> Tensor:

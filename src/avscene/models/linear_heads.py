@@ -19,6 +19,7 @@ from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import EMBEDDING_SIZE, LITE0, embedding_network, embedding_size
 from avscene.models.familiarity_tensors import familiarity_detector, without_familiarity
+from avscene.models.inference import Inference
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
 from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 
@@ -32,7 +33,8 @@ class VideoEncoder:
     def __init__(self, spec: FrameSpec, runtime: Runtime, architecture: str = LITE0) -> None:
         self.spec = spec
         self.architecture = architecture
-        self._network = embedding_network(architecture, runtime)
+        self._network = embedding_network(architecture, runtime.in_float32())
+        self.networks = {"image": self._network}
         self.embedding_size = embedding_size(architecture)
 
     @property
@@ -63,7 +65,8 @@ class AudioEncoder:
     def __init__(self, spec: LogMelSpec, runtime: Runtime, image_size: tuple[int, int]) -> None:
         self.spec = spec
         self.image_size = image_size
-        self._network = embedding_network(LITE0, runtime)
+        self._network = embedding_network(LITE0, runtime.in_float32())
+        self.networks = {"audio": self._network}
 
     @property
     def sample_rate(self) -> int:
@@ -140,6 +143,11 @@ class LinearHeadModel:
         self.encoder = encoder
         self.head = head
         self.familiarity = familiarity
+
+    @property
+    def networks(self) -> Mapping[str, Inference]:
+        """Network of the encoder."""
+        return self.encoder.networks
 
     @property
     def needs(self) -> Modality:

@@ -14,6 +14,7 @@ from avscene.records import IntArray
 from avscene.reports.reproduction.rows import Absent, Published, Reproduction, ReproductionRow
 from avscene.tables.prediction_table import write_table
 from avscene.training.experiment.definition import Experiment
+from avscene.training.experiment.predictions import measured_in
 from avscene.training.experiment.provenance import today, versions
 from avscene.training.experiment.runner import ExperimentRunner
 
@@ -56,9 +57,10 @@ def reproduce(experiment: Experiment, names: Sequence[str]) -> Reproduction:
 
 def _row(runner: ExperimentRunner, row: SystemRow) -> ReproductionRow:
     experiment = runner.experiment
-    measured, absent, history = None, None, []
+    measured, absent, history, notes = None, None, [], ""
     try:
         measured = _measured(runner, row.name)
+        notes = f"measured in {measured_in(experiment, row.name)}"
         if row.trained:
             history = read_config(runner.checkpoint(row.name)).training.get("history", [])
     except WeightsError as error:
@@ -70,6 +72,7 @@ def _row(runner: ExperimentRunner, row: SystemRow) -> ReproductionRow:
         fitted_on=_fitted_on(experiment, row),
         measured_on=f"{experiment.holdout}: {_extent(experiment, experiment.split.test)}",
         published=None if row.paper is None else Published.of_percent(row.paper.log_loss, row.paper.accuracy),
+        notes=notes,
         measured=measured,
         absent=absent,
         stand_in=_stand_in(row) if experiment.backbones == "small" and absent is None else "",

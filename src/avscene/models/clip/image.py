@@ -30,6 +30,7 @@ class ClipImageEncoder:
         self.key = key
         self.embedding_size = int(visual.output_dim)  # 640 of RN50x4, 512 of RN101 and ViT-B/32
         self._visual = Inference(visual, [spec.blank], runtime)
+        self.networks = {"image": self._visual}
 
     @classmethod
     def load(cls, repo_id: str, runtime: Runtime) -> "ClipImageEncoder":

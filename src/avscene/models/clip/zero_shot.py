@@ -52,6 +52,7 @@ class ClipZeroShot:
         self.labels = labels
         self.spec = spec
         self._visual = visual
+        self.networks = {name: visual}
         self._text_features = text_features
 
     @classmethod

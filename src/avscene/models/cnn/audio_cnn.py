@@ -83,6 +83,7 @@ class AudioCnn:
         self.labels = labels
         self.spec = spec
         self._backbone = Inference(network.backbone, network.inputs(spec.blank), runtime)
+        self.networks = {name: self._backbone}
         self._front_end = network.to(runtime.device)
         self._device = runtime.device
 

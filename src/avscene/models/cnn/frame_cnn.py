@@ -29,6 +29,7 @@ class FrameCnn:
         self.labels = labels
         self.spec = spec
         self._network = Inference(network, [spec.blank], runtime)
+        self.networks = {name: self._network}
 
     @property
     def frame_size(self) -> int:

@@ -43,7 +43,8 @@ class ConseZeroShot:
     def __init__(self, name: str, labels: LabelSet, runtime: Runtime) -> None:
         self.name = name
         self.labels = labels
-        self._network = imagenet_classifier(LITE0, runtime)
+        self._network = imagenet_classifier(LITE0, runtime.in_float32())
+        self.networks = {name: self._network}
         self._similarities = _similarities(labels)  # (1000, n_scenes)
 
     @torch.inference_mode()

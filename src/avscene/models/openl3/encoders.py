@@ -36,6 +36,7 @@ class OpenL3AudioEncoder:
         self.key = f"openl3-audio {source_sha256} {network.embedding_size} {_AUDIO_FRONT_END}"
         self.embedding_size = network.embedding_size
         self._network = Inference(network, [BLANK_LOG_MEL], runtime)
+        self.networks = {"audio": self._network}
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Return embeddings (n_segments, embedding_size); NaN rows for segments without audio."""
@@ -54,6 +55,7 @@ class OpenL3ImageEncoder:
         self.key = f"openl3-image {source_sha256} {network.embedding_size} {_IMAGE_FRONT_END}"
         self.embedding_size = network.embedding_size
         self._network = Inference(network, [BLANK_CROP], runtime)
+        self.networks = {"image": self._network}
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Return embeddings (n_segments, embedding_size); NaN rows for segments without frames."""

@@ -16,6 +16,7 @@ from avscene.errors import CheckpointError
 from avscene.labels import LabelSet
 from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
+from avscene.models.inference import Inference
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
 
@@ -108,6 +109,12 @@ class OpenL3HeadModel:
     def encoder_keys(self) -> tuple[str, ...]:
         """Keys of the encoders, in their order: weights and preprocessing."""
         return tuple(encoder.key for encoder in self._loaded)
+
+    @property
+    def networks(self) -> dict[str, Inference]:
+        """Networks of the encoders, by the encoders' names."""
+        named = zip(self.encoders, self._loaded, strict=True)
+        return {name: network for name, encoder in named for network in encoder.networks.values()}
 
     @property
     def sample_rate(self) -> int | None:

@@ -15,8 +15,10 @@ from avscene.models.registry import EnsembleSystem, NetworkSystem, find
 from avscene.training.card import model_card
 from avscene.training.experiment.definition import Experiment
 from avscene.training.experiment.predictions import (
+    MEASURED_IN,
     fitted_fusion,
     leaf_predictions,
+    measured_in,
     prediction_table,
     read_predictions,
     write_predictions,
@@ -58,7 +60,11 @@ def write_heads(
         models=trained.parts,
         fusion=trained.fusion,
         mismatch=trained.mismatch,
-        training={**provenance(data, holdout, **trained.counts), "heads": trained.fitted},
+        training={
+            **provenance(data, holdout, **trained.counts),
+            MEASURED_IN: trained.precision,
+            "heads": trained.fitted,
+        },
         metrics={model: compute_metrics(table).to_dict() for model, table in trained.out_of_fold.items()},
         measured_on="out-of-fold",
         audio_rate=trained.audio_rate,
@@ -85,7 +91,12 @@ def _train(experiment: Experiment, name: str, directory: Path) -> None:
         models=(trained.part,),
         fusion=Fusion.of(trained.part.name),
         audio_rate=experiment.store.spec.sample_rate,
-        training={**experiment.provenance(), **trained.details, "history": trained.history},
+        training={
+            **experiment.provenance(),
+            **trained.details,
+            MEASURED_IN: measured_in(experiment, name),
+            "history": trained.history,
+        },
         metrics={"validation": compute_metrics(table).to_dict()},
     )
     save_checkpoint(
@@ -115,7 +126,7 @@ def _assemble(experiment: Experiment, row: EnsembleSystem, directory: Path) -> N
             truth=experiment.truth[validation],
         ),
         audio_rate=experiment.store.spec.sample_rate,
-        training=experiment.provenance(),
+        training={**experiment.provenance(), MEASURED_IN: measured_in(experiment, name)},
         metrics={"validation": compute_metrics(table).to_dict()},
     )
     save_ensemble(directory, config, members, model_card(config), {VALIDATION_TABLE: table})

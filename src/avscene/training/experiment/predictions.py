@@ -1,6 +1,7 @@
 """Compute the probabilities of an experiment's systems for rows of its store, and keep them in files."""
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from avscene.datasets.store.columns import column_key
@@ -10,16 +11,20 @@ from avscene.features.content import DEFAULT_CONTENT, with_content
 from avscene.files import write_bytes
 from avscene.fusion.tree import Fusion, Layout, fit_fusion
 from avscene.inference import BATCH_SIZE, batched, prefetch
+from avscene.inference.precision import described, settle_precision, use_precision
 from avscene.models import SceneModel, zero_shot
 from avscene.models.checkpoint import load_checkpoint, read_config
 from avscene.models.fusion_network import FusionNetworkModel
 from avscene.models.openl3.heads import OpenL3HeadModel
+from avscene.models.precision.measurement import FLOAT32
 from avscene.models.registry import EnsembleSystem, find, leaves
 from avscene.progress import Progress
 from avscene.records import FloatArray, IntArray, Segment
 from avscene.tables.score_table import ScoreTable
 from avscene.training.experiment.definition import Experiment
 from avscene.training.fine_tuning.finetune import REFITTED
+
+MEASURED_IN = "measured_in"  # key of the precision in a file of predictions and in a checkpoint's configuration
 
 
 def ensure_predictions(experiment: Experiment, name: str) -> None:
@@ -102,13 +107,33 @@ def write_predictions(experiment: Experiment, name: str, model: SceneModel, vali
 
     The latter was not trained on the validation rows. Returns the predictions (n_rows, n_scenes).
     """
+    precision = _settle(experiment, model, validation_model)
     predictions = np.full((len(experiment.store), len(experiment.labels)), np.nan)
     store = SegmentStore.open(experiment.store.directory)  # embeddings may have been added since it was opened
     for scorer, rows in ((validation_model, experiment.split.validation), (model, experiment.split.test)):
         if len(rows):
             predictions[rows] = score_rows(scorer, store, rows, experiment.progress(f"{name}: scoring"))
-    write_bytes(experiment.predictions_path(name), save({"scores": predictions}))
+    write_bytes(experiment.predictions_path(name), save({"scores": predictions}, {MEASURED_IN: precision}))
     return predictions
+
+
+def measured_in(experiment: Experiment, name: str) -> str:
+    """Return the precision in which the predictions of system `name` were computed; of an ensemble, of its models."""
+    found = {}
+    for leaf in leaves(name):
+        with safe_open(experiment.predictions_path(leaf), "numpy") as file:
+            found[leaf] = (file.metadata() or {}).get(MEASURED_IN, FLOAT32)
+    return described(found)
+
+
+def _settle(experiment: Experiment, model: SceneModel, validation_model: SceneModel) -> str:
+    """Put the networks of both models into the same precision and return it; stored embeddings are of float32."""
+    if isinstance(model, FusionNetworkModel | OpenL3HeadModel) and _holds_embeddings(experiment.store, model):
+        return FLOAT32
+    found = settle_precision([model], experiment.store.spec.hop, experiment.runtime)
+    if validation_model is not model:
+        use_precision([validation_model], found)
+    return described(found)
 
 
 def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress: Progress | None = None) -> FloatArray:

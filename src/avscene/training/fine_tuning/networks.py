@@ -16,6 +16,8 @@ from avscene.models.cnn.block_network import create_block_network
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.device import Runtime
 from avscene.models.inference import is_depthwise
+from avscene.models.precision.measurement import this_machine
+from avscene.models.precision.work import MIN_GAIN
 from avscene.training.fine_tuning.batch_norms import freeze_statistics
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.readers import AudioReader, FrameReader, InputReader, store_band_statistics
@@ -82,12 +84,18 @@ def classifier_names(network: nn.Module) -> frozenset[str]:
 
 
 def training_precision(network: nn.Module, runtime: Runtime) -> torch.dtype:
-    """Return the precision of products: the runtime's, but float32 for depthwise networks on a CPU.
+    """Return the precision of products: the runtime's or the faster one, but float32 for depthwise networks on a CPU.
 
     Their gradients are slower in bfloat16 there: 1.3 times for EfficientNet-Lite0 and B1, where RegNetY-6.4GF takes
     half the time of float32 (Xeon with AMX, two cores, torch 2.15).
     """
-    return torch.float32 if runtime.device.type == "cpu" and is_depthwise(network) else runtime.dtype
+    if runtime.device.type == "cpu" and is_depthwise(network):
+        return torch.float32
+    if runtime.dtype is not None:
+        return runtime.dtype
+    if runtime.device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if this_machine().convolution.ratio >= MIN_GAIN else torch.float32
 
 
 def reader_for(plan: NetworkPlan, network: nn.Module, store: SegmentStore, train_rows: Sequence[int]) -> InputReader:

@@ -29,6 +29,7 @@ class AugmentedAudioEncoder:
         self.sample_rate = encoder.sample_rate
         self.embedding_size = encoder.embedding_size
         self.key = f"{encoder.key} augmented"
+        self.networks = encoder.networks
 
     def embed(self, segments: Sequence[Segment]) -> FloatArray:
         """Return embeddings (n_segments, embedding_size); NaN rows for segments without audio."""

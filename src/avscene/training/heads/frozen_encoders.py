@@ -48,7 +48,7 @@ class TrainedHeads:
     `tensors` and `fitted` (ridge and temperature) have an entry for each of `parts`, by its name. `out_of_fold` has a
     table of each model and of the fusion (`fused`): every row by heads that were trained without its group. `counts`
     says what the heads were trained on; `failures` names the recordings that cannot be read. `audio_rate` is as in
-    `Embeddings`.
+    `Embeddings`, `precision` that of the encoders.
     """
 
     parts: tuple[Part, ...]
@@ -60,6 +60,7 @@ class TrainedHeads:
     counts: Mapping[str, int]
     failures: tuple[str, ...]
     audio_rate: int | None
+    precision: str
 
 
 def train_heads(
@@ -124,6 +125,7 @@ def train_heads(
         },
         failures=embedded.failures,
         audio_rate=embedded.audio_rate,
+        precision=str(runtime.in_float32().dtype).removeprefix("torch."),
     )
 
 
