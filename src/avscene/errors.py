@@ -24,6 +24,10 @@ class MediaError(AvsceneError):
     """A media file cannot be opened or has nothing that can be decoded."""
 
 
+class StorageError(MediaError):
+    """An object in object storage or on a web server cannot be read, listed or written, now or at all."""
+
+
 class ModalityError(AvsceneError):
     """A recording has no modality that the system needs."""
 
@@ -48,6 +52,12 @@ class CheckpointError(AvsceneError):
 
 class WeightsError(AvsceneError):
     """Weights, or a package that provides them, are missing or do not have the expected content."""
+
+    exit_code = 4
+
+
+class PackageError(AvsceneError):
+    """An optional package is not installed."""
 
     exit_code = 4
 

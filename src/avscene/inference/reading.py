@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -17,34 +18,41 @@ from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
 from avscene.media.workers import IsolatedRecording, default_workers
 from avscene.records import AudioSource, Modality, Segment
+from avscene.storage.copies import local_copies
+from avscene.storage.urls import local_path
 
 Item = TypeVar("Item")
 BATCH_SIZE = 16  # waveforms or frames scored at once: enough to keep networks busy, few enough to bound memory
 MAX_SEGMENTS = 64  # of a batch, where many segments share a frame (key frames)
 WAITING_BATCHES = 2  # of each recording that may wait until they are scored
-# Recordings, per worker, that may be read or wait to be scored before the first of them is finished: while one takes
-# long, the others go on.
-WINDOW = 4
+WINDOW = (
+    4  # recordings per worker that may be read before the first of them is scored: while one takes long, others go on
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A media file and, if the audio is apart, the file that holds it.
+    """A media file and, if the audio is apart, the file that holds it; each a path or a URL (see `avscene.storage`).
 
-    `program` is the number of the programme that is read of a transport stream; None is that of its best video.
+    `program` is the programme that is read of a transport stream; None is that of its best video. `versions` are those
+    that URLs among the files must have.
     """
 
     path: str | Path
     audio: str | Path | None = None
     program: int | None = None
+    versions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", local_path(self.path))
+        object.__setattr__(self, "audio", None if self.audio is None else local_path(self.audio))
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingInfo:
-    """Properties of a recording, complete once all of it was read; `duration` is in seconds.
+    """Properties of a recording that was read; `duration` is in seconds, `audio_source` how its audio is stored.
 
     `modalities` states what it has; of a decoded modality, whether any segment has it. `missing` is the reason if not.
-    `audio_source` is how its audio is stored, None if none was decoded.
     """
 
     duration: float
@@ -80,8 +88,7 @@ class BatchReader:
     """Recordings of `sources` in batches of segments without what holds no content, each batch of one recording.
 
     Batches of a recording come in order, and those of several recordings alternate. A batch has at most BATCH_SIZE
-    different waveforms or frames. No batch mixes recordings, so a recording's outcome does not depend on others:
-    networks round differently if their batches have other sizes.
+    different waveforms or frames, of one recording, as networks round differently in batches of other sizes.
 
     Args:
         sources: The recordings.
@@ -230,10 +237,8 @@ class BatchReader:
         numbers = count()
         end: RecordingInfo | MediaError
         try:
-            recording = IsolatedRecording(source.path, source.audio, self._decoder, self._limits, source.program)
-            self._register(position, recording)
-            content = ContentFilter(self._content)
-            with recording:
+            with self._recording(position, source) as recording:
+                content = ContentFilter(self._content)
                 for segment in content.apply(recording.segments(self._sampling)):
                     segments.append(segment)
                     if _is_full(segments):
@@ -246,6 +251,16 @@ class BatchReader:
             with self._changed:
                 self._open.pop(position, None)
         yield Batch(position, next(numbers), tuple(segments), end)
+
+    @contextmanager
+    def _recording(self, position: int, source: Source) -> Iterator[IsolatedRecording]:
+        files, limit = (source.path, source.audio), self._limits.download_bytes
+        with local_copies(files, source.versions, limit, lambda: self._closed) as (path, audio):
+            assert path is not None
+            recording = IsolatedRecording(path, audio, self._decoder, self._limits, source.program)
+            self._register(position, recording)
+            with recording:
+                yield recording
 
     def _register(self, position: int, recording: IsolatedRecording) -> None:
         with self._changed:

@@ -29,6 +29,7 @@ from avscene.media.sampling import CPU, Sampling
 from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, mean_by_modality
 from avscene.models import SceneModel
 from avscene.records import FloatArray, Prediction, Segment, SegmentPrediction
+from avscene.storage.urls import shown
 from avscene.verdicts import Familiarity, Mismatch, RecordingMismatch
 
 # Batches that are scored at a time: while one is prepared or fills only some of the processors, another uses the rest.
@@ -82,7 +83,7 @@ class System:
         """Classify one recording.
 
         Args:
-            path: a media file.
+            path: a media file, or the URL of one (`s3://`, `gs://`, `az://`, `http://`, `https://`), as a string.
             audio: a separate file with the audio of the recording.
             hop: length of a segment in seconds; by default that of the system.
             keyframes: decode key frames only, which is many times faster; segments then get older frames.
@@ -159,7 +160,7 @@ class System:
                 if recording.end is None or not recording.is_complete:
                     continue
                 del recordings[position]
-                outcomes[position] = self._outcome(str(sources[position].path), recording.end, recording.segments())
+                outcomes[position] = self._outcome(sources[position], recording.end, recording.segments())
                 while n_yielded in outcomes:
                     yield outcomes.pop(n_yielded)
                     n_yielded += 1
@@ -213,12 +214,12 @@ class System:
         return self.fusion.apply(by_name, self.labels, times)
 
     def _outcome(
-        self, source: str, end: RecordingInfo | AvsceneError, scored: list[ScoredSegment]
+        self, source: Source, end: RecordingInfo | AvsceneError, scored: list[ScoredSegment]
     ) -> Prediction | AvsceneError:
         if isinstance(end, AvsceneError):
             return end
         try:
-            return self._prediction(source, end, scored)
+            return self._prediction(shown(source.path), end, scored)
         except AvsceneError as error:
             return error
 
@@ -292,10 +293,6 @@ class System:
 
 
 def check_hop(hop: float) -> None:
-    """Check that segments can be `hop` seconds long.
-
-    Raises:
-        UsageError: they cannot.
-    """
+    """Raise UsageError unless segments can be `hop` seconds long."""
     if not MIN_HOP <= hop < float("inf"):
         raise UsageError(f"hop {hop:g} is not a number of seconds of {MIN_HOP} or more")

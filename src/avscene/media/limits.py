@@ -19,6 +19,7 @@ class Limits:
         streams: Number of streams in the file.
         memory: GiB that the process which decodes it may allocate (enforced by Linux).
         stall: Seconds without any progress, after which decoding is stopped.
+        download: GiB that a file in object storage may have; it is copied to a temporary file first.
 
     Raises:
         UsageError: a number is not positive.
@@ -29,6 +30,7 @@ class Limits:
     streams: int = 256
     memory: float = 2.0
     stall: float = 60.0
+    download: float = 16.0
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
@@ -63,6 +65,11 @@ class Limits:
     def memory_bytes(self) -> int:
         """The largest number of bytes that a process may allocate."""
         return int(self.memory * GIB)
+
+    @property
+    def download_bytes(self) -> int:
+        """The largest number of bytes that a file in object storage may have."""
+        return int(self.download * GIB)
 
 
 DEFAULT_LIMITS = Limits()

@@ -1,4 +1,4 @@
-"""Identify the content of recordings by the size, modification time and SHA-256 of their files."""
+"""Identify the content of recordings by the size, modification time or version, and SHA-256 of their files."""
 
 import hashlib
 import os
@@ -10,7 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from avscene.errors import StorageError
 from avscene.inference.reading import Source
+from avscene.storage.urls import is_remote, shown
 
 Item = TypeVar("Item")
 _CHUNK = 2**20  # bytes
@@ -18,7 +20,10 @@ _CHUNK = 2**20  # bytes
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """The sizes in bytes and the modification times in nanoseconds of the files of a recording, joined by `+`."""
+    """The sizes in bytes and the modification times in nanoseconds of the files of a recording, joined by `+`.
+
+    A URL has its version (`ObjectState.version`) in place of a modification time.
+    """
 
     sizes: str
     mtimes: str
@@ -30,8 +35,9 @@ def paths_of(source: Source) -> list[str]:
 
 
 def key_of(source: Source) -> bytes:
-    """Return the absolute paths of the files of a recording, by which a journal finds it."""
-    return b"\0".join(os.fsencode(os.path.abspath(path)) for path in paths_of(source))  # noqa: PTH100  # keeps links
+    """Return the absolute paths, or the URLs without secrets, of a recording's files, by which a journal finds it."""
+    absolute = (shown(path) if is_remote(path) else os.path.abspath(path) for path in paths_of(source))  # noqa: PTH100
+    return b"\0".join(map(os.fsencode, absolute))  # links are kept
 
 
 def paths_of_key(key: bytes) -> list[str]:
@@ -40,21 +46,46 @@ def paths_of_key(key: bytes) -> list[str]:
 
 
 def state_of(paths: Sequence[str]) -> FileState | None:
-    """Return the state of files; None if one is missing or is not a regular file."""
+    """Return the state of files; None if one is missing or is not a regular file, or has no version.
+
+    Raises:
+        PackageError: the package for the scheme of a URL is not installed.
+    """
+    found = [_remote_state(path) if is_remote(path) else _local_state(path) for path in paths]
+    states = [each for each in found if each is not None]
+    if len(states) < len(paths):
+        return None
+    return FileState("+".join(size for size, _ in states), "+".join(time for _, time in states))
+
+
+def _local_state(path: str) -> tuple[str, str] | None:
+    """Return size and modification time of a file."""
     try:
-        found = [os.stat(path) for path in paths]  # noqa: PTH116  # any string, also one that is no path
+        found = os.stat(path)  # noqa: PTH116  # any string, also one that is no path
     except (OSError, ValueError):
         return None
-    if not all(stat.S_ISREG(one.st_mode) for one in found):
+    return (str(found.st_size), str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
+
+
+def _remote_state(url: str) -> tuple[str, str] | None:
+    """Return size and version of an object."""
+    from avscene.storage.objects import object_state
+
+    try:
+        found = object_state(url)
+    except StorageError:
         return None
-    return FileState("+".join(str(one.st_size) for one in found), "+".join(str(one.st_mtime_ns) for one in found))
+    return ("" if found.size is None else str(found.size), found.version) if found.version else None
 
 
 def sha256_in_state(paths: Sequence[str], state: FileState, stopped: Callable[[], bool] = lambda: False) -> str | None:
     """Return the SHA-256 of files, joined by `+`.
 
-    None if they are not, or no longer, in `state`, if they cannot be read, or once `stopped` returns True.
+    None if they are not, or no longer, in `state`, if they cannot be read, if one is a URL, or once `stopped` returns
+    True.
     """
+    if any(map(is_remote, paths)):
+        return None
     found = []
     for path in paths:
         digest = hashlib.sha256()

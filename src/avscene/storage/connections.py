@@ -1,0 +1,79 @@
+"""Connect to object stores, and run their asynchronous requests from threads that can be stopped."""
+
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+from avscene.errors import PackageError, StorageError
+from avscene.storage.urls import WEB_SCHEMES, scheme_of, shown
+
+Value = TypeVar("Value")
+CONNECT_SECONDS = 10.0  # in which a server must accept a connection
+STALL_SECONDS = 60.0  # without a byte, after which a request has failed
+_POLL_SECONDS = 0.2
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs"}  # by scheme, which is the name of the extra too
+_lock = threading.Lock()
+
+
+class StoppedError(Exception):
+    """The request was given up because the run has ended."""
+
+
+def file_system(url: str) -> Any:
+    """Return fsspec's file system for a URL; credentials come from the environment, as its service's tools find them.
+
+    Raises:
+        PackageError: the package for this scheme is not installed.
+        StorageError: the URL has a user and password.
+    """
+    scheme = scheme_of(url)
+    if scheme not in WEB_SCHEMES and shown(url) != url:
+        raise StorageError(f"{shown(url)}: has a user and password; give them in the environment, not in the URL")
+    with _lock:
+        return _connected("http" if scheme in WEB_SCHEMES else scheme)
+
+
+@cache
+def _connected(scheme: str) -> Any:
+    import fsspec  # takes a while to import, as the packages do
+
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if scheme == "http":
+        from aiohttp import ClientTimeout
+
+        timeout = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS)
+        options["client_kwargs"] = {"timeout": timeout, "trust_env": True}  # of proxies
+    elif scheme == "s3":
+        options["config_kwargs"] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": STALL_SECONDS,
+            "retries": {"mode": "standard", "total_max_attempts": 1},  # `retry` does it
+        }
+    elif scheme == "az":
+        options |= {"connection_timeout": int(CONNECT_SECONDS), "read_timeout": int(STALL_SECONDS)}
+    try:
+        connected = fsspec.filesystem(scheme, **options)
+    except ImportError as error:
+        reason = f"{scheme}:// needs the package {_PACKAGES.get(scheme, 'aiohttp')}"
+        raise PackageError(f"{reason}; run: pip install 'avscene[{scheme}]'") from error
+    if scheme == "s3":
+        connected.retries = 1
+    return connected
+
+
+def wait_for(system: Any, request: Coroutine[Any, Any, Value], stopped: Callable[[], bool]) -> Value:
+    """Run a request in the thread of fsspec and return its value; raise its error.
+
+    Raises:
+        StoppedError: `stopped` returned True before the request was complete.
+    """
+    import asyncio
+
+    future = asyncio.run_coroutine_threadsafe(request, system.loop)
+    while not concurrent.futures.wait([future], timeout=_POLL_SECONDS).done:
+        if stopped():
+            future.cancel()
+            raise StoppedError
+    return future.result()
