@@ -1,4 +1,4 @@
-"""Expand command-line paths (files, folders, globs, lists) to media files."""
+"""Expand command-line paths and URLs (files, folders, globs, lists) to media files."""
 
 import codecs
 import glob
@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from avscene.cli.input_list import InputList
-from avscene.datasets.dataset import DataSet
+from avscene.datasets.dataset import DataSet, is_media
 from avscene.datasets.media_folder import find_media, walk_media
-from avscene.errors import MediaError
+from avscene.errors import MediaError, StorageError
 from avscene.outputs import Location, check_outputs
 from avscene.records import Failure
+from avscene.storage.listing import find_matches, list_objects
+from avscene.storage.objects import object_state
+from avscene.storage.spooling import spooled
+from avscene.storage.urls import WEB_SCHEMES, is_remote, local_path, name_of, scheme_of, shown
 
 if TYPE_CHECKING:
     from avscene.cli.output.results import ResultDestination
@@ -44,12 +48,17 @@ def find_inputs(arguments: Sequence[str]) -> Iterator[str | Failure]:
     Paths in a list are relative to the working directory; they name files. Folders are searched at any depth, without
     hidden files and without following links to folders. A file that is given several times is yielded several times.
     An argument without media files, and a folder in it that cannot be read, become failures.
+
+    A URL of object storage names an object; one that ends with `/`, or is only a bucket, names all media files below.
+
+    Raises:
+        PackageError: the package for the scheme of a URL is not installed.
     """
     for argument in arguments:
         try:
             yield from _files(argument)
         except MediaError as error:
-            yield Failure(argument, error)
+            yield Failure(shown(argument), error)
         except OSError:
             yield argument  # a name too long, or not readable: opening it raises the error
 
@@ -95,6 +104,9 @@ def _files(argument: str) -> Iterable[str | Failure]:
         return _read_standard_input()
     if not argument:
         raise MediaError("'': an empty name; give a file or folder")
+    if is_remote(argument):
+        return _in_storage(argument)
+    argument = str(local_path(argument))
     try:
         mode = os.stat(argument).st_mode  # noqa: PTH116  # Path("") and Path("f/") are other names
     except (FileNotFoundError, NotADirectoryError):
@@ -117,6 +129,40 @@ def _in_folder(folder: str) -> Iterator[str | Failure]:
         yield Failure(*found) if isinstance(found, tuple) else found
     if is_empty:
         raise MediaError(f"{folder}: no media files in this folder")
+
+
+def _in_storage(url: str) -> Iterator[str | Failure]:
+    """Yield the URLs of media files that a URL names."""
+    name = name_of(url)
+    if name.lower().endswith(LIST_SUFFIX):
+        with spooled(url, LIST_LIMIT) as copy, open(copy, "rb") as file:  # noqa: PTH123
+            yield from _read_list(shown(url), file)
+    elif scheme_of(url) in WEB_SCHEMES:
+        yield url
+    elif url.endswith("/") or "/" not in url.partition("://")[2]:
+        yield from _non_empty(filter(is_media, list_objects(url.rstrip("/") + "/")), f"{shown(url)}: no media files")
+    elif glob.has_magic(url) and not _exists(url):
+        yield from _non_empty(find_matches(url), f"{shown(url)}: no matching object")
+    else:
+        yield url
+
+
+def _non_empty(urls: Iterator[str], message: str) -> Iterator[str]:
+    """Yield the URLs; raise MediaError with this message if there are none."""
+    is_empty = True
+    for url in urls:
+        is_empty = False
+        yield url
+    if is_empty:
+        raise MediaError(message)
+
+
+def _exists(url: str) -> bool:
+    try:
+        object_state(url)
+    except StorageError:
+        return False
+    return True
 
 
 def _matches(pattern: str) -> list[str | Failure]:
@@ -172,6 +218,6 @@ def _read_list(name: str, file: BinaryIO) -> Iterator[str]:
             content = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
             if path := content.decode("utf-8", errors="surrogateescape").strip():
                 is_empty = False
-                yield path
+                yield str(local_path(path))
         if is_empty:
             raise MediaError(f"{name}: the list has no paths")

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import overload
 
-from avscene.errors import AvsceneError, MediaError
+from avscene.errors import AvsceneError, MediaError, StorageError
 from avscene.inference.fingerprint import decoder_versions, fingerprint
 from avscene.inference.journal.content import FileState, paths_of, state_of
 from avscene.inference.journal.outcomes import Outcome
@@ -16,6 +16,7 @@ from avscene.inference.system import System
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU
 from avscene.records import Failure
+from avscene.storage.urls import is_remote, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +84,24 @@ def compute_outcomes(
     )
     with closing(outcomes):
         for index, outcome in enumerate(outcomes):
-            path = os.fspath(sources[index].path)
-            after = state_of(paths_of(sources[index]))
+            paths = paths_of(sources[index])
+            path = shown(paths[0])
+            # Of an object, the version that was looked up is read, or none.
+            after = observed.states.get(index) if any(map(is_remote, paths)) else state_of(paths)
             before = observed.states.pop(index, after)
             if before is not None and before != after:
                 changed = MediaError(f"{path}: changed while it was read; try: run the same command again")
                 yield Computed(index, Failure(path, changed), None)
             else:
-                failed = isinstance(outcome, AvsceneError)
-                readable = not failed or all(os.access(name, os.R_OK) for name in paths_of(sources[index]))
                 # A file that cannot be opened may be repaired without a change of its content.
-                state = after if before == after and readable else None
+                kept = not isinstance(outcome, AvsceneError) or _were_readable(paths, outcome)
+                state = after if before == after and kept else None
                 yield Computed(index, Failure(path, outcome) if isinstance(outcome, AvsceneError) else outcome, state)
+
+
+def _were_readable(paths: Sequence[str], error: AvsceneError) -> bool:
+    """Return whether the files of a recording that failed could be read."""
+    return not isinstance(error, StorageError) and all(is_remote(path) or os.access(path, os.R_OK) for path in paths)
 
 
 class _ObservedSources(Sequence[Source]):
@@ -119,5 +126,8 @@ class _ObservedSources(Sequence[Source]):
         if not isinstance(position, int):
             return found
         assert isinstance(found, Source)
-        self.states.setdefault(position, state_of(paths_of(found)))
-        return replace(found, program=self._program)
+        if position not in self.states:
+            self.states[position] = state_of(paths_of(found))
+        state = self.states[position]
+        versions = () if state is None else tuple(state.mtimes.split("+"))
+        return replace(found, program=self._program, versions=versions)

@@ -32,10 +32,9 @@ WINDOW = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A media file and, if the audio is apart, the file that holds it; each a path or a URL (see `avscene.storage`).
+    """A media file and, if the audio is apart, the file with it; each a path or a URL.
 
-    `program` is the programme that is read of a transport stream; None is that of its best video. `versions` are those
-    that URLs among the files must have.
+    `program` is read of a transport stream; None is that of its best video. URLs must have these `versions`, if any.
     """
 
     path: str | Path
@@ -88,7 +87,7 @@ class BatchReader:
     """Recordings of `sources` in batches of segments without what holds no content, each batch of one recording.
 
     Batches of a recording come in order, and those of several recordings alternate. A batch has at most BATCH_SIZE
-    different waveforms or frames, of one recording, as networks round differently in batches of other sizes.
+    different waveforms or frames; it mixes no recordings, as networks round differently in batches of other sizes.
 
     Args:
         sources: The recordings.
@@ -130,8 +129,7 @@ class BatchReader:
     def map(self, function: Callable[[Batch], Item], n_threads: int) -> Generator[Item]:
         """Apply `function` to each batch in `n_threads` threads; yield each result as soon as it is there.
 
-        Results of a recording may change places. An error of `function` is raised. To be called once, in place of
-        iterating.
+        Results of a recording may change places. An error of `function` is raised. To be called once.
         """
         results: queue.Queue[_Result[Item]] = queue.Queue(maxsize=2 * n_threads)
         threads = self._start()

@@ -1,6 +1,5 @@
 """Classify recordings with a journal: take known outcomes from it, compute the others, and record them at once."""
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from avscene.inference.journal.sqlite_file import damaged
 from avscene.inference.reading import Source
 from avscene.inference.system import System
 from avscene.records import Failure
+from avscene.storage.urls import shown
 
 PAGE = 4096  # recordings that are looked up at a time, which bounds the memory of a run
 
@@ -170,7 +170,7 @@ class ResumableRun:
         assert self._journal is not None
         content = self._journal.outcome(key_of(source))
         try:
-            return unpack(content, os.fspath(source.path), self._system.name, self._system.labels)
+            return unpack(content, shown(source.path), self._system.name, self._system.labels)
         except ValueError as error:
             raise damaged(self._journal.path, str(error)) from error
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from avscene.storage.connections import file_system, wait_for
 from avscene.storage.retrying import ChangedError, IncompleteError, retry
-from avscene.storage.urls import WEB_SCHEMES, scheme_of
+from avscene.storage.urls import scheme_of
 
 _CHUNK = 2**20  # bytes
 _BLOCK = 2**22  # bytes of one request, where a request is not read as a stream
@@ -151,8 +151,3 @@ class ObjectStream:
             yield await self.system._cat_file(self._url, start=start, end=min(start + _BLOCK, size))
         # These libraries pass no condition on, so the object is looked up again.
         self._observe(_state(await self.system._info(self._url), size), check)
-
-
-def is_listable(url: str) -> bool:
-    """Return whether the objects below a URL can be listed; those of a web server cannot."""
-    return scheme_of(url) not in WEB_SCHEMES

@@ -29,6 +29,7 @@ _TRANSIENT_ERRORS = frozenset(
         "RequestException",  # requests
     )
 )
+_STATUS = ("status", "status_code")
 _NO_CREDENTIALS = frozenset(("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"))
 
 
@@ -112,8 +113,11 @@ def _storage_error(url: str, error: Exception) -> StorageError:
         code = "" if status is None else f" (HTTP {status})"
         return StorageError(f"{name}: access denied{code}; check the credentials in the environment")
     if is_missing(error):
-        hint = "" if scheme_of(url) in WEB_SCHEMES else "; a folder of objects is named with a / at its end"
-        return StorageError(f"{name}: no such object{hint}")
+        if scheme_of(url) in WEB_SCHEMES:
+            return StorageError(f"{name}: not found (HTTP {status or 404})")
+        is_folder = url.endswith("/")
+        what = "bucket" if is_folder else "object; the name of a folder of objects ends with /"
+        return StorageError(f"{name}: no such {what}")
     return StorageError(f"{name}: cannot be read or written ({_reason(error)})")
 
 
@@ -137,12 +141,13 @@ def _status(error: BaseException) -> int | None:
     """Return the HTTP status that an error of any of the libraries was raised for."""
     for each in _chain(error):
         response: Any = getattr(each, "response", None)
-        found = [getattr(each, "status", None), getattr(each, "status_code", None), getattr(each, "code", None)]
-        if isinstance(response, dict):
-            found.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-        for status in found:
-            if isinstance(status, int | str) and str(status).isdecimal() and 100 <= int(status) < 600:
-                return int(status)
+        if isinstance(response, dict):  # of botocore
+            status: object = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        else:  # of aiohttp and azure; `code` of other errors is none that the server sent
+            names = (*_STATUS, "code") if type(each).__name__ == "HttpError" else _STATUS  # of gcsfs
+            status = next((getattr(each, name) for name in names if hasattr(each, name)), None)
+        if isinstance(status, int | str) and str(status).isdecimal() and 100 <= int(status) < 600:
+            return int(status)
     return None
 
 

@@ -169,11 +169,12 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
     from avscene.cli.output.timeline import short_time
     from avscene.cli.progress import RunProgress
     from avscene.records import Failure
+    from avscene.storage.urls import shown
 
     with RunProgress(meter) as progress:
 
         def show(path: str, seconds: float) -> None:
-            progress.show(f"{printable(Path(path).name)} {short_time(seconds)}")
+            progress.show(f"{printable(Path(shown(path)).name)} {short_time(seconds)}")
 
         with closing(run.outcomes(show)) as outcomes:
             for classified in outcomes:

@@ -9,6 +9,7 @@ from avscene.cli.output import formats
 from avscene.cli.output.files import is_folder, partial_path
 from avscene.errors import UsageError
 from avscene.files import link_target
+from avscene.storage.urls import shown
 
 JOURNAL_SUFFIX = ".journal"
 FOLDER_JOURNAL = "avscene.journal"
@@ -51,13 +52,15 @@ class ResultDestination:
             file = self.file_of(source)
             owner = owners.setdefault(file, source)
             if owner != source:
-                raise UsageError(f"{owner} and {source} would both be written to {file}; name them in separate runs")
+                raise UsageError(
+                    f"{shown(owner)} and {shown(source)} would both be written to {file}; name them in separate runs"
+                )
 
     def file_of(self, source: str) -> Path | None:
         """Return the file for one recording, in a format whose files hold a single recording."""
         if self.output is None or not is_folder(self.output):
             return self.output
-        return self.output / (Path(source).name + formats.SINGLE_RECORDING[self.format].extension)
+        return self.output / (Path(shown(source)).name + formats.SINGLE_RECORDING[self.format].extension)
 
     def journal(self, n_inputs: int) -> Path | None:
         """Return the path of the journal of a run; None for a single file and where results are only passed on."""

@@ -16,6 +16,7 @@ from avscene.storage.urls import is_remote, shown
 
 Item = TypeVar("Item")
 _CHUNK = 2**20  # bytes
+_REQUESTS = 32  # to servers at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,18 @@ def state_of(paths: Sequence[str]) -> FileState | None:
     if len(states) < len(paths):
         return None
     return FileState("+".join(size for size, _ in states), "+".join(time for _, time in states))
+
+
+def states_of(recordings: Sequence[Sequence[str]]) -> list[FileState | None]:
+    """Return the state of the files of each recording; servers are asked for several at a time.
+
+    Raises:
+        PackageError: the package for the scheme of a URL is not installed.
+    """
+    if not any(is_remote(path) for paths in recordings for path in paths):
+        return [state_of(paths) for paths in recordings]
+    with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="states") as pool:
+        return list(pool.map(state_of, recordings))
 
 
 def _local_state(path: str) -> tuple[str, str] | None:

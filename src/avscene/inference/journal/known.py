@@ -11,9 +11,11 @@ from avscene.inference.journal.content import (
     paths_of_key,
     sha256_in_state,
     state_of,
+    states_of,
 )
 from avscene.inference.journal.database import Journal, Record
 from avscene.inference.reading import Source
+from avscene.storage.urls import is_remote
 
 
 class KnownRecords:
@@ -21,7 +23,8 @@ class KnownRecords:
 
     A file with the path, the size and the modification time of a record is known without reading it. One of the same
     size is known if its SHA-256 is that of a record whose file was touched, or is no longer where it was. A failure is
-    known if it was under the same conditions (see `Settings.failure_conditions`).
+    known if it was under the same conditions (see `Settings.failure_conditions`). An object in object storage is known
+    by its URL, size and version.
 
     Args:
         journal: the journal.
@@ -41,8 +44,18 @@ class KnownRecords:
 
     def find(self, page: Sequence[tuple[int, Source]]) -> set[int]:
         """Return the positions of those recordings, given with their positions, that are known."""
-        others = [(position, source) for position, source in page if not self._is_unchanged(source)]
-        known = {position for position, _ in page} - {position for position, _ in others}
+        recorded = [
+            (position, source, record)
+            for position, source in page
+            if (record := self._journal.find(key_of(source))) is not None
+        ]
+        states = states_of([paths_of(source) for _, source, _ in recorded])
+        known = {
+            position
+            for (position, source, record), state in zip(recorded, states, strict=True)
+            if self._is_unchanged(source, record, state)
+        }
+        others = [(position, source) for position, source in page if position not in known]
         if others and self._moved is None:
             self._moved = self._moved_by_size()
         found = []
@@ -56,15 +69,13 @@ class KnownRecords:
         self._journal.move(found)
         return known
 
-    def _is_unchanged(self, source: Source) -> bool:
-        """Whether the files of a recording are in the state that its record has."""
-        paths, key = paths_of(source), key_of(source)
-        state, record = state_of(paths), self._journal.find(key)
-        if state is None or record is None or record.state != state:
+    def _is_unchanged(self, source: Source, record: Record, state: FileState | None) -> bool:
+        """Whether the files of a recording, which are in `state`, are those of its record."""
+        if state is None or record.state != state:
             return False
         known = self._counts(record)
         if known and record.sha256 is None:  # the run ended before it was computed
-            self._hashes.start(record.id, paths, state)
+            self._hashes.start(record.id, paths_of(source), state)
         return known
 
     def _counts(self, record: Record) -> bool:
@@ -83,8 +94,10 @@ class KnownRecords:
     def _move(self, source: Source) -> tuple[int, bytes, FileState] | None:
         """The record with the content of a recording, if there is one, as an argument of `Journal.move`."""
         paths = paths_of(source)
+        if not self._moved or any(map(is_remote, paths)):
+            return None
         state = state_of(paths)
-        if state is None or not (same_size := (self._moved or {}).get(state.sizes)):
+        if state is None or not (same_size := self._moved.get(state.sizes)):
             return None
         records = same_size.get(sha256_in_state(paths, state) or "")
         return (records.pop(), key_of(source), state) if records else None

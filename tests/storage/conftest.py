@@ -1,0 +1,24 @@
+from collections.abc import Iterator
+
+import pytest
+
+from avscene.storage import connections, retrying
+from tests.support.object_server import ObjectServer
+
+
+@pytest.fixture(scope="package")
+def running() -> Iterator[ObjectServer]:
+    with ObjectServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """A server without objects, which clients find; failed requests are repeated after milliseconds."""
+    running.set_environment(monkeypatch)
+    monkeypatch.setattr(retrying, "DELAYS", (0.001,) * 5)
+    monkeypatch.setattr(connections, "STALL_SECONDS", 1.0)
+    connections._connected.cache_clear()
+    yield running
+    running.clear()
+    connections._connected.cache_clear()
