@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 NO_HUB = "http://127.0.0.1:9"
 # Variables that change what the code under test, its libraries and child processes do or print: the hub's settings,
 # proxies and certificates, colors and width of a terminal, the launcher of distributed training, Python's own switches.
-CLEARED_PREFIXES = ("HF_", "HUGGINGFACE_", "TIMM_", "TQDM_", "TYPER_", "_TYPER_")
+CLEARED_PREFIXES = (
+    *("HF_", "HUGGINGFACE_", "TIMM_", "TQDM_", "TYPER_", "_TYPER_"),
+    *("AWS_", "AZURE_", "FSSPEC_", "GCSFS_", "GOOGLE_", "STORAGE_EMULATOR_"),
+)
 CLEARED = {
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "TRANSFORMERS_OFFLINE"),
     *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
@@ -44,6 +47,7 @@ def _set_environment(patch: pytest.MonkeyPatch, caches: str) -> None:
     patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     patch.setenv("HF_HOME", f"{caches}/huggingface")
     patch.setenv("XDG_CACHE_HOME", f"{caches}/cache")
+    patch.setenv("XDG_DATA_HOME", f"{caches}/data")
     # The networks of tests are small: a second thread of torch makes them slower, ten times so on a busy machine.
     patch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
     patch.setenv("OMP_WAIT_POLICY", os.environ.get("OMP_WAIT_POLICY", "PASSIVE"))  # as the command line has it

@@ -233,3 +233,8 @@ def sha256_of(path: Path) -> str:
 def cache_directory() -> Path:
     """Return the directory for what can be made again: `$XDG_CACHE_HOME/avscene`, by default `~/.cache/avscene`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avscene"
+
+
+def data_directory() -> Path:
+    """Return the directory for what is to be kept: `$XDG_DATA_HOME/avscene`, by default `~/.local/share/avscene`."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "avscene"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avscene.errors import UsageError
 from avscene.files import link_target
+from avscene.storage.urls import REMOTE_SCHEMES
 
 Location = str | Path | int  # a path, or the number of an open file
 Identity = tuple[object, ...]  # of a file; equal for all its names and links
@@ -65,6 +66,7 @@ def check_output_directory(
     Raises:
         UsageError: the directory is an input, a file, inside `sealed`, or cannot be written.
     """
+    _refuse_url(directory)
     inputs = list(inputs)
     identity = _identity(directory)
     if identity is not None and identity in map(_identity, inputs):
@@ -141,6 +143,7 @@ def _check_writable(path: Path, probed: set[Path]) -> os.stat_result | None:
     Raises:
         UsageError: it is a folder, or the file cannot be written.
     """
+    _refuse_url(path)
     try:
         state = path.stat()
         if stat.S_ISDIR(state.st_mode):
@@ -178,6 +181,12 @@ def _probe(directory: Path, probed: set[Path]) -> None:
     if directory not in probed:
         with tempfile.TemporaryFile(dir=directory):
             probed.add(directory)
+
+
+def _refuse_url(path: Path) -> None:
+    """Raise UsageError for a path that was a URL: there would be folders called `s3:` otherwise."""
+    if path.parts and path.parts[0].removesuffix(":").lower() in REMOTE_SCHEMES and path.parts[0].endswith(":"):
+        raise UsageError(f"{path}: is a URL, to which this is not written; give a path")
 
 
 def _not_writable(path: Path, error: OSError | ValueError) -> UsageError:

@@ -30,16 +30,17 @@ SUM_TOLERANCE = 1e-4
 class Example:
     """One labelled recording of a data set.
 
-    `name` identifies it in tables: its path relative to the data set. `audio` is a separate file with its audio.
+    `name` identifies it in tables: its path relative to the data set. `audio` is a separate file with its audio. A file
+    may be a URL, as a string.
     Recordings of one `group` (a place, a session) resemble each other and stay on one side of every split. `columns`
     holds further columns of the data set, such as `split` or `fold`.
     """
 
     name: str
-    path: Path
+    path: str | Path
     label: str
     group: str
-    audio: Path | None = None
+    audio: str | Path | None = None
     columns: dict[str, str] = field(default_factory=dict)
 
 

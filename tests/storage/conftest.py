@@ -17,7 +17,7 @@ def server(running: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
     """A server without objects, which clients find; failed requests are repeated after milliseconds."""
     running.set_environment(monkeypatch)
     monkeypatch.setattr(retrying, "DELAYS", (0.001,) * 5)
-    monkeypatch.setattr(connections, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "STALL_SECONDS", 0.5)
     connections._connected.cache_clear()
     yield running
     running.clear()

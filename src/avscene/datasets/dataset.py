@@ -45,7 +45,7 @@ class DataSet:
         return LabelSet.of(names)
 
     @property
-    def files(self) -> list[Path]:
+    def files(self) -> list[str | Path]:
         """The files that the data set was read from: its tables and the media of its recordings."""
         media = [path for example in self.examples for path in (example.path, example.audio) if path is not None]
         tables = [] if self.source.is_dir() else [self.source]

@@ -8,6 +8,7 @@ from pathlib import Path
 from avscene.datasets.dataset import DataSet
 from avscene.errors import DataError
 from avscene.records import Example
+from avscene.storage.urls import is_remote, local_path, shown
 
 REQUIRED = ("path", "label")
 
@@ -23,7 +24,9 @@ def has_meta_csv(path: Path) -> bool:
 
 
 def read_meta_csv(path: Path) -> DataSet:
-    """Read a data set of a comma-separated table; its paths are relative to the table, further columns are kept.
+    """Read a data set of a comma-separated table; its paths are relative to the table, or URLs.
+
+    Further columns are kept.
 
     Without a group column every recording is a group of its own.
 
@@ -37,12 +40,13 @@ def read_meta_csv(path: Path) -> DataSet:
     examples: list[Example] = []
     line_of: dict[str, int] = {}
     for line, row in _rows(table):
-        name = row["path"]
+        location = str(local_path(row["path"]))
+        name = shown(location)
         if name in line_of:
             raise DataError(f"{table}, line {line}: {name} is already on line {line_of[name]}")
         line_of[name] = line
-        media = table.parent / name
-        if not media.is_file():
+        media = location if is_remote(location) else table.parent / location
+        if isinstance(media, Path) and not media.is_file():
             raise DataError(f"{table}, line {line}: {name}: file not found")
         extra = {column: value for column, value in row.items() if column not in (*REQUIRED, "group")}
         examples.append(Example(name, media, row["label"], row.get("group") or name, columns=extra))

@@ -21,6 +21,7 @@ from avscene.datasets.tau.layout import (
 from avscene.errors import DataError, MediaError
 from avscene.media.workers import IsolatedRecording
 from avscene.progress import StageProgress
+from avscene.storage.urls import is_remote
 
 # "unpacked": the archive was discarded after that; "packed": it has not been unpacked yet.
 ArchiveStatus = Literal["whole", "unpacked", "packed", "incomplete", "damaged", "missing"]
@@ -174,7 +175,8 @@ def _named(directory: Path, kinds: set[str]) -> dict[str, Path | None]:
         return {row[column]: finder.find(row[column]) for _, row in rows for column in columns}
     if kinds:
         return {}  # no tables were downloaded, or they have no scenes, as those of an evaluation set
-    return {example.name: example.path for example in read_dataset(directory).examples}
+    examples = read_dataset(directory).examples
+    return {example.name: Path(example.path) for example in examples if not is_remote(example.path)}
 
 
 def _unreadable(named: Mapping[str, Path | None], progress: StageProgress) -> Iterator[tuple[str, str]]:

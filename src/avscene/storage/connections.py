@@ -39,7 +39,7 @@ def file_system(url: str) -> Any:
 def _connected(scheme: str) -> Any:
     import fsspec  # takes a while to import, as the packages do
 
-    options: dict[str, Any] = {"use_listings_cache": False}
+    options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
     if scheme == "http":
         from aiohttp import ClientTimeout
 

@@ -1,6 +1,7 @@
 """Command `classify`: classify media files."""
 
 import logging
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +28,9 @@ ALL_SUCCEEDED, ALL_FAILED, SOME_FAILED = 0, 1, 3  # exit codes
 
 Paths = Annotated[
     list[str],
-    typer.Argument(metavar="PATH...", help="Files, folders, globs, `.txt` lists, or - for a list on standard input."),
+    typer.Argument(
+        metavar="PATH...", help="Files, folders, globs, URLs, `.txt` lists, or - for a list on standard input."
+    ),
 ]
 DefaultSystem = Annotated[
     str | None,
@@ -49,8 +52,12 @@ MaxRisk = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None,
-    typer.Option(help="File to write; a folder for vtt, srt and audacity of many files. [default: standard output]"),
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="File to write, or s3://, gs:// or az://; a folder for vtt, srt and audacity of many files. "
+        "[default: standard output]",
+    ),
 ]
 Frames = Annotated[str, typer.Option(help="exact, or keyframes: many times faster, from key frames only.")]
 Decoder = Annotated[
@@ -84,6 +91,7 @@ def classify(
     from avscene.cli.inputs import check_result_files, expand
     from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
+    from avscene.cli.output.uploads import OutputPlace
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
     from avscene.media.limits import Limits
@@ -93,9 +101,11 @@ def classify(
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
     scenes = None if labels is None else LabelSet.parse(labels)
     inputs = expand(paths)
-    destination = ResultDestination(chosen_format, output)
+    place = OutputPlace.of(output)
+    destination = ResultDestination(chosen_format, place.path)
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
+    place.check(chain(paths, inputs.paths()))
     check_decoder(decoder)
     limits = Limits.parse(limit or [])
     start_workers(min(len(inputs), workers or default_workers()))
@@ -120,6 +130,8 @@ def classify(
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, retry_failed=retry_failed)
+    if place.path is not None:
+        place.publish([place.path], destination.journal(max(len(inputs), 2)))
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
 
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def predict(
     system: System,
     data: Data,
-    output: Annotated[Path, typer.Option(help="The table (TSV).")],
+    output: Annotated[str, typer.Option(metavar="PATH", help="The table (TSV), a file or s3://, gs:// or az://.")],
     only: Annotated[
         str | None, typer.Option(metavar="COLUMN=VALUE", help="Only these recordings, for example fold=5.")
     ] = None,
@@ -40,6 +40,7 @@ def predict(
     """Write the probabilities of every segment of a data set as a table."""
     from avscene.cli.inputs import check_table_files
     from avscene.cli.output.results import journal_beside
+    from avscene.cli.output.uploads import OutputPlace
     from avscene.datasets.layout import read_dataset
     from avscene.inference import load
     from avscene.inference.computing import Settings
@@ -50,17 +51,20 @@ def predict(
 
     settings = Settings(limits=Limits.parse(limit or []), workers=workers, program=program)
     whole = read_dataset(data)
-    check_table_files(output, whole, system, by_model=by_model)
+    place = OutputPlace.of(output)
+    assert place.path is not None
+    check_table_files(place.path, whole, system, by_model=by_model)
+    place.check([])
     part = whole if only is None else whole.only(only)
-    journal = journal_beside(output) if len(part.examples) > 1 else None
+    journal = journal_beside(place.path) if len(part.examples) > 1 else None
     # Of the whole data set: tables of two parts must have the same columns.
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
     check_scenes(part.examples, part.source, loaded.labels)
     predicted = _predict(loaded, part, journal, settings, retry_failed=retry_failed)
     log_skipped(logger, predicted.failures)
-    for path in write_tables(predicted, output, by_model=by_model):
-        print(f"{path}: written")
+    for name in place.publish(write_tables(predicted, place.path, by_model=by_model), journal):
+        print(f"{name}: written")
     raise typer.Exit(3 if predicted.failures else 0)
 
 

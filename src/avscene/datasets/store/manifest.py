@@ -12,6 +12,7 @@ from avscene.errors import DataError, first_validation_error
 from avscene.files import write_text
 from avscene.media.sampling import FRAME_SIZE, Sampling
 from avscene.records import Example
+from avscene.storage.urls import is_remote, shown
 
 FORMAT: Literal["avscene-store/2"] = "avscene-store/2"
 # With JPEG frames and 16-bit waveforms: read, but not added to.
@@ -85,12 +86,17 @@ class StoredRecording(BaseModel):
 
     def example(self) -> Example:
         """Convert to an `Example`."""
-        audio = None if self.audio is None else Path(self.audio)
-        return Example(self.name, Path(self.path), self.label, self.group, audio, self.columns)
+        audio = None if self.audio is None else _location(self.audio)
+        return Example(self.name, _location(self.path), self.label, self.group, audio, self.columns)
 
 
-def _absolute(path: Path) -> str:
-    return str(path.absolute()).encode(errors="replace").decode()
+def _absolute(path: str | Path) -> str:
+    found = shown(path) if is_remote(path) else str(Path(path).absolute())
+    return found.encode(errors="replace").decode()
+
+
+def _location(stored: str) -> str | Path:
+    return stored if is_remote(stored) else Path(stored)
 
 
 class Manifest(BaseModel):

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lance
@@ -23,6 +23,8 @@ from avscene.files import sha256_of
 from avscene.media.workers import default_workers
 from avscene.progress import Progress
 from avscene.records import Example
+from avscene.storage.copies import local_copies
+from avscene.storage.urls import shown
 
 # An interruption loses the recordings since the last commit: about a minute of work; each commit makes a file.
 ROWS_PER_COMMIT = 1024
@@ -227,14 +229,17 @@ class _Preparation:
 
     def _decode(self, example: Example, path: Path) -> _Decoded | None:
         """Decode a recording, in a thread; return None if its rows are in the table already."""
-        sha256 = _content_hash(example)
-        if self._stored.get(example.name) == sha256:
-            return None
-        try:
-            rows, notes = decode_to_file(example, sha256, self._spec, path, self._stop.is_set)
-        except MediaError as error:
-            return _Decoded(example.name, path, failure=str(error))
-        return _Decoded(example.name, path, rows, tuple(notes))
+        with local_copies((example.path, example.audio), stopped=self._stop.is_set) as (media, audio):
+            assert media is not None
+            local, name = replace(example, path=media, audio=audio), shown(example.path)
+            sha256 = _content_hash(local)
+            if self._stored.get(example.name) == sha256:
+                return None
+            try:
+                rows, notes = decode_to_file(local, sha256, self._spec, path, self._stop.is_set)
+            except MediaError as error:
+                return _Decoded(example.name, path, failure=str(error).replace(str(media), name))
+            return _Decoded(example.name, path, rows, tuple(note.replace(str(media), name) for note in notes))
 
     def _commit(self) -> None:
         """Append the pending recordings, after deleting their earlier rows from the table."""
@@ -276,7 +281,7 @@ def _content_hash(example: Example) -> str:
     digests = []
     for path in paths:
         try:
-            digests.append(sha256_of(path))
+            digests.append(sha256_of(Path(path)))
         except OSError as error:
             raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
