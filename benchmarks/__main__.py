@@ -18,6 +18,7 @@ MODULES = (
     "startup",
     "decoding",
     "isolation",
+    "workers",
     "short_files",
     "logmel",
     "zero_shot",

@@ -28,11 +28,15 @@ from avscene.cli.messages import InterruptionError, messages_on_stderr
 from avscene.cli.options import RepeatedFitCommand
 from avscene.cli.signals import signals_interrupt
 from avscene.cli.streams import StandardOutputError, abandon_output, make_streams_usable
+from avscene.cores import affinity_cores, usable_cores
 from avscene.errors import AvsceneError, WeightsError
 
 # Threads of torch otherwise wait for each other in busy loops: on two busy cores a training step took eight times as
 # long. The variable is read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# It would also start a thread for each core of the machine where a container may use the time of a few.
+if usable_cores() < affinity_cores():
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
 
 logger = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ Limit = Annotated[
         "--limit",
         metavar="NAME=NUMBER",
         help="What one recording may need: hours=24, megapixels=134, streams=256, memory=2 (GiB), stall=60 (s "
-        "without progress), download=16 (GiB of a file in object storage); repeatable.",
+        "without progress), download=16 (GiB of a file in object storage), threads=16 (of a decoder); repeatable.",
     ),
 ]
 Program = Annotated[

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -16,7 +16,7 @@ from avscene.features.content import DEFAULT_CONTENT, ContentFilter, ContentSpec
 from avscene.inference.missing import Missing
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
-from avscene.media.workers import IsolatedRecording, default_workers
+from avscene.media.workers import IsolatedRecording, decoder_threads, default_workers
 from avscene.records import AudioSource, Modality, Segment
 from avscene.storage.copies import local_copies
 from avscene.storage.urls import local_path
@@ -96,7 +96,7 @@ class BatchReader:
         content: The thresholds of what holds content.
         limits: Limits of a recording.
         workers: Number of recordings that are decoded at a time.
-        stop: No further recording is begun once it is set.
+        stop: No further recording is begun once set.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class BatchReader:
         workers: int | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self._sources, self._sampling, self._content = sources, sampling, content
-        self._decoder, self._limits = decoder, limits
+        self._sources, self._sampling, self._content, self._decoder = sources, sampling, content, decoder
         self._n_workers = min(workers or default_workers(), len(sources))
+        self._limits = replace(limits, threads=min(limits.threads, decoder_threads(self._n_workers)))
         self._stop = stop or threading.Event()
         self._changed = threading.Condition()  # guards all of the following
         self._waiting: dict[int, deque[Batch]] = {}  # of recordings that are not finished, by position

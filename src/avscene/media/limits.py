@@ -20,6 +20,7 @@ class Limits:
         memory: GiB that the process which decodes it may allocate (enforced by Linux).
         stall: Seconds without any progress, after which decoding is stopped.
         download: GiB that a file in object storage may have; it is copied to a temporary file first.
+        threads: Threads of a video decoder; each holds frames in memory.
 
     Raises:
         UsageError: a number is not positive.
@@ -31,6 +32,7 @@ class Limits:
     memory: float = 2.0
     stall: float = 60.0
     download: float = 16.0
+    threads: int = 16
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
@@ -51,7 +53,7 @@ class Limits:
             if name not in names:
                 raise UsageError(f"--limit {setting!r}: is not NAME=NUMBER with a name of {', '.join(names)}")
             try:
-                changes[name] = int(value) if name == "streams" else float(value)
+                changes[name] = int(value) if name in ("streams", "threads") else float(value)
             except ValueError:
                 raise UsageError(f"--limit {setting!r}: {value!r} is not a number") from None
         return cls(**changes)

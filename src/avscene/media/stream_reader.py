@@ -6,6 +6,7 @@ from typing import Any
 import av
 from av.stream import Stream
 
+from avscene.cores import affinity_cores, threads_for
 from avscene.media.audio.samples import MAX_RATE, MIN_RATE, FullScale, channel_samples
 from avscene.media.decoded import DecodedAudio, DecodedFrame, DecodeMode, SkippedSpan, TimedItem
 from avscene.media.limits import Limits, is_memory_exhausted
@@ -62,6 +63,8 @@ class StreamReader:
             # Keyframes are decoded one by one. Audio takes little time, and several threads lose the last errors.
             if mode == "keyframes" or modality == "audio":
                 self._context.thread_count = 1
+            elif not self._context.thread_count:  # else a second reading in one thread
+                self._context.thread_count = min(limits.threads, threads_for(affinity_cores()))
             self._context.options = {"max_pixels": str(limits.pixels)}
 
     def select(self, has_target: HasTarget) -> None:

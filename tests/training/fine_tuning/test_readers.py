@@ -1,6 +1,5 @@
 """Test the readers and batches of training inputs."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -152,6 +151,6 @@ def test_reading_ahead_in_processes_changes_nothing(store: SegmentStore, monkeyp
 
 def test_the_number_of_workers_depends_on_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     for processors, local, expected in ((1, 1, 0), (2, 1, 0), (4, 1, 3), (64, 1, 8), (16, 8, 0), (16, 4, 3)):
-        monkeypatch.setattr(os, "cpu_count", lambda count=processors: count)
+        monkeypatch.setattr(batches, "usable_cores", lambda count=processors: count)
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(local))
         assert batches.worker_count() == expected

@@ -1,7 +1,6 @@
 """Build toytown from a seed: ten scenes as real wav and mp4 files, in the layout of TAU."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from avscene.cores import usable_cores
 from avscene.datasets.toytown.audio import ABSENT_LEVEL, AUDIO_RECIPES, render_audio
 from avscene.datasets.toytown.panorama import VIDEO_RECIPES
 from avscene.datasets.toytown.plan import (
@@ -138,7 +138,7 @@ def _run_all(tasks: list[Callable[[], None]], progress: Progress | None) -> None
 
     Threads suffice: numpy and the encoder release the interpreter lock, and callers need no `if __name__` guard.
     """
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(usable_cores())
     try:
         futures = [pool.submit(task) for task in tasks]
         for done, future in enumerate(as_completed(futures), start=1):

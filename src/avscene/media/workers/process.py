@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from signal import SIGKILL
 
+from avscene.cores import threads_for, usable_cores
 from avscene.errors import WeightsError
 from avscene.media.workers.messages import DamagedMessageError, Message, MessageReader, StalledError
 
@@ -166,9 +167,16 @@ put_back = _idle.put
 
 
 def default_workers() -> int:
-    """Return the number of recordings to decode at a time: one for each processor, at most MAX_WORKERS."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, MAX_WORKERS)
+    """Return the number of recordings to decode at a time: one for each usable core, at most MAX_WORKERS."""
+    return min(usable_cores(), MAX_WORKERS)
+
+
+def decoder_threads(workers: int) -> int:
+    """Return the number of threads for each of `workers` that decode at a time, so that together they fill the cores.
+
+    A worker that has one core decodes in one thread.
+    """
+    return threads_for(usable_cores() // max(1, workers))
 
 
 def start_workers(count: int) -> None:

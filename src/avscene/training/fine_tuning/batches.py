@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from avscene.cores import usable_cores
 from avscene.errors import AvsceneError
 from avscene.records import IntArray
 from avscene.training.fine_tuning.readers import InputReader
@@ -80,7 +81,7 @@ class CleanBatches:
 
 def worker_count() -> int:
     """Return how many processes read ahead for this one: none with two processors or fewer per training process."""
-    processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    processors = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return 0 if processors <= 2 else min(MAX_WORKERS, processors - 1)
 
 
