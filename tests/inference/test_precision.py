@@ -23,7 +23,7 @@ LABELS = ["kitchen", "wood", "street"]
 
 def machine(ratio: float) -> Measurement:
     rates = Rates(float32=100, bfloat16=100 * ratio)
-    return Measurement(processor="some", threads=2, torch="2.15", convolution=rates, depthwise=rates, product=rates)
+    return Measurement(processor="some", torch="2.15", convolution=rates, depthwise=rates, product=rates)
 
 
 FAST, SLOW = machine(3), machine(0.5)

@@ -118,7 +118,7 @@ def _precision() -> InstallationCheck:
     )
     path = measurement_path()
     where = str(path) if path.is_file() else f"nowhere, {path.parent} cannot be written"
-    status = f"{shown}; x: speed in bfloat16 / float32, {measured.threads} threads; kept in {where}"
+    status = f"{shown}; x: speed in bfloat16 / float32; kept in {where}"
     return InstallationCheck("precision", status)
 
 

@@ -27,7 +27,7 @@ def machine(convolution: float, depthwise: float, product: float) -> Measurement
     """A machine with these speeds of bfloat16 beside float32."""
     ratios = {"convolution": convolution, "depthwise": depthwise, "product": product}
     rates = {name: Rates(float32=100, bfloat16=100 * ratio) for name, ratio in ratios.items()}
-    return Measurement(processor="some", threads=2, torch="2.15", **rates)
+    return Measurement(processor="some", torch="2.15", **rates)
 
 
 AMX = machine(6.9, 1.1, 5.3)

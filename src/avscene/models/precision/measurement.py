@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
 
 import torch
 from pydantic import BaseModel, ConfigDict, PositiveFloat
@@ -15,14 +14,14 @@ from torch import nn
 from avscene.models.precision.cache import cache_path, read_measured, write_measured
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
-SECONDS = 0.05  # for each kind of work; a round that has begun is completed
-MAX_ROUNDS = 7
+MIN_SECONDS, MAX_SECONDS = 0.03, 0.08  # for each kind of work; a round that has begun is completed
+SPREAD = 1.1  # of the two fastest rounds, if no other load disturbs them
 # Environment variables that limit the instructions that torch uses.
 _INSTRUCTION_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
 
-_IMAGES, _SIDE = 4, 28  # of the convolutions: a middle layer of networks on images of 224 pixels
+_IMAGES, _SIDE = 2, 28  # of the convolutions: a middle layer of networks on images of 224 pixels
 _CHANNELS, _DEPTHWISE_CHANNELS = 128, 240
-_ROWS, _WIDTH = 200, 768  # of the product: four images in a layer of ViT-B/32
+_ROWS, _WIDTH = 100, 768  # of the product: two images in a layer of ViT-B/32
 
 
 class Rates(BaseModel):
@@ -42,14 +41,13 @@ class Rates(BaseModel):
 class Measurement(BaseModel):
     """Rates of a machine for the three kinds of work that networks consist of.
 
-    `processor`, `threads` and `torch` are what the rates depend on: model and instruction sets of the processor, the
-    number of torch's threads and the version of torch.
+    `processor` and `torch` are what the rates depend on: model and instruction sets of the processor, and the version
+    of torch. They are those of one core: of several, the rates are higher, but hardly their ratio.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     processor: str
-    threads: int
     torch: str
     convolution: Rates
     depthwise: Rates
@@ -74,44 +72,43 @@ def processor() -> str:
     return "; ".join(filter(None, [model, *limits, flags]))
 
 
+@lru_cache(maxsize=1)
 def this_machine() -> Measurement:
     """Return the rates of this machine: measured before, or measured now and kept in the user's cache directory."""
-    return _this_machine(torch.get_num_threads())
-
-
-def measurement_path() -> Path:
-    """Return the file in which the rates of this machine are kept."""
-    return cache_path("rates", _key(torch.get_num_threads()))
-
-
-@lru_cache(maxsize=4)
-def _this_machine(threads: int) -> Measurement:
-    path = cache_path("rates", _key(threads))
+    path = measurement_path()
     found = read_measured(path, Measurement)
-    if found is None or _key_of(found) != _key(threads):
+    if found is None or (found.processor, found.torch) != (processor(), torch.__version__):
         found = measure()
         write_measured(path, found)
     return found
 
 
-def _key(threads: int) -> tuple[str, ...]:
-    return processor(), str(threads), torch.__version__
-
-
-def _key_of(found: Measurement) -> tuple[str, ...]:
-    return found.processor, str(found.threads), found.torch
+def measurement_path() -> Path:
+    """Return the file in which the rates of this machine are kept."""
+    return cache_path("rates", (processor(), torch.__version__))
 
 
 @torch.inference_mode()
 def measure() -> Measurement:
-    """Time a convolution, a depthwise convolution and a matrix product in both precisions, for less than 0.3 s."""
+    """Time a convolution, a depthwise convolution and a matrix product in both precisions, for less than 0.3 s.
+
+    One thread computes, and its processor time counts: so that other load on the machine does not.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _measure()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure() -> Measurement:
     maps = torch.rand(_IMAGES, _CHANNELS, _SIDE, _SIDE)
     wide = torch.rand(_IMAGES, _DEPTHWISE_CHANNELS, _SIDE, _SIDE)
     rows = torch.rand(_ROWS, _WIDTH)
     pixels = _IMAGES * _SIDE**2
     return Measurement(
         processor=processor(),
-        threads=torch.get_num_threads(),
         torch=torch.__version__,
         convolution=_rates(lambda: nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1), maps, pixels * 9 * _CHANNELS**2),
         depthwise=_rates(
@@ -131,13 +128,21 @@ def _rates(build: Callable[[], nn.Module], values: torch.Tensor, n_multiply_adds
         layer = build().to(dtype).to(memory_format=torch.channels_last)
         runs[name] = layer, values.to(dtype, memory_format=layout)
     times: dict[str, list[float]] = {name: [] for name in runs}
-    start = time.perf_counter()
-    for number in range(MAX_ROUNDS + 1):  # the first round prepares kernels and is used only if there is no other
+    start = time.thread_time()
+    while not _is_enough(times, time.thread_time() - start):
         for name, (layer, inputs) in runs.items():
-            before = time.perf_counter()
+            before = time.thread_time()
             layer(inputs)
-            times[name].append(time.perf_counter() - before)
-        if number and time.perf_counter() - start > SECONDS:
-            break
-    medians = {name: median(found[1:]) for name, found in times.items()}
-    return Rates(**{name: n_multiply_adds / seconds / 1e9 for name, seconds in medians.items()})
+            times[name].append(time.thread_time() - before)
+    return Rates(**{name: n_multiply_adds / min(found[1:]) / 1e9 for name, found in times.items()})
+
+
+def _is_enough(times: dict[str, list[float]], seconds: float) -> bool:
+    """Return whether the two fastest rounds in each precision agree, or `seconds` are too many.
+
+    The first round warms up. The fastest counts: disturbances only make rounds slower.
+    """
+    fastest = [sorted(found[1:])[:2] for found in times.values()]
+    if seconds > MAX_SECONDS:
+        return all(fastest)
+    return seconds > MIN_SECONDS and all(len(two) == 2 and two[1] < SPREAD * two[0] for two in fastest)
