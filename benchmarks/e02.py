@@ -13,6 +13,7 @@ import numpy as np
 
 from avscene.features.batch import SegmentBatch
 from avscene.inference import BATCH_SIZE, System
+from avscene.inference.precision import described
 from avscene.labels import TAU_SCENES
 from avscene.media.sampling import Sampling
 from avscene.models.cnn.audio_cnn import LOG_MEL
@@ -33,7 +34,8 @@ SAMPLING = Sampling(sample_rate=LOG_MEL.sample_rate, frame_size=288)  # as E02 n
 MIN_CORRELATION = 0.8  # of a model's probabilities
 TOLERANCE = 0.05  # of a fused probability
 COST_ROUNDS = 3
-TARGET, TARGET_REAL_TIME = 2, 1
+TARGET = 2
+TARGET_REAL_TIME, TARGET_FLOAT32 = 4, 1.6  # on two cores: where bfloat16 is faster, and elsewhere
 
 
 def rows(rounds: int, quick: bool) -> Iterator[Row]:
@@ -52,8 +54,11 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     times = time_in_turn(runs, rounds)
     ours, theirs = (f"{len(read) / median(times[side]):.2f} s of video per second" for side in ("ours", "baseline"))
     real_time = tuple(len(read) / seconds for seconds in times["ours"])
+    target = TARGET_REAL_TIME if "bfloat16" in system.precision.values() else TARGET_FLOAT32
     note = f"decoding alone takes {median(times['decoding']) / median(times['ours']):.0%} of the time; {cost_note}"
-    yield Row("E02 on 720p, real-time factor", ours, "real time: 1", real_time, TARGET_REAL_TIME, note)
+    yield Row(
+        "E02 on 720p, real-time factor", ours, f"real time: 1; {described(system.precision)}", real_time, target, note
+    )
     yield Row("E02 on 720p", ours, f"float32 script: {theirs}", ratios(times["baseline"], times["ours"]), TARGET)
 
 

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from avscene.inference import BATCH_SIZE
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
-from avscene.models.precision.measurement import this_machine
+from benchmarks.fast_precision import faster_precision
 from benchmarks.harness import Row, Run, main, ratios, time_in_turn
 from benchmarks.matrix_products import PRECISIONS, SIDES, peak, products
 from benchmarks.random_clip import VIT_B_32, random_clip
@@ -48,7 +48,7 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
         network = build()
         images = images_of(name, network)
         peers = products(sides, PRECISIONS) if name == VIT else {}
-        dtype = faster_precision(network, images)
+        dtype = precision_of(network, images)
         chosen.append(dtype)
         found.append(time_in_turn(runs_of(network, images, dtype) | peers, rounds))
         yield beside_torch(name, found[-1], dtype)
@@ -63,13 +63,9 @@ def images_of(name: str, network: nn.Module) -> Tensor:
     return blurred_noise(network.image_size[0] if name == VIT else SIDE, BATCH_SIZE)
 
 
-def faster_precision(network: nn.Module, images: Tensor) -> torch.dtype:
-    """Return the precision that is faster on this machine by its measurement.
-
-    What bfloat16 changes is not asked: random networks amplify it.
-    """
-    work = Inference(copy.deepcopy(network), [images[:1]], Runtime.choose("cpu")).work
-    return torch.bfloat16 if work.is_faster_in_bfloat16([this_machine()]) else torch.float32
+def precision_of(network: nn.Module, images: Tensor) -> torch.dtype:
+    """Return the precision that is faster for the network on this machine."""
+    return faster_precision(Inference(copy.deepcopy(network), [images[:1]], Runtime.choose("cpu")))
 
 
 def runs_of(network: nn.Module, images: Tensor, dtype: torch.dtype) -> dict[str, Run]:

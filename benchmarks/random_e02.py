@@ -23,6 +23,7 @@ from avscene.models.fusion_network import FusionNetwork, FusionNetworkPart
 from avscene.models.registry import FusionNetworkSystem, NetworkSystem, find, leaves
 from avscene.records import Segment
 from avscene.training.experiment.predictions import layout_of
+from benchmarks.fast_precision import load_fast
 from benchmarks.random_weights import backbone
 
 E02, C04 = "E02", "C04"
@@ -52,7 +53,9 @@ def load_random(directory: Path, segments: Sequence[Segment], *, device: str, qu
     """Build networks for these segments, save them to `directory` and load them as a system; return both."""
     networks = random_networks(segments[:N_CALIBRATION], quick=quick)
     save_e02(directory, networks)
-    return networks, avscene.load(directory, device=device, offline=True)
+    return networks, load_fast(
+        lambda precision: avscene.load(directory, device=device, precision=precision, offline=True)
+    )
 
 
 def random_networks(segments: Sequence[Segment], *, quick: bool) -> Networks:
