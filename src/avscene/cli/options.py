@@ -55,6 +55,15 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Number of recordings decoded at a time. [default: one for each processor, at most 8]"),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Compute on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT. Inputs and --output must be in "
+        "folders that all nodes see.",
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only weights that are on this machine.")]
 
 

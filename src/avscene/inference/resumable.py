@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+from avscene.errors import DataError
 from avscene.inference.computing import Computed, Settings, compute_outcomes
 from avscene.inference.journal.content import BackgroundHashes, key_of, paths_of
 from avscene.inference.journal.database import Journal, NewRecord
@@ -223,6 +224,9 @@ class _RemoteRun:
         while n_yielded < len(self._done) and self._done[n_yielded]:
             yield Classified(recorded(self._sources[n_yielded]), reused=self._done[n_yielded] == _REUSED)
             n_yielded += 1
+        if n_yielded < len(self._done) and not self._stop.is_set():
+            n_missing = self._done.count(0)
+            raise DataError(f"{self._journal.path}: lacks {n_missing} outcomes; run the same command again")
 
     def _missing(self) -> Iterator[tuple[int, Source]]:
         """Yield the recordings that the journal does not know, with their positions."""

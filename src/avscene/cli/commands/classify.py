@@ -3,16 +3,17 @@
 import logging
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from avscene.cli.messages import InterruptionError
-from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Program, RetryFailed, Workers, one_of
+from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Program, Ray, RetryFailed, Workers, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from avscene.cli.cluster import Cluster
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.writers import ResultWriter
     from avscene.cli.progress import RunMeter
@@ -86,8 +87,10 @@ def classify(
     workers: Workers = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    ray: Ray = None,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
+    from avscene.cli.cluster import Cluster
     from avscene.cli.inputs import check_result_files, expand
     from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
@@ -108,7 +111,10 @@ def classify(
     place.check(chain(paths, inputs.paths()))
     check_decoder(decoder)
     limits = Limits.parse(limit or [])
-    start_workers(min(len(inputs), workers or default_workers()))
+    if ray is None:
+        start_workers(min(len(inputs), workers or default_workers()))
+    else:
+        destination.check_journal()
     if system is None:
         from avscene.inference.default_system import choose_default_system
 
@@ -116,20 +122,21 @@ def classify(
     from avscene.inference import load
     from avscene.inference.computing import Settings
 
-    loaded = load(
-        system,
-        labels=scenes,
-        prompts=prompt or (),
-        max_risk=max_risk,
-        prior=prior,
-        device=device,
-        precision=precision,
-        offline=offline,
-    )
+    options: dict[str, Any] = {
+        "labels": scenes,
+        "prompts": prompt or (),
+        "max_risk": max_risk,
+        "prior": prior,
+        "device": device,
+        "precision": precision,
+        "offline": offline,
+    }
+    loaded = load(system, **options)
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
-    n_failed = _classify_and_write(loaded, inputs, destination, settings, retry_failed=retry_failed)
+    cluster = None if ray is None else Cluster(ray, system, options)
+    n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
@@ -140,6 +147,7 @@ def _classify_and_write(
     inputs: "Sequence[str | Failure]",
     destination: "ResultDestination",
     settings: "Settings",
+    cluster: "Cluster | None",
     *,
     retry_failed: bool,
 ) -> int:
@@ -154,10 +162,12 @@ def _classify_and_write(
 
     meter = RunMeter(len(inputs))
     with ExitStack() as stack:
-        path = destination.journal(len(inputs))
+        path = destination.journal(len(inputs) if cluster is None else max(len(inputs), 2))
         journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
+        connected = None if cluster is None else stack.enter_context(cluster.connected())
         stop = stack.enter_context(stop_on_signals())
-        run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop)
+        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
+        run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop, remote=remote)
         writer = stack.enter_context(result_writer(destination, len(inputs), journal, run.replay, run.n_recorded))
         try:
             _write_outcomes(run, writer, meter, printing=destination.output is None)

@@ -2,14 +2,15 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
-from avscene.cli.options import Data, Device, Limit, Offline, Precision, Program, RetryFailed, System, Workers
+from avscene.cli.options import Data, Device, Limit, Offline, Precision, Program, Ray, RetryFailed, System, Workers
 
 if TYPE_CHECKING:
+    from avscene.cli.cluster import Cluster
     from avscene.datasets.dataset import DataSet
     from avscene.inference import System as LoadedSystem
     from avscene.inference.computing import Settings
@@ -36,8 +37,10 @@ def predict(
     workers: Workers = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    ray: Ray = None,
 ) -> None:
     """Write the probabilities of every segment of a data set as a table."""
+    from avscene.cli.cluster import Cluster
     from avscene.cli.inputs import check_table_files
     from avscene.cli.output.results import journal_beside
     from avscene.cli.output.uploads import OutputPlace
@@ -56,12 +59,14 @@ def predict(
     check_table_files(place.path, whole, system, by_model=by_model)
     place.check([])
     part = whole if only is None else whole.only(only)
-    journal = journal_beside(place.path) if len(part.examples) > 1 else None
+    journal = journal_beside(place.path) if len(part.examples) > 1 or ray is not None else None
     # Of the whole data set: tables of two parts must have the same columns.
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
-    loaded = load(system, labels=scenes, device=device, precision=precision, offline=offline)
+    options: dict[str, Any] = {"labels": scenes, "device": device, "precision": precision, "offline": offline}
+    loaded = load(system, **options)
     check_scenes(part.examples, part.source, loaded.labels)
-    predicted = _predict(loaded, part, journal, settings, retry_failed=retry_failed)
+    cluster = None if ray is None else Cluster(ray, system, options)
+    predicted = _predict(loaded, part, journal, settings, cluster, retry_failed=retry_failed)
     log_skipped(logger, predicted.failures)
     for name in place.publish(write_tables(predicted, place.path, by_model=by_model), journal):
         print(f"{name}: written")
@@ -69,7 +74,13 @@ def predict(
 
 
 def _predict(
-    system: "LoadedSystem", data: "DataSet", journal_path: Path | None, settings: "Settings", *, retry_failed: bool
+    system: "LoadedSystem",
+    data: "DataSet",
+    journal_path: Path | None,
+    settings: "Settings",
+    cluster: "Cluster | None",
+    *,
+    retry_failed: bool,
 ) -> "PredictedTables":
     """Predict with a progress bar and, if it has a path, a journal."""
     from contextlib import ExitStack
@@ -85,7 +96,9 @@ def _predict(
         journal = None
         if journal_path is not None:
             journal = stack.enter_context(open_journal(journal_path, settings.fingerprint(system)))
+        connected = None if cluster is None else stack.enter_context(cluster.connected())
         stop = stack.enter_context(stop_on_signals())
+        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
         show = stack.enter_context(stage_bars())("predicting")
 
         def count(done: int, total: int) -> None:
@@ -93,7 +106,15 @@ def _predict(
             n_done = done
             show(done, total)
 
-        run = ResumableRun(system, sources_of(data.examples), settings, journal, retry_failed=retry_failed, stop=stop)
+        run = ResumableRun(
+            system,
+            sources_of(data.examples),
+            settings,
+            journal,
+            retry_failed=retry_failed,
+            stop=stop,
+            remote=remote,
+        )
         try:
             return predict(system, data.examples, data.source, count, run=run)
         except (KeyboardInterrupt, StoppedError):

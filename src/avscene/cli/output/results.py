@@ -39,6 +39,15 @@ class ResultDestination:
         if self.format in formats.SINGLE_RECORDING and n_inputs > 1 and not in_folder:
             raise UsageError(f"--format {self.format} of {n_inputs} files needs --output FOLDER, an existing folder")
 
+    def check_journal(self) -> None:
+        """Check that results have a journal, also those of a single input.
+
+        Raises:
+            UsageError: they are only passed on.
+        """
+        if self.journal(n_inputs=2) is None:
+            raise UsageError("--ray needs --output FILE, in a folder that all nodes see")
+
     def check_collisions(self, sources: Iterable[str]) -> None:
         """Check that every recording has a subtitle file of its own.
 

@@ -1,0 +1,80 @@
+"""Write the records of a unit of work as one Parquet file, which appears complete or not at all."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from avscene.errors import UsageError
+from avscene.files import replace_when_complete
+from avscene.inference.journal.content import FileState
+from avscene.inference.journal.database import NewRecord
+
+LEDGER_SUFFIX = ".ledger"
+MARKER = "ledger-of-avscene"  # a file by which a node knows that it sees the directory
+_SUFFIX = ".parquet"
+_SCHEMA = pa.schema(
+    [
+        ("source", pa.binary()),  # absolute paths of the files, as in a journal
+        ("sizes", pa.string()),  # of the files; null if the outcome is for one run only
+        ("mtimes", pa.string()),
+        ("sha256", pa.string()),
+        ("failed", pa.string()),
+        ("outcome", pa.binary()),
+    ]
+)
+
+
+def write_part(directory: Path, records: Sequence[NewRecord]) -> str:
+    """Write records to a new file in `directory`, and return its name.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    rows = [
+        {
+            "source": record.source,
+            "sizes": record.state and record.state.sizes,
+            "mtimes": record.state and record.state.mtimes,
+            "sha256": record.sha256,
+            "failed": record.failed,
+            "outcome": record.outcome,
+        }
+        for record in records
+    ]
+    name = f"part-{uuid.uuid4().hex}{_SUFFIX}"
+    try:
+        with replace_when_complete(directory / name) as partial:
+            pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial)
+    except OSError as error:
+        raise UsageError(f"{directory}: cannot be written ({error.strerror or error})") from error
+    return name
+
+
+def read_part(path: Path) -> list[NewRecord]:
+    """Return the records of a file.
+
+    Raises:
+        ValueError: it is not such a file.
+        OSError: it cannot be read.
+    """
+    table = pq.ParquetFile(path).read()
+    if not table.schema.equals(_SCHEMA):
+        raise ValueError("its columns are not those of records")
+    return [
+        NewRecord(
+            row["source"],
+            None if row["sizes"] is None else FileState(row["sizes"], row["mtimes"]),
+            row["outcome"],
+            row["failed"],
+            row["sha256"],
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def parts_in(directory: Path) -> Iterator[Path]:
+    """Yield the complete files in `directory`."""
+    yield from sorted(directory.glob(f"part-*{_SUFFIX}"))

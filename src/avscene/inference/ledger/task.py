@@ -1,0 +1,87 @@
+"""Classify recordings in an actor and write their outcomes to the ledger."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from avscene.errors import UsageError
+from avscene.inference.computing import Settings, compute_outcomes
+from avscene.inference.journal.content import key_of, paths_of, sha256_in_state
+from avscene.inference.journal.database import NewRecord
+from avscene.inference.journal.outcomes import pack
+from avscene.inference.ledger.parts import MARKER, write_part
+from avscene.inference.reading import Source
+from avscene.inference.system import System
+from avscene.records import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationSpec:
+    """What an actor needs to classify as the machine does that began the run.
+
+    `options` are arguments of `avscene.load`. `fingerprint` is that of the system and settings; `marker` the content of
+    the file MARKER in `ledger`, the directory for the outcomes.
+    """
+
+    system: str
+    options: dict[str, Any]
+    settings: Settings
+    fingerprint: str
+    ledger: Path
+    marker: str
+
+    def __call__(self) -> "ClassificationTask":
+        """Load the system.
+
+        Raises:
+            UsageError: this node does not see the ledger, or computes with something else.
+            AvsceneError: the system cannot be loaded.
+        """
+        from avscene.inference.loading import load
+
+        here = socket.gethostname()
+        try:
+            marker = (self.ledger / MARKER).read_text()
+        except OSError:
+            marker = ""
+        if marker != self.marker:
+            raise UsageError(f"{here} does not see {self.ledger}; give an --output in a folder that all nodes see")
+        system = load(self.system, **self.options)
+        if self.settings.fingerprint(system) != self.fingerprint:
+            raise UsageError(
+                f"{here} has another version of avscene or other weights of {self.system}; install the same everywhere"
+            )
+        return ClassificationTask(system, self.settings, self.ledger)
+
+
+class ClassificationTask:
+    """Classifies units of recordings with a system that is loaded once."""
+
+    def __init__(self, system: System, settings: Settings, ledger: Path) -> None:
+        cores = int(os.environ.get("OMP_NUM_THREADS", "1"))  # Ray sets it to the processors of the actor
+        self._system = system
+        self._settings = settings if settings.workers else replace(settings, workers=cores)
+        self._ledger = ledger
+
+    def run(self, items: Sequence[tuple[int, Source]], report: Callable[[], None], stop: threading.Event) -> str:
+        """Classify recordings, given with their positions, and return the name of the file with the outcomes."""
+        sources = [source for _, source in items]
+        conditions = self._settings.failure_conditions()
+        records = []
+        for computed in compute_outcomes(self._system, sources, self._settings, stop, lambda *_: report()):
+            source, state = sources[computed.index], computed.state
+            records.append(
+                NewRecord(
+                    key_of(source),
+                    state,
+                    pack(computed.outcome),
+                    conditions if isinstance(computed.outcome, Failure) else None,
+                    None if state is None else sha256_in_state(paths_of(source), state),
+                )
+            )
+            report()
+        return write_part(self._ledger, records)
