@@ -103,7 +103,7 @@ def only_loopback() -> Iterator[None]:
         return connect_ex(self, address)
 
     def checked_getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
-        if not _is_loopback(host):
+        if not _is_here(host):
             raise socket.gaierror(socket.EAI_NONAME, f"tests resolve no host names: {host}")
         return getaddrinfo(host, *args, **options)
 
@@ -115,15 +115,20 @@ def only_loopback() -> Iterator[None]:
 
 
 def _refuse(family: int, address: Any) -> None:
-    if family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+    if family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
         raise OSError(errno.ENETUNREACH, f"tests have no network: {address[0]}")
 
 
-def _is_loopback(host: Any) -> bool:
+def _is_here(host: Any) -> bool:
+    """Whether a host is this machine: the loopback address, or one of its own, which Ray's nodes use."""
     name = host.decode() if isinstance(host, bytes) else host
     if name in (None, "", "localhost"):
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
+        address = ipaddress.ip_address(name)
+        if not address.is_loopback:
+            with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6) as probe:
+                probe.bind((name, 0))  # to an address of another machine, it cannot be bound
+    except (ValueError, OSError):
         return False
+    return True

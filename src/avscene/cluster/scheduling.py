@@ -202,6 +202,7 @@ class Scheduler:
             self._refused[worker.place.node] = value
             self._kill(worker)
             del self._workers[worker.place]
+            self._looked = float("-inf")
         elif did == "run":
             assert worker.unit is not None
             unit, worker.unit = worker.unit, None
@@ -227,6 +228,7 @@ class Scheduler:
         logger.warning(f"an actor on node {worker.place.node[:8]} was lost ({reason}); its work is done again")
         self._kill(worker)
         del self._workers[worker.place]
+        self._looked = min(self._looked, time.monotonic() - POLL_SECONDS + 1)  # soon
         unit = worker.unit
         if unit is None:
             return []
