@@ -34,17 +34,15 @@ class Cluster:
         """
         from avscene.cluster import connect
         from avscene.inference.ledger import ClusterComputing
-        from avscene.models.device import Runtime
 
         with connect(self.address):
-            runtime = Runtime.choose(self.options["device"], self.options["precision"])
-            options = self.options | {"precision": str(runtime.dtype).removeprefix("torch.")}  # the same on all nodes
             path = os.path.abspath(self.system)  # noqa: PTH100  # unlike Path, never raises
             place = path if os.path.isdir(self.system) else self.system  # noqa: PTH112
 
             def computing(
                 system: "System", settings: "Settings", journal: "Journal", stop: threading.Event
             ) -> "ClusterComputing":
+                options = self.options | {"precision": dict(system.precision)}  # the same on all nodes
                 return ClusterComputing(place, options, settings, settings.fingerprint(system), journal, stop)
 
             yield computing

@@ -57,7 +57,9 @@ class ClusterComputing:
         """
         marker = uuid.uuid4().hex
         write_text(self.ledger / MARKER, marker)
-        spec = ClassificationSpec(self.system, self.options, self.settings, self.fingerprint, self.ledger, marker)
+        spec = ClassificationSpec(
+            Path.cwd(), self.system, self.options, self.settings, self.fingerprint, self.ledger, marker
+        )
         scheduler = Scheduler(spec, missing, self.settings.limits.stall + STALL_MARGIN, self.stop)
         with closing(scheduler.results()) as results:
             for result in results:
@@ -68,12 +70,13 @@ class ClusterComputing:
                     part.unlink()
                 else:
                     yield [self._given_up(*result.item)]
+        self._take_left_over()  # of actors that were given up and finished later
         (self.ledger / MARKER).unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             self.ledger.rmdir()
             self.ledger.parent.rmdir()
 
-    def take_left_over(self) -> None:
+    def _take_left_over(self) -> None:
         """Take in what an earlier run left: files whose records are of recordings that have not changed since."""
         for path in parts_in(self.ledger):
             try:

@@ -23,10 +23,12 @@ from avscene.records import Failure
 class ClassificationSpec:
     """What an actor needs to classify as the machine does that began the run.
 
-    `options` are arguments of `avscene.load`. `fingerprint` is that of the system and settings; `marker` the content of
-    the file MARKER in `ledger`, the directory for the outcomes.
+    `folder` is the working directory of that machine, to which paths are relative. `options` are arguments of
+    `avscene.load`. `fingerprint` is that of the system and settings; `marker` the content of the file MARKER in
+    `ledger`, the directory for the outcomes.
     """
 
+    folder: Path
     system: str
     options: dict[str, Any]
     settings: Settings
@@ -50,6 +52,11 @@ class ClassificationSpec:
             marker = ""
         if marker != self.marker:
             raise UsageError(f"{here} does not see {self.ledger}; give an --output in a folder that all nodes see")
+        try:
+            os.chdir(self.folder)
+        except OSError as error:
+            reason = f"cannot open {self.folder} ({error.strerror})"
+            raise UsageError(f"{here} {reason}; begin in a folder that all nodes see") from error
         system = load(self.system, **self.options)
         if self.settings.fingerprint(system) != self.fingerprint:
             raise UsageError(
