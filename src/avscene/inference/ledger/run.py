@@ -60,6 +60,7 @@ class ClusterComputing:
         spec = ClassificationSpec(
             Path.cwd(), self.system, self.options, self.settings, self.fingerprint, self.ledger, marker
         )
+        self._take_left_over()
         scheduler = Scheduler(spec, missing, self.settings.limits.stall + STALL_MARGIN, self.stop)
         with closing(scheduler.results()) as results:
             for result in results:
@@ -70,7 +71,6 @@ class ClusterComputing:
                     part.unlink()
                 else:
                     yield [self._given_up(*result.item)]
-        self._take_left_over()  # of actors that were given up and finished later
         (self.ledger / MARKER).unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             self.ledger.rmdir()
