@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from avscene.errors import AvsceneError, StorageError
-from avscene.storage.connections import StoppedError
+from avscene.storage.connections import VARIABLES, StoppedError
 from avscene.storage.urls import WEB_SCHEMES, scheme_of, shown
 
 Value = TypeVar("Value")
@@ -31,12 +31,6 @@ _TRANSIENT_ERRORS = frozenset(
 )
 _STATUS = ("status", "status_code")
 _NO_CREDENTIALS = frozenset(("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"))
-# Where the services' libraries look for credentials first.
-_VARIABLES = {
-    "s3": "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-}
 
 
 class IncompleteError(Exception):
@@ -113,7 +107,7 @@ def _storage_error(url: str, error: Exception) -> StorageError:
     if isinstance(error, ChangedError) or status == 412:
         return StorageError(f"{name}: changed while it was read; try: run the same command again")
     if any(_is_a(each, _NO_CREDENTIALS) for each in _chain(error)):
-        variable = _VARIABLES.get(scheme_of(url), "the variables of the service")
+        variable = VARIABLES.get(scheme_of(url), "the variables of the service")
         return StorageError(f"{name}: no credentials in the environment; set for example {variable}")
     denied = isinstance(error, PermissionError) or str(error).startswith("Forbidden:")  # of gcsfs
     if status in (401, 403) or (status is None and denied):
