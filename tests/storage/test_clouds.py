@@ -52,6 +52,12 @@ def test_repeats_what_may_pass(cloud: CloudServer, status: int) -> None:
     assert copied(cloud) == CONTENT
 
 
+def test_repeats_a_short_block(cloud: CloudServer) -> None:
+    object_state(url_of(cloud))
+    cloud.n_short = 2
+    assert copied(cloud) == CONTENT
+
+
 def test_is_never_a_mixture_of_two_versions(cloud: CloudServer) -> None:
     object_state(url_of(cloud))
     cloud.replaced = lambda: cloud.objects.update({"folder/a.mp4": CONTENT[::-1]})

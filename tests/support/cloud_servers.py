@@ -63,8 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 class CloudServer:
     """`with GoogleServer() as server: server.objects["a.mp4"] = content`; the object is `gs://recordings/a.mp4`.
 
-    `statuses` are those of the next answers, in place of the right ones; `replaced` is called after the next answer
-    with content.
+    `statuses` are those of the next answers, in place of the right ones; `n_short` of the next ranges have half their
+    bytes; `replaced` is called after the next answer with content.
     """
 
     scheme = ""
@@ -73,6 +73,7 @@ class CloudServer:
         self.objects: dict[str, bytes] = {}
         self.statuses: list[int] = []
         self.replaced: Callable[[], None] | None = None
+        self.n_short = 0
         self.n_requests = 0
         server = self
 
@@ -110,6 +111,9 @@ class CloudServer:
             first, last = (int(part) for part in asked.removeprefix("bytes=").split("-"))
             found, status = whole[first : last + 1], 206
             headers = {"Content-Range": f"bytes {first}-{first + len(found) - 1}/{len(whole)}"}
+        if self.n_short and asked:
+            self.n_short -= 1
+            found = found[: len(found) // 2]
         if self.replaced is not None:
             self.replaced()
             self.replaced = None

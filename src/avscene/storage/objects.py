@@ -148,6 +148,11 @@ class ObjectStream:
         size = int(info["size"])
         self._observe(_state(info, size), check)
         for start in range(offset, size, _BLOCK):
-            yield await self.system._cat_file(self._url, start=start, end=min(start + _BLOCK, size))
+            end = min(start + _BLOCK, size)
+            block = await self.system._cat_file(self._url, start=start, end=end)
+            if len(block) != end - start:
+                raise IncompleteError(f"{start + len(block)} of {size} bytes")
+            yield block
         # These libraries pass no condition on, so the object is looked up again.
-        self._observe(_state(await self.system._info(self._url), size), check)
+        after = await self.system._info(self._url)
+        self._observe(_state(after, after.get("size")), check)

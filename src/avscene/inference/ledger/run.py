@@ -20,6 +20,7 @@ from avscene.inference.ledger.parts import LEDGER_SUFFIX, MARKER, parts_in, read
 from avscene.inference.ledger.task import ClassificationSpec
 from avscene.inference.reading import Source
 from avscene.records import Failure
+from avscene.storage.urls import shown
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class ClusterComputing:
         return path.with_name(path.name.removesuffix(".journal") + LEDGER_SUFFIX) / f"system={self.fingerprint[:16]}"
 
     def _given_up(self, position: int, source: Source) -> tuple[int, NewRecord]:
-        path = str(source.path)
+        path = shown(source.path)
         error = MediaError(f"{path}: the process that reads it ended or hung twice; try: avscene classify on it alone")
         state = state_of(paths_of(source))
         return position, NewRecord(
