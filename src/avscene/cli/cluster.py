@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from avscene.inference.ledger import ClusterComputing
 
 
+@contextmanager
+def cluster_at(address: str | None) -> Iterator[None]:
+    """Connect to the cluster at `address`; without an address, do nothing.
+
+    Raises:
+        UsageError: no cluster answers.
+        WeightsError: Ray is not installed.
+    """
+    if address is None:
+        yield
+        return
+    from avscene.cluster import connect
+
+    with connect(address):
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """A cluster and what its nodes load: the system, by name or directory, and the arguments of `avscene.load`."""

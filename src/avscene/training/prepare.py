@@ -68,14 +68,18 @@ def ensure_store(
     return prepared.store, prepared.failures
 
 
-def prepare_store(data: Path, output: Path, spec: StoreSpec, progress: StageProgress) -> Prepared:
+def prepare_store(
+    data: Path, output: Path, spec: StoreSpec, progress: StageProgress, *, on_cluster: bool = False
+) -> Prepared:
     """Make or complete the store `output` of a data set; log which recordings are missing in it.
+
+    With `on_cluster`, the nodes of the connected Ray cluster decode.
 
     Raises:
         DataError: the data set is malformed, or the store has other settings or cannot be written.
         MediaError: no recording can be read.
     """
-    made = prepare(read_dataset(data), output, spec, progress("preparing"))
+    made = prepare(read_dataset(data), output, spec, progress("preparing"), on_cluster=on_cluster)
     _log_some(made.notes)
     _log_some([f"left out: {failure}" for failure in made.failures])
     if made.removed:

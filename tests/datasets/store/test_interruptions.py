@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store import writer
+from avscene.datasets.store import decoding, writer
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.reader import SegmentStore
 from avscene.datasets.store.writer import prepare
@@ -26,11 +26,11 @@ PREPARE = """
 import sys
 from pathlib import Path
 from avscene.datasets.layout import read_dataset
-from avscene.datasets.store import writer
+from avscene.datasets.store import decoding, writer
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.errors import AvsceneError
 
-writer.ROWS_PER_COMMIT, writer.AHEAD = 4, 2
+writer.ROWS_PER_COMMIT, decoding.AHEAD = 4, 2
 spec = StoreSpec(sample_rate=8000, frame_size=32)
 
 
@@ -161,7 +161,7 @@ def test_a_full_disk_is_reported_and_finished_recordings_are_kept(
     tmp_path: Path, small_disk: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "ROWS_PER_COMMIT", 4)
-    monkeypatch.setattr(writer, "AHEAD", 0)  # one recording after the other
+    monkeypatch.setattr(decoding, "AHEAD", 0)  # one recording after the other
     data = read_dataset(write_four_recordings(tmp_path / "data"))
     store = small_disk(400_000) / "store"
     with pytest.raises(DataError, match=r"store: cannot be written \(no space left on device; .*run the same command"):

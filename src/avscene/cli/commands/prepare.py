@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from avscene.cli.messages import CONTINUES, explain_interruption
-from avscene.cli.options import Hop
+from avscene.cli.options import Hop, Ray
 
 
 def prepare(
@@ -18,8 +18,10 @@ def prepare(
     frames_per_second: Annotated[float, typer.Option(help="At least; a segment has an odd number of frames.")] = 3.0,
     sample_rate: Annotated[int, typer.Option(help="Sample rate of the audio in Hz.")] = 48_000,
     frame_size: Annotated[int, typer.Option(help="Shorter side of the frames in pixels, at most.")] = 288,
+    ray: Ray = None,
 ) -> None:
     """Decode a data set once, into a store for training; run it again to continue after an interruption."""
+    from avscene.cli.cluster import cluster_at
     from avscene.cli.progress import stage_bars
     from avscene.datasets.layout import class_folders_at
     from avscene.outputs import check_output_directory
@@ -27,8 +29,8 @@ def prepare(
 
     check_output_directory(output, [data], sealed=class_folders_at(data))
     spec = store_spec(hop, frames_per_second, sample_rate, frame_size)
-    with explain_interruption(CONTINUES), stage_bars() as stages:
-        made = prepare_store(data, output, spec, stages)
+    with cluster_at(ray), explain_interruption(CONTINUES), stage_bars() as stages:
+        made = prepare_store(data, output, spec, stages, on_cluster=ray is not None)
     recordings = len(made.store.data.examples)
     print(
         f"{output}: {len(made.store)} segments of {recordings} recordings, {made.decoded} of them decoded now; "

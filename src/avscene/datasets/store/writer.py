@@ -1,12 +1,10 @@
 """Prepare a segment store: decode every recording of a data set once and store each segment as a row."""
 
-import hashlib
 import shutil
 import threading
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import lance
@@ -14,22 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from avscene.datasets.dataset import DataSet
+from avscene.datasets.store.decoding import Decoded, Decoder, Outcome, decode_in_threads, decode_on_cluster
 from avscene.datasets.store.manifest import Manifest, StoreSpec, is_store, read_manifest
 from avscene.datasets.store.reader import SegmentStore
-from avscene.datasets.store.rows import SCHEMA, decode_to_file, read_decoded
+from avscene.datasets.store.rows import SCHEMA, read_decoded
 from avscene.datasets.store.table import UNFINISHED, as_data_error, clean_up, open_or_create_table, write_lock
 from avscene.errors import DataError, MediaError
-from avscene.files import sha256_of
-from avscene.media.workers import default_workers
 from avscene.progress import Progress
 from avscene.records import Example
-from avscene.storage.copies import local_copies
-from avscene.storage.urls import shown
 
 # An interruption loses the recordings since the last commit: about a minute of work; each commit makes a file.
 ROWS_PER_COMMIT = 1024
-WORKERS = default_workers()  # recordings decoded at a time; the decoder uses more threads
-AHEAD = 4 * WORKERS  # decoded recordings that may wait on disk for one that takes long
+_Decode = Callable[[Decoder, Sequence[Example], threading.Event], Generator[Outcome]]
 DECODED = "recordings"  # directory in UNFINISHED of recordings that are not committed yet
 
 
@@ -48,25 +42,20 @@ class Prepared:
     removed: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A recording that is new or has changed: `rows` rows in the file `path`, or the reason why there are none."""
-
-    name: str
-    path: Path
-    rows: int = 0
-    notes: tuple[str, ...] = ()
-    failure: str | None = None
-
-
 def prepare(
-    data: DataSet, directory: str | Path, spec: StoreSpec | None = None, progress: Progress | None = None
+    data: DataSet,
+    directory: str | Path,
+    spec: StoreSpec | None = None,
+    progress: Progress | None = None,
+    *,
+    on_cluster: bool = False,
 ) -> Prepared:
     """Decode what is not in the store yet, so that it holds the recordings of `data` and no others.
 
     Recordings are identified by their names and the SHA-256 of their files: one whose files changed is decoded again,
     one that is no longer in the data set is removed, one that cannot be read is reported and left out. Labels, groups
     and columns become those of `data` without decoding. After an interruption at any moment, the next call continues.
+    With `on_cluster`, the nodes of the connected Ray cluster decode; all must see `directory` and the recordings.
 
     Raises:
         DataError: `directory` holds something else, a store of another version, with other settings or of another data
@@ -83,7 +72,7 @@ def prepare(
         run = _Preparation(root, before, manifest.model_copy(update={"made_by": before.made_by}))
         removed = run.remove_all_but(data)
         run.note_other_version(before.made_by, manifest.made_by)
-        run.add(data.examples, progress)
+        run.add(data.examples, progress, decode_on_cluster if on_cluster else decode_in_threads)
         run.clean_up()
     if not run.has_rows():
         raise MediaError(
@@ -139,7 +128,7 @@ class _Preparation:
         self._table = open_or_create_table(root)
         self._stored = _contents(self._table)
         self._first_version = self._table.version
-        self._pending: list[_Decoded] = []
+        self._pending: list[Decoded] = []
         self._stop = threading.Event()
 
     def note_other_version(self, before: str, now: str) -> None:
@@ -164,25 +153,31 @@ class _Preparation:
         self._delete(gone)
         return len(gone)
 
-    def add(self, examples: tuple[Example, ...], progress: Progress | None) -> None:
+    def add(self, examples: tuple[Example, ...], progress: Progress | None, decode: _Decode) -> None:
         """Decode what is new or has changed; finished recordings are committed even if an error ends this."""
         self._clear_decoded()
         self._write_manifest(complete=self._written == self._target)
-        pool = ThreadPoolExecutor(WORKERS)
+        decoder = Decoder(dict(self._stored), self._spec, self._decoded_directory)
         try:
-            for done, decoded in enumerate(self._in_order(pool, examples), start=1):
-                if decoded is not None:
-                    self._pending.append(decoded)
-                if sum(recording.rows for recording in self._pending) >= ROWS_PER_COMMIT:
-                    self._commit()
-                if progress is not None:
-                    progress(done, len(examples))
+            with as_data_error(self._root, "written"), closing(decode(decoder, examples, self._stop)) as outcomes:
+                for done, outcome in enumerate(outcomes, start=1):
+                    self._take(outcome)
+                    if sum(recording.rows for recording in self._pending) >= ROWS_PER_COMMIT:
+                        self._commit()
+                    if progress is not None:
+                        progress(done, len(examples))
         finally:
-            self._stop.set()
-            pool.shutdown(cancel_futures=True)
             self._commit()
             self._clear_decoded()
         self._write_manifest(complete=True)
+
+    def _take(self, outcome: Outcome) -> None:
+        if isinstance(outcome, MediaError):
+            self.failures.append(str(outcome))
+        elif outcome is not None:
+            self._pending.append(outcome)
+            if outcome.failure is not None:
+                self.failures.append(outcome.failure)
 
     def clean_up(self) -> None:
         """Delete what is no longer needed, if anything was written."""
@@ -205,41 +200,6 @@ class _Preparation:
         shutil.rmtree(self._decoded_directory, ignore_errors=True)
         with as_data_error(self._root, "written"):
             self._decoded_directory.mkdir(parents=True)
-
-    def _in_order(self, pool: ThreadPoolExecutor, examples: tuple[Example, ...]) -> Iterator[_Decoded | None]:
-        """Decode the recordings, a bounded number of them ahead; yield the results in their order."""
-        waiting: deque[Future[_Decoded | None]] = deque()
-        for number, example in enumerate(examples):
-            waiting.append(pool.submit(self._decode, example, self._decoded_directory / f"{number}.arrow"))
-            if len(waiting) > AHEAD:
-                yield self._result(waiting.popleft())
-        while waiting:
-            yield self._result(waiting.popleft())
-
-    def _result(self, future: Future[_Decoded | None]) -> _Decoded | None:
-        try:
-            with as_data_error(self._root, "written"):
-                decoded = future.result()
-        except MediaError as error:
-            self.failures.append(str(error))
-            return None
-        if decoded is not None and decoded.failure is not None:
-            self.failures.append(decoded.failure)
-        return decoded
-
-    def _decode(self, example: Example, path: Path) -> _Decoded | None:
-        """Decode a recording, in a thread; return None if its rows are in the table already."""
-        with local_copies((example.path, example.audio), stopped=self._stop.is_set) as (media, audio):
-            assert media is not None
-            local, name = replace(example, path=media, audio=audio), shown(example.path)
-            sha256 = _content_hash(local)
-            if self._stored.get(example.name) == sha256:
-                return None
-            try:
-                rows, notes = decode_to_file(local, sha256, self._spec, path, self._stop.is_set)
-            except MediaError as error:
-                return _Decoded(example.name, path, failure=str(error).replace(str(media), name))
-            return _Decoded(example.name, path, rows, tuple(note.replace(str(media), name) for note in notes))
 
     def _commit(self) -> None:
         """Append the pending recordings, after deleting their earlier rows from the table."""
@@ -273,15 +233,3 @@ def _contents(table: lance.LanceDataset) -> dict[str, str]:
     """Map the name of each recording in the table to the SHA-256 of its files."""
     columns = table.to_table(columns=["recording", "sha256"])
     return dict(zip(columns.column(0).to_pylist(), columns.column(1).to_pylist(), strict=True))
-
-
-def _content_hash(example: Example) -> str:
-    """Return the SHA-256 of a recording's file, or of the digests of its video and audio files."""
-    paths = [path for path in (example.path, example.audio) if path is not None]
-    digests = []
-    for path in paths:
-        try:
-            digests.append(sha256_of(Path(path)))
-        except OSError as error:
-            raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
