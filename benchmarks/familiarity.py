@@ -24,13 +24,13 @@ from avscene.mismatch.detector import ARCHIVE_PRIOR, FITTED_PRIOR, MismatchDetec
 from avscene.mismatch.system_detector import fit_system_detector
 from avscene.models.device import Runtime
 from avscene.models.registry import HeadsSystem, find
-from avscene.records import Example, FloatArray
+from avscene.records import Example, FloatArray, Modality
 from avscene.training.embed import Embeddings, embed_dataset
 from avscene.training.heads.frozen_encoders import encoder_of, sampling_of
 from avscene.training.heads.linear_heads import fit_head
 from avscene.verdicts import FAMILIAR_SHARE
 
-MODALITIES = ("audio", "video")
+MODALITIES: tuple[Modality, ...] = ("audio", "video")
 HEADER = """# Familiarity
 
 Made by `python -m benchmarks.familiarity ../shared/everyday ../shared/media`. `fast` is trained without one scene; its
@@ -84,7 +84,7 @@ def shares(train: Rows, truth: np.ndarray, test: Rows, n_scenes: int) -> dict[st
         fitted = fit_familiarity(train.by_modality[name], truth, train.groups.tolist(), n_scenes)
         assert fitted is not None
         found[name] = fitted.out_of_fold, fitted.detector.score(test.by_modality[name])
-    inside, outside = (combine_shares(np.stack([found[name][k] for name in MODALITIES])) for k in range(2))
+    inside, outside = (combine_shares(np.stack([found[name][k] for name in MODALITIES]), MODALITIES) for k in range(2))
     return {**found, "both": (inside, outside)}
 
 

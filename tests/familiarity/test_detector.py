@@ -6,7 +6,7 @@ from scipy import stats
 
 from avscene.familiarity.combination import combine_shares
 from avscene.familiarity.detector import FamiliarityDetector
-from avscene.familiarity.fitting import FittedFamiliarity, fit_familiarity
+from avscene.familiarity.fitting import FittedFamiliarity, LabelledEmbeddings, fit_familiarity, fit_on_validation
 
 SIZE, SCENES, GROUPS, ROWS = 40, 4, 60, 8  # of an embedding; scenes, groups of each scene, rows of each group
 
@@ -83,9 +83,56 @@ def test_a_stored_detector_gives_the_same_shares(fitted: FittedFamiliarity) -> N
             FamiliarityDetector.from_arrays({**arrays, name: np.float32(1).reshape(())}, SIZE, SCENES)
 
 
-def test_shares_of_several_models_are_combined_by_fishers_method() -> None:
-    shares = np.random.default_rng(0).uniform(0.001, 1, (3, 50))
+def test_shares_of_several_modalities_are_combined_by_fishers_method() -> None:
+    shares, needs = np.random.default_rng(0).uniform(0.001, 1, (3, 50)), ("audio", "video", "both")
     expected = [stats.combine_pvalues(shares[:, row], method="fisher").pvalue for row in range(50)]
-    np.testing.assert_allclose(combine_shares(shares), expected, rtol=1e-9)
+    np.testing.assert_allclose(combine_shares(shares, needs), expected, rtol=1e-9)
     single = np.array([[0.3, np.nan, np.nan], [np.nan, 0.02, np.nan]])
-    np.testing.assert_allclose(combine_shares(single), [0.3, 0.02, 1.0])
+    np.testing.assert_allclose(combine_shares(single, ("audio", "video")), [0.3, 0.02, 1.0])
+
+
+def test_models_of_one_modality_count_as_one() -> None:
+    audio, video = np.random.default_rng(0).uniform(0.001, 1, (2, 50))
+    two = combine_shares(np.stack([audio, video]), ("audio", "video"))
+    copies = combine_shares(np.stack([audio, video, video, np.full(50, np.nan)]), ("audio", *("video",) * 3))
+    np.testing.assert_allclose(copies, two)
+    different = np.random.default_rng(1).uniform(0.001, 1, (4, 50))
+    np.testing.assert_allclose(combine_shares(different, ("video",) * 4), stats.gmean(different))
+
+
+def test_the_rows_that_an_encoder_was_trained_on_say_nothing_of_which_distances_are_usual() -> None:
+    values, truth, groups = embeddings(0)
+    means = np.stack([values[truth == scene].mean(axis=0) for scene in range(SCENES)])[truth]
+    collapsed = LabelledEmbeddings(means + 0.3 * (values - means), truth, groups)  # as in a network trained on them
+    validation, (new, *_) = LabelledEmbeddings(*embeddings(1)), embeddings(2)
+    honest, flattered = (fit_on_validation(collapsed, rows, SCENES) for rows in (validation, collapsed))
+    assert honest is not None
+    assert flattered is not None
+    assert stats.kstest(honest.score(new)[::ROWS], "uniform").pvalue > 0.01
+    assert (flattered.score(new) < 0.05).mean() > 0.9
+    assert (honest.score(embeddings(2, shift=20.0)[0]) < 0.05).mean() > 0.95
+
+
+def test_an_encoder_that_was_trained_on_all_rows_gets_the_distances_of_the_one_before() -> None:
+    training, validation = LabelledEmbeddings(*embeddings(0)), LabelledEmbeddings(*embeddings(1))
+    final = LabelledEmbeddings(2 * training.embeddings + 5, training.truth, training.groups)
+    first, kept = (
+        fit_on_validation(training, validation, SCENES),
+        fit_on_validation(training, validation, SCENES, final),
+    )
+    assert first is not None
+    assert kept is not None
+    np.testing.assert_array_equal(kept.distances, first.distances)
+    new = embeddings(2)[0]
+    np.testing.assert_allclose(kept.score(2 * new + 5), first.score(new), atol=1e-6)
+
+
+def test_rows_that_do_not_suffice_give_no_detector() -> None:
+    training, validation = LabelledEmbeddings(*embeddings(0)), LabelledEmbeddings(*embeddings(1))
+    nothing = LabelledEmbeddings(np.full_like(validation.embeddings, np.nan), validation.truth, validation.groups)
+    of_three = LabelledEmbeddings(
+        np.where(training.truth[:, None] < 3, training.embeddings, np.nan), training.truth, training.groups
+    )
+    assert fit_on_validation(training, nothing, SCENES) is None
+    assert fit_on_validation(of_three, validation, SCENES) is None
+    assert fit_on_validation(training, validation, SCENES, of_three) is None

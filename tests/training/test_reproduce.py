@@ -104,6 +104,9 @@ def test_an_ensemble_is_a_checkpoint_that_classifies_like_its_table(made: Path, 
     example = next(item for item in read_dataset(toytown).examples if item.columns["split"] == "test")
     prediction = system.classify(example.path, audio=example.audio)
     assert prediction.mismatch is not None
+    for segment in prediction.segments:
+        assert segment.familiarity is not None
+        assert set(segment.familiarity.by_model) == set(segment.by_model) == set(leaves("E02"))
     rows = [row for row, name in enumerate(table.filenames) if name == example.name]
     found = np.array([segment.probabilities for segment in prediction.segments])
     np.testing.assert_allclose(found, table.probabilities[rows], atol=SAME)

@@ -1,7 +1,7 @@
 """Fit a familiarity detector on the embeddings of training, with the distances of rows whose groups were left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,48 @@ def fit_familiarity(
     shares = np.full(len(truth), np.nan)
     shares[rows] = detector.share_of(distances)
     return FittedFamiliarity(detector, shares)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledEmbeddings:
+    """Embeddings (n, size), with the scene index (n,) and the group of each row."""
+
+    embeddings: FloatArray
+    truth: IntArray
+    groups: Sequence[str]
+
+    def present(self) -> "LabelledEmbeddings":
+        """Return the rows that are not NaN."""
+        rows = np.flatnonzero(~np.isnan(self.embeddings[:, 0])).tolist()
+        return LabelledEmbeddings(self.embeddings[rows], self.truth[rows], [self.groups[row] for row in rows])
+
+    def has_scenes(self, n_scenes: int) -> bool:
+        """Whether there are rows of all scenes."""
+        return len(np.unique(self.truth)) == n_scenes
+
+
+def fit_on_validation(
+    training: LabelledEmbeddings, validation: LabelledEmbeddings, n_scenes: int, final: LabelledEmbeddings | None = None
+) -> FamiliarityDetector | None:
+    """Fit a detector on `training`, with the distances of `validation`, for an encoder that was trained on `training`.
+
+    NaN rows are left out.
+
+    Such an encoder separates the rows that it was trained on more than others, so only others show which distances are
+    usual. If the encoder that is kept was trained on all rows, `final` are their embeddings by it, and the detector is
+    fitted on them; the distances are still those of the encoder that was not trained on `validation`.
+
+    None if rows of a scene or all validation rows are missing.
+    """
+    training, validation = training.present(), validation.present()
+    kept = training if final is None else final.present()
+    if not training.has_scenes(n_scenes) or not kept.has_scenes(n_scenes) or not len(validation.truth):
+        return None
+    fitted = _fit(training.embeddings, training.truth, n_scenes)
+    distances, shares = _distribution(fitted.distance(validation.embeddings), validation.groups)
+    if final is not None:
+        fitted = _fit(kept.embeddings, kept.truth, n_scenes)
+    return replace(fitted, distances=distances, shares=shares)
 
 
 def _fit(

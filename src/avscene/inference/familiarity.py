@@ -6,6 +6,7 @@ import numpy as np
 
 from avscene.familiarity.combination import combine_shares
 from avscene.inference.scored import ScoredSegment
+from avscene.models import SceneModel
 from avscene.records import BoolArray, FloatArray, SceneProbabilities, SegmentPrediction
 from avscene.verdicts import Familiarity
 
@@ -17,15 +18,16 @@ def model_shares(by_model: Sequence[SceneProbabilities], row: int) -> FloatArray
     return np.array([np.nan if scores.familiarity is None else scores.familiarity[row] for scores in by_model])
 
 
-def segment_familiarity(models: Sequence[str], scored: Sequence[ScoredSegment]) -> list[Familiarity | None]:
+def segment_familiarity(models: Sequence[SceneModel], scored: Sequence[ScoredSegment]) -> list[Familiarity | None]:
     """Return the familiarity of each segment to the `models` together; None if none of them measures it."""
     measured = [item.familiarity for item in scored if item.familiarity is not None]
     if len(measured) < len(scored):
         return [None] * len(scored)
-    combined = combine_shares(np.stack(measured, axis=1))
+    combined = combine_shares(np.stack(measured, axis=1), [model.needs for model in models])
     return [
         Familiarity(
-            float(share), {name: float(own) for name, own in zip(models, by_model, strict=True) if not np.isnan(own)}
+            float(share),
+            {model.name: float(own) for model, own in zip(models, by_model, strict=True) if not np.isnan(own)},
         )
         for share, by_model in zip(combined, measured, strict=True)
     ]

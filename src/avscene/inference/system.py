@@ -231,7 +231,7 @@ class System:
         if not is_scored.any():
             needs = [model.needs for model in self.models]
             raise ModalityError(modality_error(source, self.name, needs, info.modalities, info.missing))
-        familiarity = segment_familiarity([model.name for model in self.models], scored)
+        familiarity = segment_familiarity(self.models, scored)
         not_judged = unfamiliar_rows(familiarity, is_scored)
         mismatches, mismatch = self._mismatches(np.where(not_judged[:, None], np.nan, by_model), times)
         segments = tuple(

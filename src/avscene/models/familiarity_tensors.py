@@ -1,12 +1,14 @@
 """Keep the familiarity detector of a model among its tensors in a checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from avscene.errors import CheckpointError
 from avscene.familiarity.detector import FamiliarityDetector
+from avscene.records import FloatArray
 
 _PREFIX = "familiarity."  # before the names of tensors
 
@@ -36,3 +38,10 @@ def familiarity_detector(
         return FamiliarityDetector.from_arrays(arrays, size, n_scenes) if arrays else None
     except ValueError as error:
         raise CheckpointError(f"model {model!r}: {error}") from error
+
+
+def joined(arrays: Sequence[FloatArray]) -> FloatArray:
+    """Join embeddings (n, size) of several encoders to (n, sum of sizes); rows that are NaN in any array are NaN."""
+    values = np.concatenate(arrays, axis=1)
+    values[~np.isfinite(values).all(axis=1)] = np.nan
+    return values

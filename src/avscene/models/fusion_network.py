@@ -18,7 +18,7 @@ from avscene.labels import LabelSet
 from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
 from avscene.models.dropout import FastDropout
-from avscene.models.familiarity_tensors import familiarity_detector, without_familiarity
+from avscene.models.familiarity_tensors import familiarity_detector, joined, without_familiarity
 from avscene.models.inference import Inference
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
@@ -131,13 +131,6 @@ class FusionNetworkModel:
         probabilities = _probabilities(self._network, arrays, self._runtime)
         familiarity = None if self._familiarity is None else self._familiarity.score(joined(arrays))
         return SceneProbabilities(self.labels, probabilities, familiarity)
-
-
-def joined(arrays: Sequence[FloatArray]) -> FloatArray:
-    """Join embeddings (n, size) of several encoders to (n, sum of sizes); rows that are NaN in any array are NaN."""
-    values = np.concatenate(arrays, axis=1)
-    values[~np.isfinite(values).all(axis=1)] = np.nan
-    return values
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from avscene.models.checkpoint import Config, Part
 from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.frame_cnn import FrameCnnPart
 from avscene.models.fusion_network import FusionNetworkPart
-from avscene.models.linear_heads import AudioHeadPart, VideoHeadPart
+from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 from avscene.models.registry import BACKBONES_ALIASES
 from avscene.verdicts import FAMILIAR_SHARE
@@ -172,11 +172,10 @@ def _limits(config: Config) -> Iterator[str]:
             "The mismatch detector was fitted on recordings of which half are mismatches, with audio and video of two "
             "different scenes. Its score is adjusted to the share of mismatches that is given (--prior)."
         )
-    if any(isinstance(part, VideoHeadPart | AudioHeadPart) for part in config.models):
-        yield (
-            f"Segments that are unlike those of training are marked as unfamiliar: {FAMILIAR_SHARE:.0%} of those of "
-            "the scenes above, and more, but not all, of those of others."
-        )
+    yield (
+        f"Segments that are unlike those of training are marked as unfamiliar: {FAMILIAR_SHARE:.0%} of those of "
+        "the scenes above, and more, but not all, of those of others."
+    )
     backbones = config.training.get("backbones", "")
     if BACKBONES_ALIASES.get(backbones, backbones) == "small":
         yield (

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from torch import nn
 
 from avscene.errors import CheckpointError, DataError, ModalityError
 from avscene.evaluation.metrics import accuracy, log_loss
+from avscene.familiarity.fitting import fit_familiarity
 from avscene.fusion.tree import Fusion
 from avscene.inference import System
 from avscene.labels import LabelSet
 from avscene.models.device import Runtime
+from avscene.models.familiarity_tensors import familiarity_tensors
 from avscene.models.openl3 import encoders as openl3_encoders
 from avscene.models.openl3.heads import ENCODERS, OpenL3Branch, OpenL3Fusion, OpenL3HeadModel, OpenL3HeadPart
 from avscene.records import Frame, Modality, Needs, Segment
@@ -247,6 +250,25 @@ def test_tensors_that_do_not_fit_are_refused(both: TrainedModel, fault: str) -> 
         tensors["joint.1.weight"] = torch.zeros(5, 128)
     with pytest.raises(CheckpointError, match="the head of model 'B' does not fit: 1"):
         both.part.build(LABELS, tensors, RUNTIME)  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("encoders")
+def test_a_familiarity_detector_among_the_tensors_judges_the_embeddings(both: TrainedModel) -> None:
+    arrays = list(embeddings().values())
+    fitted = fit_familiarity(np.concatenate(arrays, axis=1), TRUTH, [str(row) for row in range(ROWS)], len(LABELS))
+    assert fitted is not None
+    tensors = both.tensors | familiarity_tensors(fitted.detector)
+    with_detector: Any = both.part.build(LABELS, tensors, RUNTIME)
+    found = with_detector.score_embeddings(arrays)
+    expected = fitted.detector.score(np.concatenate(arrays, axis=1))
+    np.testing.assert_allclose(found.familiarity, expected, atol=0.03)
+    without = model(both).score_embeddings(arrays)
+    assert without.familiarity is None
+    np.testing.assert_array_equal(found.probabilities, without.probabilities)
+    arrays[0][3] = np.nan
+    assert np.isnan(with_detector.score_embeddings(arrays).familiarity[3])
+    with pytest.raises(CheckpointError, match="model 'B': projection is not a finite array of shape"):
+        both.part.build(LABELS, tensors | {"familiarity.projection": torch.zeros(3, 2)}, RUNTIME)  # type: ignore[union-attr]
 
 
 def test_a_part_needs_a_key_for_each_encoder() -> None:

@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avscene.errors import CheckpointError
+from avscene.familiarity.detector import FamiliarityDetector
 from avscene.features.batch import SegmentBatch
 from avscene.features.logmel import LogMelSpec, band_statistics
 from avscene.labels import LabelSet
 from avscene.models.cnn.backbones import blank_backbone
 from avscene.models.cnn.block_network import BlockNetwork, blank_block_network
+from avscene.models.cnn.classifying import ClassifyingNetwork, feature_size
 from avscene.models.device import Runtime
-from avscene.models.inference import Inference
+from avscene.models.familiarity_tensors import familiarity_detector, without_familiarity
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Modality, SceneProbabilities, Segment
 
@@ -73,17 +75,26 @@ class LogMelNetwork(nn.Module):
 
 
 class AudioCnn:
-    """A fine-tuned network on log-mels."""
+    """A fine-tuned network on log-mels, and a measure of how familiar its features are."""
 
     needs: Modality = "audio"
     frame_size = None
 
-    def __init__(self, name: str, labels: LabelSet, network: LogMelNetwork, spec: LogMelSpec, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        name: str,
+        labels: LabelSet,
+        network: LogMelNetwork,
+        spec: LogMelSpec,
+        runtime: Runtime,
+        familiarity: FamiliarityDetector | None = None,
+    ) -> None:
         self.name = name
         self.labels = labels
         self.spec = spec
-        self._backbone = Inference(network.backbone, network.inputs(spec.blank), runtime)
-        self.networks = {name: self._backbone}
+        self._familiarity = familiarity
+        self._backbone = ClassifyingNetwork(network.backbone, network.inputs(spec.blank), runtime)
+        self.networks = {name: self._backbone.inference}
         self._front_end = network.to(runtime.device)
         self._device = runtime.device
 
@@ -92,12 +103,22 @@ class AudioCnn:
         """Sample rate in Hz of the waveforms to decode."""
         return self.spec.sample_rate
 
-    @torch.inference_mode()
     def score(self, segments: Sequence[Segment]) -> SceneProbabilities:
         """Return probabilities (n_segments, n_scenes); NaN rows for segments without audio."""
         batch = SegmentBatch.of(segments)
-        inputs = self._front_end.inputs(batch.log_mels(self.spec, self._device))
-        return SceneProbabilities(self.labels, batch.align_audio(self._backbone(*inputs).double().softmax(dim=1)))
+        probabilities, features = map(batch.align_audio, self._outputs(batch))
+        familiarity = None if self._familiarity is None else self._familiarity.score(features)
+        return SceneProbabilities(self.labels, probabilities, familiarity)
+
+    def embed(self, segments: Sequence[Segment]) -> FloatArray:
+        """Return the features (n_segments, n_features) of `ClassifyingNetwork`; NaN rows without audio."""
+        batch = SegmentBatch.of(segments)
+        return batch.align_audio(self._outputs(batch)[1])
+
+    @torch.inference_mode()
+    def _outputs(self, batch: SegmentBatch) -> tuple[Tensor, Tensor]:
+        """Probabilities and features of the segments with audio."""
+        return self._backbone(*self._front_end.inputs(batch.log_mels(self.spec, self._device)))
 
 
 def waveforms_to_tensor(waveforms: Sequence[FloatArray | None]) -> Tensor:
@@ -108,7 +129,8 @@ def waveforms_to_tensor(waveforms: Sequence[FloatArray | None]) -> Tensor:
 class AudioCnnPart(BaseModel):
     """Configuration of an AudioCnn in a checkpoint.
 
-    `image_size` is height and width in pixels; with `blocks` the network is a BlockNetwork.
+    `image_size` is height and width in pixels; with `blocks` the network is a BlockNetwork. Beside the tensors of the
+    network, there may be those of a familiarity detector on its features.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -129,10 +151,12 @@ class AudioCnnPart(BaseModel):
         """
         blank = torch.empty(self.log_mel.n_mels, device="meta")
         network = LogMelNetwork(self._without_weights(len(labels)), blank, blank.clone(), self.image_size)
-        if wrong := faults(network, tensors):
+        own = without_familiarity(tensors)
+        if wrong := faults(network, own):
             raise CheckpointError(f"model {self.name!r}: its tensors are not those of {self.backbone}: {wrong}")
-        fill(network, tensors)
-        return AudioCnn(self.name, labels, network, self.log_mel, runtime)
+        fill(network, own)
+        detector = familiarity_detector(self.name, tensors, feature_size(network.backbone), len(labels))
+        return AudioCnn(self.name, labels, network, self.log_mel, runtime, detector)
 
     def _without_weights(self, n_scenes: int) -> nn.Module:
         if self.blocks:

@@ -39,7 +39,11 @@ class BlockNetwork(nn.Module):
 
     def forward(self, images: Tensor, extra: Tensor | None = None) -> Tensor:
         """Return logits (n, n_classes) of images (n, 3, height, width)."""
-        logits: Tensor = self.classifier((self.features(images, extra) - self.center) / self.scale)
+        return self.classify(self.features(images, extra))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return logits (n, n_classes) of features (n, n_features), which are not standardised."""
+        logits: Tensor = self.classifier((features - self.center) / self.scale)
         return logits
 
 

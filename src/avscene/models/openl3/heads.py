@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from avscene.errors import CheckpointError
+from avscene.familiarity.detector import FamiliarityDetector
 from avscene.labels import LabelSet
 from avscene.models import SegmentEncoder
 from avscene.models.device import Runtime
+from avscene.models.familiarity_tensors import familiarity_detector, joined, without_familiarity
 from avscene.models.inference import Inference
 from avscene.models.weights.strict import faults, fill
 from avscene.records import FloatArray, Needs, SceneProbabilities, Segment
@@ -96,10 +98,12 @@ class OpenL3HeadModel:
         encoders: Sequence[SegmentEncoder],
         network: nn.Module,
         runtime: Runtime,
+        familiarity: FamiliarityDetector | None = None,
     ) -> None:
         self.name = name
         self.labels = labels
         self.needs = needs
+        self._familiarity = familiarity
         self.encoders = ENCODERS[needs]
         self._loaded = tuple(encoders)
         self._network = network.train(mode=False).to(runtime.device)
@@ -139,11 +143,15 @@ class OpenL3HeadModel:
             inputs = [torch.from_numpy(array[present]).float().to(self._runtime.device) for array in arrays]
             logits: Tensor = self._network(*inputs)
             scores[present] = logits.double().softmax(dim=1).cpu().numpy()
-        return SceneProbabilities(self.labels, scores)
+        familiarity = None if self._familiarity is None else self._familiarity.score(joined(arrays))
+        return SceneProbabilities(self.labels, scores, familiarity)
 
 
 class OpenL3HeadPart(BaseModel):
-    """Configuration of a head in a checkpoint: its modality and the keys of its encoders in training."""
+    """Configuration of a head in a checkpoint: its modality and the keys of its encoders in training.
+
+    Beside the tensors of the head, there may be those of a familiarity detector on the embeddings.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -175,10 +183,12 @@ class OpenL3HeadPart(BaseModel):
                     "train again"
                 )
         network = self.network(len(labels))
-        if found := faults(network, tensors):
+        own = without_familiarity(tensors)
+        if found := faults(network, own):
             raise CheckpointError(f"the head of model {self.name!r} does not fit: {found}")
-        fill(network, tensors)
-        return OpenL3HeadModel(self.name, labels, self.modality, encoders, network, runtime)
+        fill(network, own)
+        detector = familiarity_detector(self.name, tensors, EMBEDDING_SIZE * len(encoders), len(labels))
+        return OpenL3HeadModel(self.name, labels, self.modality, encoders, network, runtime, detector)
 
     def network(self, n_scenes: int) -> nn.Module:
         """Build the untrained head."""

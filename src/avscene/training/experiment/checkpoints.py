@@ -11,9 +11,11 @@ from avscene.media.sampling import FRAME_SIZE
 from avscene.mismatch.system_detector import fit_system_detector
 from avscene.models.checkpoint import Config, save_checkpoint
 from avscene.models.ensemble_checkpoint import member_checksums, save_ensemble
+from avscene.models.familiarity_tensors import familiarity_tensors
 from avscene.models.registry import EnsembleSystem, NetworkSystem, find
 from avscene.training.card import model_card
 from avscene.training.experiment.definition import Experiment
+from avscene.training.experiment.familiarity import fit_model_familiarity
 from avscene.training.experiment.predictions import (
     MEASURED_IN,
     fitted_fusion,
@@ -84,6 +86,8 @@ def _train(experiment: Experiment, name: str, directory: Path) -> None:
     tensors = trained.validation_tensors
     validation_model = model if tensors is None else trained.part.build(labels, tensors, runtime)
     predictions = write_predictions(experiment, name, model, validation_model)
+    detector = fit_model_familiarity(experiment, name, model, validation_model)
+    kept = trained.tensors | ({} if detector is None else familiarity_tensors(detector))
     table = prediction_table(experiment, name, validation, predictions)
     config = Config(
         **identity(name, labels, experiment.store.spec.hop),
@@ -99,9 +103,7 @@ def _train(experiment: Experiment, name: str, directory: Path) -> None:
         },
         metrics={"validation": compute_metrics(table).to_dict()},
     )
-    save_checkpoint(
-        directory, config, {trained.part.name: trained.tensors}, model_card(config), {VALIDATION_TABLE: table}
-    )
+    save_checkpoint(directory, config, {trained.part.name: kept}, model_card(config), {VALIDATION_TABLE: table})
     shutil.rmtree(experiment.state_path(name), ignore_errors=True)
 
 

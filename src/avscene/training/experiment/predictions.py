@@ -142,7 +142,7 @@ def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress:
         return model.score_embeddings([store.embeddings(name)[rows] for name in model.encoders]).probabilities
     parts: list[FloatArray] = [np.empty((0, len(model.labels)))]
     done = 0
-    for segments in prefetch(_read(store, batch) for batch in batched(rows.tolist(), BATCH_SIZE)):
+    for segments in prefetch(read_rows(store, batch) for batch in batched(rows.tolist(), BATCH_SIZE)):
         parts.append(model.score(segments).probabilities)
         done += len(segments)
         if progress is not None:
@@ -150,7 +150,8 @@ def score_rows(model: SceneModel, store: SegmentStore, rows: IntArray, progress:
     return np.concatenate(parts)
 
 
-def _read(store: SegmentStore, rows: tuple[int, ...]) -> list[Segment]:
+def read_rows(store: SegmentStore, rows: tuple[int, ...]) -> list[Segment]:
+    """Return the segments of `rows`, without audio and frames that hold no content."""
     return [with_content(segment, DEFAULT_CONTENT) for segment in store.segments(rows)]
 
 

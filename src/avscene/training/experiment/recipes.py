@@ -1,19 +1,15 @@
 """Train the model of a named system: choose the training function, network and settings by the system's row."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from avscene.errors import UsageError
-from avscene.familiarity.fitting import fit_familiarity
 from avscene.labels import LabelSet
-from avscene.models.familiarity_tensors import familiarity_tensors
-from avscene.models.fusion_network import joined
 from avscene.models.openl3.heads import ENCODERS
 from avscene.models.registry import FusionNetworkSystem, NetworkSystem, OpenL3System, find
-from avscene.records import FloatArray, IntArray
+from avscene.records import IntArray
 from avscene.training.embed import ensure_embeddings
 from avscene.training.experiment.definition import Experiment
 from avscene.training.fine_tuning.finetune import finetune
@@ -46,8 +42,7 @@ def train_model(name: str, experiment: Experiment) -> TrainedModel:
     if isinstance(row, FusionNetworkSystem):
         encoders = row.encoders_for(experiment.backbones)
         embeddings, keys = ensure_embeddings(experiment.store, encoders, float32, experiment.progress)
-        trained = train_fusion_network(embeddings, *_rows(experiment), FusionPlan(name, keys), runtime, progress)
-        return _with_familiarity(trained, embeddings, experiment)
+        return train_fusion_network(embeddings, *_rows(experiment), FusionPlan(name, keys), runtime, progress)
     if isinstance(row, OpenL3System):
         embeddings, keys = ensure_embeddings(experiment.store, ENCODERS[row.needs], float32, experiment.progress)
         head = OpenL3Plan(name, row.needs, keys)
@@ -57,18 +52,6 @@ def train_model(name: str, experiment: Experiment) -> TrainedModel:
             f"system {name} is trained from recordings, not from a store: avscene train {name} --data DATA --output DIR"
         )
     raise UsageError(f"system {name} is not trained")
-
-
-def _with_familiarity(
-    trained: TrainedModel, embeddings: Mapping[str, FloatArray], experiment: Experiment
-) -> TrainedModel:
-    """Add a familiarity detector to the tensors, fitted on the `embeddings` (n_rows, size) of the training rows."""
-    rows = experiment.split.train
-    of_training = joined([values[rows] for values in embeddings.values()])
-    fitted = fit_familiarity(of_training, experiment.truth[rows], experiment.groups(rows), len(experiment.labels))
-    if fitted is None:
-        return trained
-    return replace(trained, tensors={**trained.tensors, **familiarity_tensors(fitted.detector)})
 
 
 def _network_plan(row: NetworkSystem, experiment: Experiment) -> NetworkPlan:

@@ -92,7 +92,7 @@ def train_heads(
     }
     familiarity = _fit_familiarity(trainable, truth, embedded.groups, len(labels))
     predictions = {name: fitted.out_of_fold for name, fitted in heads.items()}
-    shares = _shares(familiarity)
+    shares = _shares(familiarity, needs)
     layout = Layout(name=row.name, members=tuple(heads), rule=row.rule, needs=dict(needs))
     fusion = fit_fusion(layout, predictions, truth, labels, groups=embedded.groups)
     recordings = [example.name for example in embedded.examples]
@@ -137,10 +137,12 @@ def _fit_familiarity(
     return {name: found for name, found in fitted.items() if found is not None}
 
 
-def _shares(familiarity: Mapping[str, FittedFamiliarity]) -> dict[str, FloatArray]:
+def _shares(familiarity: Mapping[str, FittedFamiliarity], needs: Mapping[str, Needs]) -> dict[str, FloatArray]:
     """Return the out-of-fold familiarity (n,) of each model and of all together."""
     shares = {name: fitted.out_of_fold for name, fitted in familiarity.items()}
-    return shares | ({FUSED: combine_shares(np.stack(list(shares.values())))} if shares else {})
+    if not shares:
+        return {}
+    return shares | {FUSED: combine_shares(np.stack(list(shares.values())), [needs[name] for name in shares])}
 
 
 def encoder_of(head: AudioHead | VideoHead, runtime: Runtime) -> SegmentEncoder:
