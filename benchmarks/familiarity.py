@@ -101,11 +101,11 @@ def dubbed(detector: MismatchDetector, scores: dict[str, FloatArray], test: Rows
 
 def marked(names: np.ndarray, unfamiliar: np.ndarray) -> float:
     """Return the share of recordings of which more than half of the segments are unfamiliar."""
-    return len(_mostly(names, unfamiliar)) / len(np.unique(names))
+    return len(mostly(names, unfamiliar)) / len(np.unique(names))
 
 
-def _mostly(names: np.ndarray, unfamiliar: np.ndarray) -> list[str]:
-    """The recordings of which more than half of the segments are unfamiliar."""
+def mostly(names: np.ndarray, unfamiliar: np.ndarray) -> list[str]:
+    """Return the recordings of which more than half of the segments are unfamiliar."""
     return [name for name in np.unique(names) if unfamiliar[names == name].mean() > 0.5]
 
 
@@ -128,10 +128,10 @@ def line(title: str, train: Rows, test: Rows) -> str:
     assert detector is not None
     found = shares(train, truth, test, len(scenes))
     unfamiliar = found["both"][1] < FAMILIAR_SHARE
-    abstains = unfamiliar | np.isin(test.names, _mostly(test.names, unfamiliar))  # as a system does
+    abstains = unfamiliar | np.isin(test.names, mostly(test.names, unfamiliar))  # as a system does
     judged = {name: np.where(abstains[:, None], np.nan, values) for name, values in outside.items()}
     certainty = [_largest([part[name] for name in MODALITIES]) for part in (inside, outside)]
-    cells = [*(_auc(*found[name]) for name in (*MODALITIES, "both")), _auc(*certainty)]
+    cells = [*(auc(*found[name]) for name in (*MODALITIES, "both")), auc(*certainty)]
     cells += [float(unfamiliar.mean()), marked(test.names, unfamiliar)]
     cells += [marked(train.names, found["both"][0] < FAMILIAR_SHARE), dubbed(detector, outside, test, FITTED_PRIOR)]
     cells += [dubbed(detector, judged, test, prior) for prior in (FITTED_PRIOR, ARCHIVE_PRIOR)]
@@ -143,7 +143,8 @@ def _largest(scores: Sequence[FloatArray]) -> FloatArray:
     return np.asarray(np.nanmean(np.stack(scores), axis=0).max(axis=1))
 
 
-def _auc(inside: FloatArray, outside: FloatArray) -> float:
+def auc(inside: FloatArray, outside: FloatArray) -> float:
+    """Return the ROC AUC of low values for rows `outside` (n,); NaN rows are left out."""
     values = np.concatenate([inside, outside])
     truth = np.repeat([False, True], [len(inside), len(outside)])
     known = ~np.isnan(values)

@@ -113,6 +113,20 @@ def test_the_rows_that_an_encoder_was_trained_on_say_nothing_of_which_distances_
     assert (honest.score(embeddings(2, shift=20.0)[0]) < 0.05).mean() > 0.95
 
 
+def test_shares_beyond_few_validation_groups_are_extrapolated() -> None:
+    training, few = LabelledEmbeddings(*embeddings(0)), LabelledEmbeddings(*embeddings(1, groups=5))
+    found = fit_on_validation(training, few, SCENES)
+    assert found is not None
+    least = 1 / (SCENES * 5 + 1)
+    far = [
+        found.share_of(np.array([found.distances[found.shares >= least][-1] * factor]))[0] for factor in (1, 2, 9, 99)
+    ]
+    assert far[0] == pytest.approx(least)
+    assert far == sorted(far, reverse=True)
+    assert far[-1] == pytest.approx(least / 100)
+    assert (found.score(embeddings(2)[0]) < 0.05).mean() < 0.15  # of familiar rows, with so few groups
+
+
 def test_an_encoder_that_was_trained_on_all_rows_gets_the_distances_of_the_one_before() -> None:
     training, validation = LabelledEmbeddings(*embeddings(0)), LabelledEmbeddings(*embeddings(1))
     final = LabelledEmbeddings(2 * training.embeddings + 5, training.truth, training.groups)

@@ -37,8 +37,8 @@ class FamiliarityDetector:
     def score(self, embeddings: FloatArray) -> FloatArray:
         """Return the share (n,) of held-out rows that lie at least as far as each of `embeddings` (n, size).
 
-        In scenes of training it is uniform in [0, 1], and small elsewhere. It is at least 1 / (G + 1) for G held-out
-        groups, which cannot show a smaller one. NaN rows stay NaN.
+        In scenes of training it is uniform in [0, 1], and small elsewhere. Of G held-out groups none shows one below
+        1 / (G + 1): it is at least that, or extrapolated (`fit_on_validation`). NaN rows stay NaN.
         """
         return self.share_of(self.distance(embeddings))
 

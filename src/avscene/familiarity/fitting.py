@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 
 from avscene.familiarity.detector import FamiliarityDetector
 from avscene.groups import assign_folds
@@ -17,6 +18,9 @@ SHRINKAGE = 0.1  # of covariances towards a multiple of the identity
 BACKGROUND = 0.9
 MAX_ROWS = 20_000  # that covariances are estimated on; more improve nothing
 _N_SHARES = 60  # of the distribution of distances that are kept
+# Beyond the furthest validation row, the share falls by a factor of e per so many mean excesses over _TAIL, to
+# 1 / _DEPTH of the least: more slowly than it does in a network of few groups, so that few familiar rows are marked.
+_TAIL, _EXCESSES, _DEPTH = 0.1, 4.0, 100.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +83,8 @@ def fit_on_validation(
 
     Such an encoder separates the rows that it was trained on more than others, so only others show which distances are
     usual. If the encoder that is kept was trained on all rows, `final` are their embeddings by it, and the detector is
-    fitted on them; the distances are still those of the encoder that was not trained on `validation`.
+    fitted on them; the distances are still those of the encoder that was not trained on `validation`. As its groups are
+    few, shares of distances beyond them are extrapolated.
 
     None if rows of a scene or all validation rows are missing.
     """
@@ -88,7 +93,7 @@ def fit_on_validation(
     if not training.has_scenes(n_scenes) or not kept.has_scenes(n_scenes) or not len(validation.truth):
         return None
     fitted = _fit(training.embeddings, training.truth, n_scenes)
-    distances, shares = _distribution(fitted.distance(validation.embeddings), validation.groups)
+    distances, shares = _extended(*_distribution(fitted.distance(validation.embeddings), validation.groups))
     if final is not None:
         fitted = _fit(kept.embeddings, kept.truth, n_scenes)
     return replace(fitted, distances=distances, shares=shares)
@@ -155,3 +160,14 @@ def _distribution(distances: FloatArray, groups: Sequence[str]) -> tuple[FloatAr
     wanted = np.concatenate([np.geomspace(least, 0.1, _N_SHARES // 2), np.linspace(0.1, 1, _N_SHARES // 2)])
     shares = np.unique(wanted[wanted >= least])[::-1]
     return np.interp(shares, at_least[::-1], distances[order][::-1]), shares
+
+
+def _extended(distances: FloatArray, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Extend a distribution by an exponential tail (Pickands 1975), unless it is of too few groups to have a tail."""
+    in_tail = shares <= _TAIL * (1 + 1e-9)
+    excess = float(scipy.integrate.trapezoid(shares[in_tail], distances[in_tail])) / _TAIL
+    if excess <= 0:
+        return distances, shares
+    factors = np.geomspace(1, 1 / _DEPTH, _N_SHARES // 2)[1:]
+    beyond = distances[-1] - _EXCESSES * excess * np.log(factors)
+    return np.concatenate([distances, beyond]), np.concatenate([shares, shares[-1] * factors])
