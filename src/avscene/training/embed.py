@@ -1,6 +1,6 @@
 """Compute the embeddings of a data set or a segment store by frozen encoders."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from statistics import median_low
@@ -25,6 +25,7 @@ from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.progress import Progress, StageProgress
 from avscene.records import Example, FloatArray, Segment
+from avscene.training.embed_on_cluster import Compute
 
 State = Literal["absent", "outdated", "partial", "current"]  # of a store's embeddings by an encoder
 
@@ -116,12 +117,17 @@ def embed_dataset(
 
 
 def embed_store(
-    store: SegmentStore, name: str, encoder: SegmentEncoder, progress: Progress | None = None
+    store: SegmentStore,
+    name: str,
+    encoder: SegmentEncoder,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
 ) -> SegmentStore:
     """Embed every segment of a store, by its middle frame or its audio, and add the embeddings to it as a column.
 
     Embeddings that exist under the same key (`embeddings_state`) are not computed again; a column with another key is
     replaced. After an interruption the next call resumes. `progress` counts segments.
+    `compute` yields the batches in place of this machine (`ClusterEmbedding`).
 
     Returns:
         The store with the column.
@@ -141,7 +147,8 @@ def embed_store(
             if progress is not None:
                 progress(rows, len(store))
 
-        column.extend(_computed(store, name, encoder, len(column)), done)
+        starts = range(len(column), len(store), BATCH_SIZE)
+        column.extend((compute or compute_batches)(store, name, encoder, starts), done)
         store = write_column(store, name, key, column.values())
         column.delete()
     return store
@@ -194,11 +201,13 @@ def check_rate(store: SegmentStore, name: str, encoder: SegmentEncoder) -> None:
         )
 
 
-def _computed(store: SegmentStore, name: str, encoder: SegmentEncoder, first: int) -> Iterator[FloatArray]:
-    """Yield embeddings (n, size) of the rows from `first` on in batches; only missing ones are computed."""
+def compute_batches(
+    store: SegmentStore, name: str, encoder: SegmentEncoder, starts: Iterable[int]
+) -> Generator[FloatArray]:
+    """Yield embeddings (n, size) of the BATCH_SIZE rows from each of `starts` on; only missing ones are computed."""
     stored = store.stored_embeddings(name) if embeddings_state(store, name, encoder) == "partial" else None
     missing = np.ones(len(store), bool) if stored is None else ~stored[1]
-    batches = [np.arange(row, min(row + BATCH_SIZE, len(store))) for row in range(first, len(store), BATCH_SIZE)]
+    batches = (np.arange(row, min(row + BATCH_SIZE, len(store))) for row in starts)
     for rows, segments in prefetch((rows, _wanted(store, rows[missing[rows]], encoder)) for rows in batches):
         embeddings = np.full((len(rows), encoder.embedding_size), np.nan, np.float32)
         if stored is not None:

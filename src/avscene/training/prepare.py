@@ -17,7 +17,8 @@ from avscene.inference import check_hop
 from avscene.models.device import Runtime
 from avscene.models.encoders import build_encoder
 from avscene.progress import StageProgress
-from avscene.training.embed import State, check_rate, embed_store, embeddings_state
+from avscene.training.embed import State, check_rate, compute_batches, embed_store, embeddings_state
+from avscene.training.embed_on_cluster import ClusterEmbedding
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +89,11 @@ def prepare_store(
 
 
 def embed_with(
-    directory: Path, name: str, *, device: str, offline: bool, progress: StageProgress
+    directory: Path, name: str, *, device: str, offline: bool, progress: StageProgress, on_cluster: bool = False
 ) -> tuple[SegmentStore, State]:
     """Add the embeddings of encoder `name`, computed in float32, to the store in `directory`.
+
+    With `on_cluster`, the nodes of the connected Ray cluster compute; all must see `directory`.
 
     Returns:
         The store with the embeddings, and the state that they were in before.
@@ -115,7 +118,8 @@ def embed_with(
         logger.warning(
             f"{directory}: its embeddings of {name} were made by other weights or settings; computing them again"
         )
-    return embed_store(store, name, encoder, progress(f"embedding with {name}")), state
+    compute = ClusterEmbedding(compute_batches, device, offline) if on_cluster else None
+    return embed_store(store, name, encoder, progress(f"embedding with {name}"), compute), state
 
 
 def _log_some(lines: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from avscene.cli.messages import CONTINUES, explain_interruption
-from avscene.cli.options import Device, Offline
+from avscene.cli.options import Device, Offline, Ray
 
 
 def embed(
@@ -16,12 +16,16 @@ def embed(
     ],
     device: Device = "auto",
     offline: Offline = False,
+    ray: Ray = None,
 ) -> None:
     """Add a column of embeddings to a store; run it again to continue after an interruption."""
+    from avscene.cli.cluster import cluster_at
     from avscene.cli.progress import stage_bars
     from avscene.training.prepare import embed_with
 
-    with explain_interruption(CONTINUES), stage_bars() as stages:
-        made, before = embed_with(store, encoder, device=device, offline=offline, progress=stages)
+    with cluster_at(ray), explain_interruption(CONTINUES), stage_bars() as stages:
+        made, before = embed_with(
+            store, encoder, device=device, offline=offline, progress=stages, on_cluster=ray is not None
+        )
     size, done = made.embeddings(encoder).shape[1], "already exist" if before == "current" else "written"
     print(f"{store}: {len(made)} embeddings of {encoder}, {size} numbers each: {done}")
