@@ -1,7 +1,10 @@
 """Test commands on objects: the same results as with files, one outcome for each fault, nothing secret shown."""
 
+import itertools
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +15,9 @@ from fsspec.registry import _registry
 
 import avscene
 from avscene.errors import StorageError
+from avscene.inference import Source
+from avscene.inference.computing import Settings
+from avscene.inference.ledger import task
 from avscene.storage import connections
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, run
@@ -355,3 +361,27 @@ def test_prepare_takes_urls(command: Command, archive: Path, server: ObjectServe
     assert len(store) == 3
     assert [example.path for example in store.data.examples] == [f"{FOLDER}{names[0]}", f"{FOLDER}{names[2]}"]
     assert "0 of them decoded now" in command("prepare", "meta.csv", "--output", "store").out
+
+
+def test_a_run_that_ends_does_not_wait_for_copies(archive: Path, server: ObjectServer, here: Path) -> None:
+    system = avscene.load("conse", device="cpu", precision="float32")
+    server.faults["archive/b.mp4"] = ["stall", ...]
+    outcomes = system.classify_all([Source(f"{FOLDER}broken.mp4"), Source(f"{FOLDER}b.mp4")], workers=2)
+    assert isinstance(next(outcomes), avscene.AvsceneError)
+    outcomes.close()
+    assert server.count("GET", "archive/b.mp4") <= 2
+    assert list((here.parent / "temporary").iterdir()) == []
+
+
+def test_an_actor_reports_while_it_copies(
+    archive: Path, server: ObjectServer, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "REPORT_SECONDS", 0.05)
+    system = avscene.load("conse", device="cpu", precision="float32")
+    server.faults["archive/broken.mp4"] = ["stall", "stall"]
+    reports: list[float] = []
+    (here / "ledger").mkdir()
+    working = task.ClassificationTask(system, Settings(workers=1), here / "ledger")
+    working.run([(0, Source(f"{FOLDER}broken.mp4"))], lambda: reports.append(time.monotonic()), threading.Event())
+    assert len(reports) > 10  # in the second until the object was read at the third attempt
+    assert max(after - before for before, after in itertools.pairwise(reports)) < 0.5

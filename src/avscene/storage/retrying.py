@@ -1,8 +1,10 @@
 """Retry requests to object storage, and turn the errors of its libraries into messages of one line without secrets."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from avscene.errors import AvsceneError, StorageError
@@ -41,6 +43,33 @@ class ChangedError(Exception):
     """An object is no longer the one that was first asked for."""
 
 
+class _Waits:
+    """Counts the threads that wait for a service."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.n_waiting = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        with self._lock:
+            self.n_waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.n_waiting -= 1
+
+
+_waits = _Waits()
+
+
+def is_waiting() -> bool:
+    """Return whether this process waits for a service: no sign of a process that hangs, as every wait has an end."""
+    return _waits.n_waiting > 0
+
+
+@_waits.counted()
 def retry(url: str, attempt: Callable[[], Value], stopped: Callable[[], bool], progress: Callable[[], int]) -> Value:
     """Return the value of `attempt`, which is called again after errors that may pass, with growing random delays.
 

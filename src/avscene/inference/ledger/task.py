@@ -3,7 +3,8 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from avscene.inference.ledger.parts import MARKER, write_part
 from avscene.inference.reading import Source
 from avscene.inference.system import System
 from avscene.records import Failure
+from avscene.storage.retrying import is_waiting
+
+REPORT_SECONDS = 5.0  # between reports while objects are copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +83,36 @@ class ClassificationTask:
         sources = [source for _, source in items]
         conditions = self._settings.failure_conditions()
         records = []
-        for computed in compute_outcomes(self._system, sources, self._settings, stop, lambda *_: report()):
-            source, state = sources[computed.index], computed.state
-            records.append(
-                NewRecord(
-                    key_of(source),
-                    state,
-                    pack(computed.outcome),
-                    conditions if isinstance(computed.outcome, Failure) else None,
-                    None if state is None else sha256_in_state(paths_of(source), state),
+        with _waits_reported(report):
+            for computed in compute_outcomes(self._system, sources, self._settings, stop, lambda *_: report()):
+                source, state = sources[computed.index], computed.state
+                records.append(
+                    NewRecord(
+                        key_of(source),
+                        state,
+                        pack(computed.outcome),
+                        conditions if isinstance(computed.outcome, Failure) else None,
+                        None if state is None else sha256_in_state(paths_of(source), state),
+                    )
                 )
-            )
-            report()
+                report()
         return write_part(self._ledger, records)
+
+
+@contextmanager
+def _waits_reported(report: Callable[[], None]) -> Iterator[None]:
+    """Call `report` regularly while an object is copied, which may take long: the process does not hang."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(REPORT_SECONDS):
+            if is_waiting():
+                report()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
