@@ -296,7 +296,8 @@ def test_results_are_kept_if_the_upload_fails(classify: Classify, archive: Path,
 
 def test_names_the_extra_that_is_missing(classify: Classify, monkeypatch: pytest.MonkeyPatch) -> None:
     for package, scheme in (("s3fs", "s3"), ("gcsfs", "gs"), ("adlfs", "az")):
-        monkeypatch.setitem(sys.modules, package, None)
+        for module in (package, f"{package}.core"):
+            monkeypatch.setitem(sys.modules, module, None)
         monkeypatch.delitem(_registry, scheme, raising=False)  # of classes imported before
         connections._connected.cache_clear()
         message = f"{scheme}:// needs the package {package}; run: pip install 'avscene[{scheme}]'"
