@@ -18,8 +18,10 @@ from avscene.models.cnn.audio_cnn import AudioCnnPart
 from avscene.models.cnn.block_network import BlockNetwork, create_block_network
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import EfficientNetLite, imagenet_state
+from avscene.models.familiarity_tensors import familiarity_tensors
 from avscene.records import Modality
 from avscene.training.experiment.definition import Experiment
+from avscene.training.experiment.familiarity import fit_model_familiarity
 from avscene.training.experiment.runner import ExperimentRunner
 from avscene.training.fine_tuning.finetune import REFIT_DIRECTORY, REFITTED
 from avscene.training.fine_tuning.linear_probe import clean_features, fit_linear_probe, interpolate_weights
@@ -156,3 +158,27 @@ def test_lost_predictions_are_not_computed_by_a_network_trained_on_the_validatio
     (tmp_path / "scores" / "full-video.safetensors").unlink()
     with pytest.raises(DataError, match="was trained on its validation rows since"):
         runner.predictions("full-video")
+
+
+def test_familiarity_of_a_network_trained_on_all_rows_has_the_distances_of_the_one_before(
+    store: SegmentStore, trained: TrainedModel, tmp_path: Path
+) -> None:
+    experiment = Experiment.open(
+        tmp_path, store, None, backbones="small", runtime=CPU, progress=lambda _: lambda *_: None
+    )
+    assert trained.validation_tensors is not None
+    before, final = (
+        trained.part.build(store.labels, tensors, CPU) for tensors in (trained.validation_tensors, trained.tensors)
+    )
+    found = fit_model_familiarity(experiment, "small", final, before)
+    of_the_one_before = fit_model_familiarity(experiment, "small", before, before)
+    assert found is not None
+    assert of_the_one_before is not None
+    np.testing.assert_array_equal(found.distances, of_the_one_before.distances)
+    np.testing.assert_array_equal(found.shares, of_the_one_before.shares)
+    # A component for each row but one: its own statistics are those of all rows.
+    components = [detector.means.shape[1] for detector in (found, of_the_one_before)]
+    assert components == [len(store) - 1, len(experiment.split.train) - 1]
+    segments = store.segments(range(len(store)))
+    kept = trained.part.build(store.labels, trained.tensors | familiarity_tensors(found), CPU).score(segments)
+    np.testing.assert_allclose(kept.familiarity, found.score(final.embed(segments)), atol=0.05)
