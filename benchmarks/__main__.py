@@ -20,6 +20,7 @@ MODULES = (
     "isolation",
     "workers",
     "short_files",
+    "cluster",
     "logmel",
     "zero_shot",
     "networks",
