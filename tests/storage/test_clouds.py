@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from avscene.errors import MediaError, StorageError
-from avscene.storage import connections, listing, objects, retrying
+from avscene.storage import listing, objects, retrying
 from avscene.storage.listing import list_objects
 from avscene.storage.objects import object_state
 from avscene.storage.spooling import GIB, spooled
@@ -18,16 +18,16 @@ CONTENT = random.Random(1).randbytes(100_000)
 
 
 @pytest.fixture(params=[GoogleServer, AzureServer])
-def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudServer]:
+def cloud(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, no_connections: None
+) -> Iterator[CloudServer]:
     with request.param() as server:
         server.set_environment(monkeypatch)
         monkeypatch.setattr(retrying, "DELAYS", (0.001,) * 5)
         monkeypatch.setattr(objects, "_BLOCK", 30_000)
         monkeypatch.setattr(listing, "PAGE", 2)
-        connections._connected.cache_clear()
         server.objects["folder/a.mp4"] = CONTENT
         yield server
-    connections._connected.cache_clear()
 
 
 def url_of(cloud: CloudServer, name: str = "folder/a.mp4") -> str:
@@ -96,7 +96,7 @@ def test_writes_an_object(cloud: CloudServer, tmp_path: Path) -> None:
         check_writable(url_of(cloud, "scenes.jsonl"))
 
 
-def test_azure_without_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    connections._connected.cache_clear()
+@pytest.mark.usefixtures("no_connections")
+def test_azure_without_an_account() -> None:
     with pytest.raises(StorageError, match=r"no credentials in the environment; set for example AZURE_STORAGE_ACCOUNT"):
         object_state(f"az://{PLACE}/a.mp4")

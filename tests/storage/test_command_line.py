@@ -18,7 +18,6 @@ from avscene.errors import StorageError
 from avscene.inference import Source
 from avscene.inference.computing import Settings
 from avscene.inference.ledger import task
-from avscene.storage import connections
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, run
 from tests.support.media_files import write_media
@@ -294,12 +293,12 @@ def test_results_are_kept_if_the_upload_fails(classify: Classify, archive: Path,
     assert not Path(kept).exists()
 
 
+@pytest.mark.usefixtures("no_connections")
 def test_names_the_extra_that_is_missing(classify: Classify, monkeypatch: pytest.MonkeyPatch) -> None:
     for package, scheme in (("s3fs", "s3"), ("gcsfs", "gs"), ("adlfs", "az")):
         for module in (package, f"{package}.core"):
             monkeypatch.setitem(sys.modules, module, None)
         monkeypatch.delitem(_registry, scheme, raising=False)  # of classes imported before
-        connections._connected.cache_clear()
         message = f"{scheme}:// needs the package {package}; run: pip install 'avscene[{scheme}]'"
         assert classify(f"{scheme}://bucket/").error(4) == message
         Path("list.txt").write_text(f"{scheme}://bucket/a.mp4\n")
@@ -307,6 +306,7 @@ def test_names_the_extra_that_is_missing(classify: Classify, monkeypatch: pytest
         assert classify("list.txt", "--output", f"{scheme}://bucket/a.txt").error(4) == message
 
 
+@pytest.mark.usefixtures("no_connections")
 def test_no_credentials(classify: Classify, server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")

@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import fsspec.config
 import pytest
 
 PLACE = "recordings"  # the bucket or container
@@ -137,7 +138,7 @@ class GoogleServer(CloudServer):
 
     def set_environment(self, patch: pytest.MonkeyPatch) -> None:
         patch.setenv("STORAGE_EMULATOR_HOST", self.url)
-        patch.setenv("FSSPEC_GS_TOKEN", "anon")
+        patch.setitem(fsspec.config.conf, "gs", {"token": "anon"})  # as FSSPEC_GS_TOKEN does, which is read at import
 
     def answer(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], sent: bytes) -> Answer:
         if path.startswith("/upload/"):
