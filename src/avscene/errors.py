@@ -50,6 +50,10 @@ class CheckpointError(AvsceneError):
     exit_code = 2
 
 
+class ProcessError(AvsceneError):
+    """Another process of a training in several processes has ended or does not answer."""
+
+
 class WeightsError(AvsceneError):
     """Weights, or a package that provides them, are missing or do not have the expected content."""
 

@@ -1,13 +1,15 @@
 """Run a training as a process, to be killed or to be one of several: STORE STATE RESULT INPUT [KILL_AT].
 
 INPUT is audio or video, or audio-probe or video-probe. Writes the tensors to RESULT and the history beside it; kills
-itself by SIGKILL after KILL_AT steps. States are saved after every second step, so that a kill loses one.
+itself by SIGKILL after KILL_AT steps. States are saved after every second step, so that a kill loses one. With the
+environment variable STEP_SECONDS, the first process waits so long after each step.
 """
 
 import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -35,6 +37,7 @@ def train(store: Path, state: Path, kind: str, kill_at: int = 0) -> TrainedModel
         reports[0] += 1
         if reports[0] == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(float(os.environ.get("STEP_SECONDS", "0")))
 
     threads, seconds = torch.get_num_threads(), loop.SAVE_SECONDS
     loop.write_state, loop.SAVE_SECONDS = write_sometimes, 0.0

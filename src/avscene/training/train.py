@@ -1,6 +1,7 @@
 """Train a named system on a data set or a store and write its checkpoint."""
 
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Trained:
     """A checkpoint and the recordings that could not be read.
 
     `metrics` is by the name of a model or of the system; `measured_on` names the rows they were measured on, as in the
-    checkpoint's configuration.
+    checkpoint's configuration. Of several processes, only the first one, which writes the checkpoint, has metrics.
     """
 
     directory: Path
@@ -68,10 +69,13 @@ def train_system(
         CheckpointError: `output` already exists or cannot be written.
         DataError: the recordings do not suffice.
         WeightsError: the weights that training starts from are absent.
+        ProcessError: another process of this training has ended or does not answer.
     """
     row = _trainable(name)
     check_free(output)
     if isinstance(row, HeadsSystem):
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError(f"system {row.name} is trained by one process, in seconds; run: avscene train {row.name}")
         return _train_heads(row, data, output, holdout, hop, runtime, progress)
     work = output.with_name(f"{output.name}.work")
     store, failures = ensure_store(data, work, hop, progress)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from avscene.training import augment
 from avscene.training.fine_tuning.plan import NetworkPlan
-from avscene.training.fine_tuning.schedule import RandomStream, Schedule, random_for
+from avscene.training.fine_tuning.schedule import RandomStream, Schedule, pieces_for, random_for
 from tests.support.small_store import plan
 
 KINDS = ("audio", "video")
@@ -43,6 +43,28 @@ def test_a_schedule_can_start_at_any_step(wanted: NetworkPlan, n_rows: int, star
     sizes = {len(micro.rows) for step in steps for micro in step}
     assert sizes == {min(wanted.micro_batch, n_rows)}
     assert all(len(step) <= wanted.batch // wanted.micro_batch for step in steps)
+
+
+@few
+@given(plans, st.integers(2, 60), st.integers(1, 30))
+def test_pieces_of_micro_batches_are_the_rows_of_whole_ones(wanted: NetworkPlan, n_rows: int, pieces: int) -> None:
+    whole = Schedule(wanted, range(n_rows))
+    divided = Schedule(wanted, range(n_rows), pieces)
+    for step, parts in zip(whole.steps(0), divided.steps(0), strict=True):
+        assert [row for micro in parts for row in micro.rows] == [row for micro in step for row in micro.rows]
+        assert all(micro.rows for micro in parts)
+        assert len(parts) <= divided.micro_batches
+
+
+@few
+@given(plans, st.integers(1, 30))
+def test_only_plans_whose_rows_are_independent_are_divided(wanted: NetworkPlan, n_processes: int) -> None:
+    assert pieces_for(wanted, n_processes) == 1
+    assert pieces_for(wanted.model_copy(update={"linear_probe": True}), n_processes) == 1  # mixup
+    independent = wanted.model_copy(update={"linear_probe": True, "mixup": 0.0})
+    assert pieces_for(independent, 1) == 1
+    shares = Schedule(independent, range(60), pieces_for(independent, n_processes)).micro_batches
+    assert shares >= min(n_processes, independent.batch)
 
 
 @few

@@ -40,6 +40,8 @@ def train(
 
     with explain_interruption(so_far), stage_bars() as stages:
         trained = train_system(name, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
+    if not trained.metrics:  # one of several processes, but not the one that reports
+        return
     log_skipped(logger, trained.failures)
     for model, metrics in trained.metrics.items():
         _print_metrics(model, metrics, trained.measured_on.replace("-", " "))

@@ -26,7 +26,7 @@ from avscene.training.fine_tuning.metrics_log import MetricsLog
 from avscene.training.fine_tuning.networks import averaged_network, initial_network, optimiser_for, reader_for
 from avscene.training.fine_tuning.plan import NetworkPlan
 from avscene.training.fine_tuning.rows import training_digest, usable_rows
-from avscene.training.fine_tuning.schedule import Schedule
+from avscene.training.fine_tuning.schedule import Schedule, pieces_for
 from avscene.training.fine_tuning.state import STATE, Position, TrainingState, write_state
 from avscene.training.processes import Processes
 from avscene.training.result import TrainedModel
@@ -61,6 +61,7 @@ def finetune(
         CheckpointError: the state on disk is damaged, of another training, or cannot be written.
         UsageError: no such network, more processes than micro-batches, or the loss is not a finite number.
         WeightsError: the network's published weights are absent.
+        ProcessError: another process of this training has ended or does not answer.
     """
     processes = Processes.join(runtime)
     train, valid = usable_rows(store, train_rows, valid_rows, plan)
@@ -87,9 +88,13 @@ class _Setup:
     runtime: Runtime
     processes: Processes
 
+    def schedule(self, rows: Sequence[int]) -> Schedule:
+        """Return the schedule of a training on `rows` in these processes."""
+        return Schedule(self.plan, rows, pieces_for(self.plan, self.processes.count))
+
     def check_shares(self, n_rows: int) -> None:
         """Make sure that every process gets a micro-batch of each step."""
-        micro_batches = Schedule(self.plan, range(n_rows)).micro_batches
+        micro_batches = self.schedule(range(n_rows)).micro_batches
         if self.processes.count > micro_batches:
             raise UsageError(
                 f"{self.processes.count} processes cannot share steps of {micro_batches} micro-batches (batch "
@@ -113,8 +118,9 @@ class _Setup:
                 position.ridge = self._probe(network, rows, valid, None if found is None else found.ridge)
             state = _initial_state(network, self.plan, position)
             _resume(state, directory / STATE, digest, self.processes)
-            schedule = Schedule(self.plan, rows)
-            training = Training(self.store, schedule, valid, self.labels, state, self.runtime, self.processes)
+            training = Training(
+                self.store, self.schedule(rows), valid, self.labels, state, self.runtime, self.processes
+            )
             _run(training, directory, digest, progress)
         return training
 

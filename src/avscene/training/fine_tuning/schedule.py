@@ -47,10 +47,14 @@ class MicroBatch:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """The steps of a training on `rows` (n,), at least two."""
+    """The steps of a training on `rows` (n,), at least two.
+
+    Each micro-batch is divided in up to `pieces`, for plans in which rows do not affect each other.
+    """
 
     plan: NetworkPlan
     rows: Sequence[int]
+    pieces: int = 1
 
     @property
     def rows_per_epoch(self) -> int:
@@ -60,8 +64,8 @@ class Schedule:
 
     @property
     def micro_batches(self) -> int:
-        """Micro-batches of a step; the last step of an epoch may have fewer."""
-        return self.plan.batch // self.plan.micro_batch
+        """Micro-batches of a step, or pieces of them; the last step of an epoch may have fewer."""
+        return self.plan.batch // self.plan.micro_batch * min(self.pieces, self.plan.micro_batch)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -87,7 +91,11 @@ class Schedule:
             step = epoch * self.steps_per_epoch + number
             taken = order[begin : begin + self.plan.batch].tolist()
             size = self.plan.micro_batch
-            parts = [tuple(taken[start : start + size]) for start in range(0, len(taken), size)]
+            parts = [
+                tuple(piece)
+                for start in range(0, len(taken), size)
+                for piece in _divided(taken[start : start + size], self.pieces)
+            ]
             yield tuple(MicroBatch(epoch, step, index, part) for index, part in enumerate(parts))
 
     def learning_rate(self, step: int) -> float:
@@ -105,3 +113,21 @@ class Schedule:
         count = max(STATISTICS_ROWS, len(order) // STATISTICS_SHARE) // size
         parts = [tuple(order[start : start + size]) for start in range(0, len(order) - size + 1, size)]
         return parts[: max(1, count)]
+
+
+def pieces_for(plan: NetworkPlan, n_processes: int) -> int:
+    """Return into how many pieces micro-batches are divided, so that each process gets one of a step.
+
+    Only where the result is the same: with a linear probe batch norms are frozen, and without mixup a row affects no
+    other row. Other plans keep their micro-batches whole.
+    """
+    if not plan.linear_probe or plan.mixup:
+        return 1
+    return min(plan.micro_batch, ceil(n_processes * plan.micro_batch / plan.batch))
+
+
+def _divided(rows: list[int], pieces: int) -> Iterator[list[int]]:
+    """Yield `rows` in up to `pieces` parts; they differ by one row at most."""
+    count = min(pieces, len(rows))
+    for index in range(count):
+        yield rows[len(rows) * index // count : len(rows) * (index + 1) // count]
