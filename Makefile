@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 # A file format, an option of ffmpeg, and what the tests misspell on purpose.
 MEANT := alis,caf,clasify,embeded,rin,simpy
-WRITTEN := src tests tools benchmarks docs README.md CHANGELOG.md CONTRIBUTING.md
+WRITTEN := src tests tools benchmarks examples docs README.md CHANGELOG.md CONTRIBUTING.md
 
 .PHONY: help install demo test spelling slow conformance bench lock clean
 

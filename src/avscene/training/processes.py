@@ -46,11 +46,10 @@ class Processes:
         if count == 1:
             return cls(0, 1, runtime.device)
         with _errors_named():
+            if runtime.device.type == "cuda":
+                torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
             if not distributed.is_initialized():
-                backend = "gloo"
-                if runtime.device.type == "cuda":
-                    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-                    backend = "nccl"
+                backend = "nccl" if runtime.device.type == "cuda" else "gloo"
                 distributed.init_process_group(backend, timeout=_timeout())
                 atexit.register(distributed.destroy_process_group)
             _patient_group()
@@ -100,7 +99,9 @@ def _patient_group() -> distributed.ProcessGroup:
 
     It is of gloo on GPUs too, which notices at once that a process has ended.
     """
-    return distributed.new_group(backend="gloo", timeout=timedelta(seconds=ALONE_SECONDS))
+    group = distributed.new_group(backend="gloo", timeout=timedelta(seconds=ALONE_SECONDS))
+    assert not isinstance(group, int)  # a number is returned to processes outside a group
+    return group
 
 
 def _timeout() -> timedelta:
