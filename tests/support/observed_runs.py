@@ -83,7 +83,8 @@ class ObservedRuns:
 
     def notes(self) -> list[Note]:
         """Return what the worker processes noted so far."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        # Names may hold characters that end a line for `splitlines`; the last line may be incomplete.
+        lines = self.log.read_bytes().decode().split("\n")[:-1] if self.log.exists() else []
         fields = [line.split(" ", 3) for line in lines]
         return [Note(event, float(time), int(worker), path) for event, time, worker, path in fields]
 
