@@ -173,8 +173,12 @@ class Scheduler:
             time.sleep(0.1)
             return
         ready, _ = self._ray.wait(list(owners), num_returns=1, timeout=1.0)
+        if ready:  # all that are there: the cost of waiting grows with the number of actors
+            ready, _ = self._ray.wait(list(owners), num_returns=len(owners), timeout=0)
         for ref in ready:
             worker = owners[ref]
+            if self._workers.get(worker.place) is not worker:  # lost by another answer
+                continue
             try:
                 value = self._ray.get(ref, timeout=ANSWER_SECONDS)
             except self._ray.exceptions.RayTaskError as error:
