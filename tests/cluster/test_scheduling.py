@@ -10,6 +10,7 @@ import pytest
 
 from avscene.cluster import Finished, Lost, Scheduler, connect
 from avscene.cluster.nodes import places
+from avscene.cluster.scheduling import MAX_ITEMS
 from avscene.errors import UsageError
 from tests.support.clusters import NODE, Doubling, ray_cluster
 
@@ -43,6 +44,12 @@ def test_every_item_is_done_once() -> None:
     assert sorted(finished) == list(range(1000))
     assert doubles == [2 * item for item in finished]
     assert not lost
+
+
+@pytest.mark.usefixtures("cluster")
+def test_short_items_are_done_in_large_units() -> None:
+    results = Scheduler(Doubling(), range(2000), 60, threading.Event()).results()
+    assert max(len(result.items) for result in results if isinstance(result, Finished)) == MAX_ITEMS
 
 
 @pytest.mark.usefixtures("cluster")

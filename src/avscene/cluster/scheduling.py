@@ -85,6 +85,7 @@ class Scheduler:
         self._items = iter(items)
         self._stall = stall
         self._stop = stop
+        self._taken: tuple[Any, ...] = ()  # of the items, at most one
         self._again: deque[_Unit] = deque()
         self._workers: dict[Place, _Worker] = {}
         self._n_starts: dict[Place, int] = {}
@@ -113,17 +114,13 @@ class Scheduler:
                 self._kill(worker)
 
     def _is_over(self) -> bool:
-        """Whether nothing is left to do; an item that is taken for it becomes a unit."""
+        """Whether nothing is left to do; the item that is taken to see that is the first of the next unit."""
         if any(worker.unit is not None for worker in self._workers.values()):
             return False
         if self._stop.is_set():
             return True
-        if self._again:
-            return False
-        for item in self._items:
-            self._again.append(_Unit((item,)))
-            return False
-        return True
+        self._taken = self._taken or tuple(islice(self._items, 1))
+        return not self._again and not self._taken
 
     def _look_at_nodes(self) -> Generator[Lost, None, None]:
         """Make actors on new nodes, and take back the units of nodes that are gone."""
@@ -162,7 +159,8 @@ class Scheduler:
         size = FIRST_ITEMS
         if self._seconds_per_item:
             size = max(1, min(MAX_ITEMS, int(UNIT_SECONDS / self._seconds_per_item)))
-        items = tuple(islice(self._items, size))
+        items = self._taken + tuple(islice(self._items, size - len(self._taken)))
+        self._taken = ()
         return _Unit(items) if items else None
 
     def _wait(self) -> Generator[Finished | Lost, None, None]:
