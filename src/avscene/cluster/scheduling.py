@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -112,6 +113,28 @@ class Scheduler:
         finally:
             for worker in self._workers.values():
                 self._kill(worker)
+
+    def in_order(self, give_up: Callable[[Any], Any]) -> Generator[Any, None, None]:
+        """Yield a value for each item, in their order, of a task that returns a list with one for each of a unit.
+
+        Items are given with their numbers, from 0 on. `give_up` returns the value of a lost item, or raises an error.
+
+        Raises:
+            UsageError: no node can do the task.
+            AvsceneError: the task raised it.
+        """
+        waiting: dict[int, Any] = {}
+        n_yielded = 0
+        with closing(self.results()) as results:
+            for result in results:
+                if isinstance(result, Finished):
+                    waiting |= zip((number for number, _ in result.items), result.value, strict=True)
+                else:
+                    number, item = result.item
+                    waiting[number] = give_up(item)
+                while n_yielded in waiting:
+                    yield waiting.pop(n_yielded)
+                    n_yielded += 1
 
     def _is_over(self) -> bool:
         """Whether nothing is left to do; the item that is taken to see that is the first of the next unit."""

@@ -201,6 +201,7 @@ class _RemoteRun:
         self._done = bytearray(len(sources))  # by position: _COMPUTED, or _REUSED from the journal
         self._named_again: dict[int, list[int]] = {}  # positions of the same recording, by that of the first
         self._n_known = 0
+        self._n_yielded = 0
 
     def outcomes(
         self,
@@ -208,7 +209,6 @@ class _RemoteRun:
         recorded: Callable[[Source | Failure], Outcome],
         count: Callable[[int], None],
     ) -> Iterator[Classified]:
-        n_yielded = 0
         with closing(remote.records(self._missing())) as parts:
             for part in parts:
                 self._journal.add_many([record for _, record in part])
@@ -217,16 +217,18 @@ class _RemoteRun:
                 for position, _ in part:
                     for named in (position, *self._named_again.pop(position, ())):
                         self._done[named] = _COMPUTED
-                while n_yielded < len(self._done) and self._done[n_yielded]:
-                    yield Classified(recorded(self._sources[n_yielded]), reused=self._done[n_yielded] == _REUSED)
-                    n_yielded += 1
+                yield from self._ready(recorded)
         count(self._n_known)
-        while n_yielded < len(self._done) and self._done[n_yielded]:
-            yield Classified(recorded(self._sources[n_yielded]), reused=self._done[n_yielded] == _REUSED)
-            n_yielded += 1
-        if n_yielded < len(self._done) and not self._stop.is_set():
-            n_missing = self._done.count(0)
+        yield from self._ready(recorded)
+        n_missing = self._done.count(0)
+        if n_missing and not self._stop.is_set():
             raise DataError(f"{self._journal.path}: lacks {n_missing} outcomes; run the same command again")
+
+    def _ready(self, recorded: Callable[[Source | Failure], Outcome]) -> Iterator[Classified]:
+        """Yield the outcomes whose turn has come."""
+        while self._n_yielded < len(self._done) and (done := self._done[self._n_yielded]):
+            yield Classified(recorded(self._sources[self._n_yielded]), reused=done == _REUSED)
+            self._n_yielded += 1
 
     def _missing(self) -> Iterator[tuple[int, Source]]:
         """Yield the recordings that the journal does not know, with their positions."""

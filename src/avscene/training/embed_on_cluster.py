@@ -2,11 +2,10 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from avscene.cluster import Finished, Scheduler
+from avscene.cluster import Scheduler
 from avscene.datasets.store.reader import SegmentStore
 from avscene.errors import DataError, UsageError
 from avscene.media.limits import DEFAULT_LIMITS
@@ -40,17 +39,11 @@ class ClusterEmbedding:
         """
         directory = store.directory.absolute()
         spec = _EmbeddingSpec(self.compute, directory, store.version, name, encoder.key, self.device, self.offline)
-        scheduler = Scheduler(spec, enumerate(starts), DEFAULT_LIMITS.stall, threading.Event())
-        waiting: dict[int, FloatArray] = {}
-        n_yielded = 0
-        with closing(scheduler.results()) as results:
-            for result in results:
-                if not isinstance(result, Finished):
-                    raise DataError(f"{directory}: two processes were lost at row {result.item[1]}; see Ray's logs")
-                waiting |= zip((number for number, _ in result.items), result.value, strict=True)
-                while n_yielded in waiting:
-                    yield waiting.pop(n_yielded)
-                    n_yielded += 1
+
+        def give_up(row: int) -> FloatArray:
+            raise DataError(f"{directory}: two processes were lost at row {row}; see Ray's logs")
+
+        return Scheduler(spec, enumerate(starts), DEFAULT_LIMITS.stall, threading.Event()).in_order(give_up)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from avscene.cluster import Finished, Scheduler
+from avscene.cluster import Scheduler
 from avscene.datasets.store.manifest import StoreSpec
 from avscene.datasets.store.rows import DecodingCancelled, decode_to_file
 from avscene.errors import MediaError, UsageError
@@ -94,20 +93,12 @@ def decode_on_cluster(decoder: Decoder, examples: Sequence[Example], stop: threa
     Raises:
         UsageError: no node can decode them.
     """
-    waiting: dict[int, Outcome] = {}
-    n_yielded = 0
+
+    def give_up(example: Example) -> MediaError:
+        return MediaError(f"{example.path}: the process that reads it ended or hung twice")
+
     task = _DecodingTask(replace(decoder, directory=decoder.directory.absolute()), Path.cwd())
-    scheduler = Scheduler(task, enumerate(examples), DEFAULT_LIMITS.stall + STALL_MARGIN, stop)
-    with closing(scheduler.results()) as results:
-        for result in results:
-            if isinstance(result, Finished):
-                waiting |= zip((number for number, _ in result.items), result.value, strict=True)
-            else:
-                number, example = result.item
-                waiting[number] = MediaError(f"{example.path}: the process that reads it ended or hung twice")
-            while n_yielded in waiting:
-                yield waiting.pop(n_yielded)
-                n_yielded += 1
+    return Scheduler(task, enumerate(examples), DEFAULT_LIMITS.stall + STALL_MARGIN, stop).in_order(give_up)
 
 
 @dataclass(frozen=True, slots=True)

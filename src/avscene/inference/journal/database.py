@@ -93,9 +93,7 @@ class Journal:
 
     def add(self, record: NewRecord) -> int:
         """Store the outcome of a recording in place of an earlier one, and return the id of the record."""
-        assert record.state is not None
-        values = (record.source, record.state.sizes, record.state.mtimes, record.sha256, record.failed, record.outcome)
-        return int(self._change(_INSERT, (self._system, *values)).lastrowid or 0)
+        return self._insert(record, commit=True)
 
     def add_many(self, records: Sequence[NewRecord]) -> None:
         """Store outcomes, also those to set aside, and commit them together: all or none are on disk."""
@@ -104,10 +102,13 @@ class Journal:
                 if record.state is None:
                     self.set_aside(record.source, record.outcome)
                 else:
-                    state = record.state
-                    values = (record.source, state.sizes, state.mtimes, record.sha256, record.failed, record.outcome)
-                    self._change(_INSERT, (self._system, *values), commit=False)
+                    self._insert(record, commit=False)
             self.commit()
+
+    def _insert(self, record: NewRecord, *, commit: bool) -> int:
+        assert record.state is not None
+        values = (record.source, record.state.sizes, record.state.mtimes, record.sha256, record.failed, record.outcome)
+        return int(self._change(_INSERT, (self._system, *values), commit=commit).lastrowid or 0)
 
     def set_aside(self, source: bytes, outcome: bytes) -> None:
         """Store an outcome for this run only, as its recording could not be opened or changed meanwhile.
