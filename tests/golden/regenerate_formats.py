@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from avscene.cli.output import formats, timeline
-from avscene.cli.output.formats import Outcome
 from avscene.errors import MediaError
 from avscene.labels import LabelSet
 from avscene.records import Failure, Prediction, SegmentPrediction
+from avscene.reports.recordings.rows import RowKind
+from avscene.reports.recordings.spans import Outcome
 from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
 
 HERE = Path(__file__).parent / "formats"
@@ -101,13 +102,21 @@ def in_every_format(outcome: Prediction) -> dict[str, str]:
     return {
         "json": formats.json_text(outcome) + "\n",
         "jsonl": formats.jsonl(outcome),
-        "csv": formats.delimited_text(outcome, delimiter=",", header=True),
-        "tsv": formats.delimited_text(outcome, delimiter="\t", header=True),
+        "csv": delimited_text(outcome, "segments", ","),
+        "tsv": delimited_text(outcome, "segments", "\t"),
+        "spans.csv": delimited_text(outcome, "spans", ","),
+        "recordings.csv": delimited_text(outcome, "recordings", ","),
         "vtt": formats.webvtt(outcome),
         "srt": formats.subrip(outcome),
         "audacity.txt": formats.audacity(outcome),
         "table.txt": timeline.timeline_text(outcome, colored=False),
     }
+
+
+def delimited_text(outcome: Outcome, kind: RowKind, delimiter: str) -> str:
+    """Return rows with their header."""
+    made = formats.DelimitedRows(kind, LABELS, delimiter)
+    return made.header() + made.rows(outcome)
 
 
 def regenerate(directory: Path) -> None:
@@ -122,6 +131,7 @@ def regenerate(directory: Path) -> None:
         failure: Outcome = Failure("gone.mp4", MediaError("gone.mp4: not found"))
         (directory / "failure.json").write_text(formats.json_text(failure) + "\n", encoding="utf-8")
         (directory / "failure.jsonl").write_text(formats.jsonl(failure), encoding="utf-8")
+        (directory / "failure.csv").write_text(delimited_text(failure, "segments", ","), encoding="utf-8")
     finally:
         del os.environ["COLUMNS"]
         if before is not None:

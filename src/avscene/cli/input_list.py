@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
@@ -17,11 +18,14 @@ _BLOCK = 2**16  # bytes
 class InputList(Sequence[str | Failure]):
     """Paths of media files, and failures in place of inputs that are not files, in their order.
 
+    `ignored` counts the files in folders that are no media files, by their suffix, as they are searched for `items`.
+
     Raises:
         MediaError: there is no room for the temporary file.
     """
 
-    def __init__(self, items: Iterable[str | Failure]) -> None:
+    def __init__(self, items: Iterable[str | Failure], ignored: Counter[str] | None = None) -> None:
+        self.ignored: Counter[str] = Counter() if ignored is None else ignored
         self._ends = array("Q")  # of each item, in the file
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the list

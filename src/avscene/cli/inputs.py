@@ -6,14 +6,15 @@ import os
 import stat
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from avscene.cli.input_list import InputList
-from avscene.datasets.dataset import DataSet, is_media
-from avscene.datasets.media_folder import find_media, walk_media
+from avscene.datasets.dataset import DataSet
+from avscene.datasets.media_folder import find_media, only_media, walk_media
 from avscene.errors import MediaError, StorageError
 from avscene.outputs import Location, check_outputs
 from avscene.records import Failure
@@ -39,10 +40,25 @@ _KINDS = {
 
 def expand(arguments: Sequence[str]) -> InputList:
     """Return the media files that arguments name, see `find_inputs`."""
-    return InputList(find_inputs(arguments))
+    ignored: Counter[str] = Counter()
+    return InputList(find_inputs(arguments, ignored), ignored)
 
 
-def find_inputs(arguments: Sequence[str]) -> Iterator[str | Failure]:
+def names_one_file(arguments: Sequence[str]) -> bool:
+    """Return whether arguments name a single file, and no folder, glob or list."""
+    if len(arguments) != 1:
+        return False
+    argument = arguments[0]
+    if argument == STDIN or argument.lower().endswith(LIST_SUFFIX):
+        return False
+    if is_remote(argument):
+        is_folder = argument.endswith("/") or "/" not in argument.partition("://")[2]
+        return scheme_of(argument) in WEB_SCHEMES or not (is_folder or glob.has_magic(argument))
+    path = str(local_path(argument))
+    return not os.path.isdir(path) and (os.path.lexists(path) or not glob.has_magic(path))  # noqa: PTH112  # never raise
+
+
+def find_inputs(arguments: Sequence[str], ignored: Counter[str] | None = None) -> Iterator[str | Failure]:
     """Yield media files in the order given: files as they are, folders and globs searched, lists (`-`, `.txt`) read.
 
     Paths in a list are relative to the working directory; they name files. Folders are searched at any depth, without
@@ -50,13 +66,14 @@ def find_inputs(arguments: Sequence[str]) -> Iterator[str | Failure]:
     An argument without media files, and a folder in it that cannot be read, become failures.
 
     A URL of object storage names an object; one that ends with `/`, or is only a bucket, names all media files below.
+    Files in folders that are no media files are counted in `ignored`, by their suffix.
 
     Raises:
         PackageError: the package for the scheme of a URL is not installed.
     """
     for argument in arguments:
         try:
-            yield from _files(argument)
+            yield from _files(argument, Counter() if ignored is None else ignored)
         except MediaError as error:
             yield Failure(shown(argument), error)
         except OSError:
@@ -99,13 +116,13 @@ def check_table_files(output: Path, data: DataSet, system: str, *, by_model: boo
             check_outputs([beside], inputs)
 
 
-def _files(argument: str) -> Iterable[str | Failure]:
+def _files(argument: str, ignored: Counter[str]) -> Iterable[str | Failure]:
     if argument == STDIN:
         return _read_standard_input()
     if not argument:
         raise MediaError("'': an empty name; give a file or folder")
     if is_remote(argument):
-        return _in_storage(argument)
+        return _in_storage(argument, ignored)
     argument = str(local_path(argument))
     try:
         mode = os.stat(argument).st_mode  # noqa: PTH116  # Path("") and Path("f/") are other names
@@ -116,22 +133,22 @@ def _files(argument: str) -> Iterable[str | Failure]:
     except ValueError:  # a null character
         return [argument]
     if stat.S_ISDIR(mode):
-        return _in_folder(argument)
+        return _in_folder(argument, ignored)
     if stat.S_ISREG(mode):
         return _read_list_file(argument) if argument.lower().endswith(LIST_SUFFIX) else [argument]
     raise MediaError(f"{argument}: is {_KINDS.get(stat.S_IFMT(mode), 'not a file')}, a media file is needed")
 
 
-def _in_folder(folder: str) -> Iterator[str | Failure]:
+def _in_folder(folder: str, ignored: Counter[str]) -> Iterator[str | Failure]:
     is_empty = True
-    for found in walk_media(folder):
+    for found in walk_media(folder, ignored=ignored):
         is_empty = False
         yield Failure(*found) if isinstance(found, tuple) else found
     if is_empty:
         raise MediaError(f"{folder}: no media files in this folder")
 
 
-def _in_storage(url: str) -> Iterator[str | Failure]:
+def _in_storage(url: str, ignored: Counter[str]) -> Iterator[str | Failure]:
     """Yield the URLs of media files that a URL names."""
     name = name_of(url)
     if name.lower().endswith(LIST_SUFFIX):
@@ -140,7 +157,8 @@ def _in_storage(url: str) -> Iterator[str | Failure]:
     elif scheme_of(url) in WEB_SCHEMES:
         yield url
     elif url.endswith("/") or "/" not in url.partition("://")[2]:
-        yield from _non_empty(filter(is_media, list_objects(url.rstrip("/") + "/")), f"{shown(url)}: no media files")
+        found = only_media(list_objects(url.rstrip("/") + "/"), ignored)
+        yield from _non_empty(found, f"{shown(url)}: no media files")
     elif glob.has_magic(url) and not _exists(url):
         yield from _non_empty(find_matches(url), f"{shown(url)}: no matching object")
     else:

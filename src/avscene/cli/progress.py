@@ -21,14 +21,17 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from avscene.cli.output.timeline import short_time
 from avscene.progress import Progress as ProgressCallback
 from avscene.progress import StageProgress
-from avscene.records import Failure, Prediction
+from avscene.records import Failure
+from avscene.reports.recordings.counts import OutcomeCounts
+from avscene.reports.recordings.notes import short_time
+from avscene.reports.recordings.spans import Outcome
 
 logger = logging.getLogger(__name__)
 
 LINE_SECONDS = 30.0  # between two lines where there is no terminal
+MOST_SUFFIXES = 3  # of ignored files that are listed
 
 
 def progress_bars(*counts: ProgressColumn, redirect_stdout: bool = True) -> Progress:
@@ -71,17 +74,19 @@ def byte_bar() -> Iterator[StageProgress]:
 
 
 class RunMeter:
-    """Counts of a run over many recordings: done, taken from the journal, failed by kind; and its rates.
+    """Counts of a run over many recordings: done, taken from the journal, failed, by scene; and its rates.
 
-    `media` is the duration of the recordings that this run computed, in seconds.
+    `media` is the duration of the recordings that this run computed, in seconds. `ignored` counts files that are not
+    media files, by suffix.
     """
 
-    def __init__(self, n_files: int) -> None:
+    def __init__(self, n_files: int, ignored: Counter[str] | None = None) -> None:
         self.n_files = n_files
         self.n_reused = 0
         self.n_computed = 0
         self.media = 0.0
-        self.failed: Counter[str] = Counter()  # by the kind of the error
+        self._counts = OutcomeCounts()
+        self._ignored: Counter[str] = Counter() if ignored is None else ignored
         self._started = time.monotonic()
 
     @property
@@ -92,12 +97,11 @@ class RunMeter:
     @property
     def n_failed(self) -> int:
         """Number of recordings whose outcome is a failure."""
-        return self.failed.total()
+        return self._counts.failed.total()
 
-    def count(self, outcome: Prediction | Failure, *, reused: bool) -> None:
+    def count(self, outcome: Outcome, *, reused: bool) -> None:
         """Count a recording."""
-        if isinstance(outcome, Failure):
-            self.failed[outcome.error.kind] += 1
+        self._counts.add(outcome)
         if reused:
             self.n_reused += 1
         else:
@@ -116,15 +120,27 @@ class RunMeter:
         elapsed = time.monotonic() - self._started
         return f", {short_time(elapsed / self.n_computed * (self.n_files - self.n_done))} left"
 
-    def log_summary(self) -> None:
-        """Log the counts of a run over more than one recording."""
+    def log_summary(self, written: str | None = None) -> None:
+        """Log the counts of a run over more than one recording, and the name of what was `written`."""
         if self.n_files < 2:
             return
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.failed.items()))
+        if scenes := self._counts.scenes_text():
+            logger.info(f"scenes: {scenes}")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._counts.failed.items()))
         failed = f"{self.n_failed} failed ({kinds})" if kinds else "0 failed"
         reused = f", {self.n_reused} known from the journal" if self.n_reused else ""
-        rates = f"; {self.rates()}" if self.n_computed else ""
-        logger.info(f"{self.n_done - self.n_failed} of {self.n_files} recordings done, {failed}{reused}{rates}")
+        parts = [f"{self.n_done - self.n_failed} of {self.n_files} recordings done, {failed}{reused}"]
+        parts += [self.rates()] if self.n_computed else []
+        parts += [f"{self._counts.hours} of media in all"] if self._counts.n_classified else []
+        parts += [self._ignored_text()] if self._ignored else []
+        parts += [f"written to {written}"] if written is not None else []
+        logger.info("; ".join(parts))
+
+    def _ignored_text(self) -> str:
+        most = self._ignored.most_common(MOST_SUFFIXES)
+        rest = self._ignored.total() - sum(count for _, count in most)
+        listed = [f"{suffix} {count}" for suffix, count in most] + ([f"others {rest}"] if rest else [])
+        return f"{self._ignored.total()} files ignored, no media files by their suffix ({', '.join(listed)})"
 
 
 class RunProgress:

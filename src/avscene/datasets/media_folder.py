@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,12 +42,15 @@ def find_media(folder: str | Path) -> FoundMedia:
     return found
 
 
-def walk_media(folder: str | Path, found: FoundMedia | None = None) -> Iterator[str | tuple[str, MediaError]]:
+def walk_media(
+    folder: str | Path, found: FoundMedia | None = None, ignored: Counter[str] | None = None
+) -> Iterator[str | tuple[str, MediaError]]:
     """Yield the media files that `find_media` returns, sorted, and the folders that cannot be read with their errors.
 
     Memory does not grow with their number, but with that of the entries of one folder. Folders and links are added to
-    `found`.
+    `found`, and other files that are not hidden are counted in `ignored`, by their suffix.
     """
+    ignored = Counter() if ignored is None else ignored
     links: list[str] = []
     pending: list[Iterator[tuple[str, str]]] = [iter([(str(Path(folder)), _FOLDER)])]
     while pending:
@@ -57,7 +61,7 @@ def walk_media(folder: str | Path, found: FoundMedia | None = None) -> Iterator[
             yield path
         else:
             try:
-                entries = _entries(path, links)
+                entries = _entries(path, links, ignored)
             except OSError as error:
                 yield path, MediaError(f"{path}: folder cannot be read ({error.strerror or error})")
             else:
@@ -70,15 +74,32 @@ def walk_media(folder: str | Path, found: FoundMedia | None = None) -> Iterator[
         logger.warning(f"{folder}: links to folders are not followed: {min(links)}, {len(links)} in all")
 
 
-def _entries(folder: str, links: list[str]) -> list[tuple[str, str]]:
+def _entries(folder: str, links: list[str], ignored: Counter[str]) -> list[tuple[str, str]]:
     """Return the media files and folders in a folder, sorted as all paths below it are; add links to folders."""
     with os.scandir(folder) as entries:
         found = [(entry.path.removeprefix("./"), _kind(entry)) for entry in entries if not entry.name.startswith(".")]
     links += [path for path, kind in found if kind == _LINK]
+    ignored.update(_suffix(path) for path, kind in found if kind == _OTHER)
     kept = [(path, kind) for path, kind in found if kind in (_FILE, _FOLDER)]
     return sorted(kept, key=lambda item: item[0] + "/" if item[1] == _FOLDER else item[0])
 
 
+def only_media(names: Iterable[str], ignored: Counter[str]) -> Iterator[str]:
+    """Yield the names of media files; count the others in `ignored`, by their suffix."""
+    for name in names:
+        if is_media(name):
+            yield name
+        else:
+            ignored[_suffix(name)] += 1
+
+
+def _suffix(name: str) -> str:
+    """Return the suffix of a file in small letters; "other" for none, and for a long one, which is no kind of file."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # of 100,000 names
+    return suffix if 1 < len(suffix) <= _LONGEST_SUFFIX else "other"
+
+
+_LONGEST_SUFFIX = 6
 _FILE, _FOLDER, _LINK, _OTHER = "file", "folder", "link to a folder", "other"
 
 

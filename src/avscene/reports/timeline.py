@@ -1,8 +1,6 @@
 """Render one recording over time as HTML: its frames above a heat map of scene probabilities."""
 
-import base64
 import html
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ import numpy as np
 from avscene.labels import LabelSet
 from avscene.records import ByteArray, FloatArray
 from avscene.reports.plots import figure_html, timeline_figure
+from avscene.reports.thumbnails import jpeg_data_uri
 
 MAX_THUMBNAILS = 12  # side by side; more would be too small to recognise
 THUMBNAIL_SIDE = 240  # pixels of the longer side: twice the largest size on the page
@@ -106,18 +105,8 @@ def _thumbnails(timeline: Timeline, edges: FloatArray) -> str:
         middle = (start + end) / 2 if end > start else float(edges[:2].mean())
         share = np.clip((middle - edges[0]) / (edges[-1] - edges[0]), overhang, 1 - overhang)
         elements.append(
-            f'<img src="data:image/jpeg;base64,{_jpeg(timeline.frames[index])}" '
+            f'<img src="{jpeg_data_uri(timeline.frames[index], THUMBNAIL_SIDE, JPEG_QUALITY)}" '
             f'alt="Frame between {start:g} and {end:g} seconds" style="left:{share:.3%}">'
         )
     dense = " dense" if count > MAX_THUMBNAILS / 2 else ""
     return f'<div class="strip{dense}" style="--count:{count}">{"".join(elements)}</div>'
-
-
-def _jpeg(pixels: ByteArray) -> str:
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return base64.b64encode(buffer.getvalue()).decode()

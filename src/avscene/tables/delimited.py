@@ -22,7 +22,8 @@ from avscene.records import FloatArray
 class DelimitedFile:
     """A delimited file of at least one row: its path, its `columns` in file order, its rows as `table`.
 
-    If semicolons separate the cells, 0,5 is a number too.
+    If semicolons separate the cells, 0,5 is a number too. `rows` are the positions of the rows in the file, None if it
+    has no others.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class DelimitedFile:
     text: str
     separator: str
     table: Any  # pyarrow.Table of strings
+    rows: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -37,7 +39,7 @@ class DelimitedFile:
     def line(self, row: int) -> int:
         """Return the line of the file, from 1, on which `row` ends."""
         rows = islice(_iterate_rows(self.path, self.text, self.separator), 1, None)  # after the header
-        return next(islice(rows, row, None))[0]
+        return next(islice(rows, row if self.rows is None else self.rows[row], None))[0]
 
     def error_at(self, row: int, column: str, problem: str) -> DataError:
         """Return an error that names line and column of `problem`, for the caller to raise."""

@@ -5,7 +5,8 @@ scene, matched by name. The true scene is `true_label`; in tables with both `sce
 `scene_label`. In avscene's own tables `scene_label` is the predicted scene. If all names read like TAU's
 `airport-lisbon-1175-44106` (scene, city, location, number), missing true scenes are taken from the names, and missing
 groups too (the location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
-`familiarity` is the share of segments of training that are as unlike the others as a row.
+`familiarity` is the share of segments of training that are as unlike the others as a row. Of the tables that `classify`
+writes, the other columns and the rows of failures are left out.
 """
 
 import csv
@@ -21,6 +22,7 @@ from avscene.errors import DataError, UsageError
 from avscene.files import write_text
 from avscene.labels import LabelSet
 from avscene.records import MODALITY_NAMES, FloatArray, Needs
+from avscene.tables.classified import predictions_only
 from avscene.tables.delimited import DelimitedFile, read_delimited
 from avscene.tables.names import TauName, name_variants, parse_tau_name
 from avscene.tables.rounding import EXACT, SIGNIFICANT_DIGITS, max_sum_error, rescale_rows, rounding_step
@@ -43,7 +45,7 @@ def read_table(path: str | Path) -> ScoreTable:
     Raises:
         DataError: the file is malformed; the message names the file and, if there is one, the line and the column.
     """
-    file = read_delimited(path)
+    file = predictions_only(read_delimited(path))
     id_column = _id_column(file)
     labels = _scene_columns(file)
     filenames = file.filled_cells(id_column)

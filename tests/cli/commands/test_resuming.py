@@ -5,6 +5,7 @@ that are finished, without changing their size and time: read again, they would 
 """
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -198,15 +199,17 @@ def test_the_lines_of_a_run_are_those_of_python(here: Path, command: Command) ->
 def test_parquet_has_the_values_of_csv(here: Path, command: Command) -> None:
     for form in ("csv", "parquet"):
         assert command(*line(form, f"out.{form}")).code == 3
-    header, *rows = [text.split(",") for text in Path("out.csv").read_text().splitlines()]
+    with Path("out.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
     table = pyarrow.parquet.read_table("out.parquet")
-    assert table.column_names == header
+    assert table.column_names == list(rows[0])
     assert table.num_rows == len(rows) > N_FILES
     for row, values in zip(rows, table.to_pylist(), strict=True):
-        assert [row[0], row[2]] == [values["filename"], values["scene_label"]]
-        assert [float(text) for text in [row[1], *row[3:]]] == pytest.approx(
-            [values[name] for name in [header[1], *header[3:]]], rel=1e-8
-        )
+        for name, value in values.items():
+            if isinstance(value, float):
+                assert float(row[name]) == pytest.approx(value, rel=1e-8)
+            else:
+                assert row[name] == ("" if value is None else str(value).lower() if value in (True, False) else value)
     compression = pyarrow.parquet.ParquetFile("out.parquet").metadata.row_group(0).column(0).compression
     assert compression == "ZSTD"
 
@@ -310,7 +313,7 @@ def test_failures_are_tried_again_only_if_asked(here: Path, command: Command) ->
     second = command(*line("jsonl", "out.jsonl"))
     assert (first.code, second.code) == (3, 3)
     assert second.messages[:-1] == first.messages[:-1] != []
-    assert second.messages[-1] == (
+    assert second.messages[-1].split("; ")[0] == (
         f"{N_FILES - 1} of {N_FILES} recordings done, 1 failed (1 media), {N_FILES} known from the journal"
     )
     wider = command(*line("jsonl", "out.jsonl", "--limit", "hours=48"))  # a failure under other limits may be none

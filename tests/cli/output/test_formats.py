@@ -55,7 +55,8 @@ def test_json_and_jsonl_equal_the_prediction(prediction: Prediction) -> None:
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_the_table_reader_reads_csv_and_tsv(prediction: Prediction, delimiter: str, tmp_path: Path) -> None:
     path = tmp_path / ("t.csv" if delimiter == "," else "t.tsv")
-    text = formats.delimited_text(prediction, delimiter=delimiter, header=True)
+    made = formats.DelimitedRows("segments", prediction.labels, delimiter)
+    text = made.header() + made.rows(prediction)
     path.write_text(text, encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
     assert [row["filename"] for row in rows] == [prediction.source] * len(prediction.segments)
@@ -75,9 +76,9 @@ def test_the_table_reader_reads_csv_and_tsv(prediction: Prediction, delimiter: s
 
 
 def test_two_recordings_make_one_table(tmp_path: Path) -> None:
-    first = formats.delimited_text(made_of(0, 1), delimiter=",", header=True)
-    second = formats.delimited_text(made_of(2, source="b.mp4"), delimiter=",", header=False)
-    (tmp_path / "t.csv").write_text(first + second)
+    made = formats.DelimitedRows("segments", LABELS, ",")
+    texts = [made.header(), made.rows(made_of(0, 1)), made.rows(made_of(2, source="b.mp4"))]
+    (tmp_path / "t.csv").write_text("".join(texts))
     table = read_table(tmp_path / "t.csv")
     assert table.filenames == ("a.mp4", "a.mp4", "b.mp4")
 
@@ -103,7 +104,7 @@ VTT_TIME = re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})")
 def test_webvtt_cues_are_valid(prediction: Prediction) -> None:
     header, *cues = formats.webvtt(prediction).rstrip("\n").split("\n\n")
     assert header == "WEBVTT"
-    assert len(cues) == len(formats.scene_spans(prediction))
+    assert len(cues) == len(formats.scene_spans(prediction, by_mismatch=True))
     for cue in cues:
         timing, text = cue.split("\n")
         assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", text)
@@ -184,8 +185,22 @@ def test_segments_below_the_threshold_are_unknown() -> None:
     assert [span.label for span in formats.scene_spans(not_accepted)] == ["park", "unknown"]
     assert formats.audacity(not_accepted).splitlines()[1].split("\t")[2] == "unknown"
     assert "\nunknown\n" in formats.webvtt(not_accepted)
+
+
+def test_a_mismatch_is_in_subtitles_and_labels() -> None:
+    not_accepted = MADE["not_accepted"]
+    cues = [cue.split("\n") for cue in formats.webvtt(not_accepted).rstrip().split("\n\n")[1:]]
+    assert [(timing[:12], text.endswith(", mismatch")) for timing, text in cues] == [
+        *(("00:00:00.000", True), ("00:00:01.000", True), ("00:00:02.000", False)),
+    ]
+    assert formats.audacity(not_accepted).splitlines()[-1] == "0.000000\t2.000000\tmismatch 81%"
+    assert "mismatch" not in formats.subrip(MADE["recording"])
+
+
+def test_the_timeline_explains_a_mismatch() -> None:
+    not_accepted = MADE["not_accepted"]
     head, *lines = timeline.timeline_text(not_accepted, colored=False).rstrip().split("\n")
-    assert head == "dubbed.mp4  0:03  unknown  (fast; audio and video)"
+    assert head == "dubbed.mp4  0:03  unknown  (fast, from audio and video)"
     shown = " ".join(line.strip() for line in lines)
     assert "mismatch: audio and video do not seem to belong together (88%)" in shown
     assert "mismatch: audio and video do not seem to belong together from 0:00 to 0:02 (81%)" in shown

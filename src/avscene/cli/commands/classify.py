@@ -11,16 +11,14 @@ from avscene.cli.messages import InterruptionError
 from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Program, Ray, RetryFailed, Workers, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from avscene.cli.cluster import Cluster
+    from avscene.cli.input_list import InputList
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.writers import ResultWriter
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
-    from avscene.records import Failure
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +54,27 @@ Output = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="File to write, or s3://, gs:// or az://; a folder for vtt, srt and audacity of many files. "
-        "[default: standard output]",
+        help="File to write, whose suffix is the format, or s3://, gs:// or az://; a folder for vtt, srt and audacity "
+        "of many files. [default: standard output]",
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        help="table, json, jsonl, csv, tsv, parquet, html, vtt, srt or audacity. "
+        "[default: that of the suffix of --output, else table]"
+    ),
+]
+Rows = Annotated[
+    str | None,
+    typer.Option(help="A row of csv, tsv or parquet for each of: segments, spans or recordings. [default: segments]"),
+]
+Journal = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Journal of the run: with that of another output, the same results are written without computing. "
+        "[default: beside --output]",
     ),
 ]
 Frames = Annotated[str, typer.Option(help="exact, or keyframes: many times faster, from key frames only.")]
@@ -74,10 +91,10 @@ def classify(
     hop: SystemHop = None,
     max_risk: MaxRisk = None,
     prior: Prior = None,
-    format: Annotated[  # noqa: A002  # the option's name
-        str, typer.Option(help="table, json, jsonl, csv, tsv, parquet, vtt, srt or audacity.")
-    ] = "table",
+    format: Format = None,  # noqa: A002  # the option's name
     output: Output = None,
+    rows: Rows = None,
+    journal: Journal = None,
     frames: Frames = "exact",
     decoder: Decoder = "cpu",
     program: Program = None,
@@ -91,21 +108,26 @@ def classify(
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
     from avscene.cli.cluster import Cluster
-    from avscene.cli.inputs import check_result_files, expand
+    from avscene.cli.inputs import check_result_files, expand, names_one_file
     from avscene.cli.output.formats import FORMATS
-    from avscene.cli.output.results import ResultDestination
+    from avscene.cli.output.results import ResultDestination, choose_format, choose_rows
     from avscene.cli.output.uploads import OutputPlace
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
     from avscene.media.limits import Limits
     from avscene.media.workers import default_workers, start_workers
+    from avscene.reports.recordings.rows import ROW_KINDS
 
-    chosen_format = one_of("--format", format, FORMATS)
+    named_format = None if format is None else one_of("--format", format, FORMATS)
+    row_kind = None if rows is None else one_of("--rows", rows, ROW_KINDS)
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
     scenes = None if labels is None else LabelSet.parse(labels)
-    inputs = expand(paths)
     place = OutputPlace.of(output)
-    destination = ResultDestination(chosen_format, place.path)
+    chosen = choose_format(named_format, place.path)
+    row_kind = choose_rows(row_kind, chosen)
+    inputs = expand(paths)
+    is_list = not names_one_file(paths)
+    destination = ResultDestination.of(chosen, row_kind, place, len(inputs), is_list=is_list, journal=journal)
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
     place.check(chain(paths, inputs.paths()))
@@ -134,33 +156,53 @@ def classify(
     loaded = load(system, **options)
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
+    if scenes is None:
+        _log_default_scenes(loaded)
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
     cluster = None if ray is None else Cluster(ray, system, options)
-    n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
+    meter = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
+    meter.log_summary(None if place.path is None or place.url is not None else str(place.path))
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))
-    raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
+    raise typer.Exit(_exit_code(meter.n_failed, len(inputs)))
+
+
+def _exit_code(n_failed: int, n_inputs: int) -> int:
+    return ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == n_inputs else SOME_FAILED
+
+
+def _log_default_scenes(system: "System") -> None:
+    """Log the scenes of a zero-shot system if the user named none, and how to name others."""
+    from avscene.models import registry
+
+    if registry.is_system(system.name) and not registry.find(system.name).trained:
+        logger.info(
+            f"scenes: the ten of TAU Urban Audio-Visual Scenes, the default of {system.name} "
+            f"({', '.join(system.labels)}); others: --labels NAME,NAME,..."
+        )
 
 
 def _classify_and_write(
     system: "System",
-    inputs: "Sequence[str | Failure]",
+    inputs: "InputList",
     destination: "ResultDestination",
     settings: "Settings",
     cluster: "Cluster | None",
     *,
     retry_failed: bool,
-) -> int:
-    """Write the results, log each failure and a summary, and return the number of failures."""
+) -> "RunMeter":
+    """Write the results, log each failure, and return the counts of the run; log them if it is interrupted."""
     from contextlib import ExitStack
 
-    from avscene.cli.output.writers import result_writer
+    from avscene.cli.output.writers import WriterSettings, result_writer
     from avscene.cli.progress import RunMeter
     from avscene.cli.signals import stop_on_signals
     from avscene.inference.classify import FileRun
     from avscene.inference.journal import open_journal
+    from avscene.reports.recordings.markup import SystemInfo
 
-    meter = RunMeter(len(inputs))
+    info = SystemInfo(system.name, system.labels, {model.name: model.needs for model in system.models})
+    meter = RunMeter(len(inputs), inputs.ignored)
     with ExitStack() as stack:
         path = destination.journal(len(inputs) if cluster is None else max(len(inputs), 2))
         journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
@@ -168,7 +210,8 @@ def _classify_and_write(
         stop = stack.enter_context(stop_on_signals())
         remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
         run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop, remote=remote)
-        writer = stack.enter_context(result_writer(destination, len(inputs), journal, run.replay, run.n_recorded))
+        writing = WriterSettings(destination, info, settings.limits, settings.program, stop)
+        writer = stack.enter_context(result_writer(writing, len(inputs), journal, run))
         try:
             _write_outcomes(run, writer, meter, printing=destination.output is None)
             if meter.n_done < len(inputs):  # stopped by a signal
@@ -180,17 +223,16 @@ def _classify_and_write(
                 raise
             meter.log_summary()
             raise InterruptionError(kept) from None
-    meter.log_summary()
-    return meter.n_failed
+    return meter
 
 
 def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *, printing: bool) -> None:
     from contextlib import closing, nullcontext
 
     from avscene.cli.output.files import printable
-    from avscene.cli.output.timeline import short_time
     from avscene.cli.progress import RunProgress
     from avscene.records import Failure
+    from avscene.reports.recordings.notes import short_time
     from avscene.storage.urls import shown
 
     with RunProgress(meter) as progress:

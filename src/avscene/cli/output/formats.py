@@ -5,47 +5,15 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
-from avscene.records import Failure, Prediction, SegmentPrediction
+from avscene.labels import LabelSet
+from avscene.records import Prediction
+from avscene.reports.recordings.rows import RowKind, Value, outcome_rows, row_columns
+from avscene.reports.recordings.spans import UNSURE, Outcome, SceneSpan, mismatch_spans, scene_spans
 
-Outcome = Prediction | Failure
-
-UNKNOWN_SCENE = "unknown"  # instead of a scene whose probability is below the threshold
 _MIN_CUE = 1.0  # seconds that the subtitle of a photograph, which has no duration, is shown
-
-
-@dataclass(frozen=True, slots=True)
-class SceneSpan:
-    """Consecutive segments of one scene, in seconds; `score` is the mean probability of the scene.
-
-    `scene` is None if no scene was accepted; `score` is then the mean of the largest probabilities.
-    """
-
-    start: float
-    end: float
-    scene: str | None
-    score: float
-
-    @property
-    def label(self) -> str:
-        """The name of the scene, or "unknown"."""
-        return self.scene or UNKNOWN_SCENE
-
-
-def scene_spans(prediction: Prediction) -> list[SceneSpan]:
-    """Join consecutive segments of the same scene."""
-    spans = []
-    for scene, run in groupby(prediction.segments, key=lambda segment: scene_of(prediction, segment)):
-        segments = list(run)
-        score = sum(float(segment.probabilities.max()) for segment in segments) / len(segments)
-        spans.append(SceneSpan(segments[0].start, segments[-1].end, scene, score))
-    return spans
-
-
-def scene_of(prediction: Prediction, segment: SegmentPrediction) -> str | None:
-    """Return the scene of a segment of `prediction`, or None if no scene was accepted."""
-    return prediction.labels.names[int(segment.probabilities.argmax())] if segment.accepted else None
+# Spreadsheets take a cell that begins with one of these for a formula, which may open addresses and run programs.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last are full-width forms
 
 
 def json_text(outcome: Outcome) -> str:
@@ -58,23 +26,47 @@ def jsonl(outcome: Outcome) -> str:
     return json.dumps(outcome.to_dict()) + "\n"
 
 
-def delimited_text(prediction: Prediction, *, delimiter: str, header: bool) -> str:
-    """Return a row per segment: `filename`, `start`, `scene_label`, a probability for each scene.
+@dataclass(frozen=True, slots=True)
+class DelimitedRows:
+    """The text of CSV (`delimiter` is a comma) or TSV: `kind` of rows, and the label set of their probabilities."""
 
-    The label is empty if no scene was accepted. `familiarity` comes before the label if the system measures it.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    names = prediction.labels.names
-    if header:
-        familiarity = [] if prediction.familiarity is None else ["familiarity"]
-        writer.writerow(["filename", "start", *familiarity, "scene_label", *names])
-    for segment in prediction.segments:
-        place = [prediction.source, f"{segment.start:.10g}"]
-        share = [] if segment.familiarity is None else [f"{segment.familiarity.score:.9g}"]
-        values = [f"{value:.9g}" for value in segment.probabilities]
-        writer.writerow([*place, *share, scene_of(prediction, segment) or "", *values])
-    return text.getvalue()
+    kind: RowKind
+    labels: LabelSet
+    delimiter: str
+
+    def header(self) -> str:
+        """Return the line with the names of the columns."""
+        return self._text([[_no_formula(name, "'") for name in row_columns(self.kind, self.labels)]])
+
+    def rows(self, outcome: Outcome) -> str:
+        """Return the lines of an outcome; a failure has one, with its message.
+
+        No cell is a formula to a spreadsheet: a file name that looks like one is written with `./` before it, which
+        names the same file, and other text with an apostrophe.
+        """
+        found = outcome_rows(self.kind, outcome, self.labels)
+        return self._text([[_no_formula(_cell(row[0]), "./"), *map(_safe_cell, row[1:])] for row in found])
+
+    def _text(self, rows: list[list[str]]) -> str:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.delimiter, lineterminator="\n").writerows(rows)
+        return text.getvalue()
+
+
+def _cell(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else f"{value:.9g}"
+
+
+def _safe_cell(value: Value) -> str:
+    return _no_formula(value, "'") if isinstance(value, str) else _cell(value)
+
+
+def _no_formula(text: str, before: str) -> str:
+    return before + text if text.startswith(_FORMULA) else text
 
 
 def webvtt(prediction: Prediction) -> str:
@@ -94,8 +86,10 @@ def subrip(prediction: Prediction) -> str:
 
 
 def audacity(prediction: Prediction) -> str:
-    """Return an Audacity label track: start, end and label, separated by tabs."""
-    return "".join(f"{span.start:.6f}\t{span.end:.6f}\t{span.label}\n" for span in scene_spans(prediction))
+    """Return an Audacity label track: start, end and label, separated by tabs; spans of a mismatch come at the end."""
+    labels = [(span.start, span.end, span.label) for span in scene_spans(prediction)]
+    labels += [(span.start, span.end, f"mismatch {span.score:.0%}") for span in mismatch_spans(prediction)]
+    return "".join(f"{start:.6f}\t{end:.6f}\t{label}\n" for start, end, label in labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +106,8 @@ SINGLE_RECORDING: dict[str, SingleRecordingFormat] = {
     "srt": SingleRecordingFormat(".srt", subrip),
     "audacity": SingleRecordingFormat(".txt", audacity),
 }
-FORMATS = ("table", "json", "jsonl", "csv", "tsv", "parquet", *SINGLE_RECORDING)
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", "parquet", "html", *SINGLE_RECORDING)
+ROW_FORMATS = ("csv", "tsv", "parquet")  # with a row for each segment, span or recording
 
 
 def subtitle_time(seconds: float, point: str) -> str:
@@ -123,9 +118,16 @@ def subtitle_time(seconds: float, point: str) -> str:
 
 
 def _cues(prediction: Prediction) -> Iterator[tuple[float, float, str]]:
-    for span in scene_spans(prediction):
+    for span in scene_spans(prediction, by_mismatch=True):
         end = span.end if span.end > span.start else span.start + _MIN_CUE
-        yield span.start, end, span.label if span.scene is None else f"{span.scene} {span.score:.0%}"
+        yield span.start, end, _cue_text(span)
+
+
+def _cue_text(span: SceneSpan) -> str:
+    parts = [span.label if span.scene is None else f"{span.scene} {span.score:.0%}"]
+    parts += [UNSURE] if span.is_unsure else []
+    parts += ["mismatch"] if span.is_mismatch else []
+    return ", ".join(parts)
 
 
 def _escaped(text: str) -> str:

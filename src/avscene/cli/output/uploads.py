@@ -16,16 +16,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OutputPlace:
-    """Where results go: `path` is the file on disk (None: standard output), `url` the object it becomes, if any."""
+    """Where results go: `path` is the file on disk (None: standard output), `url` the object it becomes, if any.
+
+    `is_folder` is whether the user wrote a slash at the end of the path.
+    """
 
     path: Path | None
     url: str | None = None
+    is_folder: bool = False
 
     @classmethod
     def of(cls, location: str | None) -> "OutputPlace":
         """Return the output that a user names: a path, or a URL; the file of a URL is in the user's data directory."""
         if location is None or not is_remote(location):
-            return cls(None if location is None else Path(local_path(location)))
+            return cls(None if location is None else Path(local_path(location)), is_folder=str(location).endswith("/"))
         name = shown(location)
         folder = data_directory() / "results" / f"{scheme_of(name)}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         return cls(folder / (name_of(name) or "results"), location)

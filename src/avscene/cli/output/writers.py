@@ -1,27 +1,33 @@
 """Write the outcomes of a run as they come, or when it is complete; each kind of output has its writer."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from avscene.cli.output import formats
-from avscene.cli.output.files import CONTINUES, TextOutput, is_folder
-from avscene.cli.output.formats import Outcome
+from avscene.cli.output.files import CONTINUES, TextOutput
+from avscene.cli.output.formats import DelimitedRows
 from avscene.cli.output.json_lines import JsonLinesFile
-from avscene.cli.output.results import ResultDestination
+from avscene.cli.output.results import ResultDestination, is_device
 from avscene.cli.output.timeline import timeline_text
-from avscene.errors import UsageError
 from avscene.inference.journal import Journal
-from avscene.records import Failure, Prediction
+from avscene.media.limits import Limits
+from avscene.records import Failure
+from avscene.reports.recordings.markup import SystemInfo
+from avscene.reports.recordings.spans import Outcome
+
+BYTE_ORDER_MARK = "\ufeff"  # by which Excel recognises UTF-8 in a CSV file
 
 
 class ResultWriter(Protocol):
     """Takes the outcomes of a run one by one."""
 
     def write(self, outcome: Outcome) -> None:
-        """Take one outcome; a failure is written only in formats that have a record for it (JSON)."""
+        """Take one outcome; a failure is written only in formats that have a record for it."""
         ...
 
     def finish(self) -> None:
@@ -33,50 +39,77 @@ class ResultWriter(Protocol):
         ...
 
 
+class CompleteRun(Protocol):
+    """A run whose outcomes are in a journal."""
+
+    def replay(self) -> Iterator[Outcome]:
+        """Yield the outcomes of the complete run again."""
+        ...
+
+    def n_recorded(self) -> int:
+        """Return the number of outcomes in the journal, so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSettings:
+    """Where results are written, what they need to know of the system, and how thumbnails are read.
+
+    `limits` and `program` are those of the run. Once `stop` is set, nothing more is read.
+    """
+
+    destination: ResultDestination
+    system: SystemInfo
+    limits: Limits
+    program: int | None
+    stop: threading.Event
+
+
 @contextmanager
 def result_writer(
-    destination: ResultDestination,
-    n_inputs: int,
-    journal: Journal | None,
-    replay: Callable[[], Iterator[Outcome]],
-    n_recorded: Callable[[], int],
+    settings: WriterSettings, n_inputs: int, journal: Journal | None, run: CompleteRun
 ) -> Iterator[ResultWriter]:
     """Open the writer for a destination.
 
     Args:
-        destination: the format and the place.
+        settings: the destination, the system, and how thumbnails are read.
         n_inputs: number of outcomes to come.
         journal: the journal of the run, where it has one.
-        replay: yields the outcomes of the complete run again, from the journal.
-        n_recorded: returns the number of outcomes in the journal.
+        run: has the outcomes again once it is complete.
 
     Raises:
         UsageError: the output cannot be written.
     """
+    destination = settings.destination
     output = destination.output
     with ExitStack() as stack:
         writer: ResultWriter
-        if destination.format in formats.SINGLE_RECORDING and (n_inputs == 1 or output is not None):
+        if destination.is_single and (n_inputs == 1 or output is not None):
             writer = _RecordingFiles(destination, n_inputs)
         elif journal is not None and destination.format == "jsonl" and output is not None:
             lines = stack.enter_context(closing(JsonLinesFile(output, journal)))
-            writer = _Lines(lines, n_inputs, output, journal, n_recorded)
+            writer = _Lines(lines, n_inputs, output, journal, run)
         elif journal is not None:
-            writer = _AtTheEnd(destination, n_inputs, journal, replay, n_recorded)
-        elif destination.format == "parquet":
-            writer = _SingleParquet(destination)
+            writer = _AtTheEnd(settings, n_inputs, journal, run)
+        elif destination.format in ("parquet", "html"):
+            writer = _SingleDocument(settings)
         else:
             texts = stack.enter_context(TextOutput(output))
-            writer = _Stream(destination, n_inputs, texts)
+            writer = _Stream(settings, n_inputs, texts)
         yield writer
 
 
 class _Texts:
-    """The parts of one text with all outcomes; several outcomes make one JSON list."""
+    """The parts of one text with all outcomes."""
 
-    def __init__(self, destination: ResultDestination, n_inputs: int) -> None:
-        self._destination = destination
-        self._is_list = destination.format == "json" and n_inputs > 1
+    def __init__(self, settings: WriterSettings) -> None:
+        self._destination = destination = settings.destination
+        self._system = settings.system
+        delimiter = "," if destination.format == "csv" else "\t"
+        self._rows = DelimitedRows(destination.rows, settings.system.labels, delimiter)
+        is_file = destination.output is not None and not is_device(destination.output)
+        self._mark = BYTE_ORDER_MARK if destination.format == "csv" and is_file else ""
+        self._is_list = destination.format == "json" and destination.is_list
         self.n_written = 0
 
     def of(self, outcome: Outcome) -> str | None:
@@ -96,26 +129,23 @@ class _Texts:
             case "json":
                 before = "" if not self._is_list else ",\n" if self.n_written else "[\n"
                 return before + formats.json_text(outcome) + ("" if self._is_list else "\n")
+            case "csv" | "tsv":
+                return ("" if self.n_written else self._mark + self._rows.header()) + self._rows.rows(outcome)
         if isinstance(outcome, Failure):
             return None
-        match self._destination.format:
-            case "csv" | "tsv" as kind:
-                delimiter = "," if kind == "csv" else "\t"
-                return formats.delimited_text(outcome, delimiter=delimiter, header=not self.n_written)
-            case "table":
-                colored = self._destination.output is None and sys.stdout.isatty()
-                return timeline_text(outcome, colored=colored)
-            case kind:
-                return formats.SINGLE_RECORDING[kind].to_text(outcome)
+        if self._destination.format == "table":
+            colored = self._destination.output is None and sys.stdout.isatty()
+            return timeline_text(outcome, self._system.needs, colored=colored)
+        return formats.SINGLE_RECORDING[self._destination.format].to_text(outcome)
 
 
 class _Stream:
     """Writes each outcome at once to standard output or a device; the file of a single recording appears complete."""
 
-    def __init__(self, destination: ResultDestination, n_inputs: int, out: TextOutput) -> None:
-        self._output = destination.output
+    def __init__(self, settings: WriterSettings, n_inputs: int, out: TextOutput) -> None:
+        self._output = settings.destination.output
         self._n_inputs = n_inputs
-        self._texts = _Texts(destination, n_inputs)
+        self._texts = _Texts(settings)
         self._out = out
 
     def write(self, outcome: Outcome) -> None:
@@ -167,14 +197,12 @@ class _RecordingFiles:
 class _Lines:
     """Writes JSON lines, each at once."""
 
-    def __init__(
-        self, file: JsonLinesFile, n_inputs: int, output: Path, journal: Journal, n_recorded: Callable[[], int]
-    ) -> None:
+    def __init__(self, file: JsonLinesFile, n_inputs: int, output: Path, journal: Journal, run: CompleteRun) -> None:
         self._file = file
         self._n_inputs = n_inputs
         self._output = output
         self._journal = journal
-        self._n_recorded = n_recorded
+        self._run = run
 
     def write(self, outcome: Outcome) -> None:
         self._file.write(formats.jsonl(outcome))
@@ -184,7 +212,7 @@ class _Lines:
 
     def kept(self) -> str | None:
         if self._file.replaces:
-            return _kept_in_journal(self._n_recorded(), self._n_inputs, self._journal)
+            return _kept_in_journal(self._run.n_recorded(), self._n_inputs, self._journal)
         self._file.close()
         return f"{self._file.n_lines} of {self._n_inputs} results are in {self._output}; {CONTINUES}"
 
@@ -192,53 +220,30 @@ class _Lines:
 class _AtTheEnd:
     """Writes a file with all outcomes from the journal, when the run is complete."""
 
-    def __init__(
-        self,
-        destination: ResultDestination,
-        n_inputs: int,
-        journal: Journal,
-        replay: Callable[[], Iterator[Outcome]],
-        n_recorded: Callable[[], int],
-    ) -> None:
-        assert destination.output is not None
-        self._destination = destination
-        self._output = destination.output
+    def __init__(self, settings: WriterSettings, n_inputs: int, journal: Journal, run: CompleteRun) -> None:
+        self._settings = settings
         self._n_inputs = n_inputs
         self._journal = journal
-        self._replay = replay
-        self._n_recorded = n_recorded
+        self._run = run
 
     def write(self, outcome: Outcome) -> None:
         """Do nothing: the outcome is in the journal."""
 
     def finish(self) -> None:
-        if self._destination.format == "parquet":
-            _write_parquet(self._output, self._replay())
-            return
-        texts = _Texts(self._destination, self._n_inputs)
-        with TextOutput(self._output, one_writer=True) as out:
-            for outcome in self._replay():
-                text = texts.of(outcome)
-                if text is not None:
-                    out.write(text)
-            if texts.n_written and (end := texts.end()):
-                out.write(end)
+        _write_all(self._settings, self._run.replay())
 
     def kept(self) -> str | None:
-        return _kept_in_journal(self._n_recorded(), self._n_inputs, self._journal)
+        return _kept_in_journal(self._run.n_recorded(), self._n_inputs, self._journal)
 
 
-class _SingleParquet:
-    """Writes the Parquet file of a single recording."""
+class _SingleDocument:
+    """Writes the file of a single recording in a format that is not text of one recording after the other."""
 
-    def __init__(self, destination: ResultDestination) -> None:
-        assert destination.output is not None
-        if is_folder(destination.output):
-            raise UsageError(f"{destination.output}: is a folder; give the name of a file")
-        self._output = destination.output
+    def __init__(self, settings: WriterSettings) -> None:
+        self._settings = settings
 
     def write(self, outcome: Outcome) -> None:
-        _write_parquet(self._output, [outcome])
+        _write_all(self._settings, [outcome])
 
     def finish(self) -> None:
         """Do nothing: the file is complete."""
@@ -247,10 +252,30 @@ class _SingleParquet:
         return None
 
 
-def _write_parquet(path: Path, outcomes: Iterable[Outcome]) -> None:
-    from avscene.cli.output.parquet import write_parquet  # takes a while to import
+def _write_all(settings: WriterSettings, outcomes: Iterable[Outcome]) -> None:
+    """Write a file with all outcomes."""
+    destination = settings.destination
+    assert destination.output is not None
+    if destination.format == "parquet":
+        from avscene.cli.output.parquet import write_parquet  # takes a while to import
 
-    write_parquet(path, (outcome for outcome in outcomes if isinstance(outcome, Prediction)))
+        write_parquet(destination.output, outcomes, destination.rows, settings.system.labels)
+        return
+    if destination.format == "html":
+        from avscene.cli.output.page import FRAME_SIZE, write_page
+        from avscene.media.workers import MiddleFrameReader
+
+        frames = MiddleFrameReader(FRAME_SIZE, settings.limits, settings.program)
+        write_page(destination.output, outcomes, settings.system, frames, settings.stop)
+        return
+    texts = _Texts(settings)
+    with TextOutput(destination.output, one_writer=True) as out:
+        for outcome in outcomes:
+            text = texts.of(outcome)
+            if text is not None:
+                out.write(text)
+        if texts.n_written and (end := texts.end()):
+            out.write(end)
 
 
 def _has_content(path: Path, text: str) -> bool:
