@@ -8,14 +8,17 @@ import pytest
 
 from avscene.cli.main import main
 
+DEFAULT_SCENES = "avscene: scenes: the ten of TAU "  # the beginning of a message of each run without --labels
+
 
 @dataclass(frozen=True)
 class Run:
-    """The exit code and the output of a command."""
+    """The exit code and the output of a command; `notices` name the default scenes, and are not in `err`."""
 
     code: int
     out: str
     err: str
+    notices: list[str]
 
     @property
     def messages(self) -> list[str]:
@@ -51,4 +54,7 @@ def run(capture: pytest.CaptureFixture[str], *arguments: object) -> Run:
     """Run a command and return its exit code and output."""
     capture.readouterr()
     code = call(*arguments)
-    return Run(code, *capture.readouterr())
+    out, err = capture.readouterr()
+    lines = err.splitlines(keepends=True)
+    notices = [line.removeprefix("avscene: ").rstrip() for line in lines if line.startswith(DEFAULT_SCENES)]
+    return Run(code, out, "".join(line for line in lines if not line.startswith(DEFAULT_SCENES)), notices)

@@ -283,7 +283,7 @@ def test_a_trained_system_warns_of_a_missing_modality(
     assert command("train", "fast", "--data", "data", "--output", "mine").code == 0
     paths = [media / name for name in ("recording.mp4", "without_audio.mp4", "without_video.wav", "photograph.png")]
     found = classify(*paths, "--format", "jsonl", system="mine")
-    (summary,) = found.messages
+    _, summary = found.messages
     assert found.code == 0
     assert summary.startswith("4 of 4 recordings done, 0 failed; ")
     whole, without_audio, without_video, photograph = (json.loads(line) for line in found.out.splitlines())
@@ -358,7 +358,7 @@ def test_each_bad_input_gets_a_message_and_a_record_and_the_others_are_classifie
     bad = bad_files(media)
     found = classify(*bad, recording, "--format", "jsonl", "--output", "out.jsonl")
     assert found.code == 3
-    *messages, summary = found.messages
+    *messages, _, summary = found.messages
     assert len(messages) == len(bad)
     assert summary.startswith(f"1 of {len(bad) + 1} recordings done, {len(bad)} failed ({len(bad)} media); ")
     *failures, good = (json.loads(line) for line in Path("out.jsonl").read_text().splitlines())
@@ -384,7 +384,7 @@ def test_exit_codes_distinguish_all_some_and_no_failures(
     some = classify(empty, recording, "gone.mp4", "--format", form, *target)
     none = classify(empty, "gone.mp4", "--format", form, *target)
     assert (some.code, none.code) == (3, 1)
-    assert len(some.messages) == len(none.messages) == 3  # the last is the summary
+    assert [len(some.messages), len(none.messages)] == [4, 3]  # the last are the scenes and the summary
     if form == "json":
         assert [("error" in one) for one in json.loads(some.out)] == [True, False, True]
         assert all("error" in one for one in json.loads(none.out))

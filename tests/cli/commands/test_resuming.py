@@ -229,7 +229,7 @@ def test_a_signal_ends_a_run_and_keeps_what_is_finished(here: Path, command: Com
     lines = output.read_text().splitlines()
     assert 3 <= len(lines) < n_inputs
     assert all(json.loads(text)["schema"] == "avscene/1" for text in lines)
-    *_, stopping, summary, last = err.splitlines()
+    *_, stopping, _, summary, last = err.splitlines()
     assert "recordings in progress have 5 s to finish" in stopping
     assert f" of {n_inputs} recordings done, " in summary
     assert last == (
