@@ -1,8 +1,9 @@
 """Count the outcomes of many recordings: failures by kind, hours, scenes, and answers that are open."""
 
 from collections import Counter
+from collections.abc import Sequence
 
-from avscene.records import Failure
+from avscene.records import Failure, Prediction
 from avscene.reports.recordings.notes import is_unfamiliar
 from avscene.reports.recordings.spans import Outcome, is_unsure, mismatch_spans, recording_scenes
 
@@ -39,12 +40,13 @@ class OutcomeCounts:
     def add(self, outcome: Outcome) -> None:
         """Count an outcome."""
         self.n_outcomes += 1
-        self.states.update(states_of(outcome))
         if isinstance(outcome, Failure):
+            self.states["failed"] += 1
             self.failed[outcome.error.kind] += 1
             return
-        self.seconds += outcome.duration
         scenes = recording_scenes(outcome)
+        self.states.update(states_of(outcome, scenes))
+        self.seconds += outcome.duration
         if len(scenes) == 1:
             self.scenes[scenes[0]] += 1
 
@@ -62,16 +64,18 @@ class OutcomeCounts:
         return "; ".join(", ".join(part) for part in (named + several, states) if part)
 
 
-def states_of(outcome: Outcome) -> list[str]:
-    """Return what is special about an outcome: failed, several, unknown, unsure, unfamiliar, mismatch."""
-    if isinstance(outcome, Failure):
-        return ["failed"]
-    n_scenes = len(recording_scenes(outcome))
+def states_of(prediction: Prediction, scenes: Sequence[str]) -> list[str]:
+    """Return what is special about a prediction: several, unknown, unsure, unfamiliar, mismatch.
+
+    Args:
+        prediction: that of the recording.
+        scenes: its `recording_scenes`.
+    """
     found = {
-        "several": n_scenes > 1,
-        "unknown": not n_scenes,
-        "unsure": is_unsure(outcome),
-        "unfamiliar": is_unfamiliar(outcome),
-        "mismatch": bool(mismatch_spans(outcome)),
+        "several": len(scenes) > 1,
+        "unknown": not scenes,
+        "unsure": is_unsure(prediction, scenes),
+        "unfamiliar": is_unfamiliar(prediction),
+        "mismatch": bool(mismatch_spans(prediction)),
     }
     return [state for state, holds in found.items() if holds]

@@ -57,11 +57,10 @@ class RowMarkup:
 
     def of(self, outcome: Outcome, frame: ByteArray | None) -> str:
         """Return the row of an outcome; `frame` (height, width, 3) in RGB is shown as a thumbnail."""
-        states = states_of(outcome)
         if isinstance(outcome, Failure):
             note = str(outcome.error).removeprefix(f"{outcome.source}: ")
             cells = ["", _name(outcome.source, ""), '<span class="tag">failed</span>', "", _lines([note])]
-            return _row(cells, states)
+            return _row(cells, ["failed"])
         tenths = has_tenths(outcome)
         used = " and ".join(used_modalities(outcome, self._system.needs))
         details = f"{short_time(outcome.duration, tenths=tenths)}, from {used}"
@@ -72,9 +71,10 @@ class RowMarkup:
             self._timeline(outcome, tenths=tenths),
             _lines([*unfamiliar_lines(outcome), *mismatch_lines(outcome), *outcome.warnings]),
         ]
-        scenes = [self._system.labels.index(scene) for scene in recording_scenes(outcome)]
-        attributes = {"scenes": " ".join(map(str, scenes)), "score": f"{outcome.score:.4f}"}
-        return _row(cells, states, attributes | {"seconds": f"{outcome.duration:.1f}"})
+        scenes = recording_scenes(outcome)
+        columns = " ".join(str(self._system.labels.index(scene)) for scene in scenes)
+        attributes = {"scenes": columns, "score": f"{outcome.score:.4f}", "seconds": f"{outcome.duration:.1f}"}
+        return _row(cells, states_of(outcome, scenes), attributes)
 
     def _timeline(self, prediction: Prediction, *, tenths: bool) -> str:
         """Return colored strips over the duration, and a list of the spans."""

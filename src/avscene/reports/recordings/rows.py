@@ -95,18 +95,18 @@ def _span(prediction: Prediction, segments: tuple[SegmentPrediction, ...], *, is
 
 
 def _recording(prediction: Prediction) -> dict[str, Value]:
-    mismatch, familiarity = prediction.mismatch, prediction.familiarity
+    mismatch, familiarity, scenes = prediction.mismatch, prediction.familiarity, recording_scenes(prediction)
     return {
         "filename": prediction.source,
         "start": 0.0,
         "end": float(prediction.duration),
         "scene_label": prediction.scene,
         "score": prediction.score,
-        "unsure": is_unsure(prediction),
+        "unsure": is_unsure(prediction, scenes),
         "mismatch": None if mismatch is None else mismatch.score,
         "mismatch_verdict": None if mismatch is None else mismatch.verdict,
         "familiarity": None if familiarity is None else familiarity.score,
-        "scenes": ", ".join(recording_scenes(prediction)) or None,
+        "scenes": ", ".join(scenes) or None,
         "mismatch_spans": "; ".join(f"{span.start:g}-{span.end:g}" for span in mismatch_spans(prediction)) or None,
         "warnings": "; ".join(prediction.warnings) or None,
     }

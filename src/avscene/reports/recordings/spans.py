@@ -1,7 +1,6 @@
 """Join the segments of a prediction to spans of one scene, and name the scenes that a recording consists of."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -45,7 +44,7 @@ class SceneSpan:
     @property
     def probabilities(self) -> FloatArray:
         """Mean probabilities (n_scenes,) of the segments."""
-        return np.asarray(np.mean([segment.probabilities for segment in self.segments], axis=0))
+        return _mean(self.segments)
 
     @property
     def is_unsure(self) -> bool:
@@ -56,10 +55,10 @@ class SceneSpan:
 def scene_spans(prediction: Prediction, *, by_mismatch: bool = False) -> list[SceneSpan]:
     """Join consecutive segments of the same scene; with `by_mismatch` a span is all or nothing of a mismatch."""
     mismatches = mismatch_spans(prediction) if by_mismatch else ()
-    key: Callable[[SegmentPrediction], tuple[str | None, bool]] = lambda segment: (  # noqa: E731
-        scene_of(prediction, segment),
-        is_within(segment, mismatches),
-    )
+
+    def key(segment: SegmentPrediction) -> tuple[str | None, bool]:
+        return scene_of(prediction, segment), is_within(segment, mismatches)
+
     spans = []
     for (scene, is_mismatch), run in groupby(prediction.segments, key=key):
         segments = tuple(run)
@@ -85,10 +84,11 @@ def recording_scenes(prediction: Prediction) -> tuple[str, ...]:
     That is its most probable scene, unless several have spans that are long and sure: then these. Empty if no scene was
     accepted.
     """
-    seconds: Counter[str] = Counter()
-    for span in scene_spans(prediction):
-        if span.scene is not None and len(span.segments) >= MIN_SEGMENTS and not span.is_unsure:
-            seconds[span.scene] += span.end - span.start  # type: ignore[assignment]  # a sum of floats
+    seconds: dict[str, float] = {}
+    for scene, run in groupby(prediction.segments, key=lambda segment: scene_of(prediction, segment)):
+        segments = tuple(run)
+        if scene is not None and len(segments) >= MIN_SEGMENTS and is_sure(_mean(segments)):
+            seconds[scene] = seconds.get(scene, 0.0) + segments[-1].end - segments[0].start
     scored = sum(segment.end - segment.start for segment in prediction.segments)
     several = tuple(scene for scene, total in seconds.items() if total >= min(MIN_SECONDS, MIN_SHARE * scored))
     if len(several) > 1:
@@ -96,9 +96,18 @@ def recording_scenes(prediction: Prediction) -> tuple[str, ...]:
     return () if prediction.scene is None else (prediction.scene,)
 
 
-def is_unsure(prediction: Prediction) -> bool:
-    """Return whether the recording has one scene, which is hardly more probable than others."""
-    return len(recording_scenes(prediction)) == 1 and not is_sure(prediction.probabilities)
+def is_unsure(prediction: Prediction, scenes: Sequence[str]) -> bool:
+    """Return whether the recording has one scene, which is hardly more probable than others.
+
+    Args:
+        prediction: that of the recording.
+        scenes: its `recording_scenes`.
+    """
+    return len(scenes) == 1 and not is_sure(prediction.probabilities)
+
+
+def _mean(segments: Sequence[SegmentPrediction]) -> FloatArray:
+    return np.asarray(np.mean([segment.probabilities for segment in segments], axis=0))
 
 
 def headline(prediction: Prediction) -> str:
@@ -108,7 +117,7 @@ def headline(prediction: Prediction) -> str:
         return ", ".join(scenes)
     if not scenes:
         return UNKNOWN_SCENE
-    return f"{scenes[0]} {prediction.score:.0%}" + (f", {UNSURE}" if is_unsure(prediction) else "")
+    return f"{scenes[0]} {prediction.score:.0%}" + (f", {UNSURE}" if is_unsure(prediction, scenes) else "")
 
 
 def mismatch_spans(prediction: Prediction) -> tuple[MismatchSpan, ...]:
