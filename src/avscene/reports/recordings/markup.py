@@ -1,6 +1,7 @@
 """Turn one outcome into a row of the page of recordings."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -23,7 +24,6 @@ from avscene.reports.recordings.spans import (
     used_modalities,
 )
 from avscene.reports.thumbnails import jpeg_data_uri
-from avscene.verdicts import MismatchSpan
 
 COLUMNS = ("Frame", "Recording", "Scene", "Timeline", "Notes")
 N_COLORS = 10  # in recordings.css; for more scenes they repeat
@@ -31,6 +31,8 @@ MOST_SPANS = 60  # listed for one recording
 MOST_PARTS = 300  # of a strip; more could not be told apart
 THUMBNAIL_SIDE = 160  # pixels of the longer side
 JPEG_QUALITY = 60
+_NO_COLOR = "transparent"
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,10 @@ class SystemInfo:
 
 
 def escaped(text: str) -> str:
-    """Return text as markup; bytes of names that are not UTF-8, and control characters, are shown as escapes."""
+    """Return text as markup; what is not UTF-8, control characters and changes of direction are shown as escapes."""
     readable = text.encode("utf-8", "backslashreplace").decode()
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in readable)
-    return html.escape(shown)
+    shown = (char.encode("unicode_escape").decode() if _UNPRINTABLE.match(char) else char for char in readable)
+    return html.escape("".join(shown))
 
 
 class RowMarkup:
@@ -79,43 +81,45 @@ class RowMarkup:
     def _timeline(self, prediction: Prediction, *, tenths: bool) -> str:
         """Return colored strips over the duration, and a list of the spans."""
         spans = scene_spans(prediction)
-        strip = f'<div class="strip-of-scenes" style="background:{_gradient(self._parts(prediction))}"></div>'
+        strip = (
+            f'<div class="strip-of-scenes" style="background:{_gradient(prediction, self._colors(prediction))}"></div>'
+        )
         if mismatches := mismatch_spans(prediction):
-            strip += (
-                f'<div class="strip-of-mismatch" style="background:{_gradient(_within(prediction, mismatches))}"></div>'
-            )
+            colors = ["var(--warning)" if is_within(s, mismatches) else _NO_COLOR for s in prediction.segments]
+            strip += f'<div class="strip-of-mismatch" style="background:{_gradient(prediction, colors)}"></div>'
         items = "".join(f"<li>{_span_text(span, tenths=tenths)}</li>" for span in spans[:MOST_SPANS])
         if len(spans) > MOST_SPANS:
             items += f"<li>and {len(spans) - MOST_SPANS:,} more</li>"
         count = f"{len(spans):,} span{'s' if len(spans) != 1 else ''}"
         return f"{strip}<details><summary>{count}</summary><ol>{items}</ol></details>"
 
-    def _parts(self, prediction: Prediction) -> list[str]:
-        """Return the color of each segment; of a long recording, of each of MOST_PARTS equal parts."""
-        scenes = [scene_of(prediction, segment) for segment in prediction.segments]
-        return [
-            "var(--none)" if scene is None else f"var(--c{self._system.labels.index(scene) % N_COLORS})"
-            for scene in _sampled(scenes)
-        ]
+    def _colors(self, prediction: Prediction) -> list[str]:
+        """Return the color of each segment."""
+        scenes = (scene_of(prediction, segment) for segment in prediction.segments)
+        labels = self._system.labels
+        return ["var(--none)" if s is None else f"var(--c{labels.index(s) % N_COLORS})" for s in scenes]
 
 
-def _sampled(values: Sequence[str | None]) -> list[str | None]:
-    count = min(len(values), MOST_PARTS)
-    return [values[cell * len(values) // count] for cell in range(count)]
-
-
-def _within(prediction: Prediction, spans: tuple[MismatchSpan, ...]) -> list[str]:
-    found = ["" if is_within(segment, spans) else None for segment in prediction.segments]
-    return ["transparent" if part is None else "var(--warning)" for part in _sampled(found)]
-
-
-def _gradient(colors: Sequence[str]) -> str:
-    """Return a CSS image of equal parts in these colors."""
-    stops, first = [], 0
-    for color, run in groupby(colors):
-        last = first + len(list(run))
-        stops.append(f"{color} {first / len(colors):.2%} {last / len(colors):.2%}")
-        first = last
+def _gradient(prediction: Prediction, colors: Sequence[str]) -> str:
+    """Return a CSS image of the duration with the color of each segment, and none between segments."""
+    segments = prediction.segments
+    total = max(prediction.duration, segments[-1].end) or 1.0  # of a photograph
+    count = min(len(segments), MOST_PARTS)
+    chosen = [cell * len(segments) // count for cell in range(count)]
+    parts, reached = [], 0.0
+    for number, following in zip(chosen, [*chosen[1:], len(segments)], strict=True):
+        segment, last = segments[number], segments[following - 1]  # those between were left out
+        if segment.start > reached:
+            parts.append((segment.start, _NO_COLOR))
+        reached = last.end or total
+        parts.append((reached, colors[number]))
+    parts.append((total, _NO_COLOR))
+    stops, start = [], 0.0
+    for color, run in groupby(parts, key=lambda part: part[1]):
+        *_, (stop, _) = run
+        if stop > start:
+            stops.append(f"{color} {start / total:.2%} {stop / total:.2%}")
+        start = stop
     return f"linear-gradient(90deg,{','.join(stops)})"
 
 
