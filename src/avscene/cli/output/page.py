@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -35,7 +35,7 @@ def write_page(
 
 def _with_frames(
     outcomes: Iterable[Outcome], frames: MiddleFrameReader, stop: threading.Event
-) -> Iterator[tuple[Outcome, ByteArray | None]]:
+) -> Generator[tuple[Outcome, ByteArray | None], None, None]:
     """Yield each outcome with its frame; frames are read in threads, a bounded number in advance."""
     n_threads = default_workers()
     pending: deque[tuple[Outcome, Future[ByteArray | None]]] = deque()

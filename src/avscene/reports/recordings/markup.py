@@ -75,7 +75,10 @@ class RowMarkup:
         ]
         scenes = recording_scenes(outcome)
         columns = " ".join(str(self._system.labels.index(scene)) for scene in scenes)
-        attributes = {"scenes": columns, "score": f"{outcome.score:.4f}", "seconds": f"{outcome.duration:.1f}"}
+        sure = outcome.score  # by which the rows are ordered; of several scenes, that of their segments
+        if len(scenes) > 1:
+            sure = sum(float(segment.probabilities.max()) for segment in outcome.segments) / len(outcome.segments)
+        attributes = {"scenes": columns, "score": f"{sure:.4f}", "seconds": f"{outcome.duration:.1f}"}
         return _row(cells, states_of(outcome, scenes), attributes)
 
     def _timeline(self, prediction: Prediction, *, tenths: bool) -> str:

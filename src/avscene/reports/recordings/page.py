@@ -12,7 +12,7 @@ from avscene.reports.recordings.counts import OutcomeCounts
 from avscene.reports.recordings.markup import COLUMNS, N_COLORS, RowMarkup, SystemInfo, escaped
 from avscene.reports.recordings.spans import SURE_LEAD, SURE_PROBABILITY, Outcome
 
-_BLOCK = 2**20  # characters
+_BLOCK = 2**16  # characters
 MOST_IN_LEGEND = 40  # scenes; a table of more is no help
 _STATES = {
     "several": "several scenes",
