@@ -11,10 +11,11 @@ from avscene.files import link_target
 from avscene.storage.urls import REMOTE_SCHEMES
 
 Location = str | Path | int  # a path, or the number of an open file
+STANDARD_OUTPUT = Path("standard output")  # in messages
 Identity = tuple[object, ...]  # of a file; equal for all its names and links
 
 
-def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | None]) -> None:
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | None], *, overwrite: bool = True) -> None:
     """Check that files can be written, that no two of them are one file, and that none is an input.
 
     The file that standard output is redirected to must not be an input either (`>> FILE`; `> FILE` has emptied it).
@@ -23,9 +24,10 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | No
     Args:
         outputs: Files that will be written or replaced.
         inputs: What is read. Of a directory, such as a checkpoint, all files are inputs.
+        overwrite: Whether files that exist may be replaced. Empty files may always be.
 
     Raises:
-        UsageError: an output is an input, another output, a folder, or cannot be written.
+        UsageError: an output is an input, another output, a folder, or cannot be written; or it exists.
     """
     existing: dict[Identity, Path] = {}
     new: set[Identity] = set()
@@ -48,8 +50,21 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | No
             existing[identity] = output
     printed = _standard_output_file()
     if printed is not None:
-        existing.setdefault(printed, Path("standard output"))
+        existing.setdefault(printed, STANDARD_OUTPUT)
     _check_distinct(existing, inputs)
+    for output in () if overwrite else existing.values():
+        if output != STANDARD_OUTPUT:
+            refuse_existing(output)
+
+
+def refuse_existing(output: Path) -> None:
+    """Raise UsageError if `output` is a file with content."""
+    try:
+        state = output.stat()
+    except (OSError, ValueError):
+        return
+    if stat.S_ISREG(state.st_mode) and state.st_size:
+        raise UsageError(f"{output}: already exists; try: --overwrite, or another name")
 
 
 def check_output_directory(

@@ -455,7 +455,7 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
     [
         ({"system": "embeded"}, UsageError, "Did you mean embedded"),
         ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: .*C01, C02, C03.*conse"),
-        ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory. Systems"),
+        ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory"),
         ({"system": "conse", "labels": ["a"]}, UsageError, "at least two"),
         ({"system": "conse", "labels": ["a", "a"]}, UsageError, "given twice"),
         ({"system": "conse", "prompts": ["{}"]}, UsageError, "takes no prompts"),

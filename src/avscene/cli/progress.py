@@ -21,6 +21,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from avscene.cli.messages import is_quiet
 from avscene.cli.output.timeline import short_time
 from avscene.progress import Progress as ProgressCallback
 from avscene.progress import StageProgress
@@ -36,21 +37,35 @@ def progress_bars(*counts: ProgressColumn, redirect_stdout: bool = True) -> Prog
     console = Console(stderr=True)
     counts = counts or (MofNCompleteColumn(),)
     columns = (BarColumn(), *counts, TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    return Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=redirect_stdout
-    )
+    disable = not console.is_terminal or is_quiet()
+    return Progress(*columns, console=console, transient=True, disable=disable, redirect_stdout=redirect_stdout)
 
 
 @contextmanager
 def stage_bars() -> Iterator[StageProgress]:
-    """Draw a bar for each stage, one below the other."""
+    """Draw a bar for each stage, one below the other; without a terminal, log a line every LINE_SECONDS."""
     with progress_bars() as bars:
 
         def start(stage: str) -> ProgressCallback:
+            if bars.disable:
+                return _progress_lines(stage)
             task = bars.add_task(stage, total=None)
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         yield start
+
+
+def _progress_lines(stage: str) -> ProgressCallback:
+    """Return what logs the progress of a stage now and then."""
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            logger.info(f"{stage}: {done} of {total}")
+
+    return show
 
 
 @contextmanager
@@ -134,7 +149,7 @@ class RunProgress:
         self._meter = meter
         console = Console(stderr=True)
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
-        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal or is_quiet())
         self._task = self._bars.add_task("", total=meter.n_files)
         self._last_line = time.monotonic()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from avscene.errors import DataError
+from avscene.errors import DataError, did_you_mean
 from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
 from avscene.records import Example
@@ -95,11 +95,13 @@ class DataSet:
             raise DataError(f"{condition!r} is not COLUMN=VALUE, such as fold=5")
         columns = {"label", "group"}.union(*(example.columns for example in self.examples))
         if column not in columns:
-            raise DataError(f"{self.source}: has no column {column!r}; it has {', '.join(sorted(columns))}")
+            near = did_you_mean(column, columns)
+            raise DataError(f"{self.source}: has no column {column!r}; it has {', '.join(sorted(columns))}{near}")
         if all(_value(example, column) != value for example in self.examples):
             values = sorted({_value(example, column) for example in self.examples})
+            near = did_you_mean(value, values)
             listed = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")
-            raise DataError(f"{self.source}: no recording has {condition}; {column} is one of {listed}")
+            raise DataError(f"{self.source}: no recording has {condition}; {column} is one of {listed}{near}")
         return column, value
 
 

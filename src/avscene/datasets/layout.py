@@ -11,6 +11,8 @@ from avscene.datasets.meta_csv import has_meta_csv, read_meta_csv
 from avscene.datasets.store.manifest import is_store
 from avscene.datasets.tau.layout import is_tau, read_tau
 from avscene.errors import DataError
+from avscene.files import did_you_mean_path
+from avscene.storage.urls import is_remote, shown
 from avscene.tables.prediction_table import CONTROL_CHARACTERS, META_COLUMNS
 
 
@@ -37,10 +39,12 @@ def read_dataset(path: str | Path) -> DataSet:
         DataError: there is no data set, it is malformed (the message names file and line), or a prediction table
             could not hold one of its names.
     """
+    if is_remote(path):
+        raise DataError(f"{shown(path)}: URLs are not downloaded here; try: download the data set, and give its path")
     root = Path(path)
     with _reading(root):
         if not root.exists():
-            raise DataError(f"{root}: no such file or directory")
+            raise DataError(f"{root}: no such file or directory{did_you_mean_path(str(root))}")
         data = _layout_of(root).read(root)
     _check_names(data)
     return data

@@ -2,6 +2,7 @@
 
 from avscene.inference.loading import load
 from avscene.inference.reading import BATCH_SIZE, BatchReader, Source, batched, prefetch
-from avscene.inference.system import System, check_hop
+from avscene.inference.system import System
+from avscene.media.sampling import check_hop
 
 __all__ = ["BATCH_SIZE", "BatchReader", "Source", "System", "batched", "check_hop", "load", "prefetch"]

@@ -39,8 +39,8 @@ def load(
 
     Args:
         system: a name from `avscene systems`, or the directory of a checkpoint.
-        labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
-            own.
+        labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c" or the path of a file
+            with a name a line; a checkpoint has its own.
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
         max_risk: for a checkpoint: the largest share of wrong scenes among those that are named, of segments and of
             recordings; where the probability is too low for it, no scene is named (`SelectiveThresholds`).
@@ -59,6 +59,7 @@ def load(
     """
     if prior is not None:
         check_prior(prior)
+    registry.check_usable(str(system))
     runtime = Runtime.choose(device, precision if isinstance(precision, str) else "auto", offline=offline)
     wanted = _label_set(labels)
     if os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
@@ -102,7 +103,7 @@ def _with_precision(
 def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
     if labels is None or isinstance(labels, LabelSet):
         return labels
-    return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet(tuple(labels))
+    return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet.named(labels)
 
 
 def _load_checkpoint(

@@ -25,7 +25,7 @@ from avscene.inference.scored import ScoredBatch, ScoredRecording, ScoredSegment
 from avscene.labels import LabelSet
 from avscene.media.hardware import check_decoder
 from avscene.media.limits import DEFAULT_LIMITS, Limits
-from avscene.media.sampling import CPU, Sampling
+from avscene.media.sampling import CPU, Sampling, check_hop
 from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, mean_by_modality
 from avscene.models import SceneModel
 from avscene.records import FloatArray, Prediction, Segment, SegmentPrediction
@@ -34,7 +34,6 @@ from avscene.verdicts import Familiarity, Mismatch, RecordingMismatch
 
 # Batches that are scored at a time: while one is prepared or fills only some of the processors, another uses the rest.
 SCORING_THREADS = 2
-MIN_HOP = 0.02  # seconds; a video frame is hardly shorter
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ class System:
         """Return the sampling of a recording that serves all models.
 
         Raises:
-            UsageError: the hop is shorter than MIN_HOP, or not the hop for which the thresholds were chosen.
+            UsageError: the hop is not between MIN_HOP and MAX_HOP, or not the one for which the thresholds were chosen.
         """
         check_hop(hop)
         if self.acceptance is not None and hop != self.hop:
@@ -290,9 +289,3 @@ class System:
         if self.mismatch is None or audio is None or video is None:
             return (None,) * by_model.shape[1], None
         return self.mismatch.detect(audio, video, times, self.prior)
-
-
-def check_hop(hop: float) -> None:
-    """Raise UsageError unless segments can be `hop` seconds long."""
-    if not MIN_HOP <= hop < float("inf"):
-        raise UsageError(f"hop {hop:g} is not a number of seconds of {MIN_HOP} or more")

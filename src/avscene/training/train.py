@@ -11,7 +11,8 @@ from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_dataset
 from avscene.datasets.store.manifest import is_store
 from avscene.datasets.store.reader import SegmentStore
-from avscene.errors import UsageError
+from avscene.errors import UsageError, did_you_mean
+from avscene.files import moved_aside
 from avscene.inference import check_hop
 from avscene.models.checkpoint import check_free, read_config
 from avscene.models.device import Runtime
@@ -51,6 +52,7 @@ def train_system(
     hop: float,
     runtime: Runtime,
     progress: StageProgress,
+    overwrite: bool = False,
 ) -> Trained:
     """Train system `name` and all that it is made of, and write its checkpoint to `output`.
 
@@ -63,6 +65,7 @@ def train_system(
         hop: length of a segment in seconds; a store has its own.
         runtime: device and precision.
         progress: called with the name of each stage.
+        overwrite: replace a checkpoint at `output` once the new one is complete.
 
     Raises:
         UsageError: no such system, or one that is not trained.
@@ -72,7 +75,7 @@ def train_system(
         ProcessError: another process of this training has ended or does not answer.
     """
     row = _trainable(name)
-    check_free(output)
+    check_free(output, overwrite=overwrite)
     if isinstance(row, HeadsSystem):
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise UsageError(f"system {row.name} is trained by one process, in seconds; run: avscene train {row.name}")
@@ -88,7 +91,8 @@ def train_system(
     made = ExperimentRunner(experiment).checkpoint(row.name)
     if not experiment.processes.is_first:
         return Trained(output, {}, "validation", failures)
-    made.replace(output)
+    with moved_aside(output):
+        made.replace(output)
     shutil.rmtree(work, ignore_errors=True)
     config = read_config(output)
     return Trained(output, {row.name: config.metrics["validation"]}, config.measured_on, failures)
@@ -119,14 +123,16 @@ def _train_heads(
     )
     check_hop(hop)
     trained = train_heads(row, part, hop, runtime, progress("training"))
-    config = write_heads(output, row.name, trained, part.labels, data=part.source.name, holdout=held, hop=hop)
+    with moved_aside(output):
+        config = write_heads(output, row.name, trained, part.labels, data=part.source.name, holdout=held, hop=hop)
     return Trained(output, config.metrics, config.measured_on, trained.failures)
 
 
 def _trainable(name: str) -> SystemRow:
     if not is_system(name):
         trainable = [known for known, row in systems().items() if row.trained]
-        raise UsageError(f"system {name!r} is not one of {', '.join(trainable)}")
+        near = did_you_mean(name, trainable)
+        raise UsageError(f"system {name!r} is not one of {', '.join(trainable)}{near}")
     row = find(name)
     if not row.trained:
         raise UsageError(f"system {row.name} needs no training: run: avscene classify VIDEO --system {row.name}")

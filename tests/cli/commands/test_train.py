@@ -164,7 +164,7 @@ def test_missing_data_is_refused(command: Command, tmp_path: Path) -> None:
 def test_an_existing_output_is_refused(command: Command, data: Path, system: Path) -> None:
     before = (system / "config.json").read_bytes()
     message = command("train", "fast", "--data", data, "--output", system).error()
-    assert message == f"{system}: already exists; name another --output or remove it"
+    assert message == f"{system}: already exists; try: --overwrite, or another --output"
     assert (system / "config.json").read_bytes() == before
 
 

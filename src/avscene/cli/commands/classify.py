@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from avscene.cli.messages import InterruptionError
-from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Program, Ray, RetryFailed, Workers, one_of
+from avscene.cli.options import (
+    Device,
+    Limit,
+    Offline,
+    Overwrite,
+    Precision,
+    Prior,
+    Program,
+    Ray,
+    RetryFailed,
+    Workers,
+    complete_formats,
+    complete_systems,
+    one_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +30,7 @@ if TYPE_CHECKING:
     from avscene.cli.cluster import Cluster
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.writers import ResultWriter
+    from avscene.cli.overwriting import RunOutput
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
     from avscene.inference.classify import FileRun
@@ -35,10 +50,16 @@ Paths = Annotated[
 ]
 DefaultSystem = Annotated[
     str | None,
-    typer.Option(help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]"),
+    typer.Option(
+        autocompletion=complete_systems,
+        help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]",
+    ),
 ]
 Labels = Annotated[
-    str | None, typer.Option(help="Scene names for a zero-shot system: a,b,c. [default: the ten TAU scenes]")
+    str | None,
+    typer.Option(
+        help="Scene names for a zero-shot system: a,b,c, or a file with a name a line. [default: the ten TAU scenes]"
+    ),
 ]
 Prompts = Annotated[
     list[str] | None,
@@ -75,7 +96,10 @@ def classify(
     max_risk: MaxRisk = None,
     prior: Prior = None,
     format: Annotated[  # noqa: A002  # the option's name
-        str, typer.Option(help="table, json, jsonl, csv, tsv, parquet, vtt, srt or audacity.")
+        str,
+        typer.Option(
+            autocompletion=complete_formats, help="table, json, jsonl, csv, tsv, parquet, vtt, srt or audacity."
+        ),
     ] = "table",
     output: Output = None,
     frames: Frames = "exact",
@@ -87,6 +111,7 @@ def classify(
     workers: Workers = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    overwrite: Overwrite = False,
     ray: Ray = None,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
@@ -95,20 +120,29 @@ def classify(
     from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.uploads import OutputPlace
+    from avscene.cli.overwriting import RunOutput
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
     from avscene.media.limits import Limits
+    from avscene.media.sampling import check_hop
     from avscene.media.workers import default_workers, start_workers
+    from avscene.models.registry import check_usable
 
     chosen_format = one_of("--format", format, FORMATS)
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
     scenes = None if labels is None else LabelSet.parse(labels)
+    if system is not None:
+        check_usable(system)
+    if hop is not None:
+        check_hop(hop)
     inputs = expand(paths)
     place = OutputPlace.of(output)
     destination = ResultDestination(chosen_format, place.path)
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
     place.check(chain(paths, inputs.paths()))
+    replaced = RunOutput.of_results(destination, place.url, paths, inputs, overwrite=overwrite)
+    replaced.check_without_journal(destination.journal(len(inputs) if ray is None else max(len(inputs), 2)))
     check_decoder(decoder)
     limits = Limits.parse(limit or [])
     if ray is None:
@@ -136,7 +170,7 @@ def classify(
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
     cluster = None if ray is None else Cluster(ray, system, options)
-    n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
+    n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, replaced, retry_failed=retry_failed)
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
@@ -148,6 +182,7 @@ def _classify_and_write(
     destination: "ResultDestination",
     settings: "Settings",
     cluster: "Cluster | None",
+    replaced: "RunOutput",
     *,
     retry_failed: bool,
 ) -> int:
@@ -164,6 +199,8 @@ def _classify_and_write(
     with ExitStack() as stack:
         path = destination.journal(len(inputs) if cluster is None else max(len(inputs), 2))
         journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
+        if journal is not None:
+            replaced.begin(journal, settings.fingerprint(system))
         connected = None if cluster is None else stack.enter_context(cluster.connected())
         stop = stack.enter_context(stop_on_signals())
         remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
@@ -174,6 +211,8 @@ def _classify_and_write(
             if meter.n_done < len(inputs):  # stopped by a signal
                 raise KeyboardInterrupt
             writer.finish()
+            if journal is not None:
+                replaced.finish(journal, settings.fingerprint(system))
         except KeyboardInterrupt:
             kept = writer.kept()
             if kept is None:

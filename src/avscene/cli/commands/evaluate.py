@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from avscene.cli.options import Overwrite
+
 
 def evaluate(
     tables: Annotated[list[Path], typer.Argument(metavar="TABLE.tsv...")],
@@ -17,6 +19,7 @@ def evaluate(
             metavar="META.csv|TABLE.tsv", help="Training recordings: evaluates unseen scene-city pairs separately."
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Evaluate prediction tables: metrics with intervals, per scene and city; several tables are also compared."""
     from avscene.cli.output.files import TextOutput, write_json
@@ -26,7 +29,7 @@ def evaluate(
     from avscene.reports.evaluation.tables import write_evaluation_report
     from avscene.reports.results import evaluation_to_dict
 
-    check_outputs([json, report], [*tables, truth, trained_on])
+    check_outputs([json, report], [*tables, truth, trained_on], overwrite=overwrite)
     result = evaluate_files(tables, truth=truth, trained_on=trained_on)
     if json is not None:
         write_json(json, evaluation_to_dict(result))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avscene.cli.options import one_of
+from avscene.cli.options import Overwrite, complete_rules, one_of
 from avscene.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ def fuse(
     tables: Annotated[list[Path], typer.Argument(metavar="TABLE.tsv...", help="One of each system, of the same rows.")],
     output: Annotated[Path, typer.Option(help="The fused table (TSV).")],
     rule: Annotated[
-        str | None, typer.Option(help="mean, product, samplewise, classwise or log-pool. [default: log-pool]")
+        str | None,
+        typer.Option(
+            autocompletion=complete_rules, help="mean, product, samplewise, classwise or log-pool. [default: log-pool]"
+        ),
     ] = None,
     confidence: Annotated[
         str, typer.Option(help="Weights of classwise: precision, recall or f1 of each system and scene.")
@@ -36,6 +39,7 @@ def fuse(
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write weights and metrics to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write a report with plots (HTML) to this file.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Fuse the predictions of several systems; no row is fused by weights that were fitted on its group."""
     from avscene.cli.output.files import TextOutput, write_json
@@ -49,7 +53,7 @@ def fuse(
         raise UsageError("--fit, --cross-fit and --weights are three sources of weights; give one of them")
     if weights is not None and (rule is not None or postprocess != "none"):
         raise UsageError("--weights includes the rule and steps; leave --rule and --postprocess out")
-    check_outputs([output, json, report], [*tables, *(fit or []), weights])
+    check_outputs([output, json, report], [*tables, *(fit or []), weights], overwrite=overwrite)
     options = _options(rule or "log-pool", confidence, postprocess, fit or [], cross_fit)
     aligned, fused = fuse_files(tables, options if weights is None else weights)
     result = evaluate_fusion(aligned, fused)

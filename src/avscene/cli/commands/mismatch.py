@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from avscene.cli.options import Prior, one_of
+from avscene.cli.options import Overwrite, Prior, one_of
 from avscene.errors import UsageError
 
 
@@ -34,6 +34,7 @@ def mismatch(
     classes: Annotated[str, typer.Option(help="all; or three: indoor, outdoor, vehicle for TAU's scenes.")] = "all",
     prior: Prior = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write metrics and detector to this file.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Detect whether the audio of each recording belongs to its video."""
     from avscene.cli.output.files import TextOutput, write_json
@@ -49,7 +50,8 @@ def mismatch(
         raise UsageError("a fitted detector is needed: give either --fit AUDIO.tsv VIDEO.tsv or --detector")
     if pairs is not None and vadd is not None:
         raise UsageError("--pairs and --vadd are two sources of pairs; give one of them")
-    check_outputs([*score_paths(output), json], [audio, video, *(fit or ()), detector, pairs, *(vadd or ())])
+    inputs = [audio, video, *(fit or ()), detector, pairs, *(vadd or ())]
+    check_outputs([*score_paths(output), json], inputs, overwrite=overwrite)
     result = detect_mismatches(
         audio,
         video,

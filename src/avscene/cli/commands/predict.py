@@ -7,10 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
-from avscene.cli.options import Data, Device, Limit, Offline, Precision, Program, Ray, RetryFailed, System, Workers
+from avscene.cli.options import (
+    Data,
+    Device,
+    Limit,
+    Offline,
+    Overwrite,
+    Precision,
+    Program,
+    Ray,
+    RetryFailed,
+    System,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from avscene.cli.cluster import Cluster
+    from avscene.cli.overwriting import RunOutput
     from avscene.datasets.dataset import DataSet
     from avscene.inference import System as LoadedSystem
     from avscene.inference.computing import Settings
@@ -37,6 +50,7 @@ def predict(
     workers: Workers = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    overwrite: Overwrite = False,
     ray: Ray = None,
 ) -> None:
     """Write the probabilities of every segment of a data set as a table."""
@@ -44,14 +58,18 @@ def predict(
     from avscene.cli.inputs import check_table_files
     from avscene.cli.output.results import journal_beside
     from avscene.cli.output.uploads import OutputPlace
+    from avscene.cli.overwriting import RunOutput
     from avscene.datasets.layout import read_dataset
     from avscene.inference import load
     from avscene.inference.computing import Settings
-    from avscene.inference.predict import check_scenes, write_tables
+    from avscene.inference.journal import open_journal
+    from avscene.inference.predict import check_scenes, table_paths, write_tables
     from avscene.labels import LabelSet
     from avscene.media.limits import Limits
     from avscene.models.checkpoint import is_checkpoint
+    from avscene.models.registry import check_usable
 
+    check_usable(system)
     settings = Settings(limits=Limits.parse(limit or []), workers=workers, program=program)
     whole = read_dataset(data)
     place = OutputPlace.of(output)
@@ -63,12 +81,21 @@ def predict(
     # Of the whole data set: tables of two parts must have the same columns.
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     options: dict[str, Any] = {"labels": scenes, "device": device, "precision": precision, "offline": offline}
+    files = [place.path]  # and, once their names are known, those of the models
+    replaced = RunOutput(lambda: files, place.url, "table", overwrite, (data, str(only), str(by_model)))
+    replaced.check_without_journal(journal)
     loaded = load(system, **options)
+    files += table_paths(place.path, [model.name for model in loaded.models]) if by_model else []
+    replaced.check_without_journal(journal)
     check_scenes(part.examples, part.source, loaded.labels)
     cluster = None if ray is None else Cluster(ray, system, options)
-    predicted = _predict(loaded, part, journal, settings, cluster, retry_failed=retry_failed)
+    predicted = _predict(loaded, part, journal, settings, cluster, replaced, retry_failed=retry_failed)
     log_skipped(logger, predicted.failures)
-    for name in place.publish(write_tables(predicted, place.path, by_model=by_model), journal):
+    written = write_tables(predicted, place.path, by_model=by_model)
+    if journal is not None:
+        with open_journal(journal, settings.fingerprint(loaded)) as opened:
+            replaced.finish(opened, settings.fingerprint(loaded))
+    for name in place.publish(written, journal):
         print(f"{name}: written")
     raise typer.Exit(3 if predicted.failures else 0)
 
@@ -79,6 +106,7 @@ def _predict(
     journal_path: Path | None,
     settings: "Settings",
     cluster: "Cluster | None",
+    replaced: "RunOutput",
     *,
     retry_failed: bool,
 ) -> "PredictedTables":
@@ -96,6 +124,7 @@ def _predict(
         journal = None
         if journal_path is not None:
             journal = stack.enter_context(open_journal(journal_path, settings.fingerprint(system)))
+            replaced.begin(journal, settings.fingerprint(system))
         connected = None if cluster is None else stack.enter_context(cluster.connected())
         stop = stack.enter_context(stop_on_signals())
         remote = None if connected is None or journal is None else connected(system, settings, journal, stop)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from avscene.cli.options import Overwrite
 from avscene.errors import UsageError
 
 
@@ -14,13 +15,14 @@ def submit(
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Check this submission instead of writing one.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the challenge's CSV (DCASE 2021 task 1B) from a table, or check one."""
     from avscene.outputs import check_outputs
     from avscene.tables.submission import FILENAME, describe_submission, read_submission, submit_table
 
     if table is not None and check is None:
-        check_outputs([output / FILENAME], [table])
+        check_outputs([output / FILENAME], [table], overwrite=overwrite)
         path, submission = submit_table(table, output)
     elif table is None and check is not None:
         path, submission = check, read_submission(check)

@@ -8,13 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from avscene.cli.messages import CONTINUES, explain_interruption, log_skipped
-from avscene.cli.options import Device, Holdout, Hop, Offline, Precision, TrainingData
+from avscene.cli.options import Device, Holdout, Hop, Offline, Overwrite, Precision, TrainingData, complete_trainable
 
 logger = logging.getLogger(__name__)
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="Name of the system: fast, full, or for example A01 or E02.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete_trainable, help="Name of the system: fast, full, or for example A01 or E02."
+        ),
+    ],
     data: TrainingData,
     output: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
     holdout: Holdout = None,
@@ -22,6 +27,7 @@ def train(
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a system on your own recordings."""
     from avscene.cli.progress import stage_bars
@@ -36,10 +42,14 @@ def train(
     check_output_directory(work, [data], removed=True)
 
     def so_far() -> str:
-        return CONTINUES if work.exists() else "nothing is written yet"
+        if not work.exists():
+            return "nothing was written; run the same command again"
+        return f"the training so far is in {work}; {CONTINUES}"
 
     with explain_interruption(so_far), stage_bars() as stages:
-        trained = train_system(name, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
+        trained = train_system(
+            name, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages, overwrite=overwrite
+        )
     if not trained.metrics:  # one of several processes, but not the one that reports
         return
     log_skipped(logger, trained.failures)

@@ -1,6 +1,8 @@
 """Format metrics and systems as text tables for a terminal."""
 
+import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from avscene.cli.output.files import printable
 from avscene.evaluation.bootstrap import LEVEL
@@ -17,6 +19,8 @@ from avscene.reports.result_tables import (
     unseen_table,
 )
 from avscene.reports.text_table import TextTable
+
+SYSTEMS_WIDTH = 100  # columns
 
 # Heading, and attribute of `TableMetrics`.
 _OVERALL = (
@@ -72,13 +76,41 @@ def report_rows_text(rows: Sequence[ReportRow]) -> str:
 
 
 def systems_text() -> str:
-    """Return a line for each named system: modalities, metrics in the paper, whether its weights are present, title."""
-    cells = []
-    for name, row in registry.systems().items():
-        published = f"{row.paper.log_loss:.3f} / {row.paper.accuracy:.1f} %" if row.paper else ""
-        cells.append([name, row.needs, published, presence.presence(name)[1], row.title])
-    table = _columns(["system", "needs", "in the paper", "weights", ""], cells)
-    return table + "\n  DIRECTORY  a checkpoint of your own: avscene train fast --data DATA --output DIRECTORY"
+    """Return the named systems in groups, at most SYSTEMS_WIDTH wide: modalities, weights, title, published metrics."""
+    rows = registry.systems().values()
+    groups = {
+        "Classify at once, any scenes (--labels a,b,c)": [row for row in rows if not row.trained],
+        "Train on your own recordings, then --system DIRECTORY": [row for row in rows if row.trained and not row.paper],
+        "Train as the paper did": [row for row in rows if row.trained and row.paper],
+    }
+    width = max(len(row.name) for row in rows)
+    blocks = [
+        f"{heading}\n" + "\n".join(_system_lines(row, width) for row in group) for heading, group in groups.items()
+    ]
+    legend = "The last figures are log loss and accuracy in the paper. Weights that are missing: avscene doctor"
+    return "\n\n".join([*blocks, legend])
+
+
+def _system_lines(row: registry.SystemRow, width: int) -> str:
+    published = f" ({row.paper.log_loss:.3f} / {row.paper.accuracy:.1f} %)" if row.paper else ""
+    start = f"  {row.name:{width}}  {row.needs:5}  {presence.weights_state(row.name):11}  "
+    return textwrap.fill(row.title + published, SYSTEMS_WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
+
+
+def systems_json() -> list[dict[str, Any]]:
+    """Return the named systems as plain values."""
+    return [
+        {
+            "name": row.name,
+            "kind": row.kind,
+            "title": row.title,
+            "needs": row.needs,
+            "trained": row.trained,
+            "weights": presence.weights_state(row.name),
+            "paper": None if row.paper is None else row.paper.model_dump(),
+        }
+        for row in registry.systems().values()
+    ]
 
 
 def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

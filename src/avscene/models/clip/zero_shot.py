@@ -21,13 +21,15 @@ from torch.nn.functional import normalize
 from avscene.errors import UsageError, WeightsError
 from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
-from avscene.labels import LabelSet
+from avscene.labels import LabelSet, not_english
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.registry import ZeroShotSystem
 from avscene.models.weights import hub
 from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
 from avscene.records import Modality, SceneProbabilities, Segment
+
+logger = logging.getLogger(__name__)
 
 LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100
 N_TOKENS = 49408  # vocabulary of CLIP's tokenizer, which open_clip contains
@@ -235,5 +237,8 @@ def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ..
         UsageError: a template does not have one `{}`.
         WeightsError: the weights are absent.
     """
+    if foreign := not_english(labels):
+        named = ", ".join(map(repr, foreign))
+        logger.warning(f"labels {named}: {row.name} was trained on English texts; try: English names")
     templates = [template for prompt in prompts or ("raw",) for template in PROMPT_SETS.get(prompt, (prompt,))]
     return ClipZeroShot.load(row.name, labels, repo_id=str(row.weights), runtime=runtime, templates=templates)
