@@ -17,15 +17,15 @@ RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
 BATCH = 100  # resamples at a time, so that memory does not grow with their number
-CALIBRATION_ERROR = "expected_calibration_error"
+CALIBRATION_ERROR = "ece"
 TABLE_METRICS = (  # attributes of `TableMetrics`
     "log_loss",
-    "log_loss_class_mean",
+    "log_loss_macro",
     "accuracy",
-    "accuracy_class_mean",
+    "accuracy_macro",
     "brier_score",
     CALIBRATION_ERROR,
-    "risk_coverage_area",
+    "aurc",
 )
 CLASS_METRICS = ("precision", "recall", "f1", "log_loss")  # keys of `TableMetrics.per_class`
 

@@ -131,9 +131,9 @@ def confusion(truth: IntArray, probabilities: FloatArray) -> npt.NDArray[np.intp
 
 @dataclass(frozen=True, slots=True)
 class TableMetrics:
-    """Metrics of one table over `n` rows; `..._class_mean` are macro averages, `risk_coverage_area` is the AURC.
+    """Metrics of one table over `n` rows; `..._macro` are averages over scenes, `ece` and `aurc` the ECE and AURC.
 
-    `expected_calibration_error` is without the bias of few groups (`CalibrationGaps`).
+    `ece` is without the bias of few groups (`CalibrationGaps`).
 
     `per_class` has for every scene its `n`, `precision`, `recall`, `f1` and `log_loss`, NaN if undefined: a scene
     without rows (recall, log loss), never predicted (precision), or both (F1).
@@ -141,12 +141,12 @@ class TableMetrics:
 
     n: int
     log_loss: float
-    log_loss_class_mean: float
+    log_loss_macro: float
     accuracy: float
-    accuracy_class_mean: float
-    expected_calibration_error: float
+    accuracy_macro: float
+    ece: float
     brier_score: float
-    risk_coverage_area: float
+    aurc: float
     per_class: Mapping[str, Mapping[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -169,12 +169,12 @@ def compute_metrics(table: ScoreTable) -> TableMetrics:
     return TableMetrics(
         n=len(table),
         log_loss=log_loss(truth, probabilities),
-        log_loss_class_mean=float(np.nanmean(class_log_loss(truth, probabilities))),
+        log_loss_macro=float(np.nanmean(class_log_loss(truth, probabilities))),
         accuracy=accuracy(truth, probabilities),
-        accuracy_class_mean=float(np.nanmean(class_accuracy(truth, probabilities))),
-        expected_calibration_error=CalibrationGaps.of(truth, probabilities, table.groups).corrected_error(),
+        accuracy_macro=float(np.nanmean(class_accuracy(truth, probabilities))),
+        ece=CalibrationGaps.of(truth, probabilities, table.groups).corrected_error(),
         brier_score=brier_score(truth, probabilities),
-        risk_coverage_area=risk_coverage(truth, probabilities).area,
+        aurc=risk_coverage(truth, probabilities).area,
         per_class=_per_class(table),
     )
 

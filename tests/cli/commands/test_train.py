@@ -318,7 +318,7 @@ def test_metrics_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
         assert metrics["n"] == 6
         assert metrics["log_loss"] == pytest.approx(oracle.log_loss(truth, table.probabilities), rel=1e-6, abs=1e-9)
         assert metrics["accuracy"] == pytest.approx(oracle.accuracy_score(truth, predicted))
-        assert metrics["accuracy_class_mean"] == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
+        assert metrics["accuracy_macro"] == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
         scored = oracle.precision_recall_fscore_support(truth, predicted, zero_division=0)
         for index, scene in enumerate(SCENES):
             found = [metrics["per_class"][scene][name] or 0 for name in ("precision", "recall", "f1", "n")]

@@ -21,12 +21,12 @@ from avscene.reports.text_table import TextTable
 # Heading, and attribute of `TableMetrics`.
 _OVERALL = (
     ("log loss", "log_loss"),
-    ("log loss, macro average", "log_loss_class_mean"),
+    ("log loss, macro average", "log_loss_macro"),
     ("accuracy", "accuracy"),
-    ("accuracy, macro average", "accuracy_class_mean"),
-    ("expected calibration error (ECE)", "expected_calibration_error"),
+    ("accuracy, macro average", "accuracy_macro"),
+    ("expected calibration error (ECE)", "ece"),
     ("Brier score", "brier_score"),
-    ("AURC", "risk_coverage_area"),
+    ("AURC", "aurc"),
 )
 
 

@@ -25,11 +25,11 @@ TEXT_COLUMNS = {"fitted_on": "Fitted on", "measured_on": "Measured on"}  # attri
 METRIC_COLUMNS = (
     ("log_loss", "Log loss", True),
     ("accuracy", "Accuracy", False),
-    ("log_loss_class_mean", "Log loss, macro average", True),
-    ("accuracy_class_mean", "Accuracy, macro average", False),
-    ("expected_calibration_error", "Expected calibration error (ECE)", True),
+    ("log_loss_macro", "Log loss, macro average", True),
+    ("accuracy_macro", "Accuracy, macro average", False),
+    ("ece", "Expected calibration error (ECE)", True),
     ("brier_score", "Brier score", True),
-    ("risk_coverage_area", "AURC", True),
+    ("aurc", "AURC", True),
 )
 
 
