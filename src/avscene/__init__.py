@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avscene.errors import AvsceneError as AvsceneError
+    from avscene.evaluation.tables import evaluate as evaluate
+    from avscene.fusion.fuse import fuse as fuse
     from avscene.inference import System as System
     from avscene.inference import load as load
     from avscene.labels import TAU_SCENES as TAU_SCENES
     from avscene.labels import LabelSet as LabelSet
+    from avscene.mismatch.tables import detect_mismatch as detect_mismatch
     from avscene.records import Prediction as Prediction
 
 __version__ = "0.1.0"
@@ -24,9 +27,22 @@ _PUBLIC = {
     "Prediction": "avscene.records",
     "System": "avscene.inference",
     "TAU_SCENES": "avscene.labels",
+    "detect_mismatch": "avscene.mismatch.tables",
+    "evaluate": "avscene.evaluation.tables",
+    "fuse": "avscene.fusion.fuse",
     "load": "avscene.inference",
 }
-__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "System", "load"]
+__all__ = [
+    "TAU_SCENES",
+    "AvsceneError",
+    "LabelSet",
+    "Prediction",
+    "System",
+    "detect_mismatch",
+    "evaluate",
+    "fuse",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

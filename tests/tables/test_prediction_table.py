@@ -14,8 +14,9 @@ from hypothesis.extra.numpy import arrays
 from avscene import files
 from avscene.errors import DataError
 from avscene.labels import LabelSet
-from avscene.tables.prediction_table import add_truth, read_table, write_table
+from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import ScoreTable
+from avscene.tables.truth import add_truth
 from tests.support.command_line import run
 
 LABELS = LabelSet(("park", "tram", "bus"))

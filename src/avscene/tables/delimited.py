@@ -70,10 +70,7 @@ class DelimitedFile:
         Raises:
             DataError: one is something else.
         """
-        cells = self.table.column(column)
-        if self.separator == ";":
-            cells = pa.compute.replace_substring(cells, pattern=",", replacement=".")
-        cells = pa.compute.utf8_trim_whitespace(cells)
+        cells = self._number_cells(column)
         try:
             values = np.asarray(cells.cast(pa.float64()).to_numpy())
         except pa.ArrowInvalid:
@@ -83,6 +80,25 @@ class DelimitedFile:
                 row = int(wrong.argmax())
                 raise self.error_at(row, column, f"{self.cells(column)[row]!r} is {problem}")
         return values
+
+    def is_text(self, column: str) -> bool:
+        """Return whether no cell of `column` is a number."""
+        return not any(map(_is_number, pa.compute.unique(self._number_cells(column)).to_pylist()))
+
+    def _number_cells(self, column: str) -> Any:
+        """The cells of `column` as numbers are parsed: trimmed, with a decimal point."""
+        cells = self.table.column(column)
+        if self.separator == ";":
+            cells = pa.compute.replace_substring(cells, pattern=",", replacement=".")
+        return pa.compute.utf8_trim_whitespace(cells)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_number(text: str) -> float:

@@ -6,21 +6,22 @@ from typing import NamedTuple
 
 SceneCity = tuple[str, str]  # scene, city
 
-TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
+TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+(_\w+|-(?P<device>\w+))?")
 
 
 class TauName(NamedTuple):
-    """Scene, city and location in the name of a TAU recording."""
+    """Scene, city, location and device, such as `a`, in the name of a TAU recording; the device may be empty."""
 
     scene: str
     city: str
     location: str
+    device: str
 
 
 def parse_tau_name(name: str) -> TauName | None:
     """Parse a name like `audio/airport-lisbon-1175-44106.wav`: scene, city, location, number; None for other names."""
     match = TAU_NAME.fullmatch(stem(name))
-    return TauName(match["scene"], match["city"], match["location"]) if match else None
+    return TauName(match["scene"], match["city"], match["location"], match["device"] or "") if match else None
 
 
 def name_variants(name: str) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """Hold the scene probabilities of many segments or recordings in memory, with their names, groups and true scenes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from avscene.records import SUM_TOLERANCE, BoolArray, FloatArray, IntArray, Need
 from avscene.tables.names import parse_tau_name
 from avscene.tables.rounding import max_sum_error, raise_zeros, rescale_rows
 from avscene.verdicts import FAMILIAR_SHARE
+
+DEFAULT_SOURCE = "the table"
+SAME_COLUMN = {"source": "source_label", "device": "source_label"}  # TAU's mobile data sets call the device so
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +33,8 @@ class ScoreTable:
         resolution: the step that probabilities were rounded to as text; 0 for full precision.
         modality: what the system takes as input, if known.
         familiarity: (n,) share of held-out segments of training that are as unlike the others as each row, if measured.
+        carried: (n,) texts of further columns by name, such as `device`.
+        labels_only: whether the table has no probabilities; those of the predicted scenes are then 1.
 
     Raises:
         ValueError: shapes do not fit, there are no rows, values are not probabilities, or a true scene is not in
@@ -42,10 +47,12 @@ class ScoreTable:
     starts: FloatArray | None = None
     groups: tuple[str, ...] | None = None
     truth: tuple[str, ...] | None = None
-    source: str = "the table"
+    source: str = DEFAULT_SOURCE
     resolution: float = 0.0
     modality: Needs | None = None
     familiarity: FloatArray | None = None
+    carried: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels_only: bool = False
 
     def __post_init__(self) -> None:
         values = np.asarray(self.probabilities, dtype=np.float64)
@@ -55,7 +62,7 @@ class ScoreTable:
                 f"{len(self.filenames)} rows of {len(self.labels)} scenes"
             )
         columns = {"starts": self.starts, "groups": self.groups, "truth": self.truth, "familiarity": self.familiarity}
-        for name, column in columns.items():
+        for name, column in (*columns.items(), *self.carried.items()):
             if column is not None and len(column) != len(self.filenames):
                 raise ValueError(f"{len(column)} {name} do not fit {len(self.filenames)} rows")
         for name, numbers in (
@@ -90,7 +97,7 @@ class ScoreTable:
             DataError: the table has no truth.
         """
         if self.truth is None:
-            raise DataError(f"{self.source}: {self._why_no_truth()}")
+            raise DataError(f"{self.source}: {self.why_no_truth}")
         column = {name: index for index, name in enumerate(self.labels)}
         return np.array([column[name] for name in self.truth], dtype=np.intp)
 
@@ -102,8 +109,29 @@ class ScoreTable:
     @property
     def cities(self) -> tuple[str, ...]:
         """(n,) city of every row, from file names like TAU's; empty for other names."""
+        return self._from_names("city")
+
+    def texts(self, column: str) -> tuple[str, ...]:
+        """Return the texts (n,) of `group`, of a carried column, or of `city` or `device` in names like TAU's.
+
+        Raises:
+            DataError: the table has no such column.
+        """
+        known = self._text_columns()
+        name = column if column in known else SAME_COLUMN.get(column, column)
+        if name not in known:
+            found = f"found: {', '.join(known)}" if known else "it has no column of text"
+            raise DataError(f"{self.source}: no column {column!r} to group rows by; {found}")
+        return known[name]
+
+    def _text_columns(self) -> dict[str, tuple[str, ...]]:
+        from_names = {name: self._from_names(name) for name in ("city", "device")}
+        columns = {name: texts for name, texts in from_names.items() if any(texts)}
+        return columns | ({} if self.groups is None else {"group": self.groups}) | dict(self.carried)
+
+    def _from_names(self, part: str) -> tuple[str, ...]:
         parsed = {name: parse_tau_name(name) for name in dict.fromkeys(self.filenames)}
-        return tuple(found.city if (found := parsed[name]) else "" for name in self.filenames)
+        return tuple(getattr(found, part) if (found := parsed[name]) else "" for name in self.filenames)
 
     def by_recording(self) -> "ScoreTable":
         """Return one row per file name, in order of first appearance: the mean of its rows, without starts.
@@ -124,7 +152,17 @@ class ScoreTable:
             groups=self._one_per_name("group", self.groups),
             truth=self._one_per_name("true scene", self.truth),
             familiarity=None if self.familiarity is None else _upper_medians(self.familiarity, rows),
+            carried=self._carried_by_recording(),
         )
+
+    def _carried_by_recording(self) -> dict[str, tuple[str, ...]]:
+        """The carried columns that are equal in all rows of a file name, one text for each name."""
+        kept = {}
+        for column, texts in self.carried.items():
+            pairs = list(zip(self.filenames, texts, strict=True))
+            if len(set(pairs)) == len(by_name := dict(pairs)):
+                kept[column] = tuple(by_name.values())
+        return kept
 
     def _one_per_name(self, what: str, column: Sequence[str] | None) -> tuple[str, ...] | None:
         if column is None:
@@ -135,7 +173,9 @@ class ScoreTable:
                 raise DataError(f"{self.source}: {name!r} has more than one {what}: {found[name]!r} and {value!r}")
         return tuple(found.values())
 
-    def _why_no_truth(self) -> str:
+    @property
+    def why_no_truth(self) -> str:
+        """Why the true scenes are unknown, where `truth` is None."""
         names = dict.fromkeys(self.filenames)
         parsed = [found for found in map(parse_tau_name, names) if found is not None]
         unknown = next((found.scene for found in parsed if found.scene not in self.labels), None)
