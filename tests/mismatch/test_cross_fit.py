@@ -19,7 +19,7 @@ from avscene.mismatch.vadd import THREE_CLASSES
 from tests.mismatch.test_mismatch import SECONDS, rows_of, tables, write_tables
 from tests.support.command_line import run
 
-LISTED = [RecordingPair(f"1-{k}.mp4", f"1-{k}.mp4", mismatch=False) for k in range(0, 40)]
+LISTED = [RecordingPair(f"1-{k}.mp4", f"1-{k}.mp4", mismatch=False) for k in range(40)]
 LISTED += [RecordingPair(f"1-{k + 1}.mp4", f"1-{k}.mp4", mismatch=True) for k in range(40, 79)]
 
 
@@ -99,11 +99,13 @@ def test_without_a_list_intact_and_swapped_recordings_are_judged() -> None:
     found = avscene.detect_mismatch(*tables(1), cross_fit=4).metrics["recordings"]["known"]
     assert (found["answers"], found["mismatches"], found["others"]) == ("swapped audio", 80, 80)
     fitted = avscene.detect_mismatch(*tables(1), fit=tables(0)).metrics["recordings"]["known"]
-    assert found["score"]["AUC"] == pytest.approx(fitted["score"]["AUC"], abs=0.03), "as with tables of other recordings"
+    assert found["score"]["AUC"] == pytest.approx(fitted["score"]["AUC"], abs=0.03), (
+        "as with tables of other recordings"
+    )
 
 
 def test_vadds_protocol_with_ten_and_three_classes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    audio, video = tables(1, labels=TAU_SCENES)
+    audio, _ = tables(1, labels=TAU_SCENES)
     scene = dict(zip(audio.filenames, audio.truth, strict=True))
     for classes, names in (("all", scene), ("three", {name: THREE_CLASSES[own] for name, own in scene.items()})):
         mixed = [name for k in range(0, 40, 10) for name in (f"1-{k}.mp4", f"1-{k + 1}.mp4")]
@@ -126,7 +128,7 @@ def test_what_cannot_be_cross_fitted_is_refused(tmp_path: Path, capfd: pytest.Ca
     without = [replace(table, groups=None) for table in (audio, video)]
     with pytest.raises(DataError, match="both tables need the columns 'true_label' and 'group'"):
         avscene.detect_mismatch(*without, cross_fit=3)
-    with pytest.raises(DataError, match="the group of '1-0.mp4' is 'x' in one table and"):
+    with pytest.raises(DataError, match=r"the group of '1-0\.mp4' is 'x' in one table and"):
         avscene.detect_mismatch(replace(audio, groups=("x",) * len(audio)), video, cross_fit=3)
     with pytest.raises(UsageError, match="give one of detector, fit and cross-fit"):
         avscene.detect_mismatch(audio, video)

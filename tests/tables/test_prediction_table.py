@@ -155,7 +155,9 @@ def test_predicted_scenes_without_probabilities_are_read_where_they_suffice(tmp_
 def test_the_meta_file_adds_groups_and_texts(tmp_path):
     path = written(tmp_path, "filename;park;tram\nx/a.wav;0,6;0,4\nb.wav;0,5;0,5\n")
     meta = tmp_path / "meta.csv"
-    meta.write_text("filename;scene_label;identifier;source_label;level\naudio/a.wav;tram;lyon-1;a;3\nb.wav;park;lyon-2;s1;4\n")
+    meta.write_text(
+        "filename;scene_label;identifier;source_label;level\naudio/a.wav;tram;lyon-1;a;3\nb.wav;park;lyon-2;s1;4\n"
+    )
     found = add_truth(read_table(path), meta)
     assert found.truth == ("tram", "park")
     assert found.texts("source") == found.texts("device") == ("a", "s1")

@@ -44,7 +44,9 @@ def evaluation_html(evaluation: "Evaluation") -> str:
         [
             name,
             *(
-                _figure(getattr(evaluation.measured[name].segments, metric), evaluation.measured[name].intervals.get(metric))
+                _figure(
+                    getattr(evaluation.measured[name].segments, metric), evaluation.measured[name].intervals.get(metric)
+                )
                 for metric in METRIC_NAMES
             ),
             f"{evaluation.measured[name].segments.n:,}",

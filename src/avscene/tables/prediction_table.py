@@ -106,9 +106,7 @@ def _predicted_column(file: DelimitedFile) -> str | None:
     return next((name for name in ("scene_pred", "scene_label") if name in file.columns), None)
 
 
-def _one_hot(
-    file: DelimitedFile, predicted: str, truth: Sequence[str] | None
-) -> tuple[LabelSet, FloatArray, float]:
+def _one_hot(file: DelimitedFile, predicted: str, truth: Sequence[str] | None) -> tuple[LabelSet, FloatArray, float]:
     """The scenes that occur, 1 for the predicted scene of each row (n, n_scenes), and full precision."""
     scenes = tuple(map(str.strip, file.filled_cells(predicted)))
     try:

@@ -243,9 +243,7 @@ def test_labels_without_probabilities_have_an_accuracy_and_no_log_loss(command):
     entry = metrics["labels.csv"]
     assert entry["accuracy"] == pytest.approx(oracle.accuracy_score(table.truth, predicted))
     assert entry["accuracy_macro"] == pytest.approx(oracle.balanced_accuracy_score(table.truth, predicted))
-    assert entry["per_class"]["bus"]["f1"] == pytest.approx(
-        oracle.f1_score(table.truth, predicted, average=None)[0]
-    )
+    assert entry["per_class"]["bus"]["f1"] == pytest.approx(oracle.f1_score(table.truth, predicted, average=None)[0])
     assert [entry[name] for name in ("log_loss", "log_loss_macro", "ece", "brier_score", "aurc")] == [None] * 5
     assert (entry["compared"]["best"], entry["compared"]["best_by"]) == ("labels.csv", "accuracy")
     assert entry["compared"]["with"]["b.tsv"]["log_loss"] == {"value": None, "interval": None, "p": None}

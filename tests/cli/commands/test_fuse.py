@@ -246,9 +246,7 @@ def test_where_nothing_can_be_fitted_the_rule_is_the_mean(changes, reason: str) 
     np.testing.assert_allclose(found.table.probabilities, mean)
 
 
-def test_tables_of_one_file_name_are_named_by_their_folders(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_tables_of_one_file_name_are_named_by_their_folders(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     paths = []
     for seed, name in enumerate(("early", "late")):
         (tmp_path / name).mkdir()

@@ -39,7 +39,9 @@ def fuse(
         Path | None, typer.Option(metavar="FILE.json", help="Use the weights that an earlier --json wrote.")
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="A meta.csv with the scenes, if the tables have none.")] = None,
-    details: Annotated[bool, typer.Option("--details", help="Print all metrics of each system, as evaluate does.")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Print all metrics of each system, as evaluate does.")
+    ] = False,
     json: Annotated[Path | None, typer.Option("--json", help="Also write weights and metrics to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write a report with plots (HTML) to this file.")] = None,
 ) -> None:

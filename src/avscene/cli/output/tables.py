@@ -54,7 +54,9 @@ def fusion_text(result: FusionResult, output: Path, *, details: bool) -> str:
     if evaluation is None:
         return lines[0]
     measured = evaluation.measured[evaluation.ranking[0]]
-    within = f"; no intervals: {measured.why_no_intervals}" if measured.why_no_intervals else f" in {measured.groups} groups"
+    within = (
+        f"; no intervals: {measured.why_no_intervals}" if measured.why_no_intervals else f" in {measured.groups} groups"
+    )
     lines += ["", f"  {measured.segments.n} rows{within}"]
     cells = []
     for place, name in enumerate(evaluation.ranking, start=1):
