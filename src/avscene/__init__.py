@@ -7,12 +7,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a public name has a row here, one in _PUBLIC, and an example in docs/python.md
     from avscene.errors import AvsceneError as AvsceneError
     from avscene.inference import System as System
     from avscene.inference import load as load
     from avscene.labels import TAU_SCENES as TAU_SCENES
     from avscene.labels import LabelSet as LabelSet
+    from avscene.models.catalogue import list_systems as list_systems
     from avscene.records import Prediction as Prediction
 
 __version__ = "0.1.0"
@@ -24,12 +25,17 @@ _PUBLIC = {
     "Prediction": "avscene.records",
     "System": "avscene.inference",
     "TAU_SCENES": "avscene.labels",
+    "list_systems": "avscene.models.catalogue",
     "load": "avscene.inference",
 }
-__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "System", "load"]
+__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'avscene' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_PUBLIC)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from avscene.arguments import check_number, check_path, check_type, wrong_argument
 from avscene.errors import CheckpointError, DataError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.fusion.tree import Fusion
@@ -53,10 +54,12 @@ def load(
         offline: use only weights that are on this machine.
 
     Raises:
-        UsageError: an unknown name, labels or prompts that do not fit, a risk that is not attainable.
+        UsageError: an argument of a wrong type, an unknown name, labels or prompts that do not fit, a risk that is not
+            attainable.
         CheckpointError: the checkpoint is damaged or has other labels.
         WeightsError: weights are absent.
     """
+    _check_types(system, labels, prompts, {"max_risk": max_risk, "prior": prior})
     if prior is not None:
         check_prior(prior)
     runtime = Runtime.choose(device, precision if isinstance(precision, str) else "auto", offline=offline)
@@ -85,6 +88,18 @@ def load(
         fingerprint=zero_shot_fingerprint(model.name, model.labels, tuple(prompts)),
     )
     return _with_precision(loaded, runtime, precision)
+
+
+def _check_types(system: object, labels: object, prompts: object, shares: Mapping[str, object]) -> None:
+    """Raise UsageError if an argument of `load` is of a wrong type."""
+    check_path("system", system, "a name of `avscene.list_systems()`, or the path of a checkpoint")
+    if labels is not None:
+        check_type("labels", labels, Iterable, "a list of scene names, a text such as 'a,b,c', or a LabelSet")
+    if isinstance(prompts, str) or not isinstance(prompts, Sequence):
+        raise wrong_argument("prompts", prompts, "a list of texts")
+    for name, share in shares.items():
+        if share is not None:
+            check_number(name, share)
 
 
 def _with_precision(

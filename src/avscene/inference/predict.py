@@ -9,8 +9,8 @@ import numpy as np
 from avscene.errors import DataError, MediaError
 from avscene.fusion.tree import FUSED
 from avscene.inference.computing import DEFAULT_SETTINGS
-from avscene.inference.reading import Source
 from avscene.inference.resumable import ResumableRun
+from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.progress import Progress

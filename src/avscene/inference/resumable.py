@@ -14,7 +14,7 @@ from avscene.inference.journal.database import Journal, NewRecord
 from avscene.inference.journal.known import KnownRecords
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
 from avscene.inference.journal.sqlite_file import damaged
-from avscene.inference.reading import Source
+from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure
 from avscene.storage.urls import shown

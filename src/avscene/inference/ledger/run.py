@@ -18,7 +18,7 @@ from avscene.inference.journal.database import Journal, NewRecord
 from avscene.inference.journal.outcomes import pack
 from avscene.inference.ledger.parts import LEDGER_SUFFIX, MARKER, parts_in, read_part
 from avscene.inference.ledger.task import ClassificationSpec
-from avscene.inference.reading import Source
+from avscene.inference.sources import Source
 from avscene.records import Failure
 from avscene.storage.urls import shown
 

@@ -15,7 +15,7 @@ from avscene.inference.journal.content import key_of, paths_of, sha256_in_state
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.journal.outcomes import pack
 from avscene.inference.ledger.parts import MARKER, write_part
-from avscene.inference.reading import Source
+from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure
 from avscene.storage.retrying import is_waiting
