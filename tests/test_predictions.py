@@ -2,7 +2,6 @@
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def test_the_top_scenes() -> None:
     assert [scene for scene, _ in found.top(99)] == ["<b>tram</b> & co", "start", "park"]
     assert found.top(1)[0] == (found.scene, found.score)
     for wrong in (0, -1, "2", 1.5, True, None):
-        with pytest.raises(UsageError, match="^k is .*; accepted: an integer of 1 or more$"):
+        with pytest.raises(UsageError, match=r"^k is .*; accepted: an integer of 1 or more$"):
             found.top(wrong)  # type: ignore[arg-type]
 
 
@@ -84,7 +83,7 @@ def test_tables_have_a_row_for_each_segment() -> None:
 
 
 def test_without_pandas_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avscene.records.prediction.find_spec", lambda name: None)
+    monkeypatch.setattr("avscene.records.prediction.find_spec", lambda _: None)
     with pytest.raises(PackageError, match=r"to_pandas: pandas is not installed; try: pip install 'avscene\[pandas\]'"):
         prediction().to_pandas()
 
@@ -105,7 +104,7 @@ def test_the_figure_is_that_of_plotly(gap: bool) -> None:
     np.testing.assert_allclose(columns, rows, atol=1e-4)
     assert list(heat.x) == ([0, 1, 2, 3, 4, 5] if gap else [0, 1, 2, 3, 4])
     assert figure.layout.title.text == "a &lt;script&gt;.mp4"
-    assert figure.layout.yaxis.ticktext[1] == "&lt;b&gt;tram&lt;/b&gt; &amp;…"[: len(figure.layout.yaxis.ticktext[1])]
+    assert figure.layout.yaxis.ticktext[1] == "&lt;b&gt;tram&lt;/b&gt; &amp; co"
     assert "theme:" not in figure.to_json()
 
 
@@ -130,7 +129,7 @@ class Reader(HTMLParser):
         if tag not in ("br", "rect"):
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002
         self.found.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -179,8 +178,3 @@ def test_merged_columns_are_means_over_time() -> None:
     assert values[0, 0] == pytest.approx(0.6)
     assert np.isnan(values[1, 0])
     assert merged_columns(edges, columns, 4)[1] is columns
-
-
-def test_a_figure_can_be_written(tmp_path: Path) -> None:
-    prediction().plot().write_html(tmp_path / "figure.html", include_plotlyjs=False)
-    assert "a \\u0026lt;script" in (tmp_path / "figure.html").read_text() or (tmp_path / "figure.html").exists()

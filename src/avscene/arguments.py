@@ -1,6 +1,5 @@
 """Check the types and ranges of arguments of public functions, and describe what was given instead."""
 
-import math
 import os
 from numbers import Integral, Real
 
@@ -42,15 +41,13 @@ def check_type(name: str, value: object, kinds: type | tuple[type, ...], accepte
 
 
 def check_number(name: str, value: object, accepted: str = "a number") -> None:
-    """Check that an argument is a number (no bool).
+    """Check that an argument is a number, NaN and infinity included, and no bool.
 
     Raises:
-        UsageError: it is not, or not a finite one.
+        UsageError: it is not.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise wrong_argument(name, value, accepted)
-    if not math.isfinite(value):
-        raise wrong_argument(name, value, f"{accepted}, finite")
 
 
 def check_positive_integer(name: str, value: object) -> None:

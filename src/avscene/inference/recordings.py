@@ -13,7 +13,7 @@ from avscene.inference.scoring.prediction import Predictor
 from avscene.inference.scoring.score import score_segments
 from avscene.inference.scoring.scored import ScoredBatch, ScoredRecording
 from avscene.inference.sources import Source
-from avscene.records import Prediction
+from avscene.records import Failure, Prediction
 from avscene.storage.urls import shown
 
 # Batches that are scored at a time: while one is prepared or fills only some of the processors, another uses the rest.
@@ -52,6 +52,13 @@ def predict_recordings(
             while n_yielded in outcomes:
                 yield outcomes.pop(n_yielded)
                 n_yielded += 1
+
+
+def outcomes_of(found: Generator[SourceOutcome, None, None]) -> Generator[Prediction | Failure, None, None]:
+    """Yield the predictions, and failures in place of errors."""
+    with closing(found):
+        for source, outcome in found:
+            yield Failure(shown(source.path), outcome) if isinstance(outcome, AvsceneError) else outcome
 
 
 def _outcome(predictor: Predictor, source: Source, recording: ScoredRecording) -> Prediction | AvsceneError:

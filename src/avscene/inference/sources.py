@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from avscene.arguments import check_number, wrong_argument
+from avscene.arguments import check_type, wrong_argument
 from avscene.errors import UsageError
 from avscene.storage.contents import Content, Data
 from avscene.storage.urls import local_path
@@ -45,7 +45,7 @@ class Source:
         path, data = _located("path", recording)
         audio_path, audio_data = (None, None) if audio is None else _located("audio", audio)
         if program is not None:
-            check_number("program", program, "the number of a programme")
+            check_type("program", program, int, "the number of a programme")
         return cls(path, audio_path, program, data=data, audio_data=audio_data)  # type: ignore[arg-type]
 
     @classmethod

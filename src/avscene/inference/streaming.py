@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from numbers import Real
 from typing import Any
 
-from avscene.arguments import check_number, wrong_argument
+from avscene.arguments import wrong_argument
 from avscene.errors import ModalityError, UsageError
 from avscene.features.content import ContentFilter, ContentSpec
 from avscene.inference.scoring.batches import grouped
@@ -30,7 +31,8 @@ def check_stream(chunks: object, modalities: object, max_lag: object) -> None:
         names = set(modalities) if isinstance(modalities, list | tuple | set | frozenset) else set()
         if not names or not names <= {"audio", "video"}:
             raise wrong_argument("modalities", modalities, "a tuple of 'audio', 'video', or both")
-    check_number("max_lag", max_lag, "a number of seconds")
+    if not isinstance(max_lag, Real) or not max_lag >= 0:
+        raise wrong_argument("max_lag", max_lag, "a number of seconds")
 
 
 def predict_stream(

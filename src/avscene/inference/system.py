@@ -16,7 +16,7 @@ from avscene.features.content import DEFAULT_CONTENT, ContentFilter, ContentSpec
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
 from avscene.inference.reading import BatchReader
-from avscene.inference.recordings import predict_recordings
+from avscene.inference.recordings import outcomes_of, predict_recordings
 from avscene.inference.scoring.batches import grouped, recording_info
 from avscene.inference.scoring.prediction import Predictor
 from avscene.inference.scoring.score import score_segments
@@ -30,7 +30,6 @@ from avscene.media.sampling import CPU, Sampling
 from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector
 from avscene.models import SceneModel
 from avscene.records import Failure, FloatArray, Modality, Prediction, Segment, SegmentPrediction
-from avscene.storage.urls import shown
 
 MIN_HOP = 0.02  # seconds; a video frame is hardly shorter
 
@@ -124,8 +123,8 @@ class System:
     ) -> Iterator[Prediction | Failure]:
         """Classify recordings; return an iterator of the outcome of each, in their order.
 
-        Several are decoded at a time while others are scored, and their number is not limited: of an iterator, items
-        are taken shortly before they are decoded (in a thread), and outcomes are not kept. One that fails gives a
+        Several are decoded at a time while others are scored, and their number is not limited: items of an iterator are
+        taken (in a thread) shortly before they are decoded, and outcomes are not kept. One that fails gives a
         `Failure`, with `source` and `error`, and does not stop the others. An outcome does not depend on the others.
 
         Args:
@@ -145,10 +144,7 @@ class System:
         if isinstance(items, Sequence):  # wrong items are errors at once, and few need few workers
             sources = list(sources)
         reader = self._reader(sources, hop, keyframes, decoder, limits, workers, None)
-        return (
-            Failure(shown(source.path), outcome) if isinstance(outcome, AvsceneError) else outcome
-            for source, outcome in predict_recordings(self._predictor, reader, progress)
-        )
+        return outcomes_of(predict_recordings(self._predictor, reader, progress))
 
     def classify_arrays(
         self,
@@ -185,7 +181,7 @@ class System:
         """
         check_type("name", name, str, "a str")
         recording = ArrayRecording(frames, frame_times, waveform, sample_rate, duration)
-        sampling = self.sampling(self._checked_hop(hop))
+        sampling = self.sampling(hop)
         content = ContentFilter(self.content)
         groups = grouped(content.apply(recording.segments(sampling)))
         scored = [item for group in groups for item in score_segments(self.models, group)]
@@ -222,7 +218,7 @@ class System:
             ModalityError: the stream has no modality that the system needs.
         """
         check_stream(chunks, modalities, max_lag)
-        sampling = self.sampling(self._checked_hop(hop))
+        sampling = self.sampling(hop)
         return predict_stream(self._predictor, self.content, sampling, chunks, modalities, max_lag)
 
     def classify_all(
@@ -266,26 +262,21 @@ class System:
         check_type("limits", limits, Limits, "avscene.media.limits.Limits")
         if workers is not None:
             check_positive_integer("workers", workers)
-        sampling = self.sampling(self._checked_hop(hop), keyframes=keyframes)
+        sampling = self.sampling(hop, keyframes=keyframes)
         return BatchReader(sources, sampling, decoder, content=self.content, limits=limits, workers=workers, stop=stop)
-
-    def _checked_hop(self, hop: float | None) -> float:
-        if hop is None:
-            return self.hop
-        check_number("hop", hop, "a number of seconds")
-        return float(hop)
 
     def score_by_model(self, segments: Sequence[Segment]) -> FloatArray:
         """Return the probabilities (n_models, n_segments, n_scenes) by each model; NaN where it did not score."""
         batch = SegmentBatch.of(segments)
         return np.stack([model.score(batch).probabilities for model in self.models])
 
-    def sampling(self, hop: float, *, keyframes: bool = False) -> Sampling:
-        """Return the sampling of a recording that serves all models.
+    def sampling(self, hop: float | None = None, *, keyframes: bool = False) -> Sampling:
+        """Return the sampling of a recording that serves all models; without `hop`, with that of the system.
 
         Raises:
             UsageError: the hop is shorter than MIN_HOP, or not the hop for which the thresholds were chosen.
         """
+        hop = self.hop if hop is None else hop
         check_hop(hop)
         if self.acceptance is not None and hop != self.hop:
             raise UsageError(f"hop {hop:g}: the risk of {self.name} was measured on segments of {self.hop:g} s only")
@@ -309,5 +300,6 @@ class System:
 
 def check_hop(hop: float) -> None:
     """Raise UsageError unless segments can be `hop` seconds long."""
+    check_number("hop", hop, "a number of seconds")
     if not MIN_HOP <= hop < float("inf"):
         raise UsageError(f"hop {hop:g} is not a number of seconds of {MIN_HOP} or more")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from heapq import merge
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class ArrayRecording:
         content_end = max(audio_end, float(self._times[-1]) if len(self._times) else 0.0)
         if duration is not None:
             check_number("duration", duration, "a number of seconds")
-            if duration <= 0 or duration < content_end - TOLERANCE:
+            if not 0 < duration < inf or duration < content_end - TOLERANCE:
                 raise UsageError(f"duration is {duration:g} s, but frames or audio go on until {content_end:g} s")
             self._given_duration = float(duration)
             content_end = max(content_end, float(duration))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
+from math import inf
 from typing import Any, TypedDict
 
 from avscene.arguments import check_number, wrong_argument
@@ -94,9 +95,10 @@ class StreamAssembler:
         start = chunk.get("waveform_time")
         if start is None:
             start = self._audio_end
-        check_number("waveform_time", start, "a number of seconds from the beginning of the stream")
-        if start < 0:
-            raise wrong_argument("waveform_time", start, "a number of seconds from the beginning of the stream")
+        accepted = "a number of seconds from the beginning of the stream"
+        check_number("waveform_time", start, accepted)
+        if not 0 <= start < inf:
+            raise wrong_argument("waveform_time", start, accepted)
         self._audio_end = start + samples.shape[1] / rate
         if self._sampling.sample_rate is not None:
             yield from audio_blocks(samples, rate, start)
