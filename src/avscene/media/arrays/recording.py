@@ -5,8 +5,6 @@ from heapq import merge
 from math import inf
 from typing import Any
 
-import numpy as np
-
 from avscene.arguments import check_number
 from avscene.errors import UsageError
 from avscene.media.arrays.frames import check_frames, check_times, image_converter
@@ -17,7 +15,7 @@ from avscene.media.limits import DEFAULT_LIMITS
 from avscene.media.sampling import Sampling
 from avscene.records import AudioSource, Modality, Segment
 
-TOLERANCE = 1e-3  # seconds by which frames or audio may be longer than a duration
+TOLERANCE = 1e-3  # seconds by which frames or audio may go on after a duration
 
 
 class ArrayRecording:
@@ -39,10 +37,8 @@ class ArrayRecording:
 
     def __init__(self, frames: Any, frame_times: Any, waveform: Any, sample_rate: Any, duration: Any = None) -> None:
         if frames is None and waveform is None:
-            raise UsageError(
-                "there are neither frames nor a waveform; give frames with frame_times, a waveform "
-                "with sample_rate, or both"
-            )
+            options = "frames with frame_times, a waveform with sample_rate, or both"
+            raise UsageError(f"there are neither frames nor a waveform; give {options}")
         if frames is None and frame_times is not None:
             raise UsageError("frame_times are given without frames")
         if waveform is None and sample_rate is not None:
@@ -50,15 +46,20 @@ class ArrayRecording:
         self.duration = 0.0
         self.warnings: tuple[str, ...] = ()
         self.has_video, self.has_audio = frames is not None, waveform is not None
-        self._frames = () if frames is None else check_frames(frames)
-        self._samples = None if waveform is None else check_waveform(waveform)
-        rate = None if waveform is None else check_rate(sample_rate)
-        self.audio_source = None if rate is None else AudioSource(rate)
-        self._is_photograph = len(self._frames) == 1 and waveform is None and duration is None
-        if self._is_photograph and frame_times is None:
-            frame_times = np.zeros(1)
-        self._times = np.zeros(0) if frames is None else check_times(frame_times, len(self._frames))
-        self._end = self._checked_end(duration)
+        self.audio_source: AudioSource | None = None
+        self._frames = check_frames(frames) if frames is not None else ()
+        self._is_photograph = len(self._frames) == 1 and not self.has_audio and duration is None
+        given_times = [0.0] if self._is_photograph and frame_times is None else frame_times
+        self._times: list[float] = check_times(given_times, len(self._frames)).tolist() if self.has_video else []
+        self._video_end, self._audio_end = _end_of(self._times), 0.0
+        if waveform is not None:
+            self._samples, self.audio_source = check_waveform(waveform), AudioSource(check_rate(sample_rate))
+            self._audio_end = self._samples.shape[1] / self.audio_source.rate
+        if duration is not None:
+            self._set_end(duration)
+        if (end := max(self._video_end, self._audio_end)) > DEFAULT_LIMITS.hours * 3600:
+            limit = f"a recording has at most {DEFAULT_LIMITS.hours:g} h; frame_times are seconds"
+            raise UsageError(f"the recording is {end / 3600:.1f} h long; {limit}")
 
     def segments(self, sampling: Sampling) -> Iterator[Segment]:
         """Yield the segments in order.
@@ -77,46 +78,32 @@ class ArrayRecording:
         self.duration, self.warnings = assembler.duration, tuple(dict.fromkeys(assembler.warnings))
 
     def _items(self, sampling: Sampling) -> Iterator[TimedItem]:
-        """Yield frames and audio in order of time, then the end of the recording."""
-        video: Iterator[TimedItem] = (
-            DecodedFrame(time, time, image) for time, image in zip(self._times.tolist(), self._frames, strict=True)
-        )
+        """Yield frames and audio that are wanted in order of time, then the ends of both."""
+        video: Iterator[TimedItem] = iter(())
         audio: Iterator[TimedItem] = iter(())
-        if self._samples is not None and self.audio_source is not None and sampling.sample_rate is not None:
+        if sampling.frame_size is not None:
+            shown = zip(self._times, self._frames, strict=True)
+            video = (DecodedFrame(time, time, image) for time, image in shown)
+        if sampling.sample_rate is not None and self.audio_source is not None:
             audio = audio_blocks(self._samples, self.audio_source.rate, 0.0)
-        if sampling.frame_size is None:
-            video = iter(())
         yield from merge(video, audio, key=lambda item: item.time)
-        if len(self._times) and not self._is_photograph:
-            yield SkippedSpan(float(self._times[-1]), self._video_end(), "video")
-        if not self._is_photograph:
-            yield SkippedSpan(self._end, self._end, "audio")
+        if self._times:
+            yield SkippedSpan(self._times[-1], self._video_end, "video")
+        if self.has_audio:
+            yield SkippedSpan(self._audio_end, self._audio_end, "audio")
 
-    def _video_end(self) -> float:
-        """Seconds until which the last frame is shown."""
-        if self._given_duration is not None:
-            return self._given_duration
-        before = self._times[-2] if len(self._times) > 1 else self._times[-1]
-        return float(2 * self._times[-1] - before)
+    def _set_end(self, duration: Any) -> None:
+        """Let the recording end at `duration` seconds."""
+        check_number("duration", duration, "a number of seconds")
+        content_end = max(self._audio_end, *self._times[-1:], 0.0)
+        if not 0 < duration < inf or duration < content_end - TOLERANCE:
+            raise UsageError(f"duration is {duration:g} s, but frames or audio go on until {content_end:g} s")
+        if self.has_video:
+            self._video_end = float(duration)
+        else:
+            self._audio_end = float(duration)
 
-    def _checked_end(self, duration: Any) -> float:
-        """Return the end of the recording in seconds."""
-        self._given_duration = None
-        audio_end = 0.0
-        if self._samples is not None and self.audio_source is not None:
-            audio_end = self._samples.shape[1] / self.audio_source.rate
-        content_end = max(audio_end, float(self._times[-1]) if len(self._times) else 0.0)
-        if duration is not None:
-            check_number("duration", duration, "a number of seconds")
-            if not 0 < duration < inf or duration < content_end - TOLERANCE:
-                raise UsageError(f"duration is {duration:g} s, but frames or audio go on until {content_end:g} s")
-            self._given_duration = float(duration)
-            content_end = max(content_end, float(duration))
-        elif len(self._times) and not self._is_photograph:
-            content_end = max(content_end, self._video_end())
-        if content_end > DEFAULT_LIMITS.hours * 3600:
-            raise UsageError(
-                f"the recording is {content_end / 3600:.1f} h long; a recording has at most "
-                f"{DEFAULT_LIMITS.hours:g} h; frame_times are seconds"
-            )
-        return content_end
+
+def _end_of(times: list[float]) -> float:
+    """Return the seconds until which the last frame is shown: as long as the one before it."""
+    return 2 * times[-1] - times[-2] if len(times) > 1 else sum(times)
