@@ -8,12 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from avscene.datasets.predict import predict as predict
     from avscene.errors import AvsceneError as AvsceneError
     from avscene.inference import System as System
     from avscene.inference import load as load
     from avscene.labels import TAU_SCENES as TAU_SCENES
     from avscene.labels import LabelSet as LabelSet
     from avscene.records import Prediction as Prediction
+    from avscene.tables.score_table import PredictionTable as PredictionTable
+    from avscene.training.train import train as train
 
 __version__ = "0.1.0"
 
@@ -23,10 +26,13 @@ _PUBLIC = {
     "LabelSet": "avscene.labels",
     "Prediction": "avscene.records",
     "System": "avscene.inference",
+    "PredictionTable": "avscene.tables.score_table",
     "TAU_SCENES": "avscene.labels",
     "load": "avscene.inference",
+    "predict": "avscene.datasets.predict",
+    "train": "avscene.training.train",
 }
-__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "System", "load"]
+__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "PredictionTable", "System", "load", "predict", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from avscene.cli.commands.classify import classify
+from avscene.cli.commands.cross_validate import cross_validate
 from avscene.cli.commands.data import download, toytown, verify
 from avscene.cli.commands.demo import demo
 from avscene.cli.commands.doctor import doctor
@@ -62,6 +63,7 @@ COMMANDS = (
     prepare,
     embed,
     train,
+    cross_validate,
     reproduce,
     predict,
     evaluate,

@@ -13,11 +13,11 @@ from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Progra
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avscene.cli.cluster import Cluster
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.writers import ResultWriter
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
+    from avscene.inference.ledger.cluster import Cluster
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
     from avscene.records import Failure
@@ -90,7 +90,6 @@ def classify(
     ray: Ray = None,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
-    from avscene.cli.cluster import Cluster
     from avscene.cli.inputs import check_result_files, expand
     from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
@@ -121,6 +120,7 @@ def classify(
         system = choose_default_system(offline=offline)
     from avscene.inference import load
     from avscene.inference.computing import Settings
+    from avscene.inference.ledger.cluster import Cluster
 
     options: dict[str, Any] = {
         "labels": scenes,
