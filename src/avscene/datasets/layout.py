@@ -10,7 +10,7 @@ from avscene.datasets.dataset import DataSet
 from avscene.datasets.meta_csv import has_meta_csv, no_column, read_meta_csv
 from avscene.datasets.store.manifest import is_store
 from avscene.datasets.tau.evaluation import is_tau_evaluation, read_tau_evaluation
-from avscene.datasets.tau.layout import is_tau, read_tau
+from avscene.datasets.tau.layout import is_tau, is_tau_table, read_tau
 from avscene.datasets.tau.mobile import is_tau_mobile, read_tau_mobile
 from avscene.datasets.unlabelled import is_media_folder, is_path_list, read_media_folder, read_path_list
 from avscene.errors import DataError
@@ -46,6 +46,11 @@ def read_dataset(path: str | Path) -> DataSet:
     """
     data = read_recordings(path)
     if not data.is_labelled:
+        if data.source.is_file() and is_tau_table(data.source):
+            raise DataError(
+                f"{data.source}: has no labels (column 'scene_label'): an evaluation set has none; the development set "
+                "has: avscene data download tau-2021"
+            )
         if data.source.is_file() and not is_path_list(data.source):
             raise no_column(data.source, "label")
         raise DataError(

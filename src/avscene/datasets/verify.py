@@ -213,6 +213,8 @@ def _deviations(directory: Path) -> tuple[str, ...]:
         data = read_recordings(directory)
     except DataError as error:
         return (str(error),)
+    if not data.is_labelled:
+        return ()  # the numbers of an evaluation set are not known
     meta = data.source
     if not (meta.is_file() and is_tau_table(meta) and is_published(meta, directory, read_rows(meta))):
         return ()

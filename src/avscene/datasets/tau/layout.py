@@ -31,11 +31,15 @@ def is_tau_table(meta: Path) -> bool:
 def find_meta(root: Path) -> Path | None:
     """Find the `meta.csv` of the TAU data set in `root`, some folders down at most; return None if there is none.
 
+    One with scenes comes before one without.
+
     Raises:
         DataError: there are two that differ.
     """
     tables = [folder / META for folder in _folders(root) if (folder / META).is_file()]
-    found = [table for table in tables if set(COLUMNS) <= set(header_of(table))]
+    headers = {table: set(header_of(table)) for table in tables}
+    found = [table for table in tables if headers[table] >= set(COLUMNS)]
+    found = found or [table for table in tables if headers[table] >= set(MEDIA_COLUMNS)]
     for other in found[1:]:
         if other.read_bytes() != found[0].read_bytes():
             raise DataError(f"{root}: holds two data sets, {found[0]} and {other}; name the folder of one")
