@@ -32,7 +32,17 @@ _PUBLIC = {
     "predict": "avscene.datasets.predict",
     "train": "avscene.training.train",
 }
-__all__ = ["TAU_SCENES", "AvsceneError", "LabelSet", "Prediction", "PredictionTable", "System", "load", "predict", "train"]
+__all__ = [
+    "TAU_SCENES",
+    "AvsceneError",
+    "LabelSet",
+    "Prediction",
+    "PredictionTable",
+    "System",
+    "load",
+    "predict",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -43,9 +43,7 @@ def test_a_list_has_paths_from_the_working_directory(tmp_path: Path, monkeypatch
         ("\n", r"all\.txt: holds no recordings"),
     ],
 )
-def test_a_malformed_list_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
-) -> None:
+def test_a_malformed_list_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, "1.mp4")
     Path("all.txt").write_text(text)
@@ -65,7 +63,9 @@ def test_a_table_without_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "TAU-urban-audio-visual-scenes-2021-evaluation/"])
 def test_files_of_one_name_in_audio_and_video_are_one_recording(tmp_path: Path, prefix: str) -> None:
-    touch(tmp_path, *(f"{prefix}{kind}/{n}.{end}" for n in (0, 1) for kind, end in (("audio", "wav"), ("video", "mp4"))))
+    touch(
+        tmp_path, *(f"{prefix}{kind}/{n}.{end}" for n in (0, 1) for kind, end in (("audio", "wav"), ("video", "mp4")))
+    )
     data = read_recordings(tmp_path)
     assert [(example.name, example.path, example.audio) for example in data.examples] == [
         (f"video/{n}.mp4", tmp_path / f"{prefix}video/{n}.mp4", tmp_path / f"{prefix}audio/{n}.wav") for n in (0, 1)
@@ -99,7 +99,9 @@ def test_the_published_list_of_files_without_labels(tmp_path: Path) -> None:
 
 def test_labels_are_left_out_on_request(tmp_path: Path) -> None:
     root = small_tau.write(
-        tmp_path, small_tau.tables() | {f"{k}/{n}.{e}": b"" for n in small_tau.NAMES for k, e in (("audio", "wav"), ("video", "mp4"))}
+        tmp_path,
+        small_tau.tables()
+        | {f"{k}/{n}.{e}": b"" for n in small_tau.NAMES for k, e in (("audio", "wav"), ("video", "mp4"))},
     )
     assert read_recordings(root).is_labelled
     assert not read_recordings(root, unlabelled=True).is_labelled

@@ -324,9 +324,7 @@ WRONG_LABELS = {
 
 
 @pytest.mark.parametrize("label", WRONG_LABELS)
-def test_other_labels_are_refused(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, label: str
-) -> None:
+def test_other_labels_are_refused(capfd: pytest.CaptureFixture[str], tmp_path: Path, label: str) -> None:
     write_table(tmp_path / "table.tsv", table("0.wav"))
     message = run(capfd, "submit", tmp_path / "table.tsv", "--output", tmp_path / "out", "--name", label).error()
     assert message.startswith(f"--name {label!r}: ")

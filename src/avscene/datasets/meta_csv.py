@@ -58,9 +58,7 @@ def read_meta_csv(path: Path) -> DataSet:
                 raise DataError(f"{table}, line {file.line(row)}: {columns[column]} is empty")
         example = _example(file, row, named, is_tau="filename" in file.columns)
         if (first := row_of.setdefault(example.name, row)) != row:
-            raise DataError(
-                f"{table}, line {file.line(row)}: {example.name} is already on line {file.line(first)}"
-            )
+            raise DataError(f"{table}, line {file.line(row)}: {example.name} is already on line {file.line(first)}")
         examples.append(example)
     data = DataSet(table, tuple(examples))
     check_split(data)

@@ -62,7 +62,9 @@ def predict(  # noqa: PLR0913  # the options of the command
         unlabelled: leave the labels of the data set out.
         by_model: also write the table of each model beside `output`.
         labels: scenes for a zero-shot system; by default those of the data, else the ten TAU scenes.
-        device, precision, offline: as for `load`; not for a loaded system.
+        device: auto, cpu or cuda; a loaded system has its own.
+        precision: auto, float32 or bfloat16; a loaded system has its own.
+        offline: use only weights that are on this machine.
         program: programme to read of a transport stream that has several.
         workers: number of recordings decoded at a time.
         limits: what one recording may need.
@@ -99,7 +101,9 @@ def predict(  # noqa: PLR0913  # the options of the command
         predicted = predict_recordings(loaded, part.examples, part.source, progress, run=run)
     by_name = {name: table for name, table in predicted.tables.items() if name != FUSED}
     table = replace(predicted.tables[FUSED], by_model=by_name, failures=predicted.failures)
-    for written, content in zip(written_tables(path, table, by_model=by_model), [table, *by_name.values()], strict=False):
+    for written, content in zip(
+        written_tables(path, table, by_model=by_model), [table, *by_name.values()], strict=False
+    ):
         write_table(written, content)
     return table
 

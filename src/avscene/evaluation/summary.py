@@ -15,11 +15,11 @@ N_ERRORS = 3
 
 
 class Confusion(NamedTuple):
-    """Rows of scene `true` that were predicted as another scene: `count` of its `n` rows."""
+    """Rows of scene `true` that were predicted as another scene: `rows` of all `n` rows of the scene."""
 
     true: str
     predicted: str
-    count: int
+    rows: int
     n: int
 
 

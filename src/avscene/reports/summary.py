@@ -16,7 +16,7 @@ def figures_text(summary: Summary) -> str:
 
 def context_lines(summary: Summary) -> list[str]:
     """Return the chance level, the most frequent errors, and what the intervals are."""
-    errors = [f"{error.true} as {error.predicted} {error.count} of {error.n}" for error in summary.errors]
+    errors = [f"{error.true} as {error.predicted} {error.rows} of {error.n}" for error in summary.errors]
     lines = [
         f"chance: log loss {summary.chance_log_loss:.4f} (equal probabilities), "
         f"accuracy {summary.chance_accuracy:.4f} (always the most frequent scene)",

@@ -17,7 +17,6 @@ from avscene.errors import DataError
 from avscene.files import read_text
 from avscene.records import FloatArray
 
-
 _LONGEST_HEADER = 2**16  # characters that are read of a first line
 
 

@@ -16,7 +16,6 @@ from avscene.tables.names import parse_tau_name
 from avscene.tables.rounding import max_sum_error, raise_zeros, rescale_rows
 from avscene.verdicts import FAMILIAR_SHARE
 
-
 SHOWN_ROWS = 5  # in a notebook
 
 
@@ -122,8 +121,10 @@ class ScoreTable:
     def _repr_html_(self) -> str:
         """Return the extent and the first rows, for a notebook."""
         columns = self.columns()
-        cells = [[f"{value:.3f}" if isinstance(value, float) else html.escape(str(value)) for value in row]
-                 for row in islice(zip(*columns.values(), strict=True), SHOWN_ROWS)]
+        cells = [
+            [f"{value:.3f}" if isinstance(value, float) else html.escape(str(value)) for value in row]
+            for row in islice(zip(*columns.values(), strict=True), SHOWN_ROWS)
+        ]
         head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
         rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
         more = f"<p>and {len(self) - len(cells):,} more rows</p>" if len(self) > len(cells) else ""

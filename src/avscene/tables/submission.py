@@ -26,9 +26,9 @@ from avscene.records import FloatArray
 from avscene.tables.delimited import DelimitedFile, read_delimited
 from avscene.tables.names import stem
 from avscene.tables.prediction_table import read_table
-from avscene.tables.submission_description import description_template
 from avscene.tables.rounding import SIGNIFICANT_DIGITS, rescale_rows
 from avscene.tables.score_table import ScoreTable
+from avscene.tables.submission_description import description_template
 
 FILENAME = "task1b_1.output.csv"  # of a submission without a label
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]*_[A-Za-z0-9-]+_task1b_[1-4]")

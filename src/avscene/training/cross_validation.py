@@ -5,11 +5,13 @@ import json
 import logging
 import re
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+
+import numpy as np
 
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import class_folders_at
@@ -22,7 +24,6 @@ from avscene.models.device import Runtime
 from avscene.models.registry import HeadsSystem, SystemRow
 from avscene.outputs import check_output_directory
 from avscene.progress import StageProgress
-from avscene.tables.collection import pool_tables
 from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import PredictionTable
 from avscene.training.groups_advice import group_warnings
@@ -56,11 +57,14 @@ class CrossValidation:
 
     def mean(self, metric: str) -> float:
         """Return the mean over folds of `log_loss` or `accuracy`."""
-        return statistics.fmean(getattr(summary, metric) for summary in self.summaries.values())
+        return statistics.fmean(self._values(metric))
 
     def standard_deviation(self, metric: str) -> float:
         """Return the standard deviation over folds (of a sample: n - 1) of `log_loss` or `accuracy`."""
-        return statistics.stdev(getattr(summary, metric) for summary in self.summaries.values())
+        return statistics.stdev(self._values(metric))
+
+    def _values(self, metric: str) -> list[float]:
+        return [float(getattr(summary, metric)) for summary in self.summaries.values()]
 
 
 def cross_validate(
@@ -110,7 +114,7 @@ def cross_validate(
         directory = output / (f"{folds}-{value}" if _PLAIN.fullmatch(value) else f"{folds}-number-{number}")
         tables[value], failed = _fold(row, source, directory, f"{folds}={value}", hop, runtime, progress)
         failures = tuple(dict.fromkeys(failures + failed))
-    pooled = pool_tables(tables)
+    pooled = _pool(list(tables.values()))
     write_table(output / POOLED_TABLE, pooled)
     for warning in group_warnings(whole):
         logger.warning(warning)
@@ -126,7 +130,7 @@ def _fold(
     runtime: Runtime,
     progress: StageProgress,
 ) -> tuple[PredictionTable, tuple[str, ...]]:
-    """Return the predictions of one fold and the recordings that could not be read, from its checkpoint if it exists."""
+    """Return the predictions of one fold, from its checkpoint if it exists, and the recordings that failed."""
     table = directory / HELD_OUT / f"{FUSED if isinstance(row, HeadsSystem) else row.name}.tsv"
     if not (directory / CONFIG).is_file():
         trained = train_system(
@@ -139,6 +143,19 @@ def _fold(
         return read_table(table), ()
     tables, failures = predict_held_out(directory, open_data(source).hold_out(condition)[1], runtime, progress)
     return list(tables.values())[-1], failures
+
+
+def _pool(tables: Sequence[PredictionTable]) -> PredictionTable:
+    """Return the rows of the tables of all folds, which have the same scenes, as one table."""
+    return PredictionTable(
+        tables[0].labels,
+        tuple(name for table in tables for name in table.filenames),
+        np.concatenate([table.probabilities for table in tables]),
+        starts=np.concatenate([np.asarray(table.starts) for table in tables]),
+        groups=tuple(group for table in tables for group in table.groups or ()),
+        truth=tuple(scene for table in tables for scene in table.truth or ()),
+        modality=tables[0].modality,
+    )
 
 
 def _check_folds(data: DataSet, column: str, values: tuple[str, ...]) -> None:

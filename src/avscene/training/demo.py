@@ -54,9 +54,7 @@ def run_demo(output: Path, progress: StageProgress) -> DemoResult:
         raise UsageError(f"{run}: already exists; remove {output} or give another --output")
     build_toytown(dataset, progress=progress("building toytown"))
     runtime = Runtime.choose()
-    trained = train_system(
-        "fast", dataset, run, holdout=DEFAULT_HOLDOUT, hop=1.0, runtime=runtime, progress=progress
-    )
+    trained = train_system("fast", dataset, run, holdout=DEFAULT_HOLDOUT, hop=1.0, runtime=runtime, progress=progress)
     system, tables = load(run), trained.held_out
     out_of_fold = {name: read_table(run / OUT_OF_FOLD / f"{name}.tsv") for name in ("audio", "video", FUSED)}
     fused = fused_tables(out_of_fold, tables)

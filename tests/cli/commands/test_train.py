@@ -74,8 +74,15 @@ def test_train_prints_what_it_trains_on_and_the_metrics(command: Command, data: 
 
 def test_the_held_out_part_is_predicted_as_by_predict(system: Path, scores: Path) -> None:
     for part, name in (("", "fused"), (".audio", "audio"), (".video", "video")):
-        judged, predicted = read_table(system / "held_out" / f"{name}.tsv"), read_table(scores.with_name(f"scores{part}.tsv"))
-        assert (judged.filenames, judged.truth, judged.groups) == (predicted.filenames, predicted.truth, predicted.groups)
+        judged, predicted = (
+            read_table(system / "held_out" / f"{name}.tsv"),
+            read_table(scores.with_name(f"scores{part}.tsv")),
+        )
+        assert (judged.filenames, judged.truth, judged.groups) == (
+            predicted.filenames,
+            predicted.truth,
+            predicted.groups,
+        )
         np.testing.assert_array_equal(judged.probabilities, predicted.probabilities)
 
 
@@ -100,7 +107,9 @@ def test_a_folder_per_scene_is_trained_on(command: Command, data: Path, tmp_path
     assert run.code == 0
     training, without = run.messages
     assert training == "training on 12 recordings, 3 scenes; held out: nothing"
-    assert without.startswith("12 files without groups: recordings of one place may be on both sides; figures are optim")
+    assert without.startswith(
+        "12 files without groups: recordings of one place may be on both sides; figures are optim"
+    )
     assert "held out" not in run.out
     content = json.loads((tmp_path / "system" / "config.json").read_text())
     assert content["labels"] == list(SCENES)

@@ -282,7 +282,9 @@ def test_a_recording_in_both_lists_is_an_error(tmp_path: Path) -> None:
 def test_a_location_on_both_sides_of_the_split_is_an_error(tmp_path: Path) -> None:
     twin = "airport-lisbon-1175-9"
     content = tables(test=(*TEST, twin)) | EMPTY | {f"audio/{twin}.wav": b"", f"video/{twin}.mp4": b""}
-    with pytest.raises(DataError, match=r"group 'lisbon-1175' is in both .* without split=test .* and .* with split=test"):
+    with pytest.raises(
+        DataError, match=r"group 'lisbon-1175' is in both .* without split=test .* and .* with split=test"
+    ):
         read_dataset(write(tmp_path, content))
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from avscene.cli.output.writers import ResultWriter
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
-    from avscene.inference.ledger.cluster import Cluster
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
+    from avscene.inference.ledger.cluster import Cluster
     from avscene.records import Failure
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,9 @@ def cross_validate(
     data: TrainingData,
     folds: Annotated[
         str,
-        typer.Option(metavar="COLUMN", help="Column with the fold of each recording; also city, or group: one at a time."),
+        typer.Option(
+            metavar="COLUMN", help="Column with the fold of each recording; also city, or group (one at a time)."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Directory for the system of each fold and the pooled table.")] = Path(
         "cross-validation"

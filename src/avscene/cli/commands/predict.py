@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
-from avscene.cli.options import Device, Limit, Offline, Precision, Program, Ray, Recordings, RetryFailed, System, Workers
+from avscene.cli.options import (
+    Device,
+    Limit,
+    Offline,
+    Precision,
+    Program,
+    Ray,
+    Recordings,
+    RetryFailed,
+    System,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from avscene.tables.score_table import PredictionTable

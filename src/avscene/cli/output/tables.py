@@ -1,6 +1,7 @@
 """Format metrics and systems as text tables for a terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from avscene.cli.output.files import printable
 from avscene.evaluation.bootstrap import LEVEL
@@ -19,7 +20,9 @@ from avscene.reports.result_tables import (
 )
 from avscene.reports.summary import figures_text
 from avscene.reports.text_table import TextTable
-from avscene.training.cross_validation import CrossValidation
+
+if TYPE_CHECKING:
+    from avscene.training.cross_validation import CrossValidation
 
 # Heading, and attribute of `TableMetrics`.
 _OVERALL = (
@@ -74,7 +77,7 @@ def report_rows_text(rows: Sequence[ReportRow]) -> str:
     return _columns(["system", "log loss", "accuracy", ""], cells)
 
 
-def cross_validation_text(result: CrossValidation) -> str:
+def cross_validation_text(result: "CrossValidation") -> str:
     """Return log loss and accuracy of each fold, their mean and standard deviation, and those of all folds pooled."""
     metrics = ("log_loss", "accuracy")
     cells = [

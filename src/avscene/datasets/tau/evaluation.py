@@ -34,7 +34,9 @@ def read_tau_evaluation(path: Path) -> DataSet:
     alone = [named for named in pairs.values() if len(named) == 1]
     if alone:
         (first, _), *_ = alone[0].values()
-        logger.warning(f"{path}: {len(alone)} of {len(pairs)} recordings have audio or video only; the first is {first}")
+        logger.warning(
+            f"{path}: {len(alone)} of {len(pairs)} recordings have audio or video only; the first is {first}"
+        )
     return DataSet(path, tuple(_example(named) for named in pairs.values()))
 
 

@@ -33,7 +33,9 @@ def read_tau_mobile(path: Path) -> DataSet:
     if not splits or "split" in set().union(*(example.columns for example in data.examples)):
         return data
     examples = tuple(
-        replace(example, columns=example.columns | {"split": splits[example.name]}) if example.name in splits else example
+        replace(example, columns=example.columns | {"split": splits[example.name]})
+        if example.name in splits
+        else example
         for example in data.examples
     )
     data = replace(data, examples=examples)
