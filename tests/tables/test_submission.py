@@ -145,7 +145,7 @@ def test_a_submission_reads_as_the_same_table(tmp_path: Path) -> None:
     write_submission(tmp_path / FILENAME, predictions)
     before, after = read_table(tmp_path / "ours.tsv"), read_table(tmp_path / FILENAME)
     assert before.truth == after.truth == ("airport", "airport", "bus", "bus")
-    assert before.groups == after.groups == ("1175", "1175", "7", "7")
+    assert before.groups == after.groups == ("lisbon-1175", "lisbon-1175", "lyon-7", "lyon-7")
     np.testing.assert_array_equal(before.probabilities, after.probabilities)
 
 

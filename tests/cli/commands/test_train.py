@@ -325,7 +325,7 @@ def test_tau_with_separate_audio_files_is_trained_on(command: Command, tmp_path:
     for path, text in lists.items():
         (root / path).write_text(text)
     run = command("train", "fast", "--data", root, "--output", tmp_path / "system")
-    assert (run.code, run.messages) == (0, ["training on 4 recordings, 2 scenes; held out: split=test"])
+    assert (run.code, run.messages[0]) == (0, "training on 4 recordings, 2 scenes; held out: split=test")
     assert [line.partition(":")[0] for line in run.out.splitlines()[:3]] == ["audio", "video", "fused"]
     part = ("--data", root, "--only", "split=test", "--output", tmp_path / "x.tsv")
     assert command("predict", "--system", tmp_path / "system", *part, "--by-model").code == 0

@@ -120,7 +120,6 @@ def classify(
         system = choose_default_system(offline=offline)
     from avscene.inference import load
     from avscene.inference.computing import Settings
-    from avscene.inference.ledger.cluster import Cluster
 
     options: dict[str, Any] = {
         "labels": scenes,
@@ -135,7 +134,11 @@ def classify(
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
-    cluster = None if ray is None else Cluster(ray, system, options)
+    cluster = None
+    if ray is not None:
+        from avscene.inference.ledger.cluster import Cluster
+
+        cluster = Cluster(ray, system, options)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))
