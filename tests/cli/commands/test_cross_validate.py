@@ -12,7 +12,10 @@ import pytest
 from sklearn import metrics as oracle
 
 import avscene
+from avscene.labels import LabelSet
 from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import PredictionTable
+from avscene.training.cross_validation import CrossValidation
 from tests.support.command_line import Command, Run, call, run
 
 ARGUMENTS = ("--folds", "half", "--precision", "float32")
@@ -126,3 +129,16 @@ def test_folds_that_do_not_suffice_are_refused_before_any_work(
     output = tmp_path / "x"
     assert expected in command("cross-validate", "fast", "--data", path, "--folds", folds, "--output", output).error()
     assert not output.exists()
+
+
+def test_the_standard_deviation_is_that_of_a_sample() -> None:
+    def fold(probability: float) -> PredictionTable:
+        rows = np.array([[probability, 1 - probability]] * 2)
+        return PredictionTable(LabelSet(("park", "tram")), ("a.mp4", "b.mp4"), rows, truth=("park", "tram"))
+
+    folds = {str(number): fold(probability) for number, probability in enumerate((0.9, 0.6, 0.5))}
+    result = CrossValidation(Path("x"), "fold", folds, folds["0"], ())
+    losses = [oracle.log_loss(table.truth, table.probabilities, labels=["park", "tram"]) for table in folds.values()]
+    assert result.mean("log_loss") == pytest.approx(np.mean(losses))
+    assert result.standard_deviation("log_loss") == pytest.approx(np.std(losses, ddof=1))
+    assert result.standard_deviation("accuracy") == 0  # one of two rows is right in each
