@@ -378,3 +378,12 @@ def test_a_name_is_not_for_checking(capfd: pytest.CaptureFixture[str], tmp_path:
     write_submission(tmp_path / "x.csv", table("a.wav"))
     arguments = ("submit", "--check", tmp_path / "x.csv", "--name", "Wang_TAU_task1b_1")
     assert "either a table to submit or --check" in run(capfd, *arguments).error()
+
+
+def test_groups_of_published_predictions_are_the_locations_of_the_test_part() -> None:
+    """The numbers of locations are unique in this data set: with the city, there are as many groups."""
+    if not PREDICTIONS.exists():
+        pytest.skip("needs the published predictions")
+    groups = set(read_table(PREDICTIONS).groups or ())
+    assert len(groups) == 126  # locations of fold 1's test part
+    assert len({group.rpartition("-")[2] for group in groups}) == 126
