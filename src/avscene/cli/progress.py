@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -24,7 +25,9 @@ from rich.progress import (
 from avscene.cli.output.timeline import short_time
 from avscene.progress import Progress as ProgressCallback
 from avscene.progress import StageProgress
-from avscene.records import Failure, Prediction
+
+if TYPE_CHECKING:
+    from avscene.inference.resumable import Classified
 
 logger = logging.getLogger(__name__)
 
@@ -94,15 +97,15 @@ class RunMeter:
         """Number of recordings whose outcome is a failure."""
         return self.failed.total()
 
-    def count(self, outcome: Prediction | Failure, *, reused: bool) -> None:
+    def count(self, classified: "Classified") -> None:
         """Count a recording."""
-        if isinstance(outcome, Failure):
-            self.failed[outcome.error.kind] += 1
-        if reused:
+        if classified.failure is not None:
+            self.failed[classified.failure.error.kind] += 1
+        if classified.reused:
             self.n_reused += 1
         else:
             self.n_computed += 1
-            self.media += 0 if isinstance(outcome, Failure) else outcome.duration
+            self.media += classified.duration
 
     def rates(self) -> str:
         """Return files per second and media per time, of what this run computed."""

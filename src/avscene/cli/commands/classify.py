@@ -154,6 +154,7 @@ def _classify_and_write(
     """Write the results, log each failure and a summary, and return the number of failures."""
     from contextlib import ExitStack
 
+    from avscene.cli.cluster import cluster_at
     from avscene.cli.output.writers import result_writer
     from avscene.cli.progress import RunMeter
     from avscene.cli.signals import stop_on_signals
@@ -164,9 +165,11 @@ def _classify_and_write(
     with ExitStack() as stack:
         path = destination.journal(len(inputs) if cluster is None else max(len(inputs), 2))
         journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
-        connected = None if cluster is None else stack.enter_context(cluster.connected())
+        stack.enter_context(cluster_at(None if cluster is None else cluster.address))
         stop = stack.enter_context(stop_on_signals())
-        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
+        remote = None
+        if cluster is not None and journal is not None:
+            remote = cluster.computing(system, settings, journal, stop, lines=destination.format == "jsonl")
         run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop, remote=remote)
         writer = stack.enter_context(result_writer(destination, len(inputs), journal, run.replay, run.n_recorded))
         try:
@@ -190,7 +193,6 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
     from avscene.cli.output.files import printable
     from avscene.cli.output.timeline import short_time
     from avscene.cli.progress import RunProgress
-    from avscene.records import Failure
     from avscene.storage.urls import shown
 
     with RunProgress(meter) as progress:
@@ -200,10 +202,9 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
 
         with closing(run.outcomes(show)) as outcomes:
             for classified in outcomes:
-                outcome = classified.outcome
-                if isinstance(outcome, Failure):
-                    logger.error(str(outcome.error))
+                if classified.failure is not None:
+                    logger.error(str(classified.failure.error))
                 with progress.paused() if printing else nullcontext():
-                    writer.write(outcome)
-                meter.count(outcome, reused=classified.reused)
+                    writer.write(classified)
+                meter.count(classified)
                 progress.show()

@@ -85,6 +85,7 @@ def _predict(
     """Predict with a progress bar and, if it has a path, a journal."""
     from contextlib import ExitStack
 
+    from avscene.cli.cluster import cluster_at
     from avscene.cli.progress import stage_bars
     from avscene.cli.signals import stop_on_signals
     from avscene.inference.journal import open_journal
@@ -96,9 +97,9 @@ def _predict(
         journal = None
         if journal_path is not None:
             journal = stack.enter_context(open_journal(journal_path, settings.fingerprint(system)))
-        connected = None if cluster is None else stack.enter_context(cluster.connected())
+        stack.enter_context(cluster_at(None if cluster is None else cluster.address))
         stop = stack.enter_context(stop_on_signals())
-        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
+        remote = None if cluster is None or journal is None else cluster.computing(system, settings, journal, stop)
         show = stack.enter_context(stage_bars())("predicting")
 
         def count(done: int, total: int) -> None:
