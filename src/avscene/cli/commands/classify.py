@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from avscene.inference import System
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
-    from avscene.records import Failure
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +118,7 @@ def classify(
         from avscene.inference.default_system import choose_default_system
 
         system = choose_default_system(offline=offline)
+    from avscene.cli.progress import stage_bars
     from avscene.inference import load
     from avscene.inference.computing import Settings
 
@@ -131,7 +131,8 @@ def classify(
         "precision": precision,
         "offline": offline,
     }
-    loaded = load(system, **options)
+    with stage_bars() as stages:
+        loaded = load(system, **options, progress=stages)
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
@@ -191,8 +192,8 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
     from contextlib import closing, nullcontext
 
     from avscene.cli.output.files import printable
-    from avscene.cli.output.timeline import short_time
     from avscene.cli.progress import RunProgress
+    from avscene.progress import short_time
     from avscene.storage.urls import shown
 
     with RunProgress(meter) as progress:

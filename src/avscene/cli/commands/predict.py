@@ -44,6 +44,7 @@ def predict(
     from avscene.cli.inputs import check_table_files
     from avscene.cli.output.results import journal_beside
     from avscene.cli.output.uploads import OutputPlace
+    from avscene.cli.progress import stage_bars
     from avscene.datasets.layout import read_dataset
     from avscene.inference import load
     from avscene.inference.computing import Settings
@@ -63,7 +64,8 @@ def predict(
     # Of the whole data set: tables of two parts must have the same columns.
     scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
     options: dict[str, Any] = {"labels": scenes, "device": device, "precision": precision, "offline": offline}
-    loaded = load(system, **options)
+    with stage_bars() as stages:
+        loaded = load(system, **options, progress=stages)
     check_scenes(part.examples, part.source, loaded.labels)
     cluster = None if ray is None else Cluster(ray, system, options)
     predicted = _predict(loaded, part, journal, settings, cluster, retry_failed=retry_failed)

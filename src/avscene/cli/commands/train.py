@@ -30,7 +30,6 @@ def train(
     from avscene.outputs import check_output_directory
     from avscene.training.train import train_system
 
-    runtime = Runtime.choose(device, precision, offline=offline)
     work = output.parent / f"{output.name}.work"  # of systems whose training can be resumed
     check_output_directory(output, [data], sealed=class_folders_at(data))
     check_output_directory(work, [data], removed=True)
@@ -39,6 +38,7 @@ def train(
         return CONTINUES if work.exists() else "nothing is written yet"
 
     with explain_interruption(so_far), stage_bars() as stages:
+        runtime = Runtime.choose(device, precision, offline=offline, progress=stages)
         trained = train_system(name, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
     if not trained.metrics:  # one of several processes, but not the one that reports
         return
