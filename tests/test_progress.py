@@ -154,7 +154,8 @@ def test_in_a_terminal_there_are_bars_on_standard_error_only() -> None:
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_without_a_terminal_short_work_writes_nothing(*, wanted: bool) -> None:
-    run = subprocess.run([sys.executable, "-c", PROGRAM.format(wanted=wanted)], capture_output=True, text=True)
+    program = PROGRAM.format(wanted=wanted)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "result\n", "")
 
 

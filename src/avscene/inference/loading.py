@@ -20,6 +20,7 @@ from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, check_pri
 from avscene.models import registry, zero_shot
 from avscene.models.device import Runtime
 from avscene.models.precision.measurement import Measurement
+from avscene.models.sharing.reference import is_hub_reference
 from avscene.progress import StageProgress, reporting
 
 Precision = str | Mapping[str, str] | Sequence[Measurement]
@@ -40,7 +41,8 @@ def load(  # noqa: PLR0913  # the options of a system
     """Load a system, ready to classify.
 
     Args:
-        system: a name from `avscene systems`, or the directory of a checkpoint.
+        system: a name from `avscene systems`, the directory of a checkpoint, or `hf://user/repo[@revision]`, a
+            checkpoint on the Hugging Face hub; the system is then named by the commit.
         labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
             own.
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
@@ -68,6 +70,9 @@ def load(  # noqa: PLR0913  # the options of a system
         runtime = Runtime.choose(
             device, precision if isinstance(precision, str) else "auto", offline=offline, progress=stages
         )
+        if is_hub_reference(system):
+            loaded = _load_from_hub(str(system), wanted, prompts, runtime, max_risk=max_risk, prior=prior)
+            return _with_precision(loaded, runtime, precision)
         if _is_checkpoint(system):
             loaded = _load_checkpoint(Path(system), wanted, prompts, runtime, max_risk=max_risk, prior=prior)
             return _with_precision(loaded, runtime, precision)
@@ -93,6 +98,25 @@ def _is_checkpoint(system: str | Path) -> bool:
     if registry.is_system(str(system)):
         return False
     raise CheckpointError(f"{system}: is a directory but not a checkpoint: no config.json, no model.safetensors")
+
+
+def _load_from_hub(
+    reference: str,
+    labels: LabelSet | None,
+    prompts: Sequence[str],
+    runtime: Runtime,
+    *,
+    max_risk: float | None,
+    prior: float | None,
+) -> System:
+    """Load a checkpoint of the hub; its name, and so every prediction, has the commit."""
+    from avscene.models.sharing.fetch import fetch_checkpoint
+
+    fetched = fetch_checkpoint(reference, offline=runtime.offline, progress=runtime.progress)
+    with fetched.errors():
+        system = _load_checkpoint(fetched.directory, labels, prompts, runtime, max_risk=max_risk, prior=prior)
+    pinned = str(fetched.reference)
+    return replace(system, name=pinned, fingerprint=fingerprint(system.fingerprint, pinned))
 
 
 def _load_zero_shot(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime: Runtime) -> System:

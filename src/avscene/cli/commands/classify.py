@@ -34,7 +34,10 @@ Paths = Annotated[
 ]
 DefaultSystem = Annotated[
     str | None,
-    typer.Option(help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]"),
+    typer.Option(
+        help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO. "
+        "[default: the best with weights]"
+    ),
 ]
 Labels = Annotated[
     str | None, typer.Option(help="Scene names for a zero-shot system: a,b,c. [default: the ten TAU scenes]")
@@ -121,6 +124,7 @@ def classify(
     from avscene.cli.progress import stage_bars
     from avscene.inference import load
     from avscene.inference.computing import Settings
+    from avscene.models.sharing.reference import is_hub_reference
 
     options: dict[str, Any] = {
         "labels": scenes,
@@ -136,7 +140,7 @@ def classify(
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
-    cluster = None if ray is None else Cluster(ray, system, options)
+    cluster = None if ray is None else Cluster(ray, loaded.name if is_hub_reference(system) else system, options)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))

@@ -52,6 +52,7 @@ def predict(
     from avscene.labels import LabelSet
     from avscene.media.limits import Limits
     from avscene.models.checkpoint import is_checkpoint
+    from avscene.models.sharing.reference import is_hub_reference
 
     settings = Settings(limits=Limits.parse(limit or []), workers=workers, program=program)
     whole = read_dataset(data)
@@ -62,12 +63,13 @@ def predict(
     part = whole if only is None else whole.only(only)
     journal = journal_beside(place.path) if len(part.examples) > 1 or ray is not None else None
     # Of the whole data set: tables of two parts must have the same columns.
-    scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
+    own_scenes = is_hub_reference(system) or is_checkpoint(Path(system))
+    scenes = LabelSet.parse(labels) if labels is not None else None if own_scenes else whole.labels
     options: dict[str, Any] = {"labels": scenes, "device": device, "precision": precision, "offline": offline}
     with stage_bars() as stages:
         loaded = load(system, **options, progress=stages)
     check_scenes(part.examples, part.source, loaded.labels)
-    cluster = None if ray is None else Cluster(ray, system, options)
+    cluster = None if ray is None else Cluster(ray, loaded.name if is_hub_reference(system) else system, options)
     predicted = _predict(loaded, part, journal, settings, cluster, retry_failed=retry_failed)
     log_skipped(logger, predicted.failures)
     for name in place.publish(write_tables(predicted, place.path, by_model=by_model), journal):
