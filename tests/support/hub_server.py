@@ -121,6 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         hub = self.server_of_files
+        if hub.stopped.is_set():  # a connection from before
+            self.close_connection = True
+            return
         path = self.path.strip("/")
         hub.requests[f"{self.command} {path.rsplit('/', 1)[-1]}"] += 1
         if hub.fault == "trickle":
@@ -216,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self) -> None:
         hub = self.server_of_files
+        if hub.stopped.is_set():
+            self.close_connection = True
+            return
         path = unquote(urlsplit(self.path).path).strip("/")
         body = self._body()
         hub.requests[f"{self.command} {path.rsplit('/', 1)[-1]}"] += 1
@@ -238,11 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.endswith("/info/lfs/objects/batch"):
             self._offer_uploads(json.loads(body))
         elif "/preupload/" in path:
-            files = [
-                {"path": file["path"], "uploadMode": "lfs" if file["path"].endswith(LARGE) else "regular"}
-                for file in json.loads(body)["files"]
-            ]
-            self._send_json({"files": [file | {"shouldIgnore": False} for file in files]})
+            before = hub.pushed[path.removeprefix("api/models/").partition("/preupload/")[0]][-1][1]
+            self._send_json({"files": [_upload(file["path"], before) for file in json.loads(body)["files"]]})
         else:
             repo_id = path.removeprefix("api/models/").partition("/commit/")[0]
             self._commit(repo_id, [json.loads(line) for line in body.splitlines()])
@@ -298,6 +301,13 @@ class _Handler(BaseHTTPRequestHandler):
 def git_hash(content: bytes) -> str:
     """The hash by which Git stores a file."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _upload(name: str, before: dict[str, bytes]) -> dict[str, Any]:
+    """How a file is uploaded, and the hash of what the repository has under its name."""
+    is_large, content = name.endswith(LARGE), before.get(name)
+    kept = None if content is None else hashlib.sha256(content).hexdigest() if is_large else git_hash(content)
+    return {"path": name, "uploadMode": "lfs" if is_large else "regular", "shouldIgnore": False, "oid": kept}
 
 
 def _sibling(name: str, content: bytes) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_metadata_of_the_owner_are_kept_and_the_licence_can_be_set(small: Path) 
     assert changed.text == "# Caves\n"
     fresh = ModelCard(with_metadata("# Caves\n", config, "mit")).data
     assert fresh.license == "mit"
-    assert "license_name" not in fresh
+    assert fresh.license_name is None
 
 
 @pytest.mark.parametrize("name", ["", "MIT license", "a\nb", "-x", "x" * 100])

@@ -41,7 +41,7 @@ def with_metadata(card: str, config: Config, license_id: str | None) -> str:
     """
     found = _FRONT_MATTER.match(card)
     if found is None:
-        card = front_matter(config, license_id or LICENSE) + "\n" + card
+        card = front_matter(config, LICENSE if license_id is None else license_id) + "\n" + card
     elif license_id is not None:
         values = _parsed(found[1])
         values.pop("license_name", None)
