@@ -242,7 +242,7 @@ def test_ipython_in_a_terminal_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_downloads_of_weights_are_counted_in_megabytes_and_print_nothing(
-    hub_server: HubServer, capfd: pytest.CaptureFixture[str]
+    hub_server: HubServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     hub_server.repos["owner/weights"] = {"model.safetensors": bytes(12_000_000), "config.json": b"{}"}
     calls: list[tuple[Any, ...]] = []
@@ -255,4 +255,5 @@ def test_downloads_of_weights_are_counted_in_megabytes_and_print_nothing(
     weights = [(done, total) for stage, done, total in calls if "model.safetensors (MB)" in stage]
     assert weights[-1] == (12, 12)
     assert weights == sorted(weights)
+    assert not [record for record in caplog.records if record.name.startswith("huggingface_hub")]
     assert tuple(capfd.readouterr()) == ("", "")
