@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from avscene.inference import System
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
+    from avscene.records import Failure
 
 logger = logging.getLogger(__name__)
 
