@@ -4,6 +4,7 @@
 >>> avscene.load("conse", labels=["kitchen", "street", "forest"]).classify("video.mp4").scene
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from avscene.training.train import train as train
 
 __version__ = "0.1.0"
+
+# Messages of the library go to this logger; a program that wants to see them attaches a handler or configures logging.
+logging.getLogger("avscene").addHandler(logging.NullHandler())
 
 # Public name -> the module that defines it, which is imported when the name is first used.
 _PUBLIC = {

@@ -1,5 +1,6 @@
 """Define the frozen, validated values that pass between the stages, from examples and segments to predictions."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +124,7 @@ class SceneProbabilities:
 
 
 def _by_scene(labels: LabelSet, probabilities: FloatArray) -> dict[str, float]:
-    return {name: round(float(value), DECIMALS) for name, value in zip(labels, probabilities, strict=True)}
+    return {name: round(value, DECIMALS) for name, value in zip(labels, probabilities.tolist(), strict=True)}
 
 
 def _scene_fields(labels: LabelSet, probabilities: FloatArray, *, accepted: bool) -> dict[str, Any]:
@@ -229,3 +230,8 @@ class Failure:
             "source": self.source,
             "error": {"type": self.error.kind, "message": str(self.error)},
         }
+
+
+def json_line(outcome: Prediction | Failure) -> str:
+    """Return an outcome as JSON on one line, with its line break."""
+    return json.dumps(outcome.to_dict()) + "\n"

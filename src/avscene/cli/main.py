@@ -21,6 +21,7 @@ from avscene.cli.commands.fuse import fuse
 from avscene.cli.commands.mismatch import mismatch
 from avscene.cli.commands.predict import predict
 from avscene.cli.commands.prepare import prepare
+from avscene.cli.commands.push import push
 from avscene.cli.commands.reproduce import reproduce
 from avscene.cli.commands.submit import submit
 from avscene.cli.commands.systems import systems
@@ -70,6 +71,7 @@ COMMANDS = (
     fuse,
     mismatch,
     submit,
+    push,
 )
 DATA_COMMANDS = (toytown, download, verify)
 

@@ -10,7 +10,9 @@ from avscene.errors import UsageError
 
 Choice = TypeVar("Choice", bound=str)
 
-System = Annotated[str, typer.Option("--system", help="A name from `avscene systems`, or a checkpoint directory.")]
+System = Annotated[
+    str, typer.Option("--system", help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO.")
+]
 Data = Annotated[str, typer.Option("--data", help="A folder per class, a meta.csv, or a TAU directory.")]
 Recordings = Annotated[
     str,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from avscene.cluster import connect
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_recordings
 from avscene.errors import UsageError
@@ -22,10 +23,13 @@ from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.models.checkpoint import is_checkpoint
+from avscene.models.sharing.reference import is_hub_reference
 from avscene.outputs import Location, check_outputs, journal_beside
-from avscene.progress import Progress
+from avscene.progress import StageProgress, reporting
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import PredictionTable
+
+PREDICTING = "predicting"  # the stage of recordings
 
 
 def predict(  # noqa: PLR0913  # the options of the command
@@ -45,7 +49,7 @@ def predict(  # noqa: PLR0913  # the options of the command
     limits: Limits = DEFAULT_LIMITS,
     retry_failed: bool = False,
     ray: str | None = None,
-    progress: Progress | None = None,
+    progress: bool | StageProgress = False,
     stop: AbstractContextManager[threading.Event] | None = None,
 ) -> PredictionTable:
     """Return the probabilities of every segment of a data set, and write them to the table `output`.
@@ -70,7 +74,8 @@ def predict(  # noqa: PLR0913  # the options of the command
         limits: what one recording may need.
         retry_failed: try recordings again that the journal has as failed.
         ray: address of a Ray cluster that computes; needs `output` and the name or directory of a system.
-        progress: called with the number of recordings done and of all.
+        progress: True shows downloads of weights and recordings done, False does not; or a function
+            (`avscene.progress.reporting`).
         stop: entered for the run; once its event is set, the run ends after the recordings in progress.
 
     Returns:
@@ -89,16 +94,21 @@ def predict(  # noqa: PLR0913  # the options of the command
         _check_tables(path, whole, system, by_model=by_model)
     part = whole if only is None else whole.only(only)
     options = {"device": device, "precision": precision, "offline": offline}
-    loaded, options = _load(system, whole, labels, options)
-    check_scenes(part.examples, part.source, loaded.labels)
-    cluster = None if ray is None else _cluster(ray, system, path, options)
-    journal = None if path is None or (len(part.examples) < 2 and ray is None) else journal_beside(path)
     with ExitStack() as stack:
+        stages = stack.enter_context(reporting(progress))
+        loaded, options = _load(system, whole, labels, options, stages)
+        check_scenes(part.examples, part.source, loaded.labels)
+        if ray is not None and not isinstance(system, System) and is_hub_reference(str(system)):
+            system = loaded.name  # with the commit
+        cluster = None if ray is None else _cluster(ray, system, path, options)
+        journal = None if path is None or (len(part.examples) < 2 and ray is None) else journal_beside(path)
+        if cluster is not None:
+            stack.enter_context(connect(cluster.address))
         event = threading.Event() if stop is None else stack.enter_context(stop)
         run = _open_run(stack, loaded, part, settings, journal, cluster, event, retry_failed)
-        if progress is not None:
-            progress(0, len(part.examples))
-        predicted = predict_recordings(loaded, part.examples, part.source, progress, run=run)
+        show = stages(PREDICTING)
+        show(0, len(part.examples))
+        predicted = predict_recordings(loaded, part.examples, part.source, show, run=run)
     by_name = {name: table for name, table in predicted.tables.items() if name != FUSED}
     table = replace(predicted.tables[FUSED], by_model=by_name, failures=predicted.failures)
     for written, content in zip(
@@ -120,16 +130,18 @@ def _load(
     data: DataSet,
     labels: str | Iterable[str] | LabelSet | None,
     options: dict[str, Any],
+    stages: StageProgress,
 ) -> tuple[System, dict[str, Any]]:
     """Load a system for the scenes of `data`; return it with the arguments of `load`."""
     if isinstance(system, System):
         if labels is not None:
             raise UsageError("a loaded system has its labels already; try: avscene.load(..., labels=...)")
         return system, options
-    if labels is None and data.is_labelled and not is_checkpoint(Path(system)):
+    own_scenes = is_hub_reference(str(system)) or is_checkpoint(Path(system))
+    if labels is None and data.is_labelled and not own_scenes:
         labels = data.labels  # of the whole data set: tables of two parts must have the same columns
     options = options | {"labels": labels}
-    return load(system, **options), options
+    return load(system, **options, progress=stages), options
 
 
 def _cluster(address: str, system: str | Path | System, output: Path | None, options: dict[str, Any]) -> Cluster:
@@ -163,7 +175,8 @@ def _open_run(
     journal = None
     if journal_path is not None:
         journal = stack.enter_context(open_journal(journal_path, settings.fingerprint(system)))
-    connected = None if cluster is None else stack.enter_context(cluster.connected())
-    remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
+    remote = None
+    if cluster is not None and journal is not None:
+        remote = cluster.computing(system, settings, journal, stop)
     sources = sources_of(data.examples)
     return ResumableRun(system, sources, settings, journal, retry_failed=retry_failed, stop=stop, remote=remote)

@@ -20,7 +20,7 @@ from avscene.models.checkpoint import check_free, read_config
 from avscene.models.device import Runtime
 from avscene.models.registry import HeadsSystem, SystemRow, find, is_system, systems
 from avscene.outputs import check_output_directory
-from avscene.progress import StageProgress
+from avscene.progress import StageProgress, reporting
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import PredictionTable
 from avscene.training.experiment.checkpoints import OUT_OF_FOLD, VALIDATION_TABLE, write_heads
@@ -66,7 +66,7 @@ def train(  # noqa: PLR0913  # the options of the command
     device: str = "auto",
     precision: str = "auto",
     offline: bool = False,
-    progress: StageProgress | None = None,
+    progress: bool | StageProgress = False,
 ) -> Trained:
     """Train a system on recordings, write its checkpoint to `output`, and evaluate it on what is held out.
 
@@ -81,7 +81,7 @@ def train(  # noqa: PLR0913  # the options of the command
         device: auto, cpu or cuda.
         precision: auto, float32 or bfloat16.
         offline: use only weights that are on this machine.
-        progress: called with the name of each stage.
+        progress: True shows the stages, False does not; or a function (`avscene.progress.reporting`).
 
     Raises:
         UsageError: no such system, or one that is not trained; `output` is an input or cannot be written.
@@ -90,18 +90,11 @@ def train(  # noqa: PLR0913  # the options of the command
         WeightsError: the weights that training starts from are absent.
     """
     output, work = Path(output), work_of(Path(output))
-    runtime = Runtime.choose(device, precision, offline=offline)
     check_output_directory(output, [data], sealed=class_folders_at(data))
     check_output_directory(work, [data], removed=True)
-    trained = train_system(
-        name,
-        Path(data),
-        output,
-        holdout=holdout,
-        hop=hop,
-        runtime=runtime,
-        progress=progress or (lambda _: lambda *_: None),
-    )
+    with reporting(progress) as stages:
+        runtime = Runtime.choose(device, precision, offline=offline, progress=stages)
+        trained = train_system(name, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
     for warning in trained.warnings:
         logger.warning(warning)
     return trained

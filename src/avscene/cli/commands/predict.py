@@ -21,6 +21,7 @@ from avscene.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from avscene.progress import Progress
     from avscene.tables.score_table import PredictionTable
 
 logger = logging.getLogger(__name__)
@@ -86,21 +87,26 @@ def _predict(output: Path, **options: Any) -> "PredictionTable":
     """Predict with a progress bar, and explain an interruption."""
     from avscene.cli.progress import stage_bars
     from avscene.cli.signals import stop_on_signals
-    from avscene.datasets.predict import predict
+    from avscene.datasets.predict import PREDICTING, predict
     from avscene.inference.predict import StoppedError
     from avscene.outputs import journal_beside
 
     n_done = n_all = 0
     with stage_bars() as stages:
-        show = stages("predicting")
 
-        def count(done: int, total: int) -> None:
-            nonlocal n_done, n_all
-            n_done, n_all = done, total
-            show(done, total)
+        def start(stage: str) -> "Progress":
+            show = stages(stage)
+
+            def count(done: int, total: int) -> None:
+                nonlocal n_done, n_all
+                if stage == PREDICTING:
+                    n_done, n_all = done, total
+                show(done, total)
+
+            return count
 
         try:
-            return predict(output=output, progress=count, stop=stop_on_signals(), **options)
+            return predict(output=output, progress=start, stop=stop_on_signals(), **options)
         except (KeyboardInterrupt, StoppedError):
             journal = journal_beside(output)
             if journal is None or not journal.exists() or not n_all:
