@@ -1,6 +1,7 @@
 """Run docs/python.md, and test that it shows every public name, and that `dir` does."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,11 @@ PAGE = ROOT / "docs" / "python.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_block_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scene_data: Path
+) -> None:
     pytest.importorskip("pandas")
+    shutil.copytree(scene_data, tmp_path / "recordings")
     write_media(tmp_path / "street.mp4", 3.0, fps=5)
     Writer(tmp_path / "voice.wav").audio(np.sin(np.arange(3 * RATE) / 9).astype(np.float32), codec="pcm_s16le").save()
     (tmp_path / "notes.txt").write_text("no video")
@@ -30,6 +34,8 @@ def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert (tmp_path / "street.csv").read_text().startswith("start,end,scene_label,score\n0.0,1.0,")
     assert "<svg" not in printed
     assert (tmp_path / "street.html").exists()
+    assert "6 segments" in printed  # three recordings of two seconds
+    assert (tmp_path / "scores.tsv").exists()
 
 
 def test_every_public_name_has_an_example() -> None:

@@ -4,10 +4,12 @@
 >>> avscene.load("conse", labels=["kitchen", "street", "forest"]).classify("video.mp4").scene
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a public name has a row here, one in _PUBLIC, and an example in docs/python.md
+    from avscene.datasets.predict import predict as predict
     from avscene.errors import AvsceneError as AvsceneError
     from avscene.inference import System as System
     from avscene.inference import load as load
@@ -15,8 +17,13 @@ if TYPE_CHECKING:  # a public name has a row here, one in _PUBLIC, and an exampl
     from avscene.labels import LabelSet as LabelSet
     from avscene.models.catalogue import list_systems as list_systems
     from avscene.records import Prediction as Prediction
+    from avscene.tables.score_table import PredictionTable as PredictionTable
+    from avscene.training.train import train as train
 
 __version__ = "0.1.0"
+
+# Messages of the library go to this logger; a program that wants to see them attaches a handler or configures logging.
+logging.getLogger("avscene").addHandler(logging.NullHandler())
 
 # Public name -> the module that defines it, which is imported when the name is first used.
 _PUBLIC = {
@@ -24,9 +31,12 @@ _PUBLIC = {
     "LabelSet": "avscene.labels",
     "Prediction": "avscene.records",
     "System": "avscene.inference",
+    "PredictionTable": "avscene.tables.score_table",
     "TAU_SCENES": "avscene.labels",
     "list_systems": "avscene.models.catalogue",
     "load": "avscene.inference",
+    "predict": "avscene.datasets.predict",
+    "train": "avscene.training.train",
 }
 __all__ = list(_PUBLIC)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from numbers import Real
 from typing import Any
 
 from avscene.arguments import wrong_argument
@@ -31,7 +30,7 @@ def check_stream(chunks: object, modalities: object, max_lag: object) -> None:
         names = set(modalities) if isinstance(modalities, list | tuple | set | frozenset) else set()
         if not names or not names <= {"audio", "video"}:
             raise wrong_argument("modalities", modalities, "a tuple of 'audio', 'video', or both")
-    if not isinstance(max_lag, Real) or not max_lag >= 0:
+    if not isinstance(max_lag, int | float) or not max_lag >= 0:
         raise wrong_argument("max_lag", max_lag, "a number of seconds")
 
 

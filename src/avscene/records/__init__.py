@@ -1,6 +1,6 @@
 """Define the frozen, validated values that pass between the stages, from examples and segments to predictions."""
 
-from avscene.records.prediction import SCHEMA, Failure, Prediction
+from avscene.records.prediction import SCHEMA, Failure, Prediction, json_line
 from avscene.records.segment_prediction import SegmentPrediction
 from avscene.records.values import (
     MODALITY_NAMES,
@@ -38,4 +38,5 @@ __all__ = [
     "SceneProbabilities",
     "Segment",
     "SegmentPrediction",
+    "json_line",
 ]

@@ -1,5 +1,6 @@
 """Define predictions: the scenes of a recording and of its segments, with their probabilities and verdicts."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -165,3 +166,8 @@ class Failure:
             "source": self.source,
             "error": {"type": self.error.kind, "message": str(self.error)},
         }
+
+
+def json_line(outcome: Prediction | Failure) -> str:
+    """Return an outcome as JSON on one line, with its line break."""
+    return json.dumps(outcome.to_dict()) + "\n"

@@ -11,7 +11,7 @@ from avscene.verdicts import DECIMALS, Familiarity, Mismatch
 
 def by_scene(labels: LabelSet, probabilities: FloatArray) -> dict[str, float]:
     """Return the probability of each scene, by its name, as it is printed in JSON."""
-    return {name: round(float(value), DECIMALS) for name, value in zip(labels, probabilities, strict=True)}
+    return {name: round(value, DECIMALS) for name, value in zip(labels, probabilities.tolist(), strict=True)}
 
 
 def scene_fields(labels: LabelSet, probabilities: FloatArray, *, accepted: bool) -> dict[str, Any]:

@@ -24,7 +24,7 @@ SUM_TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled recording of a data set.
+    """One recording of a data set; `label` is its scene, empty if it is not known.
 
     `name` identifies it in tables: its path relative to the data set. `audio` is a separate file with its audio. A file
     may be a URL, as a string.

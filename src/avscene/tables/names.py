@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 SceneCity = tuple[str, str]  # scene, city
 
-TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
+# After the number of the recording, names may have that of a part and the device: airport-lisbon-1175-44106-0-a.
+TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+(-\d+)?([-_]\w+)?")
 
 
 class TauName(NamedTuple):
@@ -15,6 +16,11 @@ class TauName(NamedTuple):
     scene: str
     city: str
     location: str
+
+    @property
+    def group(self) -> str:
+        """City and number of the location: numbers are unique in one data set, but not in all of TAU's."""
+        return f"{self.city}-{self.location}"
 
 
 def parse_tau_name(name: str) -> TauName | None:

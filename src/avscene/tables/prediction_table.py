@@ -4,7 +4,7 @@ Columns: `filename` (or `aid`), optional `start` (seconds), `group` and a true s
 scene, matched by name. The true scene is `true_label`; in tables with both `scene_pred` and `scene_label` it is
 `scene_label`. In avscene's own tables `scene_label` is the predicted scene. If all names read like TAU's
 `airport-lisbon-1175-44106` (scene, city, location, number), missing true scenes are taken from the names, and missing
-groups too (the location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
+groups too (city and location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
 `familiarity` is the share of segments of training that are as unlike the others as a row.
 """
 
@@ -54,7 +54,7 @@ def read_table(path: str | Path) -> ScoreTable:
     _check_sums(file, labels, printed, step)
     groups, truth = file.filled_cells("group") if "group" in file.columns else None, _read_truth(file, labels)
     if (groups is None or truth is None) and (parsed := _parse_tau_names(filenames, labels)):
-        groups = groups or tuple(name.location for name in parsed)
+        groups = groups or tuple(name.group for name in parsed)
         truth = truth or tuple(name.scene for name in parsed)
     return ScoreTable(
         labels=labels,

@@ -1,10 +1,12 @@
 """Format metrics and systems as text tables for a terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from avscene.cli.output.files import printable
 from avscene.evaluation.bootstrap import LEVEL
 from avscene.evaluation.measurement import Measurement
+from avscene.evaluation.summary import summarise
 from avscene.evaluation.tables import EvaluationResult
 from avscene.models import presence, registry
 from avscene.reports.evaluation.page import ReportRow
@@ -16,7 +18,11 @@ from avscene.reports.result_tables import (
     scene_table,
     unseen_table,
 )
+from avscene.reports.summary import figures_text
 from avscene.reports.text_table import TextTable
+
+if TYPE_CHECKING:
+    from avscene.training.cross_validation import CrossValidation
 
 # Heading, and attribute of `TableMetrics`.
 _OVERALL = (
@@ -69,6 +75,20 @@ def report_rows_text(rows: Sequence[ReportRow]) -> str:
         for row in rows
     ]
     return _columns(["system", "log loss", "accuracy", ""], cells)
+
+
+def cross_validation_text(result: "CrossValidation") -> str:
+    """Return log loss and accuracy of each fold, their mean and standard deviation, and those of all folds pooled."""
+    metrics = ("log_loss", "accuracy")
+    cells = [
+        [f"{result.column}={value}", f"{summary.n}", *(f"{getattr(summary, metric):.4f}" for metric in metrics), ""]
+        for value, summary in result.summaries.items()
+    ]
+    cells.append(["mean", "", *(f"{result.mean(metric):.4f}" for metric in metrics), ""])
+    cells.append(["standard deviation", "", *(f"{result.standard_deviation(metric):.4f}" for metric in metrics), ""])
+    pooled = summarise(result.pooled)
+    cells.append(["pooled", f"{pooled.n}", f"{pooled.log_loss:.4f}", f"{pooled.accuracy:.4f}", figures_text(pooled)])
+    return _columns(["", "n", "log loss", "accuracy", ""], cells)
 
 
 def systems_text() -> str:
