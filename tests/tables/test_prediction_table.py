@@ -91,7 +91,7 @@ def test_truth_and_group_from_tau_names(tmp_path):
     rows = "audio/park-lisbon-1175-44106.wav\t0.6\t0.4\nmetro_station-st_petersburg-3-7\t0.5\t0.5\n"
     found = read_table(written(tmp_path, "filename\tpark\tmetro_station\n" + rows))
     assert found.truth == ("park", "metro_station")
-    assert found.groups == ("1175", "3")
+    assert found.groups == ("lisbon-1175", "st_petersburg-3")
     for other in ("holiday.mp4", "zoo-lisbon-1-2.wav"):
         text = f"filename\tpark\tmetro_station\n{rows}{other}\t0.5\t0.5\n"
         mixed = read_table(written(tmp_path, text))

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from avscene.cli.commands.classify import classify
+from avscene.cli.commands.cross_validate import cross_validate
 from avscene.cli.commands.data import download, toytown, verify
 from avscene.cli.commands.demo import demo
 from avscene.cli.commands.doctor import doctor
@@ -20,6 +21,7 @@ from avscene.cli.commands.fuse import fuse
 from avscene.cli.commands.mismatch import mismatch
 from avscene.cli.commands.predict import predict
 from avscene.cli.commands.prepare import prepare
+from avscene.cli.commands.push import push
 from avscene.cli.commands.reproduce import reproduce
 from avscene.cli.commands.submit import submit
 from avscene.cli.commands.systems import systems
@@ -62,12 +64,14 @@ COMMANDS = (
     prepare,
     embed,
     train,
+    cross_validate,
     reproduce,
     predict,
     evaluate,
     fuse,
     mismatch,
     submit,
+    push,
 )
 DATA_COMMANDS = (toytown, download, verify)
 

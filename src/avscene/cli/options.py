@@ -10,8 +10,18 @@ from avscene.errors import UsageError
 
 Choice = TypeVar("Choice", bound=str)
 
-System = Annotated[str, typer.Option("--system", help="A name from `avscene systems`, or a checkpoint directory.")]
+System = Annotated[
+    str, typer.Option("--system", help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO.")
+]
 Data = Annotated[str, typer.Option("--data", help="A folder per class, a meta.csv, or a TAU directory.")]
+Recordings = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="A data set (a folder per class, a meta.csv, a TAU directory), or recordings without labels: a folder of "
+        "media files, TAU's evaluation set, a list of paths (.txt), a table without labels.",
+    ),
+]
 TrainingData = Annotated[
     str, typer.Option("--data", help="A folder per class, a meta.csv, a TAU directory, or a store.")
 ]

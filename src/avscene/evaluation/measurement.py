@@ -52,8 +52,9 @@ class UnseenPairs:
 class Measurement:
     """Metrics of one table: per segment, per recording, by city; `groups` is the number of groups.
 
-    `by` has the metrics of subsets by the name of a column and its texts. `intervals` are those of `segments` by metric, `class_intervals` by scene and metric. `recordings` is None if rows
-    of one file differ in truth or group, and `unseen` if the pairs of scene and city in training are not given.
+    `by` has the metrics of subsets by the name of a column and its texts. `intervals` are those of `segments` by
+    metric, `class_intervals` by scene and metric. `recordings` is None if rows of one file differ in truth or group,
+    and `unseen` if the pairs of scene and city in training are not given.
     """
 
     segments: TableMetrics

@@ -1,7 +1,7 @@
 """Cross-fit a mismatch detector: judge each pair by a detector fitted on neither the group of its audio nor its video.
 
-Swapped pairs have audio and video of two groups, which may be in two folds. So there is a detector for each fold and for
-each two folds that are left out together.
+Swapped pairs have audio and video of two groups, which may be in two folds. So there is a detector for each fold and
+for each two folds that are left out together.
 """
 
 from dataclasses import dataclass, field

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 SceneCity = tuple[str, str]  # scene, city
 
-TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+(_\w+|-(?P<device>\w+))?")
+# After the number of the recording, names may have that of a part and the device: airport-lisbon-1175-44106-0-a.
+TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+(-\d+)?(_\w+|-(?P<device>\w+))?")
 
 
 class TauName(NamedTuple):
@@ -16,6 +17,11 @@ class TauName(NamedTuple):
     city: str
     location: str
     device: str
+
+    @property
+    def group(self) -> str:
+        """City and number of the location: numbers are unique in one data set, but not in all of TAU's."""
+        return f"{self.city}-{self.location}"
 
 
 def parse_tau_name(name: str) -> TauName | None:

@@ -4,11 +4,11 @@ Columns: `filename` (or `aid`), optional `start` (seconds), `group` and a true s
 scene, matched by name. The true scene is `true_label`; in tables with both `scene_pred` and `scene_label` it is
 `scene_label`. In avscene's own tables `scene_label` is the predicted scene. If all names read like TAU's
 `airport-lisbon-1175-44106` (scene, city, location, number), missing true scenes are taken from the names, and missing
-groups too (the location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
+groups too (city and location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
 `familiarity` is the share of segments of training that are as unlike the others as a row.
 
-Columns of text before or after the probabilities, and NOT_SCENES, are carried along. A table of predicted scenes without
-probabilities can be read where they suffice.
+Columns of text before or after the probabilities, and NOT_SCENES, are carried along. A table of predicted scenes
+without probabilities can be read where they suffice.
 """
 
 import csv
@@ -65,7 +65,7 @@ def read_table(path: str | Path, *, labels_suffice: bool = False) -> ScoreTable:
     _check_unique(file, id_column, filenames, starts)
     groups, truth = file.filled_cells("group") if "group" in file.columns else None, _read_truth(file, labels)
     if (groups is None or truth is None) and (parsed := _parse_tau_names(filenames, labels)):
-        groups = groups or tuple(name.location for name in parsed)
+        groups = groups or tuple(name.group for name in parsed)
         truth = truth or tuple(name.scene for name in parsed)
     if labels is None:
         assert predicted is not None

@@ -1,12 +1,15 @@
 """Hold the scene probabilities of many segments or recordings in memory, with their names, groups and true scenes."""
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from avscene.errors import DataError
+from avscene.errors import DataError, PackageError
 from avscene.labels import LabelSet
 from avscene.records import SUM_TOLERANCE, BoolArray, FloatArray, IntArray, Needs
 from avscene.tables.names import parse_tau_name
@@ -15,6 +18,7 @@ from avscene.verdicts import FAMILIAR_SHARE
 
 DEFAULT_SOURCE = "the table"
 SAME_COLUMN = {"source": "source_label", "device": "source_label"}  # TAU's mobile data sets call the device so
+SHOWN_ROWS = 5  # in a notebook
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +39,8 @@ class ScoreTable:
         familiarity: (n,) share of held-out segments of training that are as unlike the others as each row, if measured.
         carried: (n,) texts of further columns by name, such as `device`.
         labels_only: whether the table has no probabilities; those of the predicted scenes are then 1.
+        by_model: the table of each model of the system, by its name, if `predict` made this one.
+        failures: why recordings of the data set have no rows, if `predict` made this table.
 
     Raises:
         ValueError: shapes do not fit, there are no rows, values are not probabilities, or a true scene is not in
@@ -53,6 +59,8 @@ class ScoreTable:
     familiarity: FloatArray | None = None
     carried: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     labels_only: bool = False
+    by_model: Mapping[str, "ScoreTable"] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         values = np.asarray(self.probabilities, dtype=np.float64)
@@ -133,6 +141,64 @@ class ScoreTable:
         parsed = {name: parse_tau_name(name) for name in dict.fromkeys(self.filenames)}
         return tuple(getattr(found, part) if (found := parsed[name]) else "" for name in self.filenames)
 
+    def __repr__(self) -> str:
+        """Return what the table holds, in one line."""
+        return f"<PredictionTable {self.source}: {self._extent()}>"
+
+    def _repr_html_(self) -> str:
+        """Return the extent and the first rows, for a notebook."""
+        columns = self.columns()
+        cells = [
+            [f"{value:.3f}" if isinstance(value, float) else html.escape(str(value)) for value in row]
+            for row in islice(zip(*columns.values(), strict=True), SHOWN_ROWS)
+        ]
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+        rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
+        more = f"<p>and {len(self) - len(cells):,} more rows</p>" if len(self) > len(cells) else ""
+        return (
+            f"<p><b>{html.escape(self.source)}</b>: {html.escape(self._extent())}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
+        )
+
+    def _extent(self) -> str:
+        recordings = len(set(self.filenames))
+        rows = f"{recordings:,} recordings"
+        if recordings < len(self):
+            rows = f"{len(self):,} segments of {rows}"
+        known = "true scenes known" if self.truth is not None else "true scenes unknown"
+        return f"{rows}, {len(self.labels)} scenes, {known}"
+
+    def columns(self) -> dict[str, Sequence[str | float]]:
+        """Return all columns (n,) as in a file: `filename`, what else is known of each row, and its probabilities."""
+        known: dict[str, Sequence[str | float] | None] = {
+            "filename": self.filenames,
+            "start": None if self.starts is None else self.starts.tolist(),
+            "group": self.groups,
+            "true_label": self.truth,
+            "modality": None if self.modality is None else [self.modality] * len(self),
+            "familiarity": None if self.familiarity is None else self.familiarity.tolist(),
+            "scene_label": [self.labels.names[index] for index in self.probabilities.argmax(axis=1)],
+        }
+        scenes = dict(zip(self.labels, self.probabilities.T.tolist(), strict=True))
+        return {name: column for name, column in known.items() if column is not None} | scenes
+
+    def to_arrow(self) -> Any:
+        """Return the columns as a `pyarrow.Table`."""
+        import pyarrow as pa
+
+        return pa.table({name: list(column) for name, column in self.columns().items()})
+
+    def to_pandas(self) -> Any:
+        """Return the columns as a `pandas.DataFrame`.
+
+        Raises:
+            PackageError: pandas is not installed.
+        """
+        try:
+            return self.to_arrow().to_pandas()
+        except ModuleNotFoundError as error:
+            raise PackageError("pandas is not installed; try: pip install pandas") from error
+
     def by_recording(self) -> "ScoreTable":
         """Return one row per file name, in order of first appearance: the mean of its rows, without starts.
 
@@ -182,6 +248,9 @@ class ScoreTable:
         if unknown is None or len(parsed) < len(names):
             return "no column 'true_label'; fix: give --truth meta.csv"
         return f"file names say scene {unknown!r}, but there is no column {unknown!r}; found: {', '.join(self.labels)}"
+
+
+PredictionTable = ScoreTable  # its public name
 
 
 def _upper_medians(values: FloatArray, rows: IntArray) -> FloatArray:

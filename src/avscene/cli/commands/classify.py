@@ -13,13 +13,13 @@ from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Progra
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avscene.cli.cluster import Cluster
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.writers import ResultWriter
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
+    from avscene.inference.ledger.cluster import Cluster
     from avscene.records import Failure
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,10 @@ Paths = Annotated[
 ]
 DefaultSystem = Annotated[
     str | None,
-    typer.Option(help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]"),
+    typer.Option(
+        help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO. "
+        "[default: the best with weights]"
+    ),
 ]
 Labels = Annotated[
     str | None, typer.Option(help="Scene names for a zero-shot system: a,b,c. [default: the ten TAU scenes]")
@@ -90,7 +93,6 @@ def classify(
     ray: Ray = None,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
-    from avscene.cli.cluster import Cluster
     from avscene.cli.inputs import check_result_files, expand
     from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
@@ -119,8 +121,10 @@ def classify(
         from avscene.inference.default_system import choose_default_system
 
         system = choose_default_system(offline=offline)
+    from avscene.cli.progress import stage_bars
     from avscene.inference import load
     from avscene.inference.computing import Settings
+    from avscene.models.sharing.reference import is_hub_reference
 
     options: dict[str, Any] = {
         "labels": scenes,
@@ -131,11 +135,16 @@ def classify(
         "precision": precision,
         "offline": offline,
     }
-    loaded = load(system, **options)
+    with stage_bars() as stages:
+        loaded = load(system, **options, progress=stages)
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
-    cluster = None if ray is None else Cluster(ray, system, options)
+    cluster = None
+    if ray is not None:
+        from avscene.inference.ledger.cluster import Cluster
+
+        cluster = Cluster(ray, loaded.name if is_hub_reference(system) else system, options)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))
@@ -154,6 +163,7 @@ def _classify_and_write(
     """Write the results, log each failure and a summary, and return the number of failures."""
     from contextlib import ExitStack
 
+    from avscene.cli.cluster import cluster_at
     from avscene.cli.output.writers import result_writer
     from avscene.cli.progress import RunMeter
     from avscene.cli.signals import stop_on_signals
@@ -164,9 +174,11 @@ def _classify_and_write(
     with ExitStack() as stack:
         path = destination.journal(len(inputs) if cluster is None else max(len(inputs), 2))
         journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
-        connected = None if cluster is None else stack.enter_context(cluster.connected())
+        stack.enter_context(cluster_at(None if cluster is None else cluster.address))
         stop = stack.enter_context(stop_on_signals())
-        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
+        remote = None
+        if cluster is not None and journal is not None:
+            remote = cluster.computing(system, settings, journal, stop, lines=destination.format == "jsonl")
         run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop, remote=remote)
         writer = stack.enter_context(result_writer(destination, len(inputs), journal, run.replay, run.n_recorded))
         try:
@@ -188,9 +200,8 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
     from contextlib import closing, nullcontext
 
     from avscene.cli.output.files import printable
-    from avscene.cli.output.timeline import short_time
     from avscene.cli.progress import RunProgress
-    from avscene.records import Failure
+    from avscene.progress import short_time
     from avscene.storage.urls import shown
 
     with RunProgress(meter) as progress:
@@ -200,10 +211,9 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
 
         with closing(run.outcomes(show)) as outcomes:
             for classified in outcomes:
-                outcome = classified.outcome
-                if isinstance(outcome, Failure):
-                    logger.error(str(outcome.error))
+                if classified.failure is not None:
+                    logger.error(str(classified.failure.error))
                 with progress.paused() if printing else nullcontext():
-                    writer.write(outcome)
-                meter.count(outcome, reused=classified.reused)
+                    writer.write(classified)
+                meter.count(classified)
                 progress.show()

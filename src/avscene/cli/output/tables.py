@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from avscene.cli.output.files import printable
 from avscene.evaluation.bootstrap import LEVEL
 from avscene.evaluation.measurement import Measurement, SubsetMetrics, mean_and_deviation
 from avscene.evaluation.metrics import METRIC_NAMES, confusion
+from avscene.evaluation.summary import summarise
 from avscene.evaluation.tables import Evaluation
 from avscene.fusion.fuse import FusionResult
 from avscene.models import presence, registry
@@ -25,9 +27,13 @@ from avscene.reports.result_tables import (
     unseen_table,
     with_interval,
 )
+from avscene.reports.summary import figures_text
 from avscene.reports.text_table import UNDEFINED, TextTable, format_metric
 from avscene.tables.folds import FOLD_TABLE
 from avscene.tables.score_table import ScoreTable
+
+if TYPE_CHECKING:
+    from avscene.training.cross_validation import CrossValidation
 
 MAX_WIDTH = 100  # characters of a confusion matrix; a wider one becomes a list of its largest errors
 MAX_CONFUSIONS = 12  # in that list
@@ -113,10 +119,15 @@ def _errors_text(counts: IntArray, names: Sequence[str]) -> str:
 def _folds_text(folds: Mapping[str, SubsetMetrics]) -> str:
     found = mean_and_deviation(folds.values())
     parts = [
-        f"{METRIC_NAMES[name].lower()} {format_metric(mean)} ± {format_metric(deviation)}"
+        f"{_in_line(METRIC_NAMES[name])} {format_metric(mean)} ± {format_metric(deviation)}"
         for name, (mean, deviation) in found.items()
     ]
     return f"  mean and standard deviation over {len(folds)} tables: {', '.join(parts)}"
+
+
+def _in_line(heading: str) -> str:
+    """A heading as the table of a terminal has it: without a capital, except in names."""
+    return heading if heading.startswith(("AURC", "Brier")) else heading[0].lower() + heading[1:]
 
 
 def _overall(name: str, measured: Measurement) -> str:
@@ -124,7 +135,7 @@ def _overall(name: str, measured: Measurement) -> str:
     for metric, heading in METRIC_NAMES.items():
         interval, value = measured.intervals.get(metric), getattr(measured.segments, metric)
         limits = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
-        rows.append([heading, UNDEFINED if math.isnan(value) else f"{value:.4f}", limits])
+        rows.append([_in_line(heading), UNDEFINED if math.isnan(value) else f"{value:.4f}", limits])
     title = f"{printable(name)}: {measured.segments.n} rows"
     if measured.why_no_intervals:
         return f"{title}; no intervals: {measured.why_no_intervals}\n{_columns(['overall', '', ''], rows)}"
@@ -146,6 +157,20 @@ def report_rows_text(rows: Sequence[ReportRow]) -> str:
         for row in rows
     ]
     return _columns(["system", "log loss", "accuracy", ""], cells)
+
+
+def cross_validation_text(result: "CrossValidation") -> str:
+    """Return log loss and accuracy of each fold, their mean and standard deviation, and those of all folds pooled."""
+    metrics = ("log_loss", "accuracy")
+    cells = [
+        [f"{result.column}={value}", f"{summary.n}", *(f"{getattr(summary, metric):.4f}" for metric in metrics), ""]
+        for value, summary in result.summaries.items()
+    ]
+    cells.append(["mean", "", *(f"{result.mean(metric):.4f}" for metric in metrics), ""])
+    cells.append(["standard deviation", "", *(f"{result.standard_deviation(metric):.4f}" for metric in metrics), ""])
+    pooled = summarise(result.pooled)
+    cells.append(["pooled", f"{pooled.n}", f"{pooled.log_loss:.4f}", f"{pooled.accuracy:.4f}", figures_text(pooled)])
+    return _columns(["", "n", "log loss", "accuracy", ""], cells)
 
 
 def systems_text() -> str:

@@ -7,8 +7,9 @@ import numpy as np
 from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.metrics import confusion
 from avscene.evaluation.risk import risk_coverage
+from avscene.figures import Figure
 from avscene.reports.page import captioned_figure, table_html
-from avscene.reports.plots import Figure, confusion_figure, figure_html, reliability_figure, risk_figure
+from avscene.reports.plots import confusion_figure, figure_html, reliability_figure, risk_figure
 from avscene.reports.result_tables import scene_table, subset_tables, unseen_table
 from avscene.reports.text_table import TextTable
 from avscene.tables.score_table import ScoreTable
