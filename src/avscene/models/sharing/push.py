@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 TABLES = ("validation.tsv", "out_of_fold/*.tsv", "held_out/*.tsv")  # they name recordings, and are not pushed
-    "validation.tsv",
-    "out_of_fold/*.tsv",
-    "held_out/*.tsv",
-)  # of a checkpoint; they name recordings, and are not pushed
 OF_THE_HUB = (".gitattributes",)  # files that the hub makes
 
 
