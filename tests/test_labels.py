@@ -12,9 +12,7 @@ from avscene.errors import UsageError
 from avscene.labels import TAU_SCENES, LabelSet, not_english
 
 NAMES = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters=","), min_size=1).map(str.strip)
-LABELS = st.lists(
-    NAMES.filter(bool), min_size=2, max_size=12, unique_by=lambda name: name.replace("_", " ").casefold()
-)
+LABELS = st.lists(NAMES.filter(bool), min_size=2, max_size=12, unique_by=lambda name: name.replace("_", " ").casefold())
 
 
 @given(LABELS)

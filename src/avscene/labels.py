@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from avscene.arguments import check_type
 from avscene.errors import UsageError
 from avscene.files import read_text
 
@@ -18,12 +19,16 @@ class LabelSet:
     """An ordered tuple of distinct scene names; the order is that of the columns of probabilities.
 
     Raises:
-        UsageError: fewer than two names, an empty one, or one given twice.
+        UsageError: fewer than two names, an empty one, one given twice, or names that are no texts.
     """
 
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        check_type("names", self.names, (tuple, list), "a tuple of scene names; a text is for LabelSet.parse")
+        for name in self.names:
+            check_type("a scene name", name, str, "a str")
+        object.__setattr__(self, "names", tuple(self.names))
         for position, name in enumerate(self.names, start=1):
             if not name.strip():
                 raise UsageError(f"label {position} of {len(self.names)} is empty")

@@ -1,4 +1,4 @@
-"""Check before any work begins that outputs can be written and that none of them is an input."""
+"""Check before any work begins that outputs can be written and that none of them is an input; name their journals."""
 
 import os
 import stat
@@ -10,9 +10,27 @@ from avscene.errors import UsageError
 from avscene.files import link_target
 from avscene.storage.urls import REMOTE_SCHEMES
 
+JOURNAL_SUFFIX = ".journal"  # of the outcomes of a run, beside its output
 Location = str | Path | int  # a path, or the number of an open file
 STANDARD_OUTPUT = Path("standard output")  # in messages
 Identity = tuple[object, ...]  # of a file; equal for all its names and links
+
+
+def is_device(path: Path) -> bool:
+    """Return whether `path` is a device or a pipe, to which results are only passed on."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def journal_beside(output: Path) -> Path | None:
+    """Return the path of the journal of a run that writes `output`; None if that is a device, a pipe or a folder."""
+    if is_device(output) or os.path.isdir(output):  # noqa: PTH112  # never raises
+        return None
+    target = link_target(output)
+    return target.with_name(target.name + JOURNAL_SUFFIX)
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | None], *, overwrite: bool = True) -> None:

@@ -13,7 +13,7 @@ from avscene.cli.output import formats, timeline
 from avscene.cli.output.formats import Outcome
 from avscene.errors import MediaError
 from avscene.labels import LabelSet
-from avscene.records import Failure, Prediction, SegmentPrediction
+from avscene.records import Failure, Prediction, SegmentPrediction, json_line
 from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
 
 HERE = Path(__file__).parent / "formats"
@@ -100,7 +100,7 @@ def in_every_format(outcome: Prediction) -> dict[str, str]:
     """Return the text of each format by the end of its file name."""
     return {
         "json": formats.json_text(outcome) + "\n",
-        "jsonl": formats.jsonl(outcome),
+        "jsonl": json_line(outcome),
         "csv": formats.delimited_text(outcome, delimiter=",", header=True),
         "tsv": formats.delimited_text(outcome, delimiter="\t", header=True),
         "vtt": formats.webvtt(outcome),
@@ -121,7 +121,7 @@ def regenerate(directory: Path) -> None:
                 (directory / f"{name}.{suffix}").write_text(text, encoding="utf-8", newline="")
         failure: Outcome = Failure("gone.mp4", MediaError("gone.mp4: not found"))
         (directory / "failure.json").write_text(formats.json_text(failure) + "\n", encoding="utf-8")
-        (directory / "failure.jsonl").write_text(formats.jsonl(failure), encoding="utf-8")
+        (directory / "failure.jsonl").write_text(json_line(failure), encoding="utf-8")
     finally:
         del os.environ["COLUMNS"]
         if before is not None:

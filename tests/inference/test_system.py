@@ -18,7 +18,8 @@ from avscene.errors import CheckpointError, MediaError, ModalityError, UsageErro
 from avscene.fusion.rules import LogPool
 from avscene.fusion.tree import Fusion
 from avscene.inference import BATCH_SIZE, Source, System, batched, prefetch
-from avscene.inference.reading import MAX_SEGMENTS, WINDOW
+from avscene.inference.reading import WINDOW
+from avscene.inference.scoring.batches import MAX_SEGMENTS
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.workers import IsolatedRecording
 from avscene.models import SceneModel

@@ -12,6 +12,7 @@ import typer
 
 from avscene import __version__
 from avscene.cli.commands.classify import classify
+from avscene.cli.commands.cross_validate import cross_validate
 from avscene.cli.commands.data import download, toytown, verify
 from avscene.cli.commands.demo import demo
 from avscene.cli.commands.doctor import doctor
@@ -21,6 +22,7 @@ from avscene.cli.commands.fuse import fuse
 from avscene.cli.commands.mismatch import mismatch
 from avscene.cli.commands.predict import predict
 from avscene.cli.commands.prepare import prepare
+from avscene.cli.commands.push import push
 from avscene.cli.commands.reproduce import reproduce
 from avscene.cli.commands.submit import submit
 from avscene.cli.commands.systems import systems
@@ -67,12 +69,14 @@ COMMANDS = (
     prepare,
     embed,
     train,
+    cross_validate,
     reproduce,
     predict,
     evaluate,
     fuse,
     mismatch,
     submit,
+    push,
 )
 DATA_COMMANDS = (toytown, download, verify)
 

@@ -56,13 +56,23 @@ complete_encoders = _starting(_encoders)
 System = Annotated[
     str,
     typer.Option(
-        "--system", autocompletion=complete_systems, help="A name from `avscene systems`, or a checkpoint directory."
+        "--system",
+        autocompletion=complete_systems,
+        help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO.",
     ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace outputs that exist; without it they are kept, with a message.")
 ]
 Data = Annotated[str, typer.Option("--data", help="A folder per class, a meta.csv, or a TAU directory.")]
+Recordings = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="A data set (a folder per class, a meta.csv, a TAU directory), or recordings without labels: a folder of "
+        "media files, TAU's evaluation set, a list of paths (.txt), a table without labels.",
+    ),
+]
 TrainingData = Annotated[
     str, typer.Option("--data", help="A folder per class, a meta.csv, a TAU directory, or a store.")
 ]

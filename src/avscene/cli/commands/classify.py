@@ -27,14 +27,14 @@ from avscene.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avscene.cli.cluster import Cluster
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.writers import ResultWriter
-    from avscene.cli.overwriting import RunOutput
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
+    from avscene.inference.journal.overwriting import RunOutput
+    from avscene.inference.ledger.cluster import Cluster
     from avscene.records import Failure
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ DefaultSystem = Annotated[
     str | None,
     typer.Option(
         autocompletion=complete_systems,
-        help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]",
+        help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO. "
+        "[default: the best with weights]",
     ),
 ]
 Labels = Annotated[
@@ -115,12 +116,11 @@ def classify(
     ray: Ray = None,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
-    from avscene.cli.cluster import Cluster
     from avscene.cli.inputs import check_result_files, expand
     from avscene.cli.output.formats import FORMATS
     from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.uploads import OutputPlace
-    from avscene.cli.overwriting import RunOutput
+    from avscene.cli.overwriting import output_of_results
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
     from avscene.media.limits import Limits
@@ -141,7 +141,7 @@ def classify(
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
     place.check(chain(paths, inputs.paths()))
-    replaced = RunOutput.of_results(destination, place.url, paths, inputs, overwrite=overwrite)
+    replaced = output_of_results(destination, place.url, paths, inputs, overwrite=overwrite)
     replaced.check_without_journal(destination.journal(len(inputs) if ray is None else max(len(inputs), 2)))
     check_decoder(decoder)
     limits = Limits.parse(limit or [])
@@ -153,6 +153,7 @@ def classify(
         from avscene.inference.default_system import choose_default_system
 
         system = choose_default_system(offline=offline)
+    from avscene.cli.progress import stage_bars
     from avscene.inference import load
     from avscene.inference.computing import Settings
 
@@ -165,15 +166,23 @@ def classify(
         "precision": precision,
         "offline": offline,
     }
-    loaded = load(system, **options)
+    with stage_bars() as stages:
+        loaded = load(system, **options, progress=stages)
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
-    cluster = None if ray is None else Cluster(ray, system, options)
+    cluster = None if ray is None else _cluster(ray, loaded, system, options)
     n_failed = _classify_and_write(loaded, inputs, destination, settings, cluster, replaced, retry_failed=retry_failed)
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))
     raise typer.Exit(ALL_SUCCEEDED if not n_failed else ALL_FAILED if n_failed == len(inputs) else SOME_FAILED)
+
+
+def _cluster(address: str, loaded: "System", system: str, options: dict[str, Any]) -> "Cluster":
+    from avscene.inference.ledger.cluster import Cluster
+    from avscene.models.sharing.reference import is_hub_reference
+
+    return Cluster(address, loaded.name if is_hub_reference(system) else system, options)  # the name has the commit
 
 
 def _classify_and_write(
@@ -189,6 +198,7 @@ def _classify_and_write(
     """Write the results, log each failure and a summary, and return the number of failures."""
     from contextlib import ExitStack
 
+    from avscene.cli.cluster import cluster_at
     from avscene.cli.output.writers import result_writer
     from avscene.cli.progress import RunMeter
     from avscene.cli.signals import stop_on_signals
@@ -201,9 +211,11 @@ def _classify_and_write(
         journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
         if journal is not None:
             replaced.begin(journal, settings.fingerprint(system))
-        connected = None if cluster is None else stack.enter_context(cluster.connected())
+        stack.enter_context(cluster_at(None if cluster is None else cluster.address))
         stop = stack.enter_context(stop_on_signals())
-        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
+        remote = None
+        if cluster is not None and journal is not None:
+            remote = cluster.computing(system, settings, journal, stop, lines=destination.format == "jsonl")
         run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop, remote=remote)
         writer = stack.enter_context(result_writer(destination, len(inputs), journal, run.replay, run.n_recorded))
         try:
@@ -227,9 +239,8 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
     from contextlib import closing, nullcontext
 
     from avscene.cli.output.files import printable
-    from avscene.cli.output.timeline import short_time
     from avscene.cli.progress import RunProgress
-    from avscene.records import Failure
+    from avscene.progress import short_time
     from avscene.storage.urls import shown
 
     with RunProgress(meter) as progress:
@@ -239,10 +250,9 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
 
         with closing(run.outcomes(show)) as outcomes:
             for classified in outcomes:
-                outcome = classified.outcome
-                if isinstance(outcome, Failure):
-                    logger.error(str(outcome.error))
+                if classified.failure is not None:
+                    logger.error(str(classified.failure.error))
                 with progress.paused() if printing else nullcontext():
-                    writer.write(outcome)
-                meter.count(outcome, reused=classified.reused)
+                    writer.write(classified)
+                meter.count(classified)
                 progress.show()

@@ -53,11 +53,6 @@ def json_text(outcome: Outcome) -> str:
     return json.dumps(outcome.to_dict(), indent=2)
 
 
-def jsonl(outcome: Outcome) -> str:
-    """Return one outcome as JSON on one line."""
-    return json.dumps(outcome.to_dict()) + "\n"
-
-
 def delimited_text(prediction: Prediction, *, delimiter: str, header: bool) -> str:
     """Return a row per segment: `filename`, `start`, `scene_label`, a probability for each scene.
 

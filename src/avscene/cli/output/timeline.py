@@ -12,6 +12,7 @@ from rich.text import Text
 
 from avscene.cli.output.files import printable
 from avscene.cli.output.formats import UNKNOWN_SCENE, scene_of, scene_spans
+from avscene.progress import short_time
 from avscene.records import Prediction
 from avscene.verdicts import FAMILIAR_SHARE
 
@@ -115,12 +116,3 @@ def _strip(prediction: Prediction) -> Text:
 
 def _color(prediction: Prediction, scene: str | None) -> str:
     return _UNKNOWN_COLOR if scene is None else _COLORS[prediction.labels.index(scene) % len(_COLORS)]
-
-
-def short_time(seconds: float, *, tenths: bool = False) -> str:
-    """Return `m:ss`, or `h:mm:ss` from an hour on; with `tenths`, `m:ss.t`."""
-    whole, tenth = divmod(round(seconds * 10), 10) if tenths else (round(seconds), 0)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-    return f"{text}.{tenth}" if tenths else text

@@ -14,13 +14,14 @@ from avscene.cli.output.results import ResultDestination
 from avscene.cli.output.timeline import timeline_text
 from avscene.errors import UsageError
 from avscene.inference.journal import Journal
-from avscene.records import Failure, Prediction
+from avscene.inference.resumable import Classified
+from avscene.records import Failure, Prediction, json_line
 
 
 class ResultWriter(Protocol):
     """Takes the outcomes of a run one by one."""
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, classified: Classified) -> None:
         """Take one outcome; a failure is written only in formats that have a record for it (JSON)."""
         ...
 
@@ -92,7 +93,7 @@ class _Texts:
     def _text(self, outcome: Outcome) -> str | None:
         match self._destination.format:
             case "jsonl":
-                return formats.jsonl(outcome)
+                return json_line(outcome)
             case "json":
                 before = "" if not self._is_list else ",\n" if self.n_written else "[\n"
                 return before + formats.json_text(outcome) + ("" if self._is_list else "\n")
@@ -118,8 +119,8 @@ class _Stream:
         self._texts = _Texts(destination, n_inputs)
         self._out = out
 
-    def write(self, outcome: Outcome) -> None:
-        text = self._texts.of(outcome)
+    def write(self, classified: Classified) -> None:
+        text = self._texts.of(classified.outcome)
         if text is not None:
             self._out.write(text)
 
@@ -144,7 +145,8 @@ class _RecordingFiles:
         self._n_inputs = n_inputs
         self._n_written = 0
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, classified: Classified) -> None:
+        outcome = classified.outcome
         if isinstance(outcome, Failure):
             return
         text = formats.SINGLE_RECORDING[self._destination.format].to_text(outcome)
@@ -176,8 +178,8 @@ class _Lines:
         self._journal = journal
         self._n_recorded = n_recorded
 
-    def write(self, outcome: Outcome) -> None:
-        self._file.write(formats.jsonl(outcome))
+    def write(self, classified: Classified) -> None:
+        self._file.write(json_line(classified.outcome) if classified.line is None else classified.line.text())
 
     def finish(self) -> None:
         self._file.finish()
@@ -208,7 +210,7 @@ class _AtTheEnd:
         self._replay = replay
         self._n_recorded = n_recorded
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, classified: Classified) -> None:
         """Do nothing: the outcome is in the journal."""
 
     def finish(self) -> None:
@@ -237,8 +239,8 @@ class _SingleParquet:
             raise UsageError(f"{destination.output}: is a folder; give the name of a file")
         self._output = destination.output
 
-    def write(self, outcome: Outcome) -> None:
-        _write_parquet(self._output, [outcome])
+    def write(self, classified: Classified) -> None:
+        _write_parquet(self._output, [classified.outcome])
 
     def finish(self) -> None:
         """Do nothing: the file is complete."""
