@@ -2,34 +2,32 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from avscene.errors import PackageError
 from avscene.evaluation.bootstrap import LEVEL, Interval
+from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.metrics import METRIC_NAMES, confusion
 from avscene.tables.score_table import ScoreTable
-
-if TYPE_CHECKING:
-    from avscene.evaluation.tables import Evaluation
 
 MAX_SCENES = 30  # of a confusion matrix that is shown
 
 
-def evaluation_frame(evaluation: "Evaluation") -> Any:
+def evaluation_frame(measured: Mapping[str, Measurement]) -> Any:
     """Return a `pandas.DataFrame` with a row for each table: `n`, `groups`, metrics and the limits of intervals.
 
     Raises:
         PackageError: pandas is not installed.
     """
     rows = {}
-    for name, measured in evaluation.measured.items():
-        row: dict[str, float] = {"n": measured.segments.n, "groups": measured.groups}
+    for name, found in measured.items():
+        row: dict[str, float] = {"n": found.segments.n, "groups": found.groups}
         for metric in METRIC_NAMES:
-            interval = measured.intervals.get(metric, Interval(math.nan, math.nan))
+            interval = found.intervals.get(metric, Interval(math.nan, math.nan))
             row |= {
-                metric: getattr(measured.segments, metric),
+                metric: getattr(found.segments, metric),
                 f"{metric}_low": interval.low,
                 f"{metric}_high": interval.high,
             }
@@ -37,25 +35,20 @@ def evaluation_frame(evaluation: "Evaluation") -> Any:
     return pandas().DataFrame.from_dict(rows, orient="index")
 
 
-def evaluation_html(evaluation: "Evaluation") -> str:
-    """Return the figures of all tables with their intervals, the best first, and the confusion matrix of each."""
+def evaluation_html(tables: Mapping[str, ScoreTable], measured: Mapping[str, Measurement]) -> str:
+    """Return the figures of all tables with their intervals and the confusion matrix of each, in their order."""
     heads = ["", *METRIC_NAMES.values(), "n"]
     rows = [
         [
             name,
-            *(
-                _figure(
-                    getattr(evaluation.measured[name].segments, metric), evaluation.measured[name].intervals.get(metric)
-                )
-                for metric in METRIC_NAMES
-            ),
-            f"{evaluation.measured[name].segments.n:,}",
+            *(_figure(getattr(found.segments, metric), found.intervals.get(metric)) for metric in METRIC_NAMES),
+            f"{found.segments.n:,}",
         ]
-        for name in evaluation.ranking
+        for name, found in measured.items()
     ]
     parts = [f"<p>Figures with {LEVEL:.0%} intervals over groups</p>", _table(heads, rows)]
-    for name in evaluation.ranking:
-        table = evaluation.tables[name]
+    for name in measured:
+        table = tables[name]
         if len(table.labels) <= MAX_SCENES:
             parts.append(f"<p>{html.escape(name)}: true scenes in rows, predicted scenes in columns</p>")
             parts.append(_confusion_table(table))

@@ -68,7 +68,7 @@ class Evaluation:
         """
         from avscene.evaluation.notebook import evaluation_frame
 
-        return evaluation_frame(self)
+        return evaluation_frame(self.measured)
 
     def __repr__(self) -> str:
         shown = [f"{name}: {_summary(self.measured[name])}" for name in self.ranking]
@@ -77,7 +77,7 @@ class Evaluation:
     def _repr_html_(self) -> str:
         from avscene.evaluation.notebook import evaluation_html
 
-        return evaluation_html(self)
+        return evaluation_html(self.tables, {name: self.measured[name] for name in self.ranking})
 
 
 def evaluate(
