@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from avscene.cli.progress import progress_bars
+from avscene.cli.progress import stage_bars
 from benchmarks.harness import HEADINGS, table
 
 MODULES = (
@@ -81,11 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = list(table([]))
     facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "versions": versions()}
     output = options.output or (None if options.only or options.quick else RESULTS)
-    with progress_bars() as progress:
-        for module in progress.track(modules, description="benchmarks"):
+    with stage_bars() as progress:
+        progress("benchmarks")
+        for number, module in enumerate(modules):
+            progress.show("benchmarks", number, len(modules), detail=module)
             for line in lines_of(module, options.rounds, quick=options.quick):
                 lines.append(line)
-                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                print(line, flush=True)
                 if output is not None:  # after each row, so that an interrupted run keeps its rows
                     page = PAGE.format(**facts, rounds=options.rounds, table="\n".join(lines))
                     output.write_text(page, encoding="utf-8")

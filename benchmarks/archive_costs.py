@@ -9,7 +9,6 @@ journal. The actors report the seconds of each file, from which the simulation o
 
 import argparse
 import functools
-import json
 import os
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import ray
@@ -30,6 +29,7 @@ from avscene.inference.journal.database import Journal, NewRecord, open_journal
 from avscene.inference.journal.known import KnownRecords
 from avscene.inference.journal.outcomes import pack, unpack
 from avscene.inference.ledger.parts import read_part, write_part
+from avscene.inference.remote import ReadyLine, RemoteRecord
 from benchmarks.archive_simulation import Costs, Run, simulate
 from benchmarks.videos import cached_video
 
@@ -79,7 +79,8 @@ def journal_costs(journal: Journal, system: System, records: Sequence[NewRecord]
         position = (position + size) % (len(records) - max(SIZES))
 
     commit, record = line({size: clock(functools.partial(add, size)) for size in SIZES})
-    names = {size: [write_part(folder, records[:size]) for _ in range(7)] for size in SIZES}
+    bare = [RemoteRecord(record) for record in records]
+    names = {size: [write_part(folder, bare[:size]) for _ in range(7)] for size in SIZES}
 
     def read(size: int) -> None:
         path = folder / names[size].pop()
@@ -87,7 +88,7 @@ def journal_costs(journal: Journal, system: System, records: Sequence[NewRecord]
         path.unlink()
 
     read_unit, read_item = line({size: clock(functools.partial(read, size)) for size in SIZES})
-    part = line({size: clock(functools.partial(write_part, folder, records[:size])) for size in SIZES})
+    part = line({size: clock(functools.partial(write_part, folder, bare[:size])) for size in SIZES})
 
     journal.add_many(records[:256])
     sources = [(number, Source(folder / f"new-{number}.mp4")) for number in range(1024)]
@@ -105,22 +106,29 @@ def journal_costs(journal: Journal, system: System, records: Sequence[NewRecord]
         "read_item": read_item,
         "part_unit": part[0],
         "part_item": part[1],
-        **writing_costs(system, records[0].outcome),
+        **writing_costs(system, records[:64], folder),
     }
 
 
-def writing_costs(system: System, outcome: bytes) -> dict[str, float]:
-    """Measure reading an outcome back and writing its line, for outcomes of two lengths."""
-    short = unpack(outcome, "x", system.name, system.labels)
+def writing_costs(system: System, records: Sequence[NewRecord], folder: Path) -> dict[str, float]:
+    """Measure reading lines in a part and writing them to a file, for lines of two lengths."""
+    short = unpack(records[0].outcome, "x", system.name, system.labels)
     assert isinstance(short, avscene.Prediction)
     long = replace(short, segments=tuple(short.segments) * 72)
 
-    def write(content: bytes) -> None:
-        found = unpack(content, "x", system.name, system.labels)
-        assert isinstance(found, avscene.Prediction)
-        json.dumps(found.to_dict())
+    def write(name: str, output: BinaryIO) -> None:
+        for found in read_part(folder / name):
+            if found.line is not None:
+                output.write(found.line.text().encode())
 
-    seconds = {len(one.segments): clock(functools.partial(write, pack(one)), 21) for one in (short, long)}
+    seconds = {}
+    with (folder / "lines").open("wb", buffering=0) as output:
+        bare = write_part(folder, [RemoteRecord(record) for record in records])
+        without = clock(functools.partial(write, bare, output), 21)
+        for one in (short, long):
+            name = write_part(folder, [RemoteRecord(record, ReadyLine.of(one)) for record in records])
+            took = clock(functools.partial(write, name, output), 21) - without
+            seconds[len(one.segments)] = max(0.0, took) / len(records)
     item, segment = line(seconds)
     return {"write_item": item, "write_segment": segment}
 
@@ -148,9 +156,9 @@ class Worker:
         seconds, records = [], []
         for _, source in items:
             begin = time.perf_counter()
-            records.append(
-                NewRecord(key_of(source), state_of(paths_of(source)), pack(self._system.classify(source.path)))
-            )
+            found = self._system.classify(source.path)
+            record = NewRecord(key_of(source), state_of(paths_of(source)), pack(found))
+            records.append(RemoteRecord(record, ReadyLine.of(found)))
             seconds.append(time.perf_counter() - begin)
         return write_part(Path(ledger), records), seconds
 
@@ -174,7 +182,7 @@ def ray_costs(folder: Path) -> dict[str, float]:
     return {"turn": turn, "dispatch_item": item, "turn_per_actor": max(0.0, many / WAITING)}
 
 
-def real_run(system: System, video: Path, n_files: int, unit: int, folder: Path) -> tuple[float, list[float]]:
+def real_run(video: Path, n_files: int, unit: int, folder: Path) -> tuple[float, list[float]]:
     """Classify copies of a video by two actors; return the makespan and the seconds of each file."""
     media, ledger = folder / "media", folder / "ledger"
     media.mkdir()
@@ -188,7 +196,7 @@ def real_run(system: System, video: Path, n_files: int, unit: int, folder: Path)
     ray.get([actor.run.remote([sources[0]], str(ledger)) for actor in actors])  # warm
     units = [sources[begin : begin + unit] for begin in range(0, n_files, unit)][::-1]
     seconds: list[float] = []
-    with open_journal(folder / "real.journal", "x" * 64) as journal, open(os.devnull, "w") as output:  # noqa: PTH123
+    with open_journal(folder / "real.journal", "x" * 64) as journal, (folder / "real").open("wb", 0) as output:
         begin = time.perf_counter()
         running = {actor.run.remote(units.pop(), str(ledger)): actor for actor in actors}
         while running:
@@ -197,11 +205,11 @@ def real_run(system: System, video: Path, n_files: int, unit: int, folder: Path)
             name, of_files = ray.get(ref)
             seconds += of_files
             records = read_part(ledger / name)
-            journal.add_many(records)
+            journal.add_many([found.record for found in records])
             (ledger / name).unlink()
-            for record in records:
-                found = unpack(journal.outcome(record.source), "x", system.name, system.labels)
-                output.write(json.dumps(found.to_dict()) + "\n")
+            for found in records:
+                assert found.line is not None
+                output.write(found.line.text().encode())
             if units:
                 running[actor.run.remote(units.pop(), str(ledger))] = actor
         makespan = time.perf_counter() - begin
@@ -231,8 +239,7 @@ def main() -> None:
         folder = Path(text)
         ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         costs = measure(folder, video)
-        system = avscene.load(SYSTEM, labels=LABELS, precision="float32")
-        real, seconds = real_run(system, video, options.files, options.unit, folder)
+        real, seconds = real_run(video, options.files, options.unit, folder)
         ray.shutdown()
     spread = float(np.std(seconds) / np.mean(seconds))
     run = Run(2, options.files, float(np.mean(seconds)), spread, options.unit, batched=False)

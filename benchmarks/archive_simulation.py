@@ -32,7 +32,7 @@ class Costs:
     read_item: float
     commit: float  # a transaction of the journal
     record: float  # a row of the journal
-    write_item: float  # read an outcome back and write its line
+    write_item: float  # take a ready line out of its part and write it
     write_segment: float  # more of it for each segment
     part_unit: float  # of an actor: write a part
     part_item: float
@@ -76,7 +76,7 @@ class Result:
         return self.files / self.seconds
 
 
-UNIT_SECONDS, MAX_UNIT = 30.0, 256
+UNIT_SECONDS, MAX_UNIT = 30.0, 1024
 
 
 def unit_of(run: Run) -> int:
@@ -233,7 +233,7 @@ def saturation_rows(costs: Costs, kinds: Kinds) -> Iterator[str]:
 
 
 def failure_rows(costs: Costs, kinds: Kinds) -> Iterator[str]:
-    """Yield rows of runs of two hours whose nodes fail, in units of 30 s of work, at most 256 files."""
+    """Yield rows of runs of two hours whose nodes fail, in units of 30 s of work, at most MAX_UNIT files."""
     for name, (seconds, spread, segments) in kinds.items():
         run = Run(ACTORS, 0, seconds, spread, 0, segments=segments)
         speed = min(ACTORS / seconds, driver_limit(costs, ACTORS, unit_of(run), segments, batched=True))

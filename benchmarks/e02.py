@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 
+import avscene
 from avscene.features.batch import SegmentBatch
 from avscene.inference import BATCH_SIZE, System
 from avscene.inference.precision import described
@@ -30,7 +31,7 @@ from benchmarks.videos import benchmark_video
 
 SECONDS = 20
 SAMPLING = Sampling(sample_rate=LOG_MEL.sample_rate, frame_size=288)  # as E02 needs: RN50x4 has the largest frames
-# Differences allowed for bfloat16 and for scaling by ffmpeg, not Pillow; random networks amplify them.
+# Differences allowed for scaling by ffmpeg, not Pillow; random networks amplify them, and those of bfloat16 too much.
 MIN_CORRELATION = 0.8  # of a model's probabilities
 TOLERANCE = 0.05  # of a fused probability
 COST_ROUNDS = 3
@@ -42,10 +43,13 @@ def rows(rounds: int, quick: bool) -> Iterator[Row]:
     path = benchmark_video(SECONDS, quick=quick)
     read = segments(path, SAMPLING)
     with tempfile.TemporaryDirectory() as directory, random_hub(Path(directory) / "hub", REPOS, quick=quick):
-        networks, system = load_random(Path(directory) / "E02", read, device="cpu", quick=quick)
+        checkpoint = Path(directory) / "E02"
+        networks, system = load_random(checkpoint, read, device="cpu", quick=quick)
+        exact = avscene.load(checkpoint, device="cpu", precision="float32", offline=True)
         cost_note = costs(system, networks, read[:BATCH_SIZE], 1 if quick else COST_ROUNDS)
     baseline = baseline_e02(networks, system, quick=quick)
-    check(system, baseline, path)
+    check(exact, baseline, path)
+    del exact
     runs: dict[str, Run] = {
         "ours": lambda: system.classify(path),
         "baseline": lambda: baseline.classify(path),
@@ -78,7 +82,7 @@ def baseline_e02(networks: Networks, system: System, *, quick: bool) -> Baseline
 
 
 def check(system: System, baseline: BaselineE02, path: Path) -> None:
-    """Check that the probabilities of each model and of the fusion agree on both sides."""
+    """Check that the probabilities of each model and of the fusion agree on both sides, in float32."""
     segments_of_system = system.classify(path).segments
     scores = baseline.scores(path)
     for name, theirs in scores.items():
@@ -96,7 +100,7 @@ def costs(system: System, networks: Networks, batch: list[Segment], rounds: int)
         model.name: lambda model=model: model.score(SegmentBatch(batch)) for model in system.models if model.name != C04
     }
     for name in networks.encoder_keys:
-        encoder = build_encoder(name, Runtime.choose("cpu", offline=True))
+        encoder = build_encoder(name, Runtime.choose("cpu", system.precision[f"{C04}/{name}"], offline=True))
         runs[name] = lambda encoder=encoder: encoder.embed(SegmentBatch(batch))
     cost = {name: 1000 * median(times) / len(batch) for name, times in time_in_turn(runs, rounds).items()}
     return "ms per second of video: " + ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in cost.items())

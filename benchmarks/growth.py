@@ -53,15 +53,15 @@ def measure_here(*paths: str) -> None:
     times = [(time.perf_counter(), time.process_time())]
     import avscene
     from avscene.cli.inputs import expand
-    from avscene.cli.output.formats import jsonl
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
+    from avscene.records import json_line
 
     system = avscene.load("conse")
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
             run = FileRun(system, expand([path]), Settings())
-            lines = (jsonl(classified.outcome) for classified in run.outcomes())
+            lines = (json_line(classified.outcome) for classified in run.outcomes())
             (Path(folder) / "predictions.jsonl").write_text("".join(lines))
             times.append((time.perf_counter(), time.process_time()))
     (start, *seconds), (_, *cpu_seconds) = np.diff(times, axis=0).T.tolist()

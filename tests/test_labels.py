@@ -1,6 +1,7 @@
 """Test label sets and the public names of the package."""
 
 import importlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,10 +9,10 @@ from hypothesis import strategies as st
 
 import avscene
 from avscene.errors import UsageError
-from avscene.labels import TAU_SCENES, LabelSet
+from avscene.labels import TAU_SCENES, LabelSet, not_english
 
 NAMES = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters=","), min_size=1).map(str.strip)
-LABELS = st.lists(NAMES.filter(bool), min_size=2, max_size=12, unique=True)
+LABELS = st.lists(NAMES.filter(bool), min_size=2, max_size=12, unique_by=lambda name: name.replace("_", " ").casefold())
 
 
 @given(LABELS)
@@ -37,10 +38,13 @@ def test_the_order_is_part_of_a_label_set(names: list[str]) -> None:
     [
         ("", "label 1 of 1 is empty"),
         ("a,,b", "label 2 of 3 is empty"),
-        ("a,b,", "label 3 of 3 is empty"),
+        ("a,b,,", "label 3 of 3 is empty"),
         ("a, ,b", "label 2 of 3 is empty"),
         ("park", "at least two scenes, got 1"),
         ("park,tram, park", "'park' is given twice"),
+        ("Kitchen,kitchen", "'Kitchen' and 'kitchen' are one name to a model"),
+        ("living room,living_room", "are one name to a model"),
+        ("scenes.txt", "scenes.txt: no such file of labels"),
         ("par\tk,tram", "has a tab"),
         ("par\nk,tram", "line break"),
         ("par\rk,tram", "line break"),
@@ -50,6 +54,23 @@ def test_invalid_label_lists_are_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         LabelSet.parse(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["park\ntram\n", "park,tram", "\ufeffpark\r\n\r\n tram \r\n", "park, tram,\n"])
+def test_labels_are_read_from_a_file(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "scenes.txt"
+    file.write_bytes(content.encode())
+    assert LabelSet.parse(str(file)).names == ("park", "tram")
+
+
+def test_spaces_and_a_comma_at_the_end_are_forgiven() -> None:
+    assert LabelSet.parse(" park ,tram , ").names == ("park", "tram")
+    assert LabelSet.named([" park", "tram "]).names == ("park", "tram")
+
+
+@pytest.mark.parametrize("name", ["厨房", "\N{GRINNING FACE}", "кухня", "park 森", "..."])
+def test_names_that_are_not_english_are_found(name: str) -> None:
+    assert not_english(["living room", name, "café", "room_2"]) == [name]
 
 
 @pytest.mark.parametrize("names", [(), ("a", " b"), ("a ", "b")])

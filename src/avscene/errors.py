@@ -1,5 +1,6 @@
 """Define the exceptions for failures that a user can meet; each message says what is wrong and how to fix it."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ class PackageError(AvsceneError):
     """An optional package is not installed."""
 
     exit_code = 4
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean NAME?` with the known name that is most like `word`, or nothing if none is like it."""
+    from difflib import get_close_matches  # takes a while to import
+
+    by_lower = {name.lower(): name for name in reversed(list(known))}
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def first_validation_error(error: "ValidationError") -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from avscene.errors import DataError
+from avscene.errors import DataError, did_you_mean
 
 # Bytes: a million segments of ten scenes in full precision, thirty times the test part of TAU. Reading a table takes
 # about five times its size in memory.
@@ -22,6 +22,7 @@ BINARY_MARKS = ("\0", "\x1a", "\x1b")  # control characters that no table of tex
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)  # of some network file systems
 PIPE_PATIENCE = 10.0  # seconds in which a program must open a pipe that is read
+_LISTED = 10_000  # names of a folder that are compared with a mistyped one
 _KEPT = 50  # characters of a name in its temporary name, which a file system may limit to 255 bytes
 
 
@@ -185,6 +186,32 @@ def new_directory(directory: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def moved_aside(directory: Path) -> Iterator[None]:
+    """Give a directory that exists another name while the block writes one in its place; remove it at the end.
+
+    After an error it has its name again, unless the new one is complete.
+
+    Raises:
+        DataError: it cannot be renamed.
+    """
+    aside = directory.with_name(f".{directory.name[:_KEPT]}.{secrets.token_hex(4)}.old")
+    try:
+        directory.replace(aside)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise DataError(f"{directory}: cannot be replaced: {error.strerror or error}") from error
+    try:
+        yield
+    except BaseException:
+        if not directory.exists():
+            aside.replace(directory)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def rename_durably(partial: Path, path: Path) -> None:
     """Rename a complete file to `path` once its content has reached the disk, so that it survives a power failure."""
     with partial.open("rb") as file:
@@ -218,6 +245,18 @@ def lock(path: Path, *, required: bool = True) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def did_you_mean_path(path: str) -> str:
+    """Return `; did you mean PATH?` for a path that does not exist, if its folder has a similar name, or nothing."""
+    stripped = path.rstrip(os.sep)
+    folder, name = os.path.split(stripped)
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry, _ in zip(entries, range(_LISTED), strict=False)]
+    except (OSError, ValueError):
+        return ""
+    return did_you_mean(name, names).replace("mean ", f"mean {os.path.join(folder, '')}", 1)  # noqa: PTH118
 
 
 def sha256_of(path: Path) -> str:

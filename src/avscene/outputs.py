@@ -1,4 +1,4 @@
-"""Check before any work begins that outputs can be written and that none of them is an input."""
+"""Check before any work begins that outputs can be written and that none of them is an input; name their journals."""
 
 import os
 import stat
@@ -10,11 +10,30 @@ from avscene.errors import UsageError
 from avscene.files import link_target
 from avscene.storage.urls import REMOTE_SCHEMES
 
+JOURNAL_SUFFIX = ".journal"  # of the outcomes of a run, beside its output
 Location = str | Path | int  # a path, or the number of an open file
+STANDARD_OUTPUT = Path("standard output")  # in messages
 Identity = tuple[object, ...]  # of a file; equal for all its names and links
 
 
-def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | None]) -> None:
+def is_device(path: Path) -> bool:
+    """Return whether `path` is a device or a pipe, to which results are only passed on."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def journal_beside(output: Path) -> Path | None:
+    """Return the path of the journal of a run that writes `output`; None if that is a device, a pipe or a folder."""
+    if is_device(output) or os.path.isdir(output):  # noqa: PTH112  # never raises
+        return None
+    target = link_target(output)
+    return target.with_name(target.name + JOURNAL_SUFFIX)
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | None], *, overwrite: bool = True) -> None:
     """Check that files can be written, that no two of them are one file, and that none is an input.
 
     The file that standard output is redirected to must not be an input either (`>> FILE`; `> FILE` has emptied it).
@@ -23,9 +42,10 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | No
     Args:
         outputs: Files that will be written or replaced.
         inputs: What is read. Of a directory, such as a checkpoint, all files are inputs.
+        overwrite: Whether files that exist may be replaced. Empty files may always be.
 
     Raises:
-        UsageError: an output is an input, another output, a folder, or cannot be written.
+        UsageError: an output is an input, another output, a folder, or cannot be written; or it exists.
     """
     existing: dict[Identity, Path] = {}
     new: set[Identity] = set()
@@ -48,8 +68,21 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Location | No
             existing[identity] = output
     printed = _standard_output_file()
     if printed is not None:
-        existing.setdefault(printed, Path("standard output"))
+        existing.setdefault(printed, STANDARD_OUTPUT)
     _check_distinct(existing, inputs)
+    for output in () if overwrite else existing.values():
+        if output != STANDARD_OUTPUT:
+            refuse_existing(output)
+
+
+def refuse_existing(output: Path) -> None:
+    """Raise UsageError if `output` is a file with content."""
+    try:
+        state = output.stat()
+    except (OSError, ValueError):
+        return
+    if stat.S_ISREG(state.st_mode) and state.st_size:
+        raise UsageError(f"{output}: already exists; try: --overwrite, or another name")
 
 
 def check_output_directory(

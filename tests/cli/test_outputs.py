@@ -91,6 +91,7 @@ DIRECTORIES: dict[tuple[str, str], str] = {
     ("prepare", "--output"): "prepare data --output",
     ("reproduce", "--output"): "reproduce data --backbones small --output",
     ("train", "--output"): "train fast --data data --output",
+    ("cross-validate", "--output"): "cross-validate fast --data data --folds group --output",
     ("demo", "--output"): "demo --output",
     ("data toytown", "directory"): "data toytown --locations 1 --recordings 1 --seconds 1",
     ("data download", "--output"): "data download tau-2021 --subset examples --output",
@@ -99,7 +100,7 @@ DIRECTORIES: dict[tuple[str, str], str] = {
 READ = {
     *(("classify", name) for name in ("paths", "--system")),
     *(("predict", name) for name in ("--system", "--data")),
-    *(("train", name) for name in ("--data",)),
+    *((name, "--data") for name in ("train", "cross-validate")),
     *(("evaluate", name) for name in ("tables", "--truth", "--trained-on")),
     *(("fuse", name) for name in ("tables", "--fit", "--weights")),
     *(("mismatch", name) for name in ("audio", "video", "--fit", "--detector", "--pairs", "--vadd")),

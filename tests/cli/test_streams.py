@@ -39,6 +39,7 @@ SLOW = {
     "prepare": ("prepare {data} --output store", "store"),
     "embed": ("embed store --encoder efficientnet-lite0", "store"),
     "train": ("train fast --data {data} --holdout fold=1 --output new", "new"),
+    "cross-validate": ("cross-validate fast --data {data} --folds fold --output folds", "folds/out_of_fold.tsv"),
     "predict": ("predict --system {system} --data {data} --output new.tsv", "new.tsv"),
     "reproduce": (
         "reproduce {data} --systems B03 --holdout fold=1 --backbones small --output table",

@@ -15,6 +15,7 @@ import pytest
 from avscene.inference.journal import FileState, open_journal
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.ledger.parts import write_part
+from avscene.inference.remote import RemoteRecord
 from tests.support.clusters import NODE, ray_cluster
 from tests.support.media_files import write_media
 
@@ -99,7 +100,7 @@ def test_parts_that_a_killed_driver_left_are_taken_in(
         journal.commit()
     ledger = tmp_path / "scenes.jsonl.ledger" / f"system={rows[0][0][:16]}"
     ledger.mkdir(parents=True)
-    write_part(ledger, [NewRecord(row[1], FileState(row[2], row[3]), row[4]) for row in rows])
+    write_part(ledger, [RemoteRecord(NewRecord(row[1], FileState(row[2], row[3]), row[4])) for row in rows])
     (ledger / "part-torn.parquet").write_bytes(b"PAR1")
     code, messages = classify(archive, output, "--ray", cluster.address)
     assert code == 3

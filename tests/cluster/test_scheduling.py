@@ -48,7 +48,7 @@ def test_every_item_is_done_once() -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_short_items_are_done_in_large_units() -> None:
-    results = Scheduler(Doubling(), range(2000), 60, threading.Event()).results()
+    results = Scheduler(Doubling(), range(3 * MAX_ITEMS), 60, threading.Event()).results()
     assert max(len(result.items) for result in results if isinstance(result, Finished)) == MAX_ITEMS
 
 

@@ -47,6 +47,8 @@ WRITINGS = {
     "quoted": b'"path","label","group"\n"one.mp4","park","g1"\n"two.mp4","bus","g2"\n',
     "no last line break": PLAIN.rstrip("\n").encode(),
     "blank lines": PLAIN.replace("\n", "\n\n").encode(),
+    "semicolons": PLAIN.replace(",", ";").encode(),
+    "tabs": PLAIN.replace(",", "\t").encode(),
     "another order and more columns": b"group,x,label,path\ng1,,park,one.mp4\ng2,1,bus,two.mp4\n",
 }
 
@@ -71,8 +73,8 @@ def test_names_with_commas_quotes_and_letters_beyond_ascii(tmp_path: Path) -> No
 BAD = {
     "no label column": ("path,scene\none.mp4,park\n", r"meta\.csv: has no column 'label'; its first line must name"),
     "no path column": ("file,label\none.mp4,park\n", r"has no column 'path'"),
-    "nothing": ("", r"has no column 'path'"),
-    "only a header": ("path,label\n", "holds no recordings"),
+    "nothing": ("", "line 1: the file is empty"),
+    "only a header": ("path,label\n", "a header and no rows after it"),
     "a row twice": (
         "path,label\none.mp4,a\ntwo.mp4,b\none.mp4,b\n",
         r"meta\.csv, line 4: one\.mp4 is already on line 2",
@@ -81,9 +83,9 @@ BAD = {
     "a folder for a file": ("path,label\none.mp4,a\ndeep,b\n", r"line 3: deep: file not found"),
     "an empty label": ("path,label\none.mp4,\n", "line 2: label is empty"),
     "an empty path": ("path,label\n ,a\n", "line 2: path is empty"),
-    "too few cells": ("path,label,group\none.mp4,a\n", "line 2: does not have the 3 columns"),
-    "too many cells": ("path,label\none.mp4,a,b\n", "line 2: does not have the 2 columns"),
-    "not UTF-8": (b"path,label\none.mp4,caf\xe9\n", r"meta\.csv: is not UTF-8 text"),
+    "too few cells": ("path,label,group\none.mp4,a\n", "line 2: 2 columns, but the header has 3"),
+    "too many cells": ("path,label\none.mp4,a,b\n", "line 2: 3 columns, but the header has 2"),
+    "not UTF-8": (b"path,label\none.mp4,caf\xe9\n", r"meta\.csv, line 2: not UTF-8 text"),
     "a column twice": ("path,label,label\none.mp4,a,b\ntwo.mp4,b,a\n", "column 'label' is given twice"),
 }
 

@@ -139,12 +139,10 @@ def test_an_evaluation_set_without_scenes_is_whole(
     monkeypatch.setattr(archives, "published_data_sets", lambda: {"tau-2021-evaluation": made})
     root = fetched(made, packed, tmp_path, "all")
     assert verify(root, checked_progress).is_whole
+    with pytest.raises(DataError, match=r"has no labels .*: an evaluation set has none"):
+        read_dataset(root)
     (root / "audio" / "0.wav").unlink()
     assert list(verify(root, checked_progress).problems) == ["audio/0.wav"]
-    with pytest.raises(
-        DataError, match=r"no meta\.csv with the scenes of the recordings \(an evaluation set has none\)"
-    ):
-        read_dataset(root)
 
 
 @pytest.mark.parametrize("subset", ["meta", "examples"])
@@ -244,11 +242,11 @@ def test_verify_command(published: PublishedDataSet, root: Path, capfd: pytest.C
 def test_verify_command_shortens_lists_and_escapes_names(
     content: dict[str, bytes], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    names = [f"bus-lyon-7-{number}\x1b[2J" for number in range(30)]
+    names = [f"bus-lyon-7-{number}\x9b2J" for number in range(30)]
     head = content["meta.csv"].decode().splitlines()[0]
     meta = "\n".join([head, *(f"{small_tau.row(name)}\tx" for name in names)])
     root = small_tau.write(tmp_path, {"meta.csv": meta.encode()})
     done = run(capfd, "data", "verify", root)
     assert done.code == 3
     assert "  ... and 40 more" in done.out
-    assert "\x1b" not in done.out
+    assert "\x9b" not in done.out

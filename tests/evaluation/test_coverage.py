@@ -40,7 +40,7 @@ def test_the_calibration_error_of_few_groups_is_nearly_that_of_many(exponent: fl
     true = expected_calibration_error(many.truth_index, many.probabilities)
     tables = [sampled(seed, 60, exponent) for seed in range(60)]
     plain = np.mean([expected_calibration_error(table.truth_index, table.probabilities) for table in tables])
-    corrected = np.mean([compute_metrics(table).expected_calibration_error for table in tables])
+    corrected = np.mean([compute_metrics(table).ece for table in tables])
     assert abs(corrected - true) < max(0.7 * abs(plain - true), 0.01)
 
 
@@ -54,7 +54,7 @@ def test_the_correction_is_the_mean_of_folded_normal_noise_by_scipy() -> None:
         of_groups = [(excess[rows] - excess[rows].mean())[names[rows] == name].sum() for name in np.unique(names)]
         deviation = np.sqrt(30 / 29 * np.square(of_groups).sum()) / len(table)
         corrected += 2 * abs(gap) - stats.foldnorm(abs(gap) / deviation, scale=deviation).mean()
-    assert compute_metrics(table).expected_calibration_error == pytest.approx(corrected, abs=1e-9)
+    assert compute_metrics(table).ece == pytest.approx(corrected, abs=1e-9)
 
 
 def test_the_calibration_error_of_one_group_or_without_noise_is_the_plain_one() -> None:
@@ -85,6 +85,6 @@ def test_intervals_contain_the_true_value_as_often_as_they_state(exponent: float
         for name, interval in group_intervals(sampled(seed, 150, exponent), resamples=400).items():
             hits[name] += interval.low <= getattr(true, name) <= interval.high
     coverage = {name: count / simulations for name, count in hits.items()}
-    error = coverage.pop("expected_calibration_error")
+    error = coverage.pop("ece")
     assert all(0.93 <= share <= 0.97 for share in coverage.values()), coverage
     assert error >= 0.92, error

@@ -30,9 +30,9 @@ def test_metrics_equal_those_of_scikit_learn():
     everything = np.full(len(truth), fill_value=True)
     assert found.segments.log_loss == pytest.approx(loss(everything))
     assert found.segments.accuracy == pytest.approx(right(everything))
-    assert found.segments.accuracy_class_mean == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
-    assert found.segments.accuracy_class_mean != pytest.approx(found.segments.accuracy), "the scenes differ in size"
-    assert found.segments.log_loss_class_mean == pytest.approx(np.mean([loss(truth == scene) for scene in range(3)]))
+    assert found.segments.accuracy_macro == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
+    assert found.segments.accuracy_macro != pytest.approx(found.segments.accuracy), "the scenes differ in size"
+    assert found.segments.log_loss_macro == pytest.approx(np.mean([loss(truth == scene) for scene in range(3)]))
     assert set(found.by_city) == set(cities)
     for city, metrics in found.by_city.items():
         chosen = np.array(cities) == city

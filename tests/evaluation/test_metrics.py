@@ -109,7 +109,7 @@ def test_metrics_of_ties_by_hand():
     assert found.per_class["park"]["precision"] == pytest.approx(2 / 4)
     assert found.per_class["park"]["recall"] == pytest.approx(2 / 3)
     assert found.per_class["bus"]["recall"] == 0
-    assert found.accuracy_class_mean == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert found.accuracy_macro == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
 
 
 @settings(max_examples=60)
@@ -167,9 +167,9 @@ def test_the_brier_score_by_hand():
 def test_perfect_predictions():
     truth = np.array([0, 1, 2, 1])
     found = compute_metrics(as_table(truth, np.eye(3)[truth]))
-    assert (found.accuracy, found.accuracy_class_mean, found.expected_calibration_error) == (1, 1, 0)
+    assert (found.accuracy, found.accuracy_macro, found.ece) == (1, 1, 0)
     assert found.log_loss == pytest.approx(0, abs=1e-12)
-    assert found.log_loss_class_mean == pytest.approx(0, abs=1e-12)
+    assert found.log_loss_macro == pytest.approx(0, abs=1e-12)
     assert all(metrics["f1"] == 1 for metrics in found.per_class.values())
 
 
@@ -195,8 +195,8 @@ def test_a_scene_without_rows_is_nan_and_left_out_of_macro_averages():
     expected = [-math.log(0.35) / 2, -math.log(0.06) / 2, math.nan]
     np.testing.assert_allclose(class_log_loss(truth, p), expected)
     found = compute_metrics(as_table(truth, p))
-    assert found.accuracy_class_mean == 0.75
-    assert found.log_loss_class_mean == pytest.approx((expected[0] + expected[1]) / 2)
+    assert found.accuracy_macro == 0.75
+    assert found.log_loss_macro == pytest.approx((expected[0] + expected[1]) / 2)
     plain = found.to_dict()
     assert plain["per_class"]["c"] == {
         "n": 0,

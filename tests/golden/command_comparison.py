@@ -39,7 +39,7 @@ WORDING = {
 CHECKSUMS = {"members"}
 TABLES = {".tsv": "\t", ".csv": None}  # None: tabs where the first line has one, commas otherwise
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-NAMES_OF_GROUPS = re.compile(r"\d+")
+NAMES_OF_GROUPS = re.compile(r"([a-z]+-)?\d+")  # a number, or city and number
 
 
 def normalised(path: Path, text: str) -> str:
@@ -88,7 +88,7 @@ def _is_wording(key: str, value: Any) -> bool:
 
 
 def _are_groups(values: list[Any]) -> bool:
-    """Tell whether a list holds groups, which are numbers in all data used here, and not sentences."""
+    """Tell whether a list holds groups, in all data used here numbers or city and number, and not sentences."""
     return all(isinstance(value, str) and NAMES_OF_GROUPS.fullmatch(value) for value in values) and bool(values)
 
 

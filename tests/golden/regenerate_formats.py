@@ -12,7 +12,7 @@ import numpy as np
 from avscene.cli.output import formats, timeline
 from avscene.errors import MediaError
 from avscene.labels import LabelSet
-from avscene.records import Failure, Prediction, SegmentPrediction
+from avscene.records import Failure, Prediction, SegmentPrediction, json_line
 from avscene.reports.recordings.rows import RowKind
 from avscene.reports.recordings.spans import Outcome
 from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
@@ -101,7 +101,7 @@ def in_every_format(outcome: Prediction) -> dict[str, str]:
     """Return the text of each format by the end of its file name."""
     return {
         "json": formats.json_text(outcome) + "\n",
-        "jsonl": formats.jsonl(outcome),
+        "jsonl": json_line(outcome),
         "csv": delimited_text(outcome, "segments", ","),
         "tsv": delimited_text(outcome, "segments", "\t"),
         "spans.csv": delimited_text(outcome, "spans", ","),
@@ -130,7 +130,7 @@ def regenerate(directory: Path) -> None:
                 (directory / f"{name}.{suffix}").write_text(text, encoding="utf-8", newline="")
         failure: Outcome = Failure("gone.mp4", MediaError("gone.mp4: not found"))
         (directory / "failure.json").write_text(formats.json_text(failure) + "\n", encoding="utf-8")
-        (directory / "failure.jsonl").write_text(formats.jsonl(failure), encoding="utf-8")
+        (directory / "failure.jsonl").write_text(json_line(failure), encoding="utf-8")
         (directory / "failure.csv").write_text(delimited_text(failure, "segments", ","), encoding="utf-8")
     finally:
         del os.environ["COLUMNS"]

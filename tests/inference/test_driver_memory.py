@@ -18,6 +18,7 @@ from avscene.inference.journal import FileState, open_journal
 from avscene.inference.journal.content import key_of
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.journal.outcomes import pack
+from avscene.inference.remote import RemoteRecord
 from avscene.labels import LabelSet
 
 number = int(sys.argv[1])
@@ -30,7 +31,8 @@ class System:
 class Remote:
     def records(self, missing):
         while unit := list(islice(missing, 64)):
-            yield [(at, NewRecord(key_of(source), FileState("1", "1"), outcome)) for at, source in unit][::-1]
+            records = [NewRecord(key_of(source), FileState("1", "1"), outcome) for _, source in unit]
+            yield [(at, RemoteRecord(record)) for (at, _), record in zip(unit, records)][::-1]
 
 def peak():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if "VmHWM" in line)

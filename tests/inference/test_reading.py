@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from avscene.errors import MediaError
-from avscene.inference.reading import BATCH_SIZE, Batch, BatchReader, RecordingInfo, Source
+from avscene.inference.reading import BatchReader
+from avscene.inference.scoring.batches import BATCH_SIZE, Batch, RecordingInfo
+from avscene.inference.sources import Source
 from avscene.media.sampling import Sampling
 from tests.support.media_files import write_media
 

@@ -14,8 +14,8 @@ from avscene.errors import MediaError, ModalityError
 from avscene.inference.computing import Settings
 from avscene.inference.journal import open_journal
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
-from avscene.inference.reading import Source
 from avscene.inference.resumable import Classified, ResumableRun
+from avscene.inference.sources import Source
 from avscene.labels import LabelSet
 from avscene.records import Failure, Prediction
 from tests.support.media_files import write_media

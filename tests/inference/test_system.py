@@ -18,7 +18,8 @@ from avscene.errors import CheckpointError, MediaError, ModalityError, UsageErro
 from avscene.fusion.rules import LogPool
 from avscene.fusion.tree import Fusion
 from avscene.inference import BATCH_SIZE, Source, System, batched, prefetch
-from avscene.inference.reading import MAX_SEGMENTS, WINDOW
+from avscene.inference.reading import WINDOW
+from avscene.inference.scoring.batches import MAX_SEGMENTS
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.workers import IsolatedRecording
 from avscene.models import SceneModel
@@ -455,7 +456,7 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
     [
         ({"system": "embeded"}, UsageError, "Did you mean embedded"),
         ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: .*C01, C02, C03.*conse"),
-        ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory. Systems"),
+        ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory"),
         ({"system": "conse", "labels": ["a"]}, UsageError, "at least two"),
         ({"system": "conse", "labels": ["a", "a"]}, UsageError, "given twice"),
         ({"system": "conse", "prompts": ["{}"]}, UsageError, "takes no prompts"),

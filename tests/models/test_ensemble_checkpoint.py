@@ -257,7 +257,7 @@ def test_tables_are_kept_inside(sources: dict[str, Path], tmp_path: Path) -> Non
 
 def test_an_existing_checkpoint_is_not_overwritten(sources: dict[str, Path], tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in sources["A04"].rglob("*") if path.is_file()}
-    with pytest.raises(CheckpointError, match="A04: already exists; name another --output"):
+    with pytest.raises(CheckpointError, match="A04: already exists; try: --overwrite"):
         save_system(sources["A04"].parent, "A04", fitted(), sources)
     assert {path: path.read_bytes() for path in sources["A04"].rglob("*") if path.is_file()} == before
 

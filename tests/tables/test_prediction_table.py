@@ -6,6 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,9 @@ from hypothesis.extra.numpy import arrays
 from avscene import files
 from avscene.errors import DataError
 from avscene.labels import LabelSet
-from avscene.tables.prediction_table import add_truth, read_table, write_table
+from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import ScoreTable
+from avscene.tables.truth import add_truth
 from tests.support.command_line import run
 
 LABELS = LabelSet(("park", "tram", "bus"))
@@ -89,7 +91,7 @@ def test_truth_and_group_from_tau_names(tmp_path):
     rows = "audio/park-lisbon-1175-44106.wav\t0.6\t0.4\nmetro_station-st_petersburg-3-7\t0.5\t0.5\n"
     found = read_table(written(tmp_path, "filename\tpark\tmetro_station\n" + rows))
     assert found.truth == ("park", "metro_station")
-    assert found.groups == ("1175", "3")
+    assert found.groups == ("lisbon-1175", "st_petersburg-3")
     for other in ("holiday.mp4", "zoo-lisbon-1-2.wav"):
         text = f"filename\tpark\tmetro_station\n{rows}{other}\t0.5\t0.5\n"
         mixed = read_table(written(tmp_path, text))
@@ -109,6 +111,59 @@ def test_columns_take_precedence_over_names(tmp_path):
     head = "filename\tgroup\ttrue_label\tpark\ttram\n"
     found = read_table(written(tmp_path, head + "park-lisbon-1175-44106\tg\ttram\t0.6\t0.4\n"))
     assert (found.truth, found.groups) == (("tram",), ("g",))
+
+
+def test_columns_of_text_are_carried_and_written(tmp_path):
+    text = "filename,device,fold,park,tram,city\na,s1,1,0.6,0.4,lyon\nb,b,2,0.5,0.5,\n"
+    found = read_table(written(tmp_path, text))
+    assert found.labels.names == ("park", "tram")
+    assert dict(found.carried) == {"device": ("s1", "b"), "fold": ("1", "2"), "city": ("lyon", "")}
+    assert found.texts("device") == ("s1", "b")
+    write_table(tmp_path / "again.tsv", found)
+    again = read_table(tmp_path / "again.tsv")
+    assert (again.labels, dict(again.carried)) == (found.labels, dict(found.carried))
+    pandas_columns = pandas.read_csv(tmp_path / "again.tsv", sep="\t", keep_default_na=False)
+    assert pandas_columns["device"].tolist() == ["s1", "b"]
+    with pytest.raises(DataError, match="no column 'colour' to group rows by; found: device, fold, city"):
+        found.texts("colour")
+
+
+def test_texts_by_recording_are_kept_where_they_agree(tmp_path):
+    text = "filename,start,device,note,park,tram\na,0,s1,x,0.6,0.4\na,1,s1,y,0.6,0.4\nb,0,s2,z,1,0\n"
+    found = read_table(written(tmp_path, text)).by_recording()
+    assert dict(found.carried) == {"device": ("s1", "s2")}
+
+
+def test_cities_and_devices_are_read_from_tau_names(tmp_path):
+    rows = "park-lyon-1-2-a.wav\t0.6\t0.4\ntram-st_petersburg-3-7-s6.wav\t0.5\t0.5\n"
+    found = read_table(written(tmp_path, "filename\tpark\ttram\n" + rows))
+    assert (found.texts("device"), found.texts("city")) == (("a", "s6"), ("lyon", "st_petersburg"))
+
+
+def test_predicted_scenes_without_probabilities_are_read_where_they_suffice(tmp_path):
+    path = written(tmp_path, "filename\ttrue_label\tscene_label\na\tpark\ttram\nb\tbus\tbus\n")
+    with pytest.raises(DataError, match=r"line 1: has predicted scenes \(column 'scene_label'\) but no probabilities"):
+        read_table(path)
+    found = read_table(path, labels_suffice=True)
+    assert found.labels_only
+    assert found.labels.names == ("bus", "park", "tram")
+    assert found.probabilities.tolist() == [[0, 0, 1], [1, 0, 0]]
+    other = written(tmp_path, "aid,scene_pred,scene_label\na,tram,park\nb,bus,bus\n")
+    assert read_table(other, labels_suffice=True).truth == ("park", "bus")
+
+
+def test_the_meta_file_adds_groups_and_texts(tmp_path):
+    path = written(tmp_path, "filename;park;tram\nx/a.wav;0,6;0,4\nb.wav;0,5;0,5\n")
+    meta = tmp_path / "meta.csv"
+    meta.write_text(
+        "filename;scene_label;identifier;source_label;level\naudio/a.wav;tram;lyon-1;a;3\nb.wav;park;lyon-2;s1;4\n"
+    )
+    found = add_truth(read_table(path), meta)
+    assert found.truth == ("tram", "park")
+    assert found.texts("source") == found.texts("device") == ("a", "s1")
+    assert set(found.carried) == {"identifier", "source_label"}, "numbers are not texts"
+    meta.write_text("path,label,group\na.wav,tram,one\nb.wav,park,two\n")
+    assert add_truth(read_table(path), meta).groups == ("one", "two")
 
 
 DEFECTS = {

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,7 +145,7 @@ def test_a_submission_reads_as_the_same_table(tmp_path: Path) -> None:
     write_submission(tmp_path / FILENAME, predictions)
     before, after = read_table(tmp_path / "ours.tsv"), read_table(tmp_path / FILENAME)
     assert before.truth == after.truth == ("airport", "airport", "bus", "bus")
-    assert before.groups == after.groups == ("1175", "1175", "7", "7")
+    assert before.groups == after.groups == ("lisbon-1175", "lisbon-1175", "lyon-7", "lyon-7")
     np.testing.assert_array_equal(before.probabilities, after.probabilities)
 
 
@@ -300,3 +301,89 @@ def test_the_command_refuses_with_one_line(tmp_path: Path, capfd: pytest.Capture
     error = run(capfd, "submit", tmp_path / "scores.tsv", "--output", tmp_path / "out").error()
     assert "71998 of the 72000 evaluation files are missing, first 0.wav" in error
     assert not (tmp_path / "out").exists()
+
+
+# Label and description
+
+
+@pytest.mark.parametrize("label", ["Okazaki_LINE_task1b_1", "FalconPerez_Aalto_task1b_4", "Xiao_HEU-HIT_task1b_2"])
+def test_labels_of_the_challenge_are_accepted(label: str) -> None:
+    assert submission.check_label(label) == label
+
+
+WRONG_LABELS = {
+    "Wang_TAU_task1_1": "is for 'task1', not for 'task1b'",
+    "Wang_TAU_task1b_5": "ends in '5', not in the number of the submission, 1 to 4",
+    "Wang_TAU_task1b": "has 3 parts between underscores, not 4: LASTNAME_INSTITUTE_task1b_N",
+    "van_Dijk_TAU_task1b_1": "has 5 parts",
+    "Wäng_TAU_task1b_1": "in letters, digits and hyphens",
+    "../Wang_TAU_task1b_1": "in letters, digits and hyphens",
+    "_TAU_task1b_1": "in letters, digits and hyphens",
+    "": "has 1 parts",
+}
+
+
+@pytest.mark.parametrize("label", WRONG_LABELS)
+def test_other_labels_are_refused(capfd: pytest.CaptureFixture[str], tmp_path: Path, label: str) -> None:
+    write_table(tmp_path / "table.tsv", table("0.wav"))
+    message = run(capfd, "submit", tmp_path / "table.tsv", "--output", tmp_path / "out", "--name", label).error()
+    assert message.startswith(f"--name {label!r}: ")
+    assert WRONG_LABELS[label] in message
+    assert message.endswith("; try: --name Lastname_INSTITUTE_task1b_1")
+    assert not (tmp_path / "out").exists()
+
+
+# What the organisers' validator requires in a description (DCASE 2020 task 1, subtask A; devices are not in task 1B).
+REQUIRED = {
+    "submission": {"label", "name", "abbreviation", "authors"},
+    "system": {"description", "complexity", "external_datasets", "source_code"},
+    "results": {"development_dataset"},
+}
+REQUIRED_DESCRIPTION = {
+    *("input_sampling_rate", "acoustic_features", "embeddings", "data_augmentation", "machine_learning_method"),
+    *("ensemble_method_subsystem_count", "decision_making", "external_data_usage"),
+}
+
+
+def test_the_description_has_the_fields_that_the_validator_requires(
+    few: None, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    label = "No_123_task1b_2"  # a name and an institute that YAML would take for other values
+    write_table(tmp_path / "table.tsv", table(*(f"{number}.wav" for number in range(FEW))))
+    arguments = ("submit", tmp_path / "table.tsv", "--output", tmp_path / "out", "--name", label)
+    assert run(capfd, *arguments).code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{label}.meta.yaml", f"{label}.output.csv"]
+    path = tmp_path / "out" / f"{label}.meta.yaml"
+    content = yaml.safe_load(path.read_text())
+    assert {block: set(fields) for block, fields in content.items()} == REQUIRED
+    assert content["submission"]["label"] == label
+    (author,) = content["submission"]["authors"]
+    assert {"lastname", "firstname", "email", "affiliation"} <= set(author)
+    assert (author["lastname"], author["affiliation"]["abbreviation"], author["corresponding"]) == ("No", "123", True)
+    assert set(content["system"]["description"]) >= REQUIRED_DESCRIPTION
+    assert set(content["system"]["complexity"]) == {"total_parameters"}
+    assert set(content["system"]["external_datasets"][0]) == {"name", "url", "total_audio_length"}
+    results = content["results"]["development_dataset"]
+    assert set(results["overall"]) == {"accuracy", "logloss"}
+    assert list(results["class_wise"]) == list(TAU_SCENES)
+    assert all(set(metrics) == {"accuracy", "logloss"} for metrics in results["class_wise"].values())
+
+    path.write_text("filled in\n")
+    again = run(capfd, *arguments)
+    assert again.out.splitlines()[1] == f"{path}: already there, kept as it is"
+    assert path.read_text() == "filled in\n"
+
+
+def test_a_name_is_not_for_checking(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    write_submission(tmp_path / "x.csv", table("a.wav"))
+    arguments = ("submit", "--check", tmp_path / "x.csv", "--name", "Wang_TAU_task1b_1")
+    assert "either a table to submit or --check" in run(capfd, *arguments).error()
+
+
+def test_groups_of_published_predictions_are_the_locations_of_the_test_part() -> None:
+    """The numbers of locations are unique in this data set: with the city, there are as many groups."""
+    if not PREDICTIONS.exists():
+        pytest.skip("needs the published predictions")
+    groups = set(read_table(PREDICTIONS).groups or ())
+    assert len(groups) == 126  # locations of fold 1's test part
+    assert len({group.rpartition("-")[2] for group in groups}) == 126

@@ -9,11 +9,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from avscene.cli.input_list import InputList
-from avscene.datasets.dataset import DataSet
 from avscene.datasets.media_folder import find_media, only_media, walk_media
 from avscene.errors import MediaError, StorageError
 from avscene.outputs import Location, check_outputs
@@ -98,22 +96,6 @@ def check_result_files(
     lists: list[Location] = [argument for argument in arguments if argument.lower().endswith(LIST_SUFFIX)]
     # A list on standard input is number 0.
     check_outputs([*outputs, journal], chain([0 if STDIN in arguments else None, *lists, system], inputs.paths()))
-
-
-def check_table_files(output: Path, data: DataSet, system: str, *, by_model: bool) -> None:
-    """Check before any work that the tables of `predict` can be written and replace nothing of `data` or `system`.
-
-    Raises:
-        UsageError: a table is a file of the data set or of the system, or cannot be written.
-    """
-    from avscene.cli.output.results import journal_beside
-
-    inputs: list[Location] = [*data.files, system]
-    check_outputs([output, journal_beside(output)], inputs)
-    # The names of the models are not read yet.
-    for beside in output.parent.glob(f"{glob.escape(output.stem)}.*{output.suffix}") if by_model else ():
-        if beside.is_file():
-            check_outputs([beside], inputs)
 
 
 def _files(argument: str, ignored: Counter[str]) -> Iterable[str | Failure]:

@@ -2,12 +2,23 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from avscene.cli.output.files import CONTINUES, printable
+from avscene.errors import UsageError
 
-__all__ = ["CONTINUES", "InterruptionError", "explain_interruption", "log_skipped", "messages_on_stderr"]
+__all__ = [
+    "CONTINUES",
+    "InterruptionError",
+    "explain_interruption",
+    "is_quiet",
+    "log_skipped",
+    "log_traceback",
+    "messages_on_stderr",
+    "set_verbosity",
+]
 
 
 class InterruptionError(Exception):
@@ -38,6 +49,26 @@ def messages_on_stderr() -> Iterator[None]:
         root.removeHandler(silence)
         ours.setLevel(level)
         ours.propagate = propagate
+
+
+def set_verbosity(*, quiet: bool, verbose: bool) -> None:
+    """Show only warnings and errors if `quiet`, also messages of level DEBUG if `verbose`."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other; leave one of them out")
+    if quiet or verbose:
+        logging.getLogger("avscene").setLevel(logging.WARNING if quiet else logging.DEBUG)
+
+
+def is_quiet() -> bool:
+    """Return whether progress and other messages below a warning are not to be shown."""
+    return not logging.getLogger("avscene").isEnabledFor(logging.INFO)
+
+
+def log_traceback(error: BaseException) -> None:
+    """Log where an error arose, for `--verbose`."""
+    for text in traceback.format_exception(error):
+        for line in text.rstrip().splitlines():
+            logging.getLogger(__name__).debug(line)
 
 
 @contextmanager

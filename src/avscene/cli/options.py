@@ -1,17 +1,78 @@
-"""Define the options that several commands share, and check option values."""
+"""Define the options that several commands share, their completion in a shell, and the check of their values."""
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
-from typer.core import TyperCommand
 
-from avscene.errors import UsageError
+from avscene.errors import UsageError, did_you_mean
 
 Choice = TypeVar("Choice", bound=str)
 
-System = Annotated[str, typer.Option("--system", help="A name from `avscene systems`, or a checkpoint directory.")]
+
+def _starting(values: Callable[[], list[str]]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values() if value.startswith(incomplete)]
+
+    return complete
+
+
+def _systems() -> list[str]:
+    from avscene.models.registry import systems
+
+    return [name for name, row in systems().items() if not row.trained]
+
+
+def _trainable() -> list[str]:
+    from avscene.models.registry import systems
+
+    return [name for name, row in systems().items() if row.trained]
+
+
+def _formats() -> list[str]:
+    from avscene.cli.output.formats import FORMATS
+
+    return list(FORMATS)
+
+
+def _rules() -> list[str]:
+    from avscene.fusion.rules import RULES
+
+    return list(RULES)
+
+
+def _encoders() -> list[str]:
+    from avscene.models.encoders import ENCODERS
+
+    return list(ENCODERS)
+
+
+complete_systems = _starting(_systems)
+complete_trainable = _starting(_trainable)
+complete_formats = _starting(_formats)
+complete_rules = _starting(_rules)
+complete_encoders = _starting(_encoders)
+
+System = Annotated[
+    str,
+    typer.Option(
+        "--system",
+        autocompletion=complete_systems,
+        help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace outputs that exist; without it they are kept, with a message.")
+]
 Data = Annotated[str, typer.Option("--data", help="A folder per class, a meta.csv, or a TAU directory.")]
+Recordings = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="A data set (a folder per class, a meta.csv, a TAU directory), or recordings without labels: a folder of "
+        "media files, TAU's evaluation set, a list of paths (.txt), a table without labels.",
+    ),
+]
 TrainingData = Annotated[
     str, typer.Option("--data", help="A folder per class, a meta.csv, a TAU directory, or a store.")
 ]
@@ -67,26 +128,6 @@ Ray = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Use only weights that are on this machine.")]
 
 
-class RepeatedFitCommand(TyperCommand):
-    """A command that reads `--fit A B C` as `--fit A --fit B --fit C`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments after repeating `--fit` before each of its values."""
-        return super().parse_args(ctx, list(_repeat_option(args, "--fit")))
-
-
-def _repeat_option(arguments: Iterable[str], option: str) -> Iterator[str]:
-    values = None  # of the option so far; None outside of it
-    for argument in arguments:
-        if argument.startswith("-"):
-            values = 0 if argument == option else None
-        elif values is not None:
-            values += 1
-            if values > 1:
-                yield option
-        yield argument
-
-
 def one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
     """Return the choice that equals `value`.
 
@@ -96,4 +137,4 @@ def one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
     for choice in choices:
         if value == choice:
             return choice
-    raise UsageError(f"{option} {value!r} is not one of {', '.join(choices)}")
+    raise UsageError(f"{option} {value!r} is not one of {', '.join(choices)}{did_you_mean(value, choices)}")

@@ -1,76 +1,32 @@
-"""Show progress on standard error: bars on a terminal, otherwise a line now and then for a long run."""
+"""Show the progress of commands on standard error, and count the recordings of a run."""
 
 import logging
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
-from avscene.progress import Progress as ProgressCallback
-from avscene.progress import StageProgress
-from avscene.records import Failure
+from avscene.progress import Reporter, short_time
 from avscene.reports.recordings.counts import OutcomeCounts
-from avscene.reports.recordings.notes import short_time
-from avscene.reports.recordings.spans import Outcome
+
+if TYPE_CHECKING:
+    from avscene.inference.resumable import Classified
 
 logger = logging.getLogger(__name__)
 
-LINE_SECONDS = 30.0  # between two lines where there is no terminal
 MOST_SUFFIXES = 3  # of ignored files that are listed
 
 
-def progress_bars(*counts: ProgressColumn, redirect_stdout: bool = True) -> Progress:
-    """Return bars with counts (of steps, by default), the time that remains and a description."""
-    console = Console(stderr=True)
-    counts = counts or (MofNCompleteColumn(),)
-    columns = (BarColumn(), *counts, TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    return Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=redirect_stdout
-    )
+def stage_bars() -> Reporter:
+    """Return a reporter of stages; it shows nothing if messages of level INFO are not shown."""
+    return Reporter(logger.info, quiet=not logger.isEnabledFor(logging.INFO))
 
 
-@contextmanager
-def stage_bars() -> Iterator[StageProgress]:
-    """Draw a bar for each stage, one below the other."""
-    with progress_bars() as bars:
-
-        def start(stage: str) -> ProgressCallback:
-            task = bars.add_task(stage, total=None)
-            return lambda done, total: bars.update(task, completed=done, total=total)
-
-        yield start
-
-
-@contextmanager
-def byte_bar() -> Iterator[StageProgress]:
-    """Draw one bar of bytes for the current stage."""
-    shared = sys.stdout.isatty()  # otherwise rich would print to standard error what belongs in a redirected file
-    with progress_bars(DownloadColumn(), TransferSpeedColumn(), redirect_stdout=shared) as bars:
-        task, current = bars.add_task("", total=None), ""
-
-        def show(stage: str, done: int, total: int) -> None:
-            nonlocal current
-            if stage != current:  # the speed is that of one stage
-                bars.reset(task, description=stage)
-                current = stage
-            bars.update(task, completed=done, total=total)
-
-        yield lambda stage: partial(show, stage)
+def byte_bar() -> Reporter:
+    """Return a reporter of bytes; it shows nothing if messages of level INFO are not shown."""
+    return Reporter(logger.info, unit="bytes", quiet=not logger.isEnabledFor(logging.INFO))
 
 
 class RunMeter:
@@ -99,14 +55,14 @@ class RunMeter:
         """Number of recordings whose outcome is a failure."""
         return self._counts.failed.total()
 
-    def count(self, outcome: Outcome, *, reused: bool) -> None:
+    def count(self, classified: "Classified") -> None:
         """Count a recording."""
-        self._counts.add(outcome)
-        if reused:
+        self._counts.add(classified.summary)
+        if classified.reused:
             self.n_reused += 1
         else:
             self.n_computed += 1
-            self.media += 0 if isinstance(outcome, Failure) else outcome.duration
+            self.media += classified.summary.seconds
 
     def rates(self) -> str:
         """Return files per second and media per time, of what this run computed."""
@@ -144,40 +100,29 @@ class RunMeter:
 
 
 class RunProgress:
-    """A context manager that shows the counts of a run: a bar on a terminal, else a line every LINE_SECONDS."""
+    """A context manager that shows the counts of a run."""
 
     def __init__(self, meter: RunMeter) -> None:
         self._meter = meter
-        console = Console(stderr=True)
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
-        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bars.add_task("", total=meter.n_files)
-        self._last_line = time.monotonic()
+        self._reporter = stage_bars()
 
     def __enter__(self) -> "RunProgress":
-        self._bars.start()
+        self._reporter.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        self._reporter.__exit__(kind, error, trace)
 
     def show(self, current: str = "") -> None:
         """Show the counts and what is being done; may be called often."""
         meter = self._meter
-        if not self._bars.disable:
-            rates = f"{meter.rates()}{meter.time_left()}  " if meter.n_computed else ""
-            self._bars.update(self._task, completed=meter.n_done, description=rates + current)
-        elif time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._last_line = time.monotonic()
-            logger.info(f"{meter.n_done} of {meter.n_files} files, {meter.rates()}{meter.time_left()}")
+        note = f"{meter.rates()}{meter.time_left()}" if meter.n_computed else ""
+        self._reporter.show("classifying", meter.n_done, meter.n_files, note, current)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Remove the bar while something is printed in its place."""
-        self._bars.stop()
-        try:
+        with self._reporter.paused():
             yield
-        finally:
-            self._bars.start()

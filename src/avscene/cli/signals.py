@@ -11,6 +11,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
+ANSWER_SECONDS = 0.5  # until a message says that an interruption was noticed
 GRACE_SECONDS = 5.0  # for the recordings in flight after the first signal
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
@@ -19,9 +20,26 @@ Handler = Callable[[int, FrameType | None], Any]
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise `KeyboardInterrupt`, as SIGINT does, unless they are ignored (`nohup`)."""
-    with _handled(signal.default_int_handler):
-        yield
+    """Let SIGTERM and SIGHUP raise `KeyboardInterrupt`, as SIGINT does, unless they are ignored (`nohup`).
+
+    A message is logged if the program has not ended ANSWER_SECONDS later.
+    """
+    ended = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=_answer, args=(ended,), daemon=True).start()
+        signal.default_int_handler(number, frame)  # raises
+
+    with _handled(handle):
+        try:
+            yield
+        finally:
+            ended.set()
+
+
+def _answer(ended: threading.Event) -> None:
+    if not ended.wait(ANSWER_SECONDS):
+        logger.warning("stopping: the step in progress ends first")
 
 
 @contextmanager

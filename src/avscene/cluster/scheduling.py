@@ -16,12 +16,13 @@ from typing import Any
 
 from avscene.cluster.actor import Actor, Task
 from avscene.cluster.connection import import_ray
+from avscene.cluster.demand import Demand
 from avscene.cluster.nodes import Place, places
 from avscene.errors import AvsceneError, UsageError
 
 logger = logging.getLogger(__name__)
 
-FIRST_ITEMS, MAX_ITEMS = 4, 256  # of a unit; the later ones have as many as take UNIT_SECONDS
+FIRST_ITEMS, MAX_ITEMS = 4, 1024  # of a unit; the later ones have as many as take UNIT_SECONDS
 UNIT_SECONDS = 30.0  # what is lost with an actor, at most; long enough that handing out units takes no share of time
 MAX_LOSSES = 2  # of a unit: then its items are done one by one; of an item: then it is given up
 POLL_SECONDS = 5.0  # between two looks at the nodes, and two questions for the progress of an actor
@@ -92,6 +93,7 @@ class Scheduler:
         self._n_starts: dict[Place, int] = {}
         self._refused: dict[str, str] = {}  # reason by node
         self._seconds_per_item = 0.0
+        self._demand = Demand()
         self._looked = float("-inf")
         self._begun = time.monotonic()
         self._is_stopping = False
@@ -108,9 +110,11 @@ class Scheduler:
                 yield from self._look_at_nodes()
                 self._pass_on_stop()
                 self._hand_out()
+                self._demand.update(self._workers, has_work=not self._stop.is_set() and self._has_more())
                 yield from self._wait()
                 yield from self._give_up_the_silent()
         finally:
+            self._demand.withdraw()
             for worker in self._workers.values():
                 self._kill(worker)
 
@@ -137,13 +141,17 @@ class Scheduler:
                     n_yielded += 1
 
     def _is_over(self) -> bool:
-        """Whether nothing is left to do; the item that is taken to see that is the first of the next unit."""
+        """Whether nothing is left to do."""
         if any(worker.unit is not None for worker in self._workers.values()):
             return False
         if self._stop.is_set():
             return True
+        return not self._has_more()
+
+    def _has_more(self) -> bool:
+        """Whether items wait for an actor; the one that is taken to see that is the first of the next unit."""
         self._taken = self._taken or tuple(islice(self._items, 1))
-        return not self._again and not self._taken
+        return bool(self._again or self._taken)
 
     def _look_at_nodes(self) -> Generator[Lost, None, None]:
         """Make actors on new nodes, and take back the units of nodes that are gone."""

@@ -1,11 +1,11 @@
-"""Represent a data set as a table of labelled recordings and select parts of it by conditions such as `fold=5`."""
+"""Represent a data set as a table of recordings and select parts of it by conditions such as `fold=5`."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from avscene.errors import DataError
+from avscene.errors import DataError, did_you_mean
 from avscene.groups import Side, check_apart
 from avscene.labels import LabelSet
 from avscene.records import Example
@@ -24,7 +24,10 @@ def is_media(name: str | Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """The recordings of a data set; `source` is where they were read from, `lists` are further tables of it."""
+    """The recordings of a data set; `source` is where they were read from, `lists` are further tables of it.
+
+    Either all recordings have a label or none has one.
+    """
 
     source: Path
     examples: tuple[Example, ...]
@@ -35,8 +38,19 @@ class DataSet:
             raise DataError(f"{self.source}: holds no recordings")
 
     @property
+    def is_labelled(self) -> bool:
+        """Whether the scenes of the recordings are known."""
+        return bool(self.examples[0].label)
+
+    @property
     def labels(self) -> LabelSet:
-        """The scenes that occur, sorted by name."""
+        """The scenes that occur, sorted by name.
+
+        Raises:
+            DataError: there are fewer than two, or the recordings have no labels.
+        """
+        if not self.is_labelled:
+            raise DataError(f"{self.source}: has no labels")
         names = {example.label for example in self.examples}
         if len(names) < 2:
             raise DataError(
@@ -54,6 +68,23 @@ class DataSet:
     def values(self, column: str) -> tuple[str, ...]:
         """Return the distinct values of a column such as `fold`, sorted; empty if no recording has it."""
         return tuple(sorted({example.columns[column] for example in self.examples if column in example.columns}))
+
+    def parts(self, column: str) -> tuple[str, ...]:
+        """Return the values of a column such as `fold`, `city` or `group`, sorted; the empty value is none.
+
+        Raises:
+            DataError: no such column, or fewer than two values.
+        """
+        self._check_column(column)
+        found = sorted({_value(example, column) for example in self.examples} - {""})
+        if len(found) < 2:
+            values = f"only the value {found[0]!r}" if found else "no values"
+            raise DataError(f"{self.source}: column {column!r} has {values}; at least two are needed")
+        return tuple(found)
+
+    def unlabelled(self) -> "DataSet":
+        """Return the same recordings without their labels."""
+        return replace(self, examples=tuple(replace(example, label="") for example in self.examples))
 
     def only(self, condition: str) -> "DataSet":
         """Select the recordings that meet a condition such as `fold=5`.
@@ -93,14 +124,19 @@ class DataSet:
         column, equals, value = condition.partition("=")
         if not equals or not column or not value:
             raise DataError(f"{condition!r} is not COLUMN=VALUE, such as fold=5")
-        columns = {"label", "group"}.union(*(example.columns for example in self.examples))
-        if column not in columns:
-            raise DataError(f"{self.source}: has no column {column!r}; it has {', '.join(sorted(columns))}")
+        self._check_column(column)
         if all(_value(example, column) != value for example in self.examples):
             values = sorted({_value(example, column) for example in self.examples})
+            near = did_you_mean(value, values)
             listed = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")
-            raise DataError(f"{self.source}: no recording has {condition}; {column} is one of {listed}")
+            raise DataError(f"{self.source}: no recording has {condition}; {column} is one of {listed}{near}")
         return column, value
+
+    def _check_column(self, column: str) -> None:
+        columns = {"label", "group"}.union(*(example.columns for example in self.examples))
+        if column not in columns:
+            near = did_you_mean(column, columns)
+            raise DataError(f"{self.source}: has no column {column!r}; it has {', '.join(sorted(columns))}{near}")
 
 
 def _value(example: Example, column: str) -> str:

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from avscene.datasets.class_folders import read_class_folders
 from avscene.datasets.dataset import DataSet
-from avscene.datasets.meta_csv import has_meta_csv, read_meta_csv
+from avscene.datasets.meta_csv import has_meta_csv, no_column, read_meta_csv
 from avscene.datasets.store.manifest import is_store
-from avscene.datasets.tau.layout import is_tau, read_tau
+from avscene.datasets.tau.evaluation import is_tau_evaluation, read_tau_evaluation
+from avscene.datasets.tau.layout import is_tau, is_tau_table, read_tau
+from avscene.datasets.tau.mobile import is_tau_mobile, read_tau_mobile
+from avscene.datasets.unlabelled import is_media_folder, is_path_list, read_media_folder, read_path_list
 from avscene.errors import DataError
+from avscene.files import did_you_mean_path
+from avscene.storage.urls import is_remote, shown
 from avscene.tables.prediction_table import CONTROL_CHARACTERS, META_COLUMNS
 
 
@@ -25,7 +30,11 @@ class DataLayout:
 
 LAYOUTS = (  # the first that matches is read
     DataLayout("TAU Urban Audio-Visual Scenes", is_tau, read_tau),
+    DataLayout("TAU Urban Acoustic Scenes Mobile", is_tau_mobile, read_tau_mobile),
+    DataLayout("a list of paths", is_path_list, read_path_list),
     DataLayout("meta.csv", has_meta_csv, read_meta_csv),
+    DataLayout("TAU's evaluation set", is_tau_evaluation, read_tau_evaluation),
+    DataLayout("a folder of media files", is_media_folder, read_media_folder),
     DataLayout("a folder per class", Path.exists, read_class_folders),
 )
 
@@ -34,16 +43,48 @@ def read_dataset(path: str | Path) -> DataSet:
     """Read the data set at `path`: a TAU directory, a folder per class, or a `meta.csv` (its directory or the file).
 
     Raises:
-        DataError: there is no data set, it is malformed (the message names file and line), or a prediction table
-            could not hold one of its names.
+        DataError: there is no data set, it is malformed (the message names file and line), it has no labels, or a
+            prediction table could not hold one of its names.
     """
+    data = read_recordings(path)
+    if not data.is_labelled:
+        if data.source.is_file() and is_tau_table(data.source):
+            raise DataError(
+                f"{data.source}: has no labels (column 'scene_label'): an evaluation set has none; the development set "
+                "has: avscene data download tau-2021"
+            )
+        if data.source.is_file() and not is_path_list(data.source):
+            raise no_column(data.source, "label")
+        raise DataError(
+            f"{data.source}: has no labels: it is neither a folder per class, nor a meta.csv, nor TAU's development set"
+        )
+    return data
+
+
+def read_recordings(path: str | Path, *, unlabelled: bool = False) -> DataSet:
+    """Read recordings at `path`, with labels or without.
+
+    Without labels are a folder of media files that has no folders, `audio/` and `video/` as in TAU's evaluation set, a
+    list of paths (`.txt`), and a table without a column for them.
+
+    Args:
+        path: what `read_dataset` reads, or one of these.
+        unlabelled: leave labels out. Of a folder without a table, all media files are read, at any depth.
+
+    Raises:
+        DataError: there are no recordings, or what describes them is malformed.
+    """
+    if is_remote(path):
+        raise DataError(f"{shown(path)}: URLs are not downloaded here; try: download the data set, and give its path")
     root = Path(path)
     with _reading(root):
         if not root.exists():
-            raise DataError(f"{root}: no such file or directory")
-        data = _layout_of(root).read(root)
+            raise DataError(f"{root}: no such file or directory{did_you_mean_path(str(root))}")
+        layout = _layout_of(root)
+        read = read_media_folder if unlabelled and layout.read is read_class_folders else layout.read
+        data = read(root)
     _check_names(data)
-    return data
+    return data.unlabelled() if unlabelled else data
 
 
 def class_folders_at(path: str | Path) -> Path | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from avscene.datasets.layout import read_dataset
+from avscene.datasets.layout import read_recordings
 from avscene.datasets.tau import archives
 from avscene.datasets.tau.archives import BLOCK, Archive, format_bytes, size_of
 from avscene.datasets.tau.layout import (
@@ -175,7 +175,7 @@ def _named(directory: Path, kinds: set[str]) -> dict[str, Path | None]:
         return {row[column]: finder.find(row[column]) for _, row in rows for column in columns}
     if kinds:
         return {}  # no tables were downloaded, or they have no scenes, as those of an evaluation set
-    examples = read_dataset(directory).examples
+    examples = read_recordings(directory).examples
     return {example.name: Path(example.path) for example in examples if not is_remote(example.path)}
 
 
@@ -210,9 +210,11 @@ def _problem(path: Path) -> str | None:
 def _deviations(directory: Path) -> tuple[str, ...]:
     """Return what else is wrong with a data set that has all its files."""
     try:
-        data = read_dataset(directory)
+        data = read_recordings(directory)
     except DataError as error:
         return (str(error),)
+    if not data.is_labelled:
+        return ()  # the numbers of an evaluation set are not known
     meta = data.source
     if not (meta.is_file() and is_tau_table(meta) and is_published(meta, directory, read_rows(meta))):
         return ()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avscene.evaluation.calibration import CalibrationGaps
-from avscene.evaluation.metrics import row_brier_scores, row_log_losses
+from avscene.evaluation.metrics import ACCURACIES, row_brier_scores, row_log_losses
 from avscene.evaluation.risk import confidence_levels
 from avscene.records import FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
@@ -17,15 +17,15 @@ RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
 BATCH = 100  # resamples at a time, so that memory does not grow with their number
-CALIBRATION_ERROR = "expected_calibration_error"
+CALIBRATION_ERROR = "ece"
 TABLE_METRICS = (  # attributes of `TableMetrics`
     "log_loss",
-    "log_loss_class_mean",
+    "log_loss_macro",
     "accuracy",
-    "accuracy_class_mean",
+    "accuracy_macro",
     "brier_score",
     CALIBRATION_ERROR,
-    "risk_coverage_area",
+    "aurc",
 )
 CLASS_METRICS = ("precision", "recall", "f1", "log_loss")  # keys of `TableMetrics.per_class`
 
@@ -39,7 +39,9 @@ class Interval:
 
 
 def group_intervals(table: ScoreTable, *, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Interval]:
-    """Return the intervals of TABLE_METRICS by name; an empty dictionary if the table has fewer than two groups.
+    """Return the intervals of TABLE_METRICS by name; none if the table has fewer than two groups.
+
+    A table without probabilities has those of ACCURACIES only.
 
     Segments of one group resemble each other, so whole groups are drawn with replacement, as many as the table has
     (cluster bootstrap; percentile intervals after Efron & Tibshirani 1993, chapter 13). Tables of the same groups get
@@ -69,7 +71,7 @@ def group_intervals(table: ScoreTable, *, resamples: int = RESAMPLES, seed: int 
     found = dict(zip(names, percentile_intervals(np.concatenate(values)), strict=True))
     gaps = CalibrationGaps.of(truth, table.probabilities, table.groups)
     found[CALIBRATION_ERROR] = Interval(*gaps.interval(group_resamples(n_groups, resamples, seed), LEVEL))
-    return {name: found[name] for name in TABLE_METRICS}
+    return {name: found[name] for name in (ACCURACIES if table.labels_only else TABLE_METRICS)}
 
 
 def class_intervals(table: ScoreTable) -> dict[str, dict[str, Interval]]:
@@ -87,6 +89,8 @@ def class_intervals(table: ScoreTable) -> dict[str, dict[str, Interval]]:
     rows, losses, hits, predicted = _class_sums(table, n_groups, group)
     fractions = ((hits, predicted), (hits, rows), (2 * hits, rows + predicted), (losses, rows))
     for metric, (numerator, denominator) in zip(CLASS_METRICS, fractions, strict=True):
+        if metric == "log_loss" and table.labels_only:
+            continue
         values = [_ratio(counts @ numerator, counts @ denominator) for counts in group_resamples(n_groups)]
         scenes = np.flatnonzero((denominator > 0).sum(axis=0) >= 2)
         for scene, interval in zip(scenes, percentile_intervals(np.concatenate(values)[:, scenes]), strict=True):

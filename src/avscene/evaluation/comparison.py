@@ -1,8 +1,10 @@
 """Compare systems on the same rows: differences with intervals and p-values, and who is right where another errs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +21,10 @@ SUM_ROUNDING = 1e-9  # relative error of a sum in another order
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A metric of one system minus that of another; interval and `p` are None with fewer than two groups."""
+    """A metric of one system minus that of another; interval and `p` are None with fewer than two groups.
+
+    `value` is NaN for the log loss if one of the systems has no probabilities.
+    """
 
     value: float
     interval: Interval | None
@@ -73,6 +78,8 @@ class PairOfSystems:
 class Comparison:
     """Systems compared on the same `n` rows of `groups` groups; `best` is the system of least log loss.
 
+    If a system has no probabilities, `best` is the system of highest accuracy, and `best_by` says which of the two.
+
     `pairs` are all unordered pairs in the order of the `systems`. `oracle` is the share of rows on which at least one
     system is right, with its `oracle_interval` (None with fewer than two groups).
     """
@@ -81,6 +88,7 @@ class Comparison:
     groups: int
     systems: tuple[str, ...]
     best: str
+    best_by: Literal["log_loss", "accuracy"]
     pairs: tuple[PairOfSystems, ...]
     oracle: float
     oracle_interval: Interval | None
@@ -115,7 +123,8 @@ def compare(tables: Mapping[str, ScoreTable]) -> Comparison:
     _check_same_rows(tables)
     names, first = tuple(tables), next(iter(tables.values()))
     truth = first.truth_index
-    losses = np.column_stack([row_log_losses(truth, table.probabilities) for table in tables.values()])
+    losses = np.column_stack([_row_losses(truth, table) for table in tables.values()])
+    by_accuracy = any(table.labels_only for table in tables.values())
     predicted = np.column_stack([table.probabilities.argmax(axis=1) for table in tables.values()])
     right = predicted == truth[:, None]
     pairs = list(combinations(range(len(names)), 2))
@@ -126,7 +135,8 @@ def compare(tables: Mapping[str, ScoreTable]) -> Comparison:
         n=len(first),
         groups=groups[0],
         systems=names,
-        best=names[int(losses.mean(axis=0).argmin())],
+        best=names[int(right.mean(axis=0).argmax() if by_accuracy else losses.mean(axis=0).argmin())],
+        best_by="accuracy" if by_accuracy else "log_loss",
         pairs=tuple(
             _compare_pair((names[one], names[other]), difference, right[:, [one, other]], predicted[:, [one, other]])
             for (one, other), difference in zip(pairs, differences, strict=True)
@@ -134,6 +144,11 @@ def compare(tables: Mapping[str, ScoreTable]) -> Comparison:
         oracle=float(any_right.mean()),
         oracle_interval=_mean_interval(any_right, *groups),
     )
+
+
+def _row_losses(truth: IntArray, table: ScoreTable) -> FloatArray:
+    """The log loss (n,) of each row, NaN without probabilities."""
+    return np.full(len(table), np.nan) if table.labels_only else row_log_losses(truth, table.probabilities)
 
 
 def _check_same_rows(tables: Mapping[str, ScoreTable]) -> None:
@@ -186,7 +201,10 @@ def _differences(
     group_differences = sums[:, first] - sums[:, second]
     intervals = mean_intervals(group_differences, np.bincount(group).astype(float))
     p = _randomisation_test(group_differences)
-    return [Difference(*parts) for parts in zip(differences, intervals, p.tolist(), strict=True)]
+    return [
+        Difference(value, None, None) if math.isnan(value) else Difference(value, interval, one_p)
+        for value, interval, one_p in zip(differences, intervals, p.tolist(), strict=True)
+    ]
 
 
 def _mean_interval(values: BoolArray, n_groups: int, group: IntArray) -> Interval | None:

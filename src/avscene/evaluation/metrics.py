@@ -26,6 +26,16 @@ from avscene.records import FloatArray, IntArray
 from avscene.tables.score_table import ScoreTable
 
 EPSILON = 1e-15
+METRIC_NAMES = {  # attribute of TableMetrics: what reports call it
+    "log_loss": "Log loss",
+    "accuracy": "Accuracy",
+    "log_loss_macro": "Log loss, macro average",
+    "accuracy_macro": "Accuracy, macro average",
+    "ece": "Expected calibration error (ECE)",
+    "brier_score": "Brier score",
+    "aurc": "AURC",
+}
+ACCURACIES = ("accuracy", "accuracy_macro")  # the metrics of tables without probabilities
 
 
 def _losses(truth: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -131,9 +141,10 @@ def confusion(truth: IntArray, probabilities: FloatArray) -> npt.NDArray[np.intp
 
 @dataclass(frozen=True, slots=True)
 class TableMetrics:
-    """Metrics of one table over `n` rows; `..._class_mean` are macro averages, `risk_coverage_area` is the AURC.
+    """Metrics of one table over `n` rows; `..._macro` are averages over scenes, `ece` and `aurc` the ECE and AURC.
 
-    `expected_calibration_error` is without the bias of few groups (`CalibrationGaps`).
+    `ece` is without the bias of few groups (`CalibrationGaps`). Of a table without probabilities, only the accuracies
+    and what follows from the confusion matrix are known; the others are NaN.
 
     `per_class` has for every scene its `n`, `precision`, `recall`, `f1` and `log_loss`, NaN if undefined: a scene
     without rows (recall, log loss), never predicted (precision), or both (F1).
@@ -141,22 +152,25 @@ class TableMetrics:
 
     n: int
     log_loss: float
-    log_loss_class_mean: float
+    log_loss_macro: float
     accuracy: float
-    accuracy_class_mean: float
-    expected_calibration_error: float
+    accuracy_macro: float
+    ece: float
     brier_score: float
-    risk_coverage_area: float
+    aurc: float
     per_class: Mapping[str, Mapping[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metrics as plain values for JSON, with None instead of NaN."""
-        plain = asdict(self)
-        plain["per_class"] = {
-            scene: {key: None if math.isnan(value) else value for key, value in metrics.items()}
-            for scene, metrics in self.per_class.items()
-        }
+        plain: dict[str, Any] = none_for_nan(asdict(self))
         return plain
+
+
+def none_for_nan(value: Any) -> Any:
+    """Return plain values with None instead of NaN, in mappings at any depth."""
+    if isinstance(value, Mapping):
+        return {key: none_for_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def compute_metrics(table: ScoreTable) -> TableMetrics:
@@ -166,17 +180,18 @@ def compute_metrics(table: ScoreTable) -> TableMetrics:
         DataError: the table has no truth.
     """
     truth, probabilities = table.truth_index, table.probabilities
-    return TableMetrics(
-        n=len(table),
-        log_loss=log_loss(truth, probabilities),
-        log_loss_class_mean=float(np.nanmean(class_log_loss(truth, probabilities))),
-        accuracy=accuracy(truth, probabilities),
-        accuracy_class_mean=float(np.nanmean(class_accuracy(truth, probabilities))),
-        expected_calibration_error=CalibrationGaps.of(truth, probabilities, table.groups).corrected_error(),
-        brier_score=brier_score(truth, probabilities),
-        risk_coverage_area=risk_coverage(truth, probabilities).area,
-        per_class=_per_class(table),
-    )
+    found = {
+        "log_loss": log_loss(truth, probabilities),
+        "log_loss_macro": float(np.nanmean(class_log_loss(truth, probabilities))),
+        "accuracy": accuracy(truth, probabilities),
+        "accuracy_macro": float(np.nanmean(class_accuracy(truth, probabilities))),
+        "ece": CalibrationGaps.of(truth, probabilities, table.groups).corrected_error(),
+        "brier_score": brier_score(truth, probabilities),
+        "aurc": risk_coverage(truth, probabilities).area,
+    }
+    if table.labels_only:
+        found = {name: value if name in ACCURACIES else math.nan for name, value in found.items()}
+    return TableMetrics(n=len(table), per_class=_per_class(table), **found)
 
 
 def _per_class(table: ScoreTable) -> dict[str, dict[str, float]]:
@@ -189,7 +204,7 @@ def _per_class(table: ScoreTable) -> dict[str, dict[str, float]]:
             "precision": _fraction(hits[index], predicted[index]),
             "recall": _fraction(hits[index], rows[index]),
             "f1": _fraction(2 * hits[index], rows[index] + predicted[index]),
-            "log_loss": float(losses[index]),
+            "log_loss": math.nan if table.labels_only else float(losses[index]),
         }
         for index, scene in enumerate(table.labels)
     }

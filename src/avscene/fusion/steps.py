@@ -51,6 +51,11 @@ class BaseStep(BaseModel, ABC):
         """Return the tables of weights by scene; empty if the step has none."""
         return []
 
+    @property
+    def reach(self) -> float:
+        """Seconds up to which the rows before and after one decide on its result."""
+        return 0.0
+
 
 class PowerScaling(BaseStep):
     """One exponent for all scenes, of least log loss with a prior."""
@@ -113,6 +118,11 @@ class Smoothing(BaseStep):
         if times is None:
             raise UsageError("smoothing needs the recording and the start of every row: add a column 'start'")
         return postprocess.smooth(probabilities, times.recordings, times.starts, self.width)
+
+    @property
+    def reach(self) -> float:
+        """Seconds up to which the rows before and after one decide on its result."""
+        return self.width / 2
 
 
 PostprocessingStep = Annotated[PowerScaling | VectorScaling | Smoothing, Field(discriminator="kind")]

@@ -79,6 +79,12 @@ class Fusion(_Node):
         """The names of all models, each once, in order of first appearance."""
         return tuple(dict.fromkeys(self._leaves()))
 
+    @property
+    def reach(self) -> float:
+        """Seconds up to which the rows before and after one decide on its result; 0 without smoothing."""
+        members = [member.reach for member in self.members if isinstance(member, Fusion)]
+        return max(members, default=0.0) + sum(step.reach for step in self.steps)
+
     def apply(self, scores: ScoresByModel, labels: LabelSet, times: Times | None = None) -> FloatArray:
         """Fuse the probabilities (n, n_scenes) of every model, by its name, into one array (n, n_scenes).
 

@@ -7,8 +7,9 @@ from typing import overload
 from avscene.inference.computing import Settings
 from avscene.inference.journal.database import Journal
 from avscene.inference.journal.outcomes import Outcome
-from avscene.inference.reading import Source
-from avscene.inference.resumable import Classified, RemoteComputing, ResumableRun
+from avscene.inference.remote import RemoteComputing
+from avscene.inference.resumable import Classified, ResumableRun
+from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure
 

@@ -11,7 +11,7 @@ from avscene.errors import AvsceneError, MediaError, StorageError
 from avscene.inference.fingerprint import decoder_versions, fingerprint
 from avscene.inference.journal.content import FileState, paths_of, state_of
 from avscene.inference.journal.outcomes import Outcome
-from avscene.inference.reading import Source
+from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU

@@ -43,8 +43,10 @@ def check_installation(*, offline: bool) -> Iterator[InstallationCheck]:
         yield _package(distribution, module)
     for check in (_decoders, _packaged_weights, _device, _precision):
         yield _guarded(check)
-    if not offline:
-        yield _guarded(_hub)
+    try:
+        yield from _systems(offline=offline)
+    except ImportError as error:
+        yield InstallationCheck("systems", f"cannot be checked: {error}", "fix the packages above first")
 
 
 def _package(distribution: str, module: str) -> InstallationCheck:
@@ -122,20 +124,39 @@ def _precision() -> InstallationCheck:
     return InstallationCheck("precision", status)
 
 
-def _hub() -> InstallationCheck:
+def _systems(*, offline: bool) -> Iterator[InstallationCheck]:
+    """Show of every system whether it can classify or be trained here, now or after a download."""
+    from avscene.models import registry
+    from avscene.models.presence import presence, weights_state
+
+    names: dict[tuple[bool, str], list[str]] = {}  # by whether they are trained, and the state of their weights
+    for row in registry.systems().values():
+        names.setdefault((row.trained, weights_state(row.name)), []).append(row.name)
+    for trained, verb in ((False, "classify"), (True, "can be trained")):
+        yield InstallationCheck(f"systems that {verb} here", ", ".join(names.get((trained, "here"), ["none"])))
+    later = [*names.get((False, "to download"), []), *names.get((True, "to download"), [])]
+    if later:
+        yield _downloads(", ".join(later), offline=offline)
+    for name in (*names.get((False, "missing"), []), *names.get((True, "missing"), [])):
+        why = presence(name)[1]
+        yield InstallationCheck(f"system {name}", why, why.rpartition("run: ")[2], required=False)
+
+
+def _downloads(names: str, *, offline: bool) -> InstallationCheck:
+    """Show which systems need weights to be downloaded first, and whether the hub answers."""
     from avscene.models import registry
     from avscene.models.weights import hub
 
+    title = "systems that need a download first"
+    if offline:
+        return InstallationCheck(title, f"{names}; whether it is possible was not checked, because of --offline")
     row = registry.find("C03")
     assert isinstance(row, registry.ZeroShotSystem)
-    repo_id = str(row.weights)
-    if hub.is_cached(repo_id, hub.OPEN_CLIP_FILES):
-        return InstallationCheck("CLIP weights", "cached")
-    if hub.can_fetch(repo_id, hub.OPEN_CLIP_FILES):
-        return InstallationCheck("CLIP weights", "not downloaded; the hub has them")
+    if hub.can_fetch(str(row.weights), hub.OPEN_CLIP_FILES):
+        return InstallationCheck(title, f"{names}; the hub answers")
     return InstallationCheck(
-        "CLIP weights",
-        "not downloaded, and the hub cannot be reached: C01, C02 and C03 do not work, all other systems do",
+        title,
+        f"{names}; the hub cannot be reached, so these can neither classify nor be trained here",
         "set HF_ENDPOINT to a mirror, or HF_HOME to a copy of a cache",
         required=False,
     )

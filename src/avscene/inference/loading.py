@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from avscene.arguments import check_number, check_path, check_type, wrong_argument
 from avscene.errors import CheckpointError, DataError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.fusion.tree import Fusion
@@ -20,11 +21,13 @@ from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, check_pri
 from avscene.models import registry, zero_shot
 from avscene.models.device import Runtime
 from avscene.models.precision.measurement import Measurement
+from avscene.models.sharing.reference import is_hub_reference
+from avscene.progress import StageProgress, reporting
 
 Precision = str | Mapping[str, str] | Sequence[Measurement]
 
 
-def load(
+def load(  # noqa: PLR0913  # the options of a system
     system: str | Path,
     *,
     labels: str | Iterable[str] | LabelSet | None = None,
@@ -34,13 +37,15 @@ def load(
     device: str = "auto",
     precision: Precision = "auto",
     offline: bool = False,
+    progress: bool | StageProgress = False,
 ) -> System:
     """Load a system, ready to classify.
 
     Args:
-        system: a name from `avscene systems`, or the directory of a checkpoint.
-        labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c"; a checkpoint has its
-            own.
+        system: a name from `avscene systems`, the directory of a checkpoint, or `hf://user/repo[@revision]`, a
+            checkpoint on the Hugging Face hub; the system is then named by the commit.
+        labels: scene names for a zero-shot system (default: the ten TAU scenes), also as "a,b,c" or the path of a file
+            with a name a line; a checkpoint has its own.
         prompts: templates with one `{}` for CLIP systems, or the sets `raw` (the default) and `templates`.
         max_risk: for a checkpoint: the largest share of wrong scenes among those that are named, of segments and of
             recordings; where the probability is too low for it, no scene is named (`SelectiveThresholds`).
@@ -51,40 +56,96 @@ def load(
             move the probabilities. For a run on several machines: their measurements, so that bfloat16 is used only
             where it is faster on all; or, to load the same system on each, `System.precision` of the first.
         offline: use only weights that are on this machine.
+        progress: True shows downloads of weights, False does not; or a function (`avscene.progress.reporting`).
 
     Raises:
-        UsageError: an unknown name, labels or prompts that do not fit, a risk that is not attainable.
+        UsageError: an argument of a wrong type, an unknown name, labels or prompts that do not fit, a risk that is not
+            attainable.
+        TypeError: a progress that is none of these.
         CheckpointError: the checkpoint is damaged or has other labels.
         WeightsError: weights are absent.
     """
+    _check_types(system, labels, prompts, {"max_risk": max_risk, "prior": prior})
     if prior is not None:
         check_prior(prior)
-    runtime = Runtime.choose(device, precision if isinstance(precision, str) else "auto", offline=offline)
+    if not is_hub_reference(system):
+        registry.check_usable(str(system))
     wanted = _label_set(labels)
-    if os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
-        from avscene.models.checkpoint import is_checkpoint
-
-        if is_checkpoint(system):
+    with reporting(progress) as stages:
+        runtime = Runtime.choose(
+            device, precision if isinstance(precision, str) else "auto", offline=offline, progress=stages
+        )
+        if is_hub_reference(system):
+            loaded = _load_from_hub(str(system), wanted, prompts, runtime, max_risk=max_risk, prior=prior)
+            return _with_precision(loaded, runtime, precision)
+        if _is_checkpoint(system):
             loaded = _load_checkpoint(Path(system), wanted, prompts, runtime, max_risk=max_risk, prior=prior)
             return _with_precision(loaded, runtime, precision)
-        if not registry.is_system(str(system)):
-            raise CheckpointError(
-                f"{system}: is a directory but not a checkpoint: no config.json, no model.safetensors"
-            )
-    if max_risk is not None:
-        raise UsageError(f"system {system}: was not trained, so its risk is unknown; --max-risk is for checkpoints")
-    if prior is not None:
-        raise UsageError(f"system {system}: has no mismatch detector; --prior is for checkpoints that have one")
-    model = zero_shot.build(str(system), wanted, tuple(prompts), runtime)
-    loaded = System(
+        if max_risk is not None:
+            raise UsageError(f"system {system}: was not trained, so its risk is unknown; --max-risk is for checkpoints")
+        if prior is not None:
+            raise UsageError(f"system {system}: has no mismatch detector; --prior is for checkpoints that have one")
+        return _with_precision(_load_zero_shot(str(system), wanted, tuple(prompts), runtime), runtime, precision)
+
+
+def _is_checkpoint(system: str | Path) -> bool:
+    """Return whether `system` is the directory of a checkpoint.
+
+    Raises:
+        CheckpointError: it is another directory, and no name of a system.
+    """
+    if not os.path.isdir(system):  # noqa: PTH112  # unlike Path, never raises
+        return False
+    from avscene.models.checkpoint import is_checkpoint
+
+    if is_checkpoint(system):
+        return True
+    if registry.is_system(str(system)):
+        return False
+    raise CheckpointError(f"{system}: is a directory but not a checkpoint: no config.json, no model.safetensors")
+
+
+def _load_from_hub(
+    reference: str,
+    labels: LabelSet | None,
+    prompts: Sequence[str],
+    runtime: Runtime,
+    *,
+    max_risk: float | None,
+    prior: float | None,
+) -> System:
+    """Load a checkpoint of the hub; its name, and so every prediction, has the commit."""
+    from avscene.models.sharing.fetch import fetch_checkpoint
+
+    fetched = fetch_checkpoint(reference, offline=runtime.offline, progress=runtime.progress)
+    with fetched.errors():
+        system = _load_checkpoint(fetched.directory, labels, prompts, runtime, max_risk=max_risk, prior=prior)
+    pinned = str(fetched.reference)
+    return replace(system, name=pinned, fingerprint=fingerprint(system.fingerprint, pinned))
+
+
+def _load_zero_shot(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime: Runtime) -> System:
+    model = zero_shot.build(name, labels, prompts, runtime)
+    return System(
         model.name,
         model.labels,
         (model,),
         Fusion.of(model.name),
         frame_size=max(FRAME_SIZE, model.frame_size or 0),
-        fingerprint=zero_shot_fingerprint(model.name, model.labels, tuple(prompts)),
+        fingerprint=zero_shot_fingerprint(model.name, model.labels, prompts),
     )
-    return _with_precision(loaded, runtime, precision)
+
+
+def _check_types(system: object, labels: object, prompts: object, shares: Mapping[str, object]) -> None:
+    """Raise UsageError if an argument of `load` is of a wrong type."""
+    check_path("system", system, "a name of `avscene.list_systems()`, or the path of a checkpoint")
+    if labels is not None:
+        check_type("labels", labels, Iterable, "a list of scene names, a text such as 'a,b,c', or a LabelSet")
+    if isinstance(prompts, str) or not isinstance(prompts, Sequence):
+        raise wrong_argument("prompts", prompts, "a list of texts")
+    for name, share in shares.items():
+        if share is not None:
+            check_number(name, share)
 
 
 def _with_precision(
@@ -102,7 +163,7 @@ def _with_precision(
 def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet | None:
     if labels is None or isinstance(labels, LabelSet):
         return labels
-    return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet(tuple(labels))
+    return LabelSet.parse(labels) if isinstance(labels, str) else LabelSet.named(labels)
 
 
 def _load_checkpoint(

@@ -1,4 +1,4 @@
-"""Classify labelled recordings with a system and collect the probabilities in prediction tables."""
+"""Classify recordings with a system and collect the probabilities in prediction tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,12 @@ import numpy as np
 from avscene.errors import DataError, MediaError
 from avscene.fusion.tree import FUSED
 from avscene.inference.computing import DEFAULT_SETTINGS
-from avscene.inference.reading import Source
 from avscene.inference.resumable import ResumableRun
+from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.progress import Progress
 from avscene.records import Example, Failure, FloatArray, Needs, Prediction
-from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import ScoreTable
 
 
@@ -41,7 +40,7 @@ class _Rows:
             np.stack(self.probabilities),
             starts=np.array(self.starts),
             groups=tuple(example.group for example in self.examples),
-            truth=tuple(example.label for example in self.examples),
+            truth=tuple(example.label for example in self.examples) if self.examples[0].label else None,
             modality=modality,
             familiarity=None if None in self.familiarity else np.array(self.familiarity, dtype=np.float64),
         )
@@ -63,7 +62,7 @@ class StoppedError(Exception):
         self.n_done = n_done
 
 
-def predict(
+def predict_recordings(
     system: System,
     examples: Sequence[Example],
     source: Path,
@@ -75,7 +74,7 @@ def predict(
 
     Args:
         system: the system that classifies.
-        examples: the recordings with their labels.
+        examples: the recordings; all have a label or none has one.
         source: the data set, for messages.
         progress: called with the number of recordings done and of all.
         run: the run of `system` over `sources_of(examples)`, with its journal and settings; by default one without.
@@ -114,15 +113,16 @@ def sources_of(examples: Sequence[Example]) -> list[Source]:
 
 
 def check_scenes(examples: Sequence[Example], source: Path, labels: LabelSet) -> None:
-    """Check that the scene of every recording of data set `source` is in `labels`.
+    """Check that the scene of every recording of data set `source`, where it is known, is in `labels`.
 
     Raises:
         DataError: one is not.
     """
     for example in examples:
-        if example.label not in labels:
+        if example.label and example.label not in labels:
             raise DataError(
-                f"{source}: scene {example.label!r} ({example.name}) is not one of the system's: {', '.join(labels)}"
+                f"{source}: scene {example.label!r} ({example.name}) is not one of the system's: {', '.join(labels)}; "
+                "to leave the labels out: --unlabelled"
             )
 
 
@@ -133,19 +133,6 @@ def _add_segments(rows: dict[str, _Rows], example: Example, prediction: Predicti
         for name, probabilities in segment.by_model.items():
             share = None if found is None else found.by_model.get(name)
             rows.setdefault(name, _Rows()).add(example, segment.start, probabilities, share)
-
-
-def write_tables(predicted: PredictedTables, output: Path, *, by_model: bool) -> list[Path]:
-    """Write the fused table to `output` and, if `by_model`, each model's beside it.
-
-    Returns:
-        The written files, such as `scores.tsv` and `scores.audio.tsv`.
-    """
-    tables = predicted.tables if by_model else {FUSED: predicted.tables[FUSED]}
-    paths = [output if name == FUSED else table_paths(output, [name])[0] for name in tables]
-    for path, table in zip(paths, tables.values(), strict=True):
-        write_table(path, table)
-    return paths
 
 
 def table_paths(output: Path, models: Sequence[str]) -> list[Path]:

@@ -6,72 +6,26 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count, islice
-from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
+from avscene.arguments import wrong_argument
 from avscene.errors import MediaError
 from avscene.features.content import DEFAULT_CONTENT, ContentFilter, ContentSpec
-from avscene.inference.missing import Missing
+from avscene.inference.scoring.batches import Batch, RecordingInfo, is_full, recording_info
+from avscene.inference.sources import Source
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
 from avscene.media.workers import IsolatedRecording, decoder_threads, default_workers
-from avscene.records import AudioSource, Modality, Segment
+from avscene.records import Segment
 from avscene.storage.copies import local_copies
-from avscene.storage.urls import local_path
 
 Item = TypeVar("Item")
-BATCH_SIZE = 16  # waveforms or frames scored at once: enough to keep networks busy, few enough to bound memory
-MAX_SEGMENTS = 64  # of a batch, where many segments share a frame (key frames)
 WAITING_BATCHES = 2  # of each recording that may wait until they are scored
 WINDOW = (
     4  # recordings per worker that may be read before the first of them is scored: while one takes long, others go on
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A media file and, if the audio is apart, the file with it; each a path or a URL.
-
-    `program` is read of a transport stream; None is that of its best video. URLs must have these `versions`, if any.
-    """
-
-    path: str | Path
-    audio: str | Path | None = None
-    program: int | None = None
-    versions: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", local_path(self.path))
-        object.__setattr__(self, "audio", None if self.audio is None else local_path(self.audio))
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingInfo:
-    """Properties of a recording that was read; `duration` is in seconds, `audio_source` how its audio is stored.
-
-    `modalities` states what it has; of a decoded modality, whether any segment has it. `missing` is the reason if not.
-    """
-
-    duration: float
-    modalities: dict[Modality, bool]
-    warnings: tuple[str, ...]
-    missing: Missing = field(default_factory=Missing)
-    audio_source: AudioSource | None = None
-
-
-class Batch(NamedTuple):
-    """Consecutive segments of one recording, which is given by its position among the sources.
-
-    `number` counts the batches of the recording from 0. `end` comes with the last one: the properties of the recording,
-    or the error that ended it.
-    """
-
-    position: int
-    number: int
-    segments: tuple[Segment, ...]
-    end: RecordingInfo | MediaError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +44,7 @@ class BatchReader:
     different waveforms or frames; it mixes no recordings, as networks round differently in batches of other sizes.
 
     Args:
-        sources: The recordings.
+        sources: The recordings; those of an iterator are taken when they are begun, in threads, one at a time.
         sampling: What is decoded of them.
         decoder: Decodes the video.
         content: The thresholds of what holds content.
@@ -101,7 +55,7 @@ class BatchReader:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Iterable[Source],
         sampling: Sampling,
         decoder: str = CPU,
         *,
@@ -110,13 +64,19 @@ class BatchReader:
         workers: int | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self._sources, self._sampling, self._content, self._decoder = sources, sampling, content, decoder
-        self._n_workers = min(workers or default_workers(), len(sources))
+        self._sampling, self._content, self._decoder = sampling, content, decoder
+        self._sources: Iterator[object] = iter(sources)
+        self._n_workers = workers or default_workers()
+        if isinstance(sources, Sequence):
+            self._sources = (sources[position] for position in range(len(sources)))
+            self._n_workers = min(self._n_workers, len(sources))
         self._limits = replace(limits, threads=min(limits.threads, decoder_threads(self._n_workers)))
         self._stop = stop or threading.Event()
         self._changed = threading.Condition()  # guards all of the following
         self._waiting: dict[int, deque[Batch]] = {}  # of recordings that are not finished, by position
         self._next = 0  # position of the next recording to begin
+        self._taking: threading.Thread | None = None  # that waits for the next source
+        self._is_exhausted = False
         self._open: dict[int, IsolatedRecording] = {}  # by position
         self._n_reading = 0
         self._closed = False
@@ -149,7 +109,8 @@ class BatchReader:
             while n_running:  # the threads may wait to hand over a result
                 n_running -= results.get().is_last
             for thread in threads:
-                thread.join()
+                if thread is not self._taking:  # it may wait for the caller's iterator for ever
+                    thread.join()
 
     def _start(self) -> list[threading.Thread]:
         self._n_reading = self._n_workers
@@ -196,8 +157,8 @@ class BatchReader:
     def _read(self) -> None:
         """Read recordings, in a thread, until there are no more."""
         try:
-            while (position := self._begin()) is not None:
-                for batch in self._batches(position):
+            while (begun := self._begin()) is not None:
+                for batch in self._batches(*begun):
                     if not self._put(batch):
                         return
         except BaseException as error:  # noqa: BLE001  # raised in the thread that takes the batches
@@ -208,16 +169,40 @@ class BatchReader:
                 self._n_reading -= 1
                 self._changed.notify_all()
 
-    def _begin(self) -> int | None:
-        """Return the position of the next recording once it may be begun; None if there is none."""
+    def _begin(self) -> tuple[int, Source] | None:
+        """Return the position and the source of the next recording once it may be begun; None if there is none."""
         with self._changed:
-            while not self._closed and not self._stop.is_set() and self._next < len(self._sources):
-                if self._next < min(self._waiting, default=self._next) + WINDOW * self._n_workers:
-                    self._next += 1
-                    self._waiting[self._next - 1] = deque()
-                    return self._next - 1
+            while not self._is_over() and (self._taking is not None or not self._has_room()):
                 self._changed.wait()
-            return None
+            if self._is_over():
+                return None
+            self._taking = threading.current_thread()
+        source: Source | None = None
+        try:
+            source = self._take_source()
+        finally:
+            with self._changed:
+                self._taking, self._is_exhausted = None, source is None
+                self._changed.notify_all()
+        with self._changed:
+            if source is None or self._is_over():
+                return None
+            self._next += 1
+            self._waiting[self._next - 1] = deque()
+            return self._next - 1, source
+
+    def _take_source(self) -> Source | None:
+        """Return the next source; the iterator may wait, so that no lock is held."""
+        source = next(self._sources, None)
+        if source is not None and not isinstance(source, Source):
+            raise wrong_argument(f"source {self._next}", source, "a Source", "System.classify_many for paths")
+        return source
+
+    def _is_over(self) -> bool:
+        return self._closed or self._is_exhausted or self._stop.is_set()
+
+    def _has_room(self) -> bool:
+        return self._next < min(self._waiting, default=self._next) + WINDOW * self._n_workers
 
     def _put(self, batch: Batch) -> bool:
         """Hand over a batch once there is room for it; return False if no more are wanted."""
@@ -229,8 +214,7 @@ class BatchReader:
                 self._changed.notify_all()
             return not self._closed
 
-    def _batches(self, position: int) -> Iterator[Batch]:
-        source = self._sources[position]
+    def _batches(self, position: int, source: Source) -> Iterator[Batch]:
         segments: list[Segment] = []
         numbers = count()
         end: RecordingInfo | MediaError
@@ -239,21 +223,21 @@ class BatchReader:
                 content = ContentFilter(self._content)
                 for segment in content.apply(recording.segments(self._sampling)):
                     segments.append(segment)
-                    if _is_full(segments):
-                        yield Batch(position, next(numbers), tuple(segments))
+                    if is_full(segments):
+                        yield Batch(position, next(numbers), tuple(segments), source)
                         segments = []
-                end = _info(recording, content, self._sampling)
+                end = recording_info(recording, content, self._sampling)
         except MediaError as error:
             end = error
         finally:
             with self._changed:
                 self._open.pop(position, None)
-        yield Batch(position, next(numbers), tuple(segments), end)
+        yield Batch(position, next(numbers), tuple(segments), source, end)
 
     @contextmanager
     def _recording(self, position: int, source: Source) -> Iterator[IsolatedRecording]:
-        files, limit = (source.path, source.audio), self._limits.download_bytes
-        with local_copies(files, source.versions, limit, lambda: self._closed) as (path, audio):
+        limit = self._limits.download_bytes
+        with local_copies(source.files, source.versions, limit, lambda: self._closed) as (path, audio):
             assert path is not None
             recording = IsolatedRecording(path, audio, self._decoder, self._limits, source.program)
             self._register(position, recording)
@@ -265,21 +249,6 @@ class BatchReader:
             self._open[position] = recording
             if self._closed:
                 recording.close()
-
-
-def _info(recording: IsolatedRecording, content: ContentFilter, sampling: Sampling) -> RecordingInfo:
-    """Return the properties of a recording whose segments were read through `content`."""
-    modalities: dict[Modality, bool] = {"audio": recording.has_audio, "video": recording.has_video}
-    decoded = [modality for modality in modalities if modalities[modality] and modality in sampling.modalities]
-    missing = Missing.of(content, decoded)
-    modalities |= dict.fromkeys(missing.throughout, False)
-    return RecordingInfo(recording.duration, modalities, recording.warnings, missing, recording.audio_source)
-
-
-def _is_full(segments: Sequence[Segment]) -> bool:
-    n_waveforms = sum(segment.waveform is not None for segment in segments)
-    n_frames = len({id(frame.pixels) for segment in segments for frame in segment.frames})
-    return max(n_waveforms, n_frames) >= BATCH_SIZE or len(segments) == MAX_SEGMENTS
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:

@@ -3,9 +3,8 @@
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Protocol
 
 from avscene.errors import DataError
 from avscene.inference.computing import Computed, Settings, compute_outcomes
@@ -14,28 +13,51 @@ from avscene.inference.journal.database import Journal, NewRecord
 from avscene.inference.journal.known import KnownRecords
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
 from avscene.inference.journal.sqlite_file import damaged
-from avscene.inference.reading import Source
+from avscene.inference.remote import ReadyLine, RemoteComputing
+from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure
+from avscene.reports.recordings.counts import OutcomeSummary
 from avscene.storage.urls import shown
 
 PAGE = 4096  # recordings that are looked up at a time, which bounds the memory of a run
+MAX_LINE_BYTES = 2**28  # of lines that wait for their turn; the journal has the outcomes of those beyond
 
 
-@dataclass(frozen=True, slots=True)
 class Classified:
-    """The outcome of a recording, and whether it was taken from the journal."""
+    """The outcome of a recording, and whether it was taken from the journal (`reused`).
 
-    outcome: Outcome
-    reused: bool = False
+    Args:
+        outcome: the outcome, or what reads it when it is used.
+        reused: whether an earlier run computed it.
+        line: that of a prediction, if another machine has made it.
+    """
 
+    __slots__ = ("_outcome", "line", "reused")
 
-class RemoteComputing(Protocol):
-    """Computes outcomes on other machines."""
+    def __init__(
+        self, outcome: Outcome | Callable[[], Outcome], *, reused: bool = False, line: ReadyLine | None = None
+    ) -> None:
+        self._outcome = outcome
+        self.reused = reused
+        self.line = line
 
-    def records(self, missing: Iterator[tuple[int, Source]]) -> Generator[list[tuple[int, NewRecord]], None, None]:
-        """Yield the records of recordings, given with their positions, in any order and number at a time."""
-        ...
+    @property
+    def outcome(self) -> Outcome:
+        """The prediction or failure."""
+        if callable(self._outcome):
+            self._outcome = self._outcome()
+        return self._outcome
+
+    @property
+    def failure(self) -> Failure | None:
+        """The outcome if it is a failure."""
+        return self.outcome if self.line is None and isinstance(self.outcome, Failure) else None
+
+    @property
+    def summary(self) -> OutcomeSummary:
+        """What is counted of the outcome."""
+        return OutcomeSummary.of(self.outcome) if self.line is None else self.line.summary
 
 
 class ResumableRun:
@@ -200,6 +222,8 @@ class _RemoteRun:
         self._stop = stop
         self._done = bytearray(len(sources))  # by position: _COMPUTED, or _REUSED from the journal
         self._named_again: dict[int, list[int]] = {}  # positions of the same recording, by that of the first
+        self._lines: dict[int, ReadyLine] = {}  # that wait for their turn, by position
+        self._line_bytes = 0
         self._n_known = 0
         self._n_yielded = 0
 
@@ -211,10 +235,13 @@ class _RemoteRun:
     ) -> Iterator[Classified]:
         with closing(remote.records(self._missing())) as parts:
             for part in parts:
-                self._journal.add_many([record for _, record in part])
-                count(sum(record.state is not None for _, record in part) + self._n_known)
+                self._journal.add_many([found.record for _, found in part])
+                count(sum(found.record.state is not None for _, found in part) + self._n_known)
                 self._n_known = 0
-                for position, _ in part:
+                for position, found in part:
+                    if found.line is not None and self._line_bytes < MAX_LINE_BYTES:
+                        self._lines[position] = found.line
+                        self._line_bytes += len(found.line.content)
                     for named in (position, *self._named_again.pop(position, ())):
                         self._done[named] = _COMPUTED
                 yield from self._ready(recorded)
@@ -227,8 +254,12 @@ class _RemoteRun:
     def _ready(self, recorded: Callable[[Source | Failure], Outcome]) -> Iterator[Classified]:
         """Yield the outcomes whose turn has come."""
         while self._n_yielded < len(self._done) and (done := self._done[self._n_yielded]):
-            yield Classified(recorded(self._sources[self._n_yielded]), reused=done == _REUSED)
+            line = self._lines.pop(self._n_yielded, None)
+            if line is not None:
+                self._line_bytes -= len(line.content)
+            load = partial(recorded, self._sources[self._n_yielded])
             self._n_yielded += 1
+            yield Classified(load, reused=done == _REUSED, line=line)
 
     def _missing(self) -> Iterator[tuple[int, Source]]:
         """Yield the recordings that the journal does not know, with their positions."""

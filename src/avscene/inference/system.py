@@ -1,43 +1,38 @@
-"""Classify recordings with a system: decode, score segments with each model, fuse, and build predictions."""
+"""Classify recordings with a system: files, arrays and streams in, predictions out."""
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
 
-from avscene.errors import AvsceneError, ModalityError, UsageError
+from avscene.arguments import check_positive_integer, check_type
+from avscene.errors import AvsceneError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.features.batch import SegmentBatch
-from avscene.features.content import DEFAULT_CONTENT, ContentSpec
+from avscene.features.content import DEFAULT_CONTENT, ContentFilter, ContentSpec
 from avscene.fusion.steps import Times
 from avscene.fusion.tree import Fusion
-from avscene.inference.familiarity import model_shares, recording_familiarity, segment_familiarity, unfamiliar_rows
-from avscene.inference.missing import modality_error, skipped_warnings
-from avscene.inference.narrow_band import narrow_band_warnings
-from avscene.inference.reading import Batch, BatchReader, RecordingInfo, Source
-from avscene.inference.scored import ScoredBatch, ScoredRecording, ScoredSegment
+from avscene.inference.reading import BatchReader
+from avscene.inference.recordings import outcomes_of, predict_recordings
+from avscene.inference.scoring.batches import grouped, recording_info
+from avscene.inference.scoring.prediction import Predictor
+from avscene.inference.scoring.score import score_segments
+from avscene.inference.sources import MediaInput, Source, check_several
+from avscene.inference.streaming import check_stream, predict_stream
 from avscene.labels import LabelSet
+from avscene.media.arrays import ArrayRecording, Chunk
 from avscene.media.hardware import check_decoder
 from avscene.media.limits import DEFAULT_LIMITS, Limits
-from avscene.media.sampling import CPU, Sampling
-from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector, mean_by_modality
+from avscene.media.sampling import CPU, Sampling, check_hop
+from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector
 from avscene.models import SceneModel
-from avscene.records import FloatArray, Prediction, Segment, SegmentPrediction
-from avscene.storage.urls import shown
-from avscene.verdicts import Familiarity, Mismatch, RecordingMismatch
-
-# Batches that are scored at a time: while one is prepared or fills only some of the processors, another uses the rest.
-SCORING_THREADS = 2
-MIN_HOP = 0.02  # seconds; a video frame is hardly shorter
+from avscene.records import Failure, FloatArray, Modality, Prediction, Segment, SegmentPrediction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class System:
     """One or more models on the same scenes, and the fusion of their probabilities.
 
@@ -68,11 +63,15 @@ class System:
         if names != sorted(self.fusion.models):
             raise ValueError(f"fusion of {', '.join(self.fusion.models)} does not fit models {', '.join(names)}")
 
+    def __repr__(self) -> str:
+        models = ", ".join(model.name for model in self.models)
+        return f"System({self.name!r}: {len(self.labels)} scenes, models {models}, segments of {self.hop:g} s)"
+
     def classify(
         self,
-        path: str | Path,
+        path: MediaInput,
         *,
-        audio: str | Path | None = None,
+        audio: MediaInput | None = None,
         hop: float | None = None,
         keyframes: bool = False,
         decoder: str = CPU,
@@ -83,7 +82,9 @@ class System:
         """Classify one recording.
 
         Args:
-            path: a media file, or the URL of one (`s3://`, `gs://`, `az://`, `http://`, `https://`), as a string.
+            path: a media file: its path; its URL (`s3://`, `gs://`, `az://`, `http://`, `https://`), as a string; its
+                content as bytes; or a file that is open in binary mode, which is read from its position to its end.
+                Contents are copied to a temporary file, up to `limits.download`, and decoded like other files.
             audio: a separate file with the audio of the recording.
             hop: length of a segment in seconds; by default that of the system.
             keyframes: decode key frames only, which is many times faster; segments then get older frames.
@@ -95,20 +96,132 @@ class System:
         Raises:
             MediaError: the file cannot be decoded, exceeds a limit, or has no such programme.
             ModalityError: it lacks the modalities that the system needs.
-            UsageError: the system does not support this hop, or there is no such decoder.
+            UsageError: an argument is of a wrong type, the system does not support this hop, or there is no such
+                decoder.
         """
         report = None if progress is None else lambda _, end: progress(end)
-        source = Source(path, audio, program)
+        sources = [Source.of(path, audio, program)]
         (outcome,) = self.classify_all(
-            [source], hop=hop, keyframes=keyframes, decoder=decoder, limits=limits, progress=report
+            sources, hop=hop, keyframes=keyframes, decoder=decoder, limits=limits, progress=report
         )
         if isinstance(outcome, AvsceneError):
             raise outcome
         return outcome
 
+    def classify_many(
+        self,
+        recordings: Iterable[MediaInput | tuple[MediaInput, MediaInput]],
+        *,
+        hop: float | None = None,
+        keyframes: bool = False,
+        decoder: str = CPU,
+        limits: Limits = DEFAULT_LIMITS,
+        workers: int | None = None,
+        progress: Callable[[int, float], None] | None = None,
+    ) -> Iterator[Prediction | Failure]:
+        """Classify recordings; return an iterator of the outcome of each, in their order.
+
+        Several are decoded at a time while others are scored, and their number is not limited: items of an iterator are
+        taken (in a thread) shortly before they are decoded, and outcomes are not kept. One that fails gives a
+        `Failure`, with `source` and `error`, and does not stop the others. An outcome does not depend on the others.
+
+        Args:
+            recordings: an iterable of what `classify` takes; a pair is a file with video and one with its audio.
+            hop: as in `classify`, like `keyframes`, `decoder` and `limits`.
+            keyframes: see `hop`.
+            decoder: see `hop`.
+            limits: see `hop`.
+            workers: number of recordings that are decoded at a time; by default one for each processor, at most eight.
+            progress: called with the position of a recording and the end of its last scored segment, in seconds.
+
+        Raises:
+            UsageError: an argument is of a wrong type, or as in `classify`; of an item, when its turn comes.
+        """
+        items = check_several(recordings)
+        sources: Iterable[Source] = Source.each_of(items)
+        if isinstance(items, Sequence):  # wrong items are errors at once, and few need few workers
+            sources = list(sources)
+        reader = self._reader(sources, hop, keyframes, decoder, limits, workers, None)
+        return outcomes_of(predict_recordings(self._predictor, reader, progress))
+
+    def classify_arrays(
+        self,
+        *,
+        frames: Any = None,
+        frame_times: Any = None,
+        waveform: Any = None,
+        sample_rate: int | None = None,
+        duration: float | None = None,
+        hop: float | None = None,
+        name: str = "<arrays>",
+    ) -> Prediction:
+        """Classify one recording that is decoded already, given as NumPy arrays or torch tensors on any device.
+
+        Frames and audio are scaled, mixed to mono and resampled like those of files, so that probabilities are within
+        1e-3 of those of the file that they were decoded from.
+
+        Args:
+            frames: RGB images, upright and with square pixels: (n, height, width, 3) or (n, 3, height, width), or a
+                list of images of any sizes; uint8 from 0 to 255, or floating-point from 0 to 1. Of each segment, only
+                the frame that is shown in its middle is used.
+            frame_times: (n,) seconds from the beginning of the recording at which each frame is first shown; they never
+                decrease. A photograph, a single frame without audio, needs none.
+            waveform: (n,) or (channels, n); floating-point with full scale at 1, int16 or int32. It begins at 0 s.
+            sample_rate: samples of the waveform per second.
+            duration: seconds of the recording; by default until the end of the waveform, and of the last frame, which
+                is shown as long as the one before it.
+            hop: as in `classify`.
+            name: the `source` of the prediction.
+
+        Raises:
+            UsageError: an argument is of a wrong type, shape or range, or the system does not support this hop.
+            ModalityError: the recording lacks the modalities that the system needs.
+        """
+        check_type("name", name, str, "a str")
+        recording = ArrayRecording(frames, frame_times, waveform, sample_rate, duration)
+        sampling = self.sampling(hop)
+        content = ContentFilter(self.content)
+        groups = grouped(content.apply(recording.segments(sampling)))
+        scored = [item for group in groups for item in score_segments(self.models, group)]
+        return self._predictor.recording(name, recording_info(recording, content, sampling), scored)
+
+    def classify_stream(
+        self,
+        chunks: Iterable[Chunk],
+        *,
+        hop: float | None = None,
+        modalities: Sequence[Modality] | None = None,
+        max_lag: float = 5.0,
+    ) -> Iterator[SegmentPrediction]:
+        """Classify a stream of decoded frames and audio; return an iterator of its segments, each once it is complete.
+
+        A chunk is a dict with `frames` and `frame_times`, `waveform` and `sample_rate`, or all four, as in
+        `classify_arrays`; its times count from the beginning of the stream and never decrease. A waveform begins where
+        the one before it ended, or at `waveform_time` seconds. Chunks may be of any length and need not end with
+        segments. A segment is complete when both modalities reach its end (a system that smooths over time waits for a
+        neighbour too); incomplete ones follow after the last chunk. Segments that no model scores are left out.
+
+        Memory does not grow with the length of the stream. The probabilities are those that the recording as a whole
+        would get; whether audio and video belong together is decided for each segment by itself.
+
+        Args:
+            chunks: an iterable of chunks; one is taken when its segments are asked for.
+            hop: as in `classify`.
+            modalities: what the stream has, such as `("audio", "video")`; by default what its first chunk has.
+            max_lag: seconds by which one modality may be behind the other; where it is further behind, segments are
+                predicted without it.
+
+        Raises:
+            UsageError: an argument is of a wrong type, or a chunk is, when its turn comes.
+            ModalityError: the stream has no modality that the system needs.
+        """
+        check_stream(chunks, modalities, max_lag)
+        sampling = self.sampling(hop)
+        return predict_stream(self._predictor, self.content, sampling, chunks, modalities, max_lag)
+
     def classify_all(
         self,
-        sources: Sequence[Source],
+        sources: Iterable[Source],
         *,
         hop: float | None = None,
         keyframes: bool = False,
@@ -118,181 +231,66 @@ class System:
         stop: threading.Event | None = None,
         progress: Callable[[int, float], None] | None = None,
     ) -> Generator[Prediction | AvsceneError, None, None]:
-        """Classify recordings; yield the prediction of each, in order, or the error that prevented it.
+        """Classify recordings as `classify_many` does; yield the prediction of each, or the error that prevented it.
 
-        Worker processes decode several recordings at a time; one that crashes or hangs costs its recording alone. The
-        outcome of a recording does not depend on the others.
-
-        Args:
-            sources: the recordings.
-            hop: as in `classify`, like `keyframes`, `decoder` and `limits`.
-            keyframes: see `hop`.
-            decoder: see `hop`.
-            limits: see `hop`.
-            workers: number of recordings that are decoded at a time; by default one for each processor, at most eight.
-            stop: no further recording is begun once it is set, so that the outcomes end with those already begun.
-            progress: called with the position of a source and the end of its last scored segment, in seconds.
+        Worker processes decode the recordings; one that crashes or hangs costs its recording alone. `stop` can be set
+        in another thread: no further recording is begun then, so that the outcomes end with those already begun.
 
         Raises:
-            UsageError: the system does not support this hop, or there is no such decoder.
+            UsageError: a source is none, the system does not support this hop, or there is no such decoder.
             WeightsError: no worker process can be started.
         """
+        reader = self._reader(sources, hop, keyframes, decoder, limits, workers, stop)
+        with closing(predict_recordings(self._predictor, reader, progress)) as outcomes:
+            for _, outcome in outcomes:
+                yield outcome
+
+    def _reader(
+        self,
+        sources: Iterable[Source],
+        hop: float | None,
+        keyframes: bool,
+        decoder: str,
+        limits: Limits,
+        workers: int | None,
+        stop: threading.Event | None,
+    ) -> BatchReader:
+        """Check the arguments of `classify_all`, and return a reader of the recordings."""
         check_decoder(decoder)
-        sampling = self.sampling(self.hop if hop is None else hop, keyframes=keyframes)
-        reader = BatchReader(
-            sources, sampling, decoder, content=self.content, limits=limits, workers=workers, stop=stop
-        )
-        n_threads = torch.get_num_threads()  # in this thread; in others torch has other settings
-
-        def score(batch: Batch) -> ScoredBatch:
-            torch.set_num_threads(n_threads)
-            return self._scored(batch)
-
-        recordings: dict[int, ScoredRecording] = defaultdict(ScoredRecording)  # unfinished ones, by position
-        outcomes: dict[int, Prediction | AvsceneError] = {}  # that wait for an earlier one
-        n_yielded = 0
-        with closing(reader.map(score, SCORING_THREADS)) as scored:
-            for batch in scored:
-                position, recording = batch.position, recordings[batch.position]
-                recording.add(batch)
-                if progress is not None and batch.segments:
-                    progress(position, recording.reached)
-                if recording.end is None or not recording.is_complete:
-                    continue
-                del recordings[position]
-                outcomes[position] = self._outcome(sources[position], recording.end, recording.segments())
-                while n_yielded in outcomes:
-                    yield outcomes.pop(n_yielded)
-                    n_yielded += 1
-
-    def _scored(self, batch: Batch) -> ScoredBatch:
-        """Score the segments of a batch and drop their frames and audio, which take memory."""
-        position, number, segments, end = batch
-        if not segments:
-            return ScoredBatch(position, number, [], end)
-        media = SegmentBatch.of(segments)
-        by_model = [model.score(media) for model in self.models]
-        scored = [
-            ScoredSegment(
-                replace(segment, frames=(), waveform=None),
-                np.stack([scores.probabilities[row] for scores in by_model]),
-                model_shares(by_model, row),
-            )
-            for row, segment in enumerate(segments)
-        ]
-        return ScoredBatch(position, number, scored, end)
+        check_type("limits", limits, Limits, "avscene.media.limits.Limits")
+        if workers is not None:
+            check_positive_integer("workers", workers)
+        sampling = self.sampling(hop, keyframes=keyframes)
+        return BatchReader(sources, sampling, decoder, content=self.content, limits=limits, workers=workers, stop=stop)
 
     def score_by_model(self, segments: Sequence[Segment]) -> FloatArray:
         """Return the probabilities (n_models, n_segments, n_scenes) by each model; NaN where it did not score."""
         batch = SegmentBatch.of(segments)
         return np.stack([model.score(batch).probabilities for model in self.models])
 
-    def sampling(self, hop: float, *, keyframes: bool = False) -> Sampling:
-        """Return the sampling of a recording that serves all models.
+    def sampling(self, hop: float | None = None, *, keyframes: bool = False) -> Sampling:
+        """Return the sampling of a recording that serves all models; without `hop`, with that of the system.
 
         Raises:
-            UsageError: the hop is shorter than MIN_HOP, or not the hop for which the thresholds were chosen.
+            UsageError: the hop is not between MIN_HOP and MAX_HOP, or not the one for which the thresholds were chosen.
         """
+        hop = self.hop if hop is None else hop
         check_hop(hop)
         if self.acceptance is not None and hop != self.hop:
             raise UsageError(f"hop {hop:g}: the risk of {self.name} was measured on segments of {self.hop:g} s only")
-        rates = {model.sample_rate for model in self.models} - {None}
+        rates = sorted({model.sample_rate for model in self.models if model.sample_rate is not None})
         if len(rates) > 1:
-            rates_text = ", ".join(sorted(map(str, rates)))
-            raise UsageError(f"system {self.name}: its models need audio at different sample rates: {rates_text} Hz")
+            text = ", ".join(map(str, rates))
+            raise UsageError(f"system {self.name}: its models need audio at different sample rates: {text} Hz")
         sizes = [model.frame_size for model in self.models if model.frame_size is not None]
-        return Sampling(
-            hop=hop,
-            sample_rate=next(iter(rates), None),
-            frame_size=(self.frame_size or max(sizes)) if sizes else None,
-            keyframes_only=keyframes,
-        )
+        frame_size = (self.frame_size or max(sizes)) if sizes else None
+        return Sampling(hop, rates[0] if rates else None, frame_size, keyframes_only=keyframes)
 
     def fuse(self, by_model: FloatArray, times: Times | None = None) -> FloatArray:
         """Fuse probabilities (n_models, n, n_scenes), in the order of the models, to (n, n_scenes)."""
-        by_name = {model.name: values for model, values in zip(self.models, by_model, strict=True)}
-        return self.fusion.apply(by_name, self.labels, times)
-
-    def _outcome(
-        self, source: Source, end: RecordingInfo | AvsceneError, scored: list[ScoredSegment]
-    ) -> Prediction | AvsceneError:
-        if isinstance(end, AvsceneError):
-            return end
-        try:
-            return self._prediction(shown(source.path), end, scored)
-        except AvsceneError as error:
-            return error
-
-    def _prediction(self, source: str, info: RecordingInfo, scored: list[ScoredSegment]) -> Prediction:
-        by_model = np.stack([item.probabilities for item in scored], axis=1)
-        times = np.array([(item.segment.start, item.segment.end) for item in scored])
-        fused = self.fuse(by_model, Times([source] * len(scored), times[:, 0]))
-        is_scored = ~np.isnan(fused[:, 0])
-        if not is_scored.any():
-            needs = [model.needs for model in self.models]
-            raise ModalityError(modality_error(source, self.name, needs, info.modalities, info.missing))
-        familiarity = segment_familiarity(self.models, scored)
-        not_judged = unfamiliar_rows(familiarity, is_scored)
-        mismatches, mismatch = self._mismatches(np.where(not_judged[:, None], np.nan, by_model), times)
-        segments = tuple(
-            SegmentPrediction(
-                float(times[row, 0]),
-                float(times[row, 1]),
-                fused[row],
-                self._scored_by_model(by_model[:, row]),
-                mismatches[row],
-                self._accepts(fused[row], "segment", familiarity[row]),
-                familiarity[row],
-            )
-            for row in np.flatnonzero(is_scored).tolist()
-        )
-        overall, overall_familiarity = fused[is_scored].mean(axis=0), recording_familiarity(segments)
-        return Prediction(
-            source=source,
-            duration=info.duration,
-            system=self.name,
-            labels=self.labels,
-            modalities=info.modalities,
-            probabilities=overall,
-            segments=segments,
-            warnings=(
-                *info.warnings,
-                *narrow_band_warnings(self._used_rate, info.audio_source if info.modalities["audio"] else None),
-                *skipped_warnings(self.models, by_model, is_scored, info.missing),
-            ),
-            mismatch=mismatch,
-            accepted=self._accepts(overall, "recording", overall_familiarity),
-            familiarity=overall_familiarity,
-        )
+        return self._predictor.fuse(by_model, times)
 
     @property
-    def _used_rate(self) -> int:
-        """Sample rate in Hz of the audio that was used in training; 0 if none was, or if it is not known."""
-        rates = [model.sample_rate for model in self.models if model.sample_rate is not None]
-        return min(max(rates, default=0), self.audio_rate or 0)
-
-    def _accepts(self, fused: FloatArray, level: Literal["segment", "recording"], found: Familiarity | None) -> bool:
-        """Return whether a scene is named: always, unless the risk is bounded."""
-        familiar = found is None or found.familiar
-        return self.acceptance is None or bool(familiar and fused.max() >= getattr(self.acceptance, level))
-
-    def _scored_by_model(self, by_model: FloatArray) -> dict[str, FloatArray]:
-        """Probabilities of one segment by the names of the models that scored it."""
-        named = zip(self.models, by_model, strict=True)
-        return {model.name: values for model, values in named if not np.isnan(values[0])}
-
-    def _mismatches(
-        self, by_model: FloatArray, times: FloatArray
-    ) -> tuple[tuple[Mismatch | None, ...], RecordingMismatch | None]:
-        """Mismatch of audio and video in each segment and in the recording; None where it was not scored."""
-        scores = {model.name: values for model, values in zip(self.models, by_model, strict=True)}
-        audio, video = mean_by_modality(scores, {model.name: model.needs for model in self.models})
-        if self.mismatch is None or audio is None or video is None:
-            return (None,) * by_model.shape[1], None
-        return self.mismatch.detect(audio, video, times, self.prior)
-
-
-def check_hop(hop: float) -> None:
-    """Raise UsageError unless segments can be `hop` seconds long."""
-    if not MIN_HOP <= hop < float("inf"):
-        raise UsageError(f"hop {hop:g} is not a number of seconds of {MIN_HOP} or more")
+    def _predictor(self) -> Predictor:
+        fields = (self.name, self.labels, self.models, self.fusion, self.mismatch, self.prior, self.acceptance)
+        return Predictor(*fields, self.audio_rate)

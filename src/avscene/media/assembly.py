@@ -1,7 +1,7 @@
 """Assemble decoded frames and audio, in any order, into contiguous segments of a recording."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import floor
+from math import floor, inf
 from typing import Any
 
 from avscene.media.audio.track import AudioTrack, SegmentWaveforms
@@ -32,6 +32,7 @@ class Assembler:
         convert: Converts a decoded image to pixels (height, width, 3); None if it cannot.
         limits: Limits of a recording, here its duration.
         has_holes: Whether a frame that is shown for very long is followed by a hole; not in animated images.
+        max_lag: Seconds by which one modality may be behind the other; a segment does not wait for it longer.
     """
 
     def __init__(
@@ -42,12 +43,13 @@ class Assembler:
         limits: Limits = DEFAULT_LIMITS,
         *,
         has_holes: bool = True,
+        max_lag: float = inf,
     ) -> None:
         self.duration = 0.0
         self.warnings: list[str] = []
         self.decoded: set[Modality] = set()
         self.audio_rate: int | None = None
-        self._sampling, self._limits = sampling, limits
+        self._sampling, self._limits, self._max_lag = sampling, limits, max_lag
         self._hop = sampling.hop
         self._open = set(streams) & sampling.modalities
         self._frames = FrameSampler(
@@ -109,6 +111,12 @@ class Assembler:
             self.warnings.append(f"the last segment is {rest:.2f} s long and was padded to {self._hop:g} s")
             yield self._make_segment(self.duration, padded=True)
 
+    def forget_problems(self) -> None:
+        """Forget warnings and holes, which an endless stream would collect without end."""
+        self.warnings.clear()
+        self._audio.holes.clear()
+        self._frames.holes.clear()
+
     def _end_stream(self, modality: Modality) -> None:
         self._open.discard(modality)
         if modality == "video":
@@ -132,7 +140,8 @@ class Assembler:
         waveform_bytes = len(self._waveforms) * self._waveforms.length * 4 if self._waveforms else 0
         if self._frames.nbytes + waveform_bytes > MAX_PENDING_BYTES:
             return max(times[modality] for modality in self.decoded)
-        return min((times[modality] for modality in self._open), default=self.duration)
+        complete = min((times[modality] for modality in self._open), default=self.duration)
+        return max(complete, max(times.values()) - self._max_lag)
 
     def _make_segment(self, end: float, padded: bool = False) -> Segment:
         index = self._next_segment

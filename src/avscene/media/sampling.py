@@ -3,12 +3,23 @@
 from dataclasses import dataclass
 from math import ceil
 
+from avscene.errors import UsageError
 from avscene.records import Modality
 
 CPU = "cpu"  # the decoder of video that is always present
 # Pixels of the shorter side of the frames that models are given, in training and in use: the largest input of the
 # paper's encoders (CLIP RN50x4).
 FRAME_SIZE = 288
+MIN_HOP = 0.02  # seconds; a video frame is hardly shorter
+MAX_HOP = 60.0  # seconds; the audio and the images of a batch of segments then fit into memory
+
+
+def check_hop(hop: float) -> None:
+    """Raise UsageError unless segments can be `hop` seconds long."""
+    if hop > MAX_HOP:
+        raise UsageError(f"hop {hop:g}: a segment has at most {MAX_HOP:g} s; try: --hop {MAX_HOP:g}")
+    if not hop >= MIN_HOP:
+        raise UsageError(f"hop {hop:g} is not a number of seconds of {MIN_HOP} or more; try: --hop 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import scipy
@@ -26,6 +27,7 @@ ARCHIVE_PRIOR = 0.01
 RIDGE = 0.01  # penalty per unit of squared distance of exponents and slope from 1, against a mean log loss
 MAX_WEIGHT = 20.0  # of exponents and slope
 
+Level = Literal["segments", "recordings"]
 BoundedWeight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
 
 
@@ -79,9 +81,13 @@ def pool_recordings(paired: PairedScores) -> PairedScores:
         if (both := rows[complete[rows]]).size:
             audio[index], video[index] = geometric_mean(paired.audio[both]), geometric_mean(paired.video[both])
     first = [rows[0] for rows in recordings.values()]
-    groups = None if paired.groups is None else tuple(paired.groups[row] for row in first)
+    groups, audio_groups = (
+        None if names is None else tuple(names[row] for row in first) for names in (paired.groups, paired.audio_groups)
+    )
     truth = None if paired.truth is None else paired.truth[first]
-    return PairedScores(paired.labels, tuple(recordings), audio, video, truth=truth, groups=groups)
+    return PairedScores(
+        paired.labels, tuple(recordings), audio, video, truth=truth, groups=groups, audio_groups=audio_groups
+    )
 
 
 def geometric_mean(probabilities: FloatArray) -> FloatArray:
@@ -149,6 +155,22 @@ class MismatchClassifier(BaseModel):
         return 100 * self.intact.expected_rate(float(scipy.special.expit(odds)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Assessment:
+    """The `log_odds` (n,) of a mismatch for equal priors, NaN if a modality is missing, and `thresholds` (n,)."""
+
+    log_odds: FloatArray
+    thresholds: FloatArray
+
+    def scores(self, prior: float = FITTED_PRIOR) -> FloatArray:
+        """Return the probability of mismatch (n,)."""
+        return np.asarray(scipy.special.expit(self.log_odds + scipy.special.logit(prior)))
+
+    def verdicts(self, prior: float = FITTED_PRIOR) -> BoolArray:
+        """Return whether each row is called a mismatch (n,); False without a score."""
+        return np.asarray(self.scores(prior) >= self.thresholds)
+
+
 class MismatchDetector(BaseModel):
     """Fitted classifiers for segments and for recordings of these `scenes`, in any order.
 
@@ -175,6 +197,13 @@ class MismatchDetector(BaseModel):
             segment=MismatchClassifier.fit(paired, swapped),
             recording=MismatchClassifier.fit(pool_recordings(paired), pool_recordings(swapped)),
             fitted_on=tuple(sorted(set(paired.groups or ()))),
+        )
+
+    def assess(self, paired: PairedScores, level: Level) -> "Assessment":
+        """Return the log-odds and thresholds of rows that are segments, or pooled recordings."""
+        classifier = self.segment if level == "segments" else self.recording
+        return Assessment(
+            classifier.log_odds(paired.audio, paired.video), np.full(len(paired.pairs), classifier.threshold)
         )
 
     def detect(

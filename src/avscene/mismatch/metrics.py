@@ -8,7 +8,15 @@ import numpy as np
 
 from avscene.errors import DataError
 from avscene.evaluation.detection import f1, roc_auc
-from avscene.mismatch.detector import MismatchClassifier, MismatchDetector, log_agreement, pool_recordings
+from avscene.mismatch.cross_fit import CrossFittedDetector
+from avscene.mismatch.detector import (
+    Assessment,
+    Level,
+    MismatchClassifier,
+    MismatchDetector,
+    log_agreement,
+    pool_recordings,
+)
 from avscene.mismatch.pairs import PairedScores
 from avscene.mismatch.swaps import swap_audio
 
@@ -18,7 +26,12 @@ SCORE, DIFFER, PRODUCT = "score", "labels that differ", "1 - sum p q"
 
 
 def mismatch_metrics(
-    paired: PairedScores, detector: MismatchDetector, prior: float, *, pristine: bool
+    paired: PairedScores,
+    detector: MismatchDetector,
+    prior: float,
+    *,
+    pristine: bool,
+    cross_fitted: CrossFittedDetector | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of segments and of recordings as plain values.
 
@@ -30,22 +43,29 @@ def mismatch_metrics(
     If a list says which pairs are a mismatch, they are the test. Otherwise `pristine` pairs, which are not from a list,
     are tested against the same recordings with swapped audio; that needs true scenes. Without groups there is no test:
     the detector may have been fitted on them.
+
+    With `cross_fitted`, its detectors give scores and verdicts; `threshold` and `false_alarms` are those of `detector`.
     """
+    judge = detector if cross_fitted is None else cross_fitted
     test, source = _test_pairs(paired, pristine=pristine)
     metrics: dict[str, Any] = {}
-    for level, classifier in (("segments", detector.segment), ("recordings", detector.recording)):
+    levels: tuple[tuple[Level, MismatchClassifier], ...] = (
+        ("segments", detector.segment),
+        ("recordings", detector.recording),
+    )
+    for level, classifier in levels:
         is_recording = level == "recordings"
         rows = pool_recordings(paired) if is_recording else paired
-        scores = classifier.score(rows.audio, rows.video, prior)
-        verdicts = scores[~np.isnan(scores)] >= classifier.threshold
+        assessed = judge.assess(rows, level)
+        judged = ~np.isnan(assessed.log_odds)
         known = None
         if test is not None:
             test_rows = pool_recordings(test) if is_recording else test
-            known = {"answers": source, **_test_metrics(test_rows, classifier, prior)}
+            known = {"answers": source, **_test_metrics(test_rows, judge.assess(test_rows, level), prior)}
         metrics[level] = {
-            "n": len(scores),
-            "judged": len(verdicts),
-            "mismatched": int(verdicts.sum()),
+            "n": len(judged),
+            "judged": int(judged.sum()),
+            "mismatched": int(assessed.verdicts(prior).sum()),
             "prior": prior,
             "threshold": classifier.threshold,
             "false_alarms": classifier.false_alarms(prior),
@@ -76,15 +96,17 @@ def _join(pristine: PairedScores, swapped: PairedScores) -> PairedScores:
         np.concatenate([pristine.audio, swapped.audio]),
         np.concatenate([pristine.video, swapped.video]),
         starts=np.concatenate(starts) if starts else None,
+        groups=(*(pristine.groups or ()), *(swapped.groups or ())) or None,
+        audio_groups=(*(pristine.audio_groups or ()), *(swapped.audio_groups or ())) or None,
     )
 
 
-def _test_metrics(paired: PairedScores, classifier: MismatchClassifier, prior: float) -> dict[str, Any]:
-    """ROC AUC and F1 of a classifier and of two baselines that need no fitting."""
+def _test_metrics(paired: PairedScores, assessed: Assessment, prior: float) -> dict[str, Any]:
+    """ROC AUC and F1 of a detector and of two baselines that need no fitting."""
     truth = np.array([bool(pair.mismatch) for pair in paired.pairs])[paired.complete]
     audio, video = paired.audio[paired.complete], paired.video[paired.complete]
-    score, differ = classifier.score(audio, video), audio.argmax(axis=1) != video.argmax(axis=1)
-    called = classifier.score(audio, video, prior) >= classifier.threshold
+    score, differ = assessed.scores()[paired.complete], audio.argmax(axis=1) != video.argmax(axis=1)
+    called = assessed.verdicts(prior)[paired.complete]
     return {
         "mismatches": int(truth.sum()),
         "others": int((~truth).sum()),
@@ -92,7 +114,7 @@ def _test_metrics(paired: PairedScores, classifier: MismatchClassifier, prior: f
         "false": int(called[~truth].sum()),
         SCORE: {
             "AUC": _none_for_nan(roc_auc(truth, score)),
-            "F1": _none_for_nan(f1(truth, score >= classifier.threshold)),
+            "F1": _none_for_nan(f1(truth, assessed.verdicts()[paired.complete])),
         },
         DIFFER: {
             "AUC": _none_for_nan(roc_auc(truth, differ.astype(np.float64))),

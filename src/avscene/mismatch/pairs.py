@@ -38,8 +38,8 @@ class PairedScores:
     """Probabilities (n, n_scenes) of audio and of video, row by row, in the order of `labels`.
 
     In a row of NaN the modality is missing or unfamiliar. Rows of equal `pairs` (n,) are of one recording; `starts`
-    (n,) are in seconds, `truth` (n,) are scene indices and `groups` (n,) names, if known. `recordings` are the rows of
-    each pair.
+    (n,) are in seconds, `truth` (n,) are scene indices and `groups` (n,) names, if known: those of the video, or of the
+    audio without a video. `audio_groups` (n,) are the groups of the audio. `recordings` are the rows of each pair.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -52,6 +52,7 @@ class PairedScores:
     starts: FloatArray | None = None
     truth: IntArray | None = None
     groups: tuple[str, ...] | None = None
+    audio_groups: tuple[str, ...] | None = None
     recordings: Mapping[RecordingPair, IntArray] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +65,22 @@ class PairedScores:
     def complete(self) -> BoolArray:
         """(n,) whether a row has both modalities."""
         return np.asarray(~np.isnan(self.audio[:, 0]) & ~np.isnan(self.video[:, 0]))
+
+    def select(self, rows: IntArray) -> "PairedScores":
+        """Return these rows, in this order."""
+        groups, audio_groups = (
+            None if names is None else tuple(names[row] for row in rows) for names in (self.groups, self.audio_groups)
+        )
+        return PairedScores(
+            self.labels,
+            tuple(self.pairs[row] for row in rows),
+            self.audio[rows],
+            self.video[rows],
+            starts=None if self.starts is None else self.starts[rows],
+            truth=None if self.truth is None else self.truth[rows],
+            groups=groups,
+            audio_groups=audio_groups,
+        )
 
 
 def pair_tables(audio: ScoreTable, video: ScoreTable, pairs: Sequence[RecordingPair] | None = None) -> PairedScores:
@@ -99,6 +116,9 @@ def pair_tables(audio: ScoreTable, video: ScoreTable, pairs: Sequence[RecordingP
 
     truth, groups = merged(audio.truth, video.truth), merged(audio.groups, video.groups)
     starts = merged(audio.starts, video.starts)
+    audio_groups = None
+    if groups is not None:
+        audio_groups = np.where(audio_rows == NO_ROW, groups, np.asarray(audio.groups)[audio_rows])
     return PairedScores(
         video.labels,
         row_pairs,
@@ -107,6 +127,7 @@ def pair_tables(audio: ScoreTable, video: ScoreTable, pairs: Sequence[RecordingP
         starts=None if starts is None else starts.astype(np.float64),
         truth=None if truth is None else np.array([video.labels.index(scene) for scene in truth]),
         groups=None if groups is None else tuple(groups.tolist()),
+        audio_groups=None if audio_groups is None else tuple(audio_groups.tolist()),
     )
 
 

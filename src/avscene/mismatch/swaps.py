@@ -45,7 +45,7 @@ def _complete_rows(paired: PairedScores) -> dict[RecordingPair, IntArray]:
 
 
 def _combine(paired: PairedScores, swapped: list[tuple[RecordingPair, IntArray, IntArray]]) -> PairedScores:
-    """The pairs with their rows of audio and of video; true scenes and groups are those of the video."""
+    """The pairs with their rows of audio and of video; true scenes are those of the video."""
     assert paired.truth is not None
     assert paired.groups is not None
     audio = np.concatenate([rows for _, rows, _ in swapped])
@@ -58,4 +58,5 @@ def _combine(paired: PairedScores, swapped: list[tuple[RecordingPair, IntArray, 
         starts=None if paired.starts is None else paired.starts[video],
         truth=paired.truth[video],
         groups=tuple(paired.groups[row] for row in video),
+        audio_groups=tuple((paired.audio_groups or paired.groups)[row] for row in audio),
     )

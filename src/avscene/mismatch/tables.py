@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -10,76 +11,137 @@ from typing import Any
 
 import numpy as np
 
-from avscene.errors import DataError
+from avscene.errors import DataError, UsageError
+from avscene.evaluation.notebook import pandas
 from avscene.files import read_bytes, write_text
 from avscene.groups import Side, check_apart
-from avscene.mismatch.detector import (
-    ARCHIVE_PRIOR,
-    MismatchClassifier,
-    MismatchDetector,
-    check_prior,
-    pool_recordings,
-)
+from avscene.mismatch.cross_fit import CrossFittedDetector
+from avscene.mismatch.detector import ARCHIVE_PRIOR, Level, MismatchDetector, check_prior, pool_recordings
 from avscene.mismatch.metrics import mismatch_metrics
 from avscene.mismatch.pairs import PairedScores, RecordingPair, pair_tables
 from avscene.mismatch.spans import find_spans
-from avscene.mismatch.vadd import merge_into_three_classes
+from avscene.mismatch.vadd import merge_into_three_classes, read_pairs
 from avscene.records import MODALITY_NAMES, FloatArray, Modality
-from avscene.tables.prediction_table import read_table
+from avscene.tables.collection import TableSource, read_one_table
 from avscene.tables.score_table import ScoreTable
 from avscene.verdicts import DECIMALS
 
 Tables = tuple[ScoreTable, ScoreTable]  # of audio, of video
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MismatchResult:
-    """Paired rows of two tables, the detector that was applied to them for `prior`, and its metrics as plain values."""
+    """The result of `detect_mismatch`.
+
+    Attributes:
+        paired: the paired rows of the two tables.
+        detector: the detector; of a cross-fit, the one that was fitted on all groups.
+        prior: the share of recordings whose audio does not belong to their video, for scores and verdicts.
+        metrics: of segments and of recordings, as `mismatch_metrics` describes them.
+        cross_fitted: the detectors that were applied, if they were cross-fitted.
+    """
 
     paired: PairedScores
     detector: MismatchDetector
     prior: float
     metrics: dict[str, Any]
+    cross_fitted: CrossFittedDetector | None = None
+
+    def columns(self, level: Level) -> dict[str, Sequence[Any]]:
+        """Return the columns that `write_scores` describes, of segments or of recordings; None where it writes none."""
+        paired = self.paired if level == "segments" else pool_recordings(self.paired)
+        assessed = (self.cross_fitted or self.detector).assess(paired, level)
+        columns: dict[str, Sequence[Any]] = {"filename": [pair.name for pair in paired.pairs]}
+        if any(pair.audio and pair.video and pair.audio != pair.video for pair in paired.pairs):
+            columns["audio"] = [pair.audio for pair in paired.pairs]
+        if paired.starts is not None:
+            columns["start"] = paired.starts.tolist()
+        judged = (~np.isnan(assessed.log_odds)).tolist()
+        for name, values in (("score", assessed.scores(self.prior)), ("verdict", assessed.verdicts(self.prior))):
+            columns[name] = [value if known else None for value, known in zip(values.tolist(), judged, strict=True)]
+        if paired.pairs[0].mismatch is not None:
+            columns["mismatch"] = [bool(pair.mismatch) for pair in paired.pairs]
+        return columns
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return metrics and detector as plain values: what `avscene mismatch --json` writes."""
+        found = {**self.metrics, "detector": self.detector.model_dump()}
+        if self.cross_fitted is not None:
+            found["cross_fit"] = {"folds": self.cross_fitted.n_folds, "groups": len(self.cross_fitted.fold_of)}
+        return found
+
+    def to_pandas(self, level: Level = "recordings") -> Any:
+        """Return a `pandas.DataFrame` with a row for each recording or segment: `columns`.
+
+        Raises:
+            PackageError: pandas is not installed.
+        """
+        return pandas().DataFrame(self.columns(level))
+
+    def __repr__(self) -> str:
+        found = self.metrics["recordings"]
+        return (
+            f"MismatchResult({found['n']} recordings, {found['judged']} with a verdict, {found['mismatched']} "
+            f"mismatched, prior {self.prior:g})"
+        )
 
 
-def detect_mismatches(
-    audio: Path,
-    video: Path,
+def detect_mismatch(
+    audio: TableSource,
+    video: TableSource,
     *,
-    fit: tuple[Path, Path] | None = None,
-    detector: MismatchDetector | None = None,
-    detector_name: str = "the detector",
-    pairs: Sequence[RecordingPair] | None = None,
+    fit: tuple[TableSource, TableSource] | None = None,
+    cross_fit: int | None = None,
+    detector: MismatchDetector | str | os.PathLike[str] | None = None,
+    pairs: Sequence[RecordingPair] | str | os.PathLike[str] | None = None,
     three_classes: bool = False,
     prior: float = ARCHIVE_PRIOR,
 ) -> MismatchResult:
-    """Apply a fitted detector to the prediction tables of an audio and a video model.
+    """Detect whether audio and video belong together, from the prediction tables of an audio and a video model.
+
+    A detector is needed: of an earlier call, fitted on tables of other recordings, or cross-fitted on these.
+
+    >>> import avscene
+    >>> result = avscene.detect_mismatch("audio.tsv", "video.tsv", cross_fit=5)
+    >>> result.metrics["recordings"]["known"], result.to_pandas()
 
     Args:
-        audio: the table of the audio model.
+        audio: the table of the audio model: a path or a `PredictionTable`.
         video: the table of the video model.
         fit: tables of audio and video of other recordings to fit a detector on.
-        detector: the fitted detector, if `fit` is None.
-        detector_name: the name of the detector in error messages.
-        pairs: which audio is paired with which video; by default those of the same recording.
+        cross_fit: the number of folds of groups, 3 or more; each pair is judged by a detector that was fitted on other
+            groups than those of its audio and of its video (`CrossFittedDetector`).
+        detector: a fitted detector, or a JSON file that `avscene mismatch --json` wrote.
+        pairs: which audio is paired with which video: pairs, or a file for `read_pairs`; by default those of the same
+            recording.
         three_classes: merge TAU's ten scenes into indoor, outdoor and vehicle.
         prior: the share of recordings whose audio does not belong to their video.
 
     Raises:
         DataError: a table is malformed, does not fit the others, or shares groups or recordings with those that the
             detector was fitted on; by its column `modality` it is not of the modality that it is given for.
-        UsageError: the prior is not between 0 and 1.
+        UsageError: the prior is not between 0 and 1, or not one of `fit`, `cross_fit` and `detector` is given.
     """
     check_prior(prior)
+    if sum(source is not None for source in (fit, cross_fit, detector)) != 1:
+        raise UsageError("a mismatch detector is needed: give one of detector, fit and cross-fit")
     tables = _read_tables(audio, video, three_classes=three_classes)
-    paired = pair_tables(*tables, pairs)
+    listed = read_pairs(Path(pairs)) if isinstance(pairs, str | os.PathLike) else pairs
+    paired = pair_tables(*tables, listed)
+    cross_fitted = None
     if fit is not None:
         detector = _fit_detector(_read_tables(*fit, three_classes=three_classes), tables)
-    elif detector is not None:
-        _check_detector(detector, detector_name, tables)
+    elif cross_fit is not None:
+        intact = paired if listed is None else pair_tables(*tables)
+        cross_fitted = CrossFittedDetector.of(intact, cross_fit)
+        detector = cross_fitted.detector_without(frozenset())
     else:
-        raise ValueError("either fit or detector must be given")
-    return MismatchResult(paired, detector, prior, mismatch_metrics(paired, detector, prior, pristine=pairs is None))
+        assert detector is not None
+        given = detector
+        detector = given if isinstance(given, MismatchDetector) else read_detector(Path(given))
+        _check_detector(detector, "the detector" if isinstance(given, MismatchDetector) else str(given), tables)
+    metrics = mismatch_metrics(paired, detector, prior, pristine=listed is None, cross_fitted=cross_fitted)
+    return MismatchResult(paired, detector, prior, metrics, cross_fitted)
 
 
 def write_scores(result: MismatchResult, output: Path) -> list[Path]:
@@ -95,13 +157,12 @@ def write_scores(result: MismatchResult, output: Path) -> list[Path]:
     Raises:
         DataError: a file cannot be written.
     """
-    paired, detector = result.paired, result.detector
     segments, recordings, spans = score_paths(output)
-    write_text(segments, _format_rows(paired, detector.segment, result.prior))
-    write_text(recordings, _format_rows(pool_recordings(paired), detector.recording, result.prior))
-    if paired.starts is None:
+    write_text(segments, _tab_separated(result.columns("segments")))
+    write_text(recordings, _tab_separated(result.columns("recordings")))
+    if result.paired.starts is None:
         return [segments, recordings]
-    write_text(spans, _format_spans(result, paired.starts))
+    write_text(spans, _format_spans(result, result.paired.starts))
     return [segments, recordings, spans]
 
 
@@ -123,8 +184,8 @@ def read_detector(path: Path) -> MismatchDetector:
         raise DataError(f"{path}: has no detector; give a file that avscene mismatch --json wrote") from error
 
 
-def _read_tables(audio: Path, video: Path, *, three_classes: bool) -> Tables:
-    tables = read_table(audio), read_table(video)
+def _read_tables(audio: TableSource, video: TableSource, *, three_classes: bool) -> Tables:
+    tables = read_one_table(audio), read_one_table(video)
     _check_modalities(tables)
     return (merge_into_three_classes(tables[0]), merge_into_three_classes(tables[1])) if three_classes else tables
 
@@ -168,23 +229,9 @@ def _check_detector(detector: MismatchDetector, name: str, tested: Tables) -> No
         )
 
 
-def _format_rows(paired: PairedScores, classifier: MismatchClassifier, prior: float) -> str:
-    scores = classifier.score(paired.audio, paired.video, prior)
-    columns: dict[str, Sequence[object]] = {"filename": [pair.name for pair in paired.pairs]}
-    if any(pair.audio and pair.video and pair.audio != pair.video for pair in paired.pairs):
-        columns["audio"] = [pair.audio for pair in paired.pairs]
-    if paired.starts is not None:
-        columns["start"] = [f"{start:.10g}" for start in paired.starts]
-    columns["score"] = ["" if np.isnan(score) else f"{score:.{DECIMALS}f}" for score in scores]
-    columns["verdict"] = ["" if np.isnan(score) else int(score >= classifier.threshold) for score in scores]
-    if paired.pairs[0].mismatch is not None:
-        columns["mismatch"] = [int(bool(pair.mismatch)) for pair in paired.pairs]
-    return _tab_separated(columns)
-
-
 def _format_spans(result: MismatchResult, starts: FloatArray) -> str:
     paired = result.paired
-    log_odds = result.detector.segment.log_odds(paired.audio, paired.video)
+    log_odds = (result.cross_fitted or result.detector).assess(paired, "segments").log_odds
     steps = np.concatenate([np.diff(starts[rows]) for rows in paired.recordings.values()])
     length = float(np.median(steps)) if steps.size else 1.0  # seconds; the tables have no ends
     found = []
@@ -193,19 +240,27 @@ def _format_spans(result: MismatchResult, starts: FloatArray) -> str:
         found += [(pair.name, span) for span in find_spans(log_odds[rows], times, result.prior)]
     columns: dict[str, Sequence[object]] = {
         "filename": [name for name, _ in found],
-        "start": [f"{span.start:.10g}" for _, span in found],
-        "end": [f"{span.end:.10g}" for _, span in found],
-        "score": [f"{span.score:.{DECIMALS}f}" for _, span in found],
+        "start": [span.start for _, span in found],
+        "end": [span.end for _, span in found],
+        "score": [span.score for _, span in found],
     }
     return _tab_separated(columns)
 
 
-def _tab_separated(columns: Mapping[str, Sequence[object]]) -> str:
+def _tab_separated(columns: Mapping[str, Sequence[Any]]) -> str:
+    cells = [[_cell(name, value) for value in values] for name, values in columns.items()]
     text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(
-        [tuple(columns), *zip(*columns.values(), strict=True)]
-    )
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows([tuple(columns), *zip(*cells, strict=True)])
     return text.getvalue()
+
+
+def _cell(column: str, value: Any) -> object:
+    """A score with DECIMALS, a time with ten digits, a truth value as 0 or 1, nothing for None."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return f"{value:.{DECIMALS}f}" if column == "score" else f"{value:.10g}"
+    return "" if value is None else value
 
 
 def _groups_of(tables: Tables) -> Side:

@@ -183,14 +183,21 @@ def write_files(directory: Path, config: Config, weights: bytes, card: str) -> N
     (directory / CARD).write_text(card, encoding="utf-8")
 
 
-def check_free(directory: Path) -> None:
+def check_free(directory: Path, *, overwrite: bool = False) -> None:
     """Check that a checkpoint can be written to `directory`.
+
+    Args:
+        directory: where.
+        overwrite: whether a checkpoint that is there will be replaced.
 
     Raises:
         CheckpointError: it already exists and is not empty, or is not writable.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CheckpointError(f"{directory}: already exists; name another --output or remove it")
+        if not is_checkpoint(directory):
+            raise CheckpointError(f"{directory}: already exists, and is not a checkpoint; try: another --output")
+        if not overwrite:
+            raise CheckpointError(f"{directory}: already exists; try: --overwrite, or another --output")
     ancestor = next(parent for parent in directory.absolute().parents if parent.exists())
     if not os.access(ancestor, os.W_OK):
         raise CheckpointError(f"{directory}: cannot be written ({ancestor} is not writable)")

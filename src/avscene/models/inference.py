@@ -108,7 +108,9 @@ def fold_batch_norms(network: nn.Module, example: Sequence[Tensor]) -> Tensor:
     folded = {norm: convolution for convolution, norm in pairs if uses[convolution] == uses[norm] == 1}
     for norm, convolution in folded.items():
         _absorb(convolution, norm)
-    _replace(network, {norm: nn.Sequential(*norm.children()) for norm in folded})  # timm's contain their activation
+    replace_modules(
+        network, {norm: nn.Sequential(*norm.children()) for norm in folded}
+    )  # timm's contain their activation
     return outputs
 
 
@@ -118,7 +120,8 @@ def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     convolution.weight, convolution.bias = weight.requires_grad_(False), bias.requires_grad_(False)
 
 
-def _replace(network: nn.Module, replacements: dict[nn.Module, nn.Module]) -> None:
+def replace_modules(network: nn.Module, replacements: dict[nn.Module, nn.Module]) -> None:
+    """Put modules in the place of others, wherever the network has them."""
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if child in replacements:

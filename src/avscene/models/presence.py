@@ -3,7 +3,7 @@
 Imports no torch, and asks no network except where a function says so.
 """
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 from avscene.errors import AvsceneError, WeightsError
 from avscene.models.cnn.backbones import backbone_presence
@@ -23,6 +23,9 @@ from avscene.models.weights import hub, packaged
 
 Presence = tuple[bool, str]  # whether weights are on this machine, and where, or what happens instead
 
+State = Literal["here", "to download", "missing"]  # of the weights that a system starts from
+_FETCHED = "fetched from "  # how the reason begins if weights are downloaded when they are first used
+
 # By increasing log loss in the paper; `conse` needs no download.
 DEFAULT_ORDER = ("C02", "C01", "C03", "conse")
 
@@ -33,6 +36,14 @@ def presence(name: str) -> Presence:
     if absent:
         return False, "; ".join(sorted(absent))
     return True, "present"
+
+
+def weights_state(name: str) -> State:
+    """Return whether the weights that system `name` starts from are here, can be downloaded, or lack a package."""
+    absent = [why for present, why in _presences(find(name)) if not present]
+    if not absent:
+        return "here"
+    return "to download" if all(why.startswith(_FETCHED) for why in absent) else "missing"
 
 
 def _presences(row: SystemRow) -> list[Presence]:

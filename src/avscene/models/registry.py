@@ -1,6 +1,6 @@
 """Read the named systems from `systems/*.yaml`: one row per system, one class per kind of row. Imports no torch."""
 
-import difflib
+import os
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Any, ClassVar, Literal
@@ -8,10 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from avscene.errors import UsageError, WeightsError, first_validation_error
+from avscene.errors import UsageError, WeightsError, did_you_mean, first_validation_error
+from avscene.files import did_you_mean_path
 from avscene.fusion.rules import RuleName
 from avscene.fusion.steps import StepName
 from avscene.records import Backbones, Needs
+from avscene.storage.urls import is_remote, shown
 
 FILES = ("paper.yaml", "ours.yaml")
 ALIASES = {"embedded": "conse"}  # names that systems had before
@@ -158,9 +160,36 @@ def find(name: str) -> SystemRow:
     name = ALIASES.get(name, name)
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name.lower(), [known.lower() for known in (*table, *ALIASES)], n=1, cutoff=0.5)
-    hint = next((f" Did you mean {known}?" for known in (*table, *ALIASES) if near and known.lower() == near[0]), "")
-    raise UsageError(f"{name!r} is neither a system nor a checkpoint directory.{hint} Systems: {', '.join(table)}")
+    near = did_you_mean(name, (*table, *ALIASES))
+    raise UsageError(f"{name!r} is neither a system nor a checkpoint directory{near or ';'} try: avscene systems")
+
+
+def check_usable(system: str) -> None:
+    """Check without loading anything that `system` can be one to classify with: a directory, or an untrained system.
+
+    Raises:
+        UsageError: there is no such directory or name, or the system must be trained first.
+    """
+    if os.path.isdir(system) or system.startswith("hf://"):  # noqa: PTH112  # never raises
+        return
+    if is_remote(system):
+        raise UsageError(f"--system {shown(system)}: URLs are not downloaded here; try: download it, and give its path")
+    if is_path(system):
+        raise UsageError(f"{system}: no such directory{did_you_mean_path(system)}")
+    check_trained(find(system))
+
+
+def check_trained(row: SystemRow) -> None:
+    """Raise UsageError if a named system must be trained before it can classify."""
+    if row.trained:
+        raise UsageError(
+            f"{row.name!r} must be trained first: avscene train {row.name} --data DATA --output DIR; then --system DIR"
+        )
+
+
+def is_path(name: str) -> bool:
+    """Return whether a name has the form of a path, such as `runs/fast`."""
+    return os.sep in name or name.startswith(("~", "."))
 
 
 def leaves(name: str) -> tuple[str, ...]:

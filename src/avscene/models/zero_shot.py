@@ -3,10 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from avscene.errors import UsageError
 from avscene.labels import TAU_SCENES, LabelSet
 from avscene.models import SceneModel
-from avscene.models.registry import ZeroShotSystem, find
+from avscene.models.registry import ZeroShotSystem, check_trained, find
 
 if TYPE_CHECKING:
     from avscene.models.device import Runtime  # brings torch, which a list of systems does not need
@@ -20,10 +19,8 @@ def build(name: str, labels: LabelSet | None, prompts: tuple[str, ...], runtime:
         WeightsError: the weights are absent.
     """
     row = find(name)
-    if not isinstance(row, ZeroShotSystem):
-        raise UsageError(
-            f"{row.name!r} must be trained first: avscene train {row.name} --data DATA --output DIR; then --system DIR"
-        )
+    check_trained(row)
+    assert isinstance(row, ZeroShotSystem)
     family = import_module(f"avscene.models.{row.family}.zero_shot")
     model: SceneModel = family.load_zero_shot(row, TAU_SCENES if labels is None else labels, prompts, runtime)
     return model

@@ -1,22 +1,11 @@
-"""Render fused prediction tables and their metrics as plain values for JSON and as an HTML page."""
+"""Render the fusion of prediction tables and its metrics as an HTML page, and its cross-fit as a line of text."""
 
 from pathlib import Path
-from typing import Any
 
-from avscene.evaluation.tables import EvaluationResult
+from avscene.errors import UsageError
+from avscene.fusion.fuse import FusionResult
 from avscene.fusion.tables import Fused
 from avscene.reports.evaluation.page import ReportRow, write_report
-from avscene.reports.results import evaluation_to_dict
-
-
-def fusion_to_dict(fused: Fused, result: EvaluationResult | None) -> dict[str, Any]:
-    """Return the weights, what they were fitted on and, if `result` is given, the metrics as plain values for JSON."""
-    content = fused.saved.model_dump(mode="json") | {"fitted_on": fused.fitted_on}
-    if fused.cross_fit_losses:
-        content["cross_fit_log_losses"] = {stage: list(losses) for stage, losses in fused.cross_fit_losses.items()}
-    if result is not None:
-        content["figures"] = evaluation_to_dict(result)
-    return content
 
 
 def cross_fit_text(fused: Fused) -> str:
@@ -35,12 +24,16 @@ def cross_fit_text(fused: Fused) -> str:
     return f"mean log loss of {count} assignments of groups to folds (least to largest): {', '.join(stages)}"
 
 
-def write_fusion_report(path: Path, fused: Fused, result: EvaluationResult) -> None:
+def write_fusion_report(path: Path, result: FusionResult) -> None:
     """Write a page of metrics and plots of the systems and of every stage of their fusion.
 
     Raises:
+        UsageError: the true scenes are unknown.
         DataError: the file cannot be written.
     """
+    fused, evaluation = result.fused, result.evaluation
+    if evaluation is None:
+        raise UsageError(f"a report needs the true scenes: {result.table.why_no_truth}")
     rows = [
         ReportRow(
             name=name,
@@ -48,9 +41,9 @@ def write_fusion_report(path: Path, fused: Fused, result: EvaluationResult) -> N
             measured=measured,
             fitted_on=fused.fitted_on if name in fused.stages else "unknown",
             measured_on="",
-            table=result.tables[name],
+            table=evaluation.tables[name],
         )
-        for name, measured in result.measured.items()
+        for name, measured in evaluation.measured.items()
     ]
     summary = (
         f"{len(rows) - len(fused.stages)} systems and their fusion on the same rows. No row was fused with weights "
@@ -58,4 +51,4 @@ def write_fusion_report(path: Path, fused: Fused, result: EvaluationResult) -> N
     )
     if fused.cross_fit_losses:
         summary += f" {cross_fit_text(fused).capitalize()}; plots and metrics are of the one nearest to the mean."
-    write_report(path, title="Fusion", summary=summary, rows=rows, comparison=result.comparison)
+    write_report(path, title="Fusion", summary=summary, rows=rows, comparison=evaluation.comparison)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from avscene.evaluation.comparison import Comparison
-from avscene.reports.plots import DARK_SHARE, Figure, base_layout, escape_markup, heat_map_trace, name_axis
+from avscene.figures import Figure, base_layout, escape_markup, heat_map_trace, name_axis
+from avscene.reports.plots import DARK_SHARE
 
 ROW_HEIGHT = 24  # pixels
 PER_CENT = 100

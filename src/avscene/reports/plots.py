@@ -1,33 +1,25 @@
 """Describe the plots of a report for Plotly, and embed them in HTML.
 
 Colours are written `theme:NAME`; report.js replaces them by the custom property `--NAME` of the page, so that one
-description serves the light scheme, the dark scheme and print. Scenes are placed by number and named by tick texts:
-otherwise a scene called `2024-01-01` would make an axis of dates.
+description serves the light scheme, the dark scheme and print.
 """
 
 import html
 import json
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from avscene.evaluation.calibration import reliability
 from avscene.evaluation.metrics import confusion
 from avscene.evaluation.risk import risk_coverage
-from avscene.records import FloatArray
+from avscene.figures import Figure, base_layout, escape_markup, heat_map_trace, name_axis, number_axis
 from avscene.tables.score_table import ScoreTable
 
-Figure = dict[str, Any]  # {"data": [...], "layout": {...}} as in Plotly's JSON schema
-
-MAX_TICK_LENGTH = 17  # characters of a name beside an axis; the hover text has the full name
 HISTOGRAM_BINS = 20
 RISK_POINTS = 200
 FEW_POINTS = 20  # a curve with fewer points shows them as markers
 CONFUSION_ROW = 36  # pixels
 DARK_SHARE = 0.7  # of the color scale; above it the text on a cell is light
-TIMELINE_ROW = 22  # pixels
-COLOR_SCALE = [[0, "theme:surface"], [0.5, "theme:accent-soft"], [1, "theme:accent"]]
 
 
 def figure_html(figure: Figure, description: str) -> str:
@@ -137,84 +129,3 @@ def risk_figure(table: ScoreTable) -> Figure:
     layout["xaxis"] |= {"range": [0, 1], "title": {"text": "coverage"}}
     layout["yaxis"] |= {"rangemode": "tozero", "title": {"text": "risk"}}
     return {"data": [level, curve], "layout": layout}
-
-
-def timeline_figure(names: Sequence[str], edges: FloatArray, probabilities: FloatArray) -> Figure:
-    """Return a heat map of the probability of each scene over time.
-
-    Args:
-        names: the scenes.
-        edges: (columns + 1,) times in seconds.
-        probabilities: (columns, n_scenes) between two edges each; columns of NaN stay blank.
-    """
-    blank = np.isnan(probabilities)
-    values = np.where(blank, -1, probabilities).round(4).T.tolist()
-    hover = [
-        [f"{escape_markup(name)}: {value:.3f}<br>{edges[j]:g} to {edges[j + 1]:g} s" for j, value in enumerate(row)]
-        for name, row in zip(names, values, strict=True)
-    ]
-    trace = heat_map_trace([[None if value < 0 else value for value in row] for row in values], hover)
-    trace |= {"x": edges.round(4).tolist(), "ygap": 1, "hoverongaps": False}
-    layout = base_layout(height=52 + TIMELINE_ROW * len(names), names_on_left=True)
-    layout["margin"] |= {"t": 4, "b": 44}
-    layout["xaxis"] |= {"range": [edges[0], edges[-1]], "title": {"text": "seconds"}, "showgrid": False}
-    layout["yaxis"] |= name_axis(names) | {"autorange": "reversed"}
-    return {"data": [trace], "layout": layout}
-
-
-def heat_map_trace(values: list[list[Any]], hover: list[list[str]]) -> Figure:
-    """Return a heat map of `values` (rows, columns) from 0 to 1, None for a blank cell; `hover` texts are markup."""
-    return {
-        "type": "heatmap",
-        "z": values,
-        "zmin": 0,
-        "zmax": 1,
-        "colorscale": COLOR_SCALE,
-        "showscale": False,
-        "hovertext": hover,
-        "hoverinfo": "text",
-    }
-
-
-def base_layout(height: int, *, names_on_left: bool = False) -> Figure:
-    """Return the layout that all figures share; `height` is in pixels.
-
-    With `names_on_left`, report.js sets the left margin to the width of the names.
-    """
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
-        "meta": {"namesOnLeft": names_on_left},
-        "showlegend": False,
-        "dragmode": False,
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "theme:ink"},
-        "hoverlabel": {"bgcolor": "theme:surface", "bordercolor": "theme:muted"},
-        "xaxis": number_axis(),
-        "yaxis": number_axis(),
-    }
-
-
-def number_axis() -> Figure:
-    """Return an axis of numbers."""
-    return {"gridcolor": "theme:line", "zeroline": False, "fixedrange": True, "ticks": ""}
-
-
-def name_axis(names: Sequence[str]) -> Figure:
-    """Return an axis with the k-th name, shortened to fit, at k."""
-    short = [name if len(name) <= MAX_TICK_LENGTH else name[: MAX_TICK_LENGTH - 1] + "…" for name in names]
-    return {
-        "type": "linear",
-        "tickvals": list(range(len(names))),
-        "ticktext": [escape_markup(name) for name in short],
-        "showgrid": False,
-        "ticks": "outside",
-        "ticklen": 5,
-        "tickcolor": "rgba(0,0,0,0)",  # transparent ticks: space between names and cells
-    }
-
-
-def escape_markup(text: str) -> str:
-    """Escape `text` for Plotly, which renders some HTML in its texts."""
-    return html.escape(text, quote=False)

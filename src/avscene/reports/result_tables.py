@@ -37,6 +37,15 @@ def city_table(measured: Measurement) -> TextTable:
     return _subset_table("cities", "Metrics by city", "", "City", measured.by_city)
 
 
+def subset_tables(measured: Measurement) -> list[TextTable]:
+    """Return the tables of subsets: by city, and by each column for which the user asked."""
+    return [city_table(measured)] + [
+        _subset_table(f"by-{number}", f"Metrics by {column}", "", column.capitalize(), subsets)
+        for number, (column, subsets) in enumerate(measured.by.items(), start=1)
+        if column != "city"
+    ]
+
+
 def unseen_table(unseen: UnseenPairs | None) -> TextTable:
     """Return the metrics of seen and of unseen pairs of scene and city; without rows if training is unknown."""
     if unseen is None:
@@ -72,6 +81,7 @@ def _subset_table(
 def difference_table(comparison: Comparison) -> TextTable:
     """Return the differences of every other system from the best."""
     best = comparison.best
+    lowest = "lowest log loss" if comparison.best_by == "log_loss" else "highest accuracy"
     pairs = [comparison.between(name, best) for name in comparison.systems if name != best]
     columns: dict[str, Callable[[PairOfSystems], str]] = {
         "System": lambda pair: pair.first,
@@ -81,7 +91,7 @@ def difference_table(comparison: Comparison) -> TextTable:
         "Accuracy, p": lambda pair: _format_p(pair.accuracy),
     }
     caption = (
-        f"Each system minus {best}, the system of lowest log loss, on the same {format_count(comparison.n)} rows. "
+        f"Each system minus {best}, the system of {lowest}, on the same {format_count(comparison.n)} rows. "
         "Positive values: a higher log loss (worse) or a higher accuracy (better)."
     )
     return build_table(DIFFERENCES, "Differences from the best system", caption, columns, pairs)
@@ -121,6 +131,8 @@ def join_lines(cell: str) -> str:
 
 
 def _format_difference(difference: Difference) -> str:
+    if math.isnan(difference.value):
+        return UNDEFINED
     text = _format_signed(difference.value)
     if difference.interval is None:
         return text

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avscene.figures import timeline_columns, timeline_figure
 from avscene.labels import LabelSet
 from avscene.records import ByteArray, FloatArray
-from avscene.reports.plots import figure_html, timeline_figure
+from avscene.reports.plots import figure_html
 from avscene.reports.thumbnails import jpeg_data_uri
 
 MAX_THUMBNAILS = 12  # side by side; more would be too small to recognise
 THUMBNAIL_SIDE = 240  # pixels of the longer side: twice the largest size on the page
 JPEG_QUALITY = 78
-PHOTOGRAPH_SECONDS = 1.0  # width of a photograph on the time axis
-TIME_TOLERANCE = 1e-6  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +51,7 @@ class Timeline:
 
 def timeline_html(timeline: Timeline) -> str:
     """Return the `figure` element of a timeline."""
-    edges, columns = _columns(timeline)
+    edges, columns = timeline_columns(timeline.starts, timeline.ends, timeline.probabilities)
     heat_map = figure_html(timeline_figure(timeline.labels.names, edges, columns), _description(timeline))
     return (
         '<figure class="timeline">'
@@ -71,25 +70,6 @@ def _description(timeline: Timeline) -> str:
         result = f"Mean over the segments: {top} ({mean.max():.2f})."
     truth = f" True scene: {timeline.truth}." if timeline.truth is not None else ""
     return f"Probability of each scene over time in {timeline.title}. {result}{truth}"
-
-
-def _columns(timeline: Timeline) -> tuple[FloatArray, FloatArray]:
-    """Return times (columns + 1,) and probabilities (columns, n_scenes) without overlaps; gaps are columns of NaN."""
-    edges: list[float] = [float(timeline.starts[0])]
-    columns: list[FloatArray] = []
-    nexts = np.append(timeline.starts[1:], np.inf)
-    for start, end, following, row in zip(timeline.starts, timeline.ends, nexts, timeline.probabilities, strict=True):
-        if start > edges[-1] + TIME_TOLERANCE:
-            edges.append(float(start))
-            columns.append(np.full_like(row, np.nan))
-        stop = float(min(end, following))
-        if stop > edges[-1]:
-            edges.append(stop)
-            columns.append(row)
-    if not columns:
-        edges.append(edges[0] + PHOTOGRAPH_SECONDS)
-        columns.append(timeline.probabilities[-1])
-    return np.array(edges), np.array(columns)
 
 
 def _thumbnails(timeline: Timeline, edges: FloatArray) -> str:

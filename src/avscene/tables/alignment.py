@@ -1,6 +1,6 @@
 """Align prediction tables of several systems on their common rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,7 +36,8 @@ def align(tables: Mapping[str, ScoreTable]) -> Aligned:
     Names are compared as written. If no row is then in all tables, they are compared without folders and endings,
     provided that the names of each table stay distinct; the names of the first table are kept. Starts are compared if
     all tables have them; else there must be one row per file. Rows are sorted by name and start and scenes by
-    alphabet, so that the order in the files does not matter. True scenes and groups of one table are given to all.
+    alphabet, so that the order in the files does not matter. True scenes and groups of one table are given to all, and
+    so are further columns in which no two tables differ; the others are left out.
 
     Raises:
         DataError: the tables have different scenes or no row in common, a table has two rows of one name and start,
@@ -55,9 +56,10 @@ def align(tables: Mapping[str, ScoreTable]) -> Aligned:
     filenames, starts = next((table.filenames, table.starts) for table in selected.values())
     starts = starts if _all_have_starts(tables) else None
     truth, groups = _merge_column(selected, "truth"), _merge_column(selected, "groups")
+    carried = _merge_carried(selected.values())
     return Aligned(
         {
-            name: replace(table, filenames=filenames, starts=starts, truth=truth, groups=groups)
+            name: replace(table, filenames=filenames, starts=starts, truth=truth, groups=groups, carried=carried)
             for name, table in selected.items()
         },
         tuple(_left_out_message(name, index, set(common)) for name, index in rows.items() if len(index) > len(common)),
@@ -79,10 +81,14 @@ def _is_unique(normalise: NormaliseName, tables: Mapping[str, ScoreTable]) -> bo
 
 
 def _common_labels(tables: Mapping[str, ScoreTable]) -> LabelSet:
-    """The scenes of all tables in alphabetical order."""
-    (first, reference), *others = tables.items()
+    """The scenes of all tables in alphabetical order; a table without probabilities may lack some."""
+    (first, reference), *others = sorted(tables.items(), key=lambda item: item[1].labels_only)
+    if reference.labels_only:
+        return LabelSet.of(scene for table in tables.values() for scene in table.labels)
     for name, table in others:
         more, fewer = set(table.labels) - set(reference.labels), set(reference.labels) - set(table.labels)
+        if table.labels_only:
+            fewer = set()
         differences = [
             f"only {owner} has {', '.join(sorted(scenes))}"
             for owner, scenes in ((first, fewer), (name, more))
@@ -117,16 +123,20 @@ def _duplicate_error(tables: Mapping[str, ScoreTable], name: str, filename: str,
 
 def _select(table: ScoreTable, labels: LabelSet, rows: Sequence[int]) -> ScoreTable:
     """`table` with these rows, in this order, and its scenes in the order of `labels`."""
-    columns = [table.labels.index(scene) for scene in labels]
+    probabilities = np.zeros((len(rows), len(labels)))
+    for column, scene in enumerate(labels):
+        if scene in table.labels:  # all are, unless the table has no probabilities
+            probabilities[:, column] = table.probabilities[rows, table.labels.index(scene)]
     return replace(
         table,
         labels=labels,
         filenames=tuple(table.filenames[row] for row in rows),
-        probabilities=table.probabilities[np.ix_(rows, columns)],
+        probabilities=probabilities,
         starts=None if table.starts is None else table.starts[rows],
         groups=None if table.groups is None else tuple(table.groups[row] for row in rows),
         truth=None if table.truth is None else tuple(table.truth[row] for row in rows),
         familiarity=None if table.familiarity is None else table.familiarity[rows],
+        carried={name: tuple(texts[row] for row in rows) for name, texts in table.carried.items()},
     )
 
 
@@ -144,6 +154,15 @@ def _merge_column(tables: Mapping[str, ScoreTable], column: SharedColumn) -> tup
                 f"{name}: the {SINGULAR[column]} of {filename!r} is {values[row]!r}, but {reference[row]!r} in {first}"
             )
     return tuple(reference)
+
+
+def _merge_carried(tables: Iterable[ScoreTable]) -> dict[str, tuple[str, ...]]:
+    """The carried columns of all tables, without those in which two tables differ."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for table in tables:
+        for name, texts in table.carried.items():
+            found.setdefault(name, set()).add(texts)
+    return {name: next(iter(versions)) for name, versions in found.items() if len(versions) == 1}
 
 
 def _left_out_message(name: str, index: Mapping[RowKey, int], common: set[RowKey]) -> str:

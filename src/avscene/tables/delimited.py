@@ -17,6 +17,8 @@ from avscene.errors import DataError
 from avscene.files import read_text
 from avscene.records import FloatArray
 
+_LONGEST_HEADER = 2**16  # characters that are read of a first line
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DelimitedFile:
@@ -40,6 +42,10 @@ class DelimitedFile:
         """Return the line of the file, from 1, on which `row` ends."""
         rows = islice(_iterate_rows(self.path, self.text, self.separator), 1, None)  # after the header
         return next(islice(rows, row if self.rows is None else self.rows[row], None))[0]
+
+    def lines(self) -> list[int]:
+        """Return the line of the file, from 1, on which each row ends."""
+        return [line for line, _ in islice(_iterate_rows(self.path, self.text, self.separator), 1, None)]
 
     def error_at(self, row: int, column: str, problem: str) -> DataError:
         """Return an error that names line and column of `problem`, for the caller to raise."""
@@ -72,10 +78,7 @@ class DelimitedFile:
         Raises:
             DataError: one is something else.
         """
-        cells = self.table.column(column)
-        if self.separator == ";":
-            cells = pa.compute.replace_substring(cells, pattern=",", replacement=".")
-        cells = pa.compute.utf8_trim_whitespace(cells)
+        cells = self._number_cells(column)
         try:
             values = np.asarray(cells.cast(pa.float64()).to_numpy())
         except pa.ArrowInvalid:
@@ -85,6 +88,25 @@ class DelimitedFile:
                 row = int(wrong.argmax())
                 raise self.error_at(row, column, f"{self.cells(column)[row]!r} is {problem}")
         return values
+
+    def is_text(self, column: str) -> bool:
+        """Return whether no cell of `column` is a number."""
+        return not any(map(_is_number, pa.compute.unique(self._number_cells(column)).to_pylist()))
+
+    def _number_cells(self, column: str) -> Any:
+        """The cells of `column` as numbers are parsed: trimmed, with a decimal point."""
+        cells = self.table.column(column)
+        if self.separator == ";":
+            cells = pa.compute.replace_substring(cells, pattern=",", replacement=".")
+        return pa.compute.utf8_trim_whitespace(cells)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_number(text: str) -> float:
@@ -121,6 +143,17 @@ def read_delimited(path: str | Path) -> DelimitedFile:
     if not table.num_rows:
         raise DataError(f"{path}, line {line}: a header and no rows after it")
     return DelimitedFile(path, columns, text, separator, table)
+
+
+def header_of(path: Path) -> tuple[str, ...]:
+    """Return the column names in the first line of any file, without reading the others or checking anything.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        line = file.readline(_LONGEST_HEADER)
+    return tuple(name.strip() for name in next(csv.reader([line], delimiter=_detect_separator(line)), []))
 
 
 def _detect_separator(text: str) -> str:

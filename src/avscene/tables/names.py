@@ -6,21 +6,28 @@ from typing import NamedTuple
 
 SceneCity = tuple[str, str]  # scene, city
 
-TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+([-_]\w+)?")
+# After the number of the recording, names may have that of a part and the device: airport-lisbon-1175-44106-0-a.
+TAU_NAME = re.compile(r"(?P<scene>.+)-(?P<city>[^-\d]+)-(?P<location>\d+)-\d+(-\d+)?(_\w+|-(?P<device>\w+))?")
 
 
 class TauName(NamedTuple):
-    """Scene, city and location in the name of a TAU recording."""
+    """Scene, city, location and device, such as `a`, in the name of a TAU recording; the device may be empty."""
 
     scene: str
     city: str
     location: str
+    device: str
+
+    @property
+    def group(self) -> str:
+        """City and number of the location: numbers are unique in one data set, but not in all of TAU's."""
+        return f"{self.city}-{self.location}"
 
 
 def parse_tau_name(name: str) -> TauName | None:
     """Parse a name like `audio/airport-lisbon-1175-44106.wav`: scene, city, location, number; None for other names."""
     match = TAU_NAME.fullmatch(stem(name))
-    return TauName(match["scene"], match["city"], match["location"]) if match else None
+    return TauName(match["scene"], match["city"], match["location"], match["device"] or "") if match else None
 
 
 def name_variants(name: str) -> tuple[str, str, str]:

@@ -4,16 +4,18 @@ Columns: `filename` (or `aid`), optional `start` (seconds), `group` and a true s
 scene, matched by name. The true scene is `true_label`; in tables with both `scene_pred` and `scene_label` it is
 `scene_label`. In avscene's own tables `scene_label` is the predicted scene. If all names read like TAU's
 `airport-lisbon-1175-44106` (scene, city, location, number), missing true scenes are taken from the names, and missing
-groups too (the location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
+groups too (city and location). `modality`, equal in all rows, is what the system takes as input: audio, video or both.
 `familiarity` is the share of segments of training that are as unlike the others as a row. Of the tables that `classify`
-writes, the other columns and the rows of failures are left out.
+writes, the rows of failures are left out.
+
+Columns of text before or after the probabilities, and NOT_SCENES, are carried along. A table of predicted scenes
+without probabilities can be read where they suffice.
 """
 
 import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,44 +26,58 @@ from avscene.labels import LabelSet
 from avscene.records import MODALITY_NAMES, FloatArray, Needs
 from avscene.tables.classified import predictions_only
 from avscene.tables.delimited import DelimitedFile, read_delimited
-from avscene.tables.names import TauName, name_variants, parse_tau_name
+from avscene.tables.names import TauName, parse_tau_name
 from avscene.tables.rounding import EXACT, SIGNIFICANT_DIGITS, max_sum_error, rescale_rows, rounding_step
 from avscene.tables.score_table import ScoreTable
 
 ID_COLUMNS = ("filename", "aid")
 META_COLUMNS = (*ID_COLUMNS, "start", "group", "true_label", "scene_label", "scene_pred", "modality", "familiarity")
+NOT_SCENES = ("fold", "split", "device", "identifier", "source_label")  # carried, also if their cells are numbers
 READ_TOLERANCE = 0.01  # of a row's sum; beyond this, and beyond the rounding of the text, values are not probabilities
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")
 
 
-def read_table(path: str | Path) -> ScoreTable:
+def read_table(path: str | Path, *, labels_suffice: bool = False) -> ScoreTable:
     """Read a prediction table, written by avscene or by others, with tabs, commas or semicolons between the cells.
 
     The step that probabilities were rounded to is detected. Rows whose sum the rounding explains stay as printed;
     others that sum to 0.99 .. 1.01 are divided by their sum. Zeros stay zeros: rules that multiply use
     `ScoreTable.floored`.
 
+    Args:
+        path: the file.
+        labels_suffice: also read a table without probabilities, as `labels_only`.
+
     Raises:
         DataError: the file is malformed; the message names the file and, if there is one, the line and the column.
     """
     file = predictions_only(read_delimited(path))
     id_column = _id_column(file)
-    labels = _scene_columns(file)
+    scenes, carried = _split_columns(file)
+    predicted = None if scenes else _predicted_column(file)
+    if predicted is not None and not labels_suffice:
+        raise DataError(
+            f"{path}, line 1: has predicted scenes (column {predicted!r}) but no probabilities; only avscene evaluate "
+            "takes it"
+        )
+    labels = _scene_columns(file, scenes) if predicted is None else None
     filenames = file.filled_cells(id_column)
     starts = file.numbers("start") if "start" in file.columns else None
     _check_unique(file, id_column, filenames, starts)
-    printed = np.stack([file.numbers(scene) for scene in labels], axis=1)
-    step = rounding_step(printed)
-    _check_sums(file, labels, printed, step)
     groups, truth = file.filled_cells("group") if "group" in file.columns else None, _read_truth(file, labels)
     if (groups is None or truth is None) and (parsed := _parse_tau_names(filenames, labels)):
-        groups = groups or tuple(name.location for name in parsed)
+        groups = groups or tuple(name.group for name in parsed)
         truth = truth or tuple(name.scene for name in parsed)
+    if labels is None:
+        assert predicted is not None
+        labels, probabilities, step = _one_hot(file, predicted, truth)
+    else:
+        probabilities, step = _read_probabilities(file, labels)
     return ScoreTable(
         labels=labels,
         filenames=filenames,
-        probabilities=rescale_rows(printed, step),
+        probabilities=probabilities,
         starts=starts,
         groups=groups,
         truth=truth,
@@ -69,7 +85,45 @@ def read_table(path: str | Path) -> ScoreTable:
         resolution=step,
         modality=_read_modality(file),
         familiarity=file.numbers("familiarity") if "familiarity" in file.columns else None,
+        carried={name: tuple(map(str.strip, file.cells(name))) for name in carried},
+        labels_only=predicted is not None,
     )
+
+
+def _split_columns(file: DelimitedFile) -> tuple[list[str], list[str]]:
+    """The columns of probabilities and the carried ones; text between probabilities is a probability with an error."""
+    others = [name for name in file.columns if name not in META_COLUMNS]
+    numbers = [at for at, name in enumerate(others) if not is_carried(file, name)]
+    between = range(numbers[0], numbers[-1] + 1) if numbers else range(0)
+    scenes = [others[at] for at in between if others[at] not in NOT_SCENES]
+    return scenes, [name for name in others if name not in scenes]
+
+
+def is_carried(file: DelimitedFile, column: str) -> bool:
+    """Return whether a column that is not one of META_COLUMNS is carried along, and not one of probabilities."""
+    return column in NOT_SCENES or file.is_text(column)
+
+
+def _predicted_column(file: DelimitedFile) -> str | None:
+    return next((name for name in ("scene_pred", "scene_label") if name in file.columns), None)
+
+
+def _one_hot(file: DelimitedFile, predicted: str, truth: Sequence[str] | None) -> tuple[LabelSet, FloatArray, float]:
+    """The scenes that occur, 1 for the predicted scene of each row (n, n_scenes), and full precision."""
+    scenes = tuple(map(str.strip, file.filled_cells(predicted)))
+    try:
+        labels = LabelSet.of([*scenes, *(truth or ())])
+    except UsageError as error:
+        raise DataError(f"{file.path}, column {predicted}: {error}") from error
+    return labels, np.eye(len(labels))[[labels.index(scene) for scene in scenes]], 0.0
+
+
+def _read_probabilities(file: DelimitedFile, labels: LabelSet) -> tuple[FloatArray, float]:
+    """The probabilities (n, n_scenes), and the step that they were rounded to."""
+    printed = np.stack([file.numbers(scene) for scene in labels], axis=1)
+    step = rounding_step(printed)
+    _check_sums(file, labels, printed, step)
+    return rescale_rows(printed, step), step
 
 
 def _id_column(file: DelimitedFile) -> str:
@@ -79,9 +133,9 @@ def _id_column(file: DelimitedFile) -> str:
     raise file.no_column(*ID_COLUMNS)
 
 
-def _scene_columns(file: DelimitedFile) -> LabelSet:
+def _scene_columns(file: DelimitedFile, scenes: Sequence[str]) -> LabelSet:
     try:
-        return LabelSet(tuple(name for name in file.columns if name not in META_COLUMNS))
+        return LabelSet(tuple(scenes))
     except UsageError as error:
         raise DataError(f"{file.path}, line 1: missing probability columns: {error}") from error
 
@@ -107,13 +161,14 @@ def _check_unique(file: DelimitedFile, id_column: str, filenames: Sequence[str],
             raise file.error_at(row, id_column, f"{filenames[row]!r}{at} is already on line {file.line(first)}")
 
 
-def _read_truth(file: DelimitedFile, labels: LabelSet) -> tuple[str, ...] | None:
+def _read_truth(file: DelimitedFile, labels: LabelSet | None) -> tuple[str, ...] | None:
+    """The true scenes, which are some of `labels` if these are given."""
     has_both = "scene_pred" in file.columns and "scene_label" in file.columns
     column = "true_label" if "true_label" in file.columns else "scene_label" if has_both else None
     if column is None:
         return None
     truth = tuple(map(str.strip, file.filled_cells(column)))
-    if unknown := set(truth) - set(labels):
+    if labels is not None and (unknown := set(truth) - set(labels)):
         row = next(row for row, scene in enumerate(truth) if scene in unknown)
         raise file.error_at(row, column, f"{truth[row]!r} is not a probability column; found: {', '.join(labels)}")
     return truth
@@ -132,12 +187,12 @@ def _read_modality(file: DelimitedFile) -> Needs | None:
     return found
 
 
-def _parse_tau_names(filenames: Sequence[str], labels: LabelSet) -> list[TauName] | None:
-    """The parsed name of every row, or None if one is not a TAU name of these scenes."""
+def _parse_tau_names(filenames: Sequence[str], labels: LabelSet | None) -> list[TauName] | None:
+    """The parsed name of every row, or None if one is not a TAU name of these scenes, where they are given."""
     parsed: dict[str, TauName] = {}
     for name in dict.fromkeys(filenames):
         found = parse_tau_name(name)
-        if found is None or found.scene not in labels:
+        if found is None or (labels is not None and found.scene not in labels):
             return None
         parsed[name] = found
     return [parsed[name] for name in filenames]
@@ -163,11 +218,13 @@ def write_table(path: str | Path, table: ScoreTable) -> None:
         columns["modality"] = [table.modality] * len(table)
     if table.familiarity is not None:
         columns["familiarity"] = _format_numbers(table.familiarity)
+    columns.update(table.carried)
     columns["scene_label"] = [table.labels.names[index] for index in table.probabilities.argmax(axis=1)]
     columns.update(zip(table.labels, map(_format_numbers, table.probabilities.T), strict=True))
     lines = [tuple(columns), *zip(*columns.values(), strict=True)]
-    for cell in (cell for line in lines for cell in line):
-        if not cell.strip() or CONTROL_CHARACTERS.search(cell):
+    filled = [name not in table.carried for name in columns]
+    for cell, is_filled in ((cell, own) for line in lines for cell, own in zip(line, filled, strict=True)):
+        if (is_filled and not cell.strip()) or CONTROL_CHARACTERS.search(cell):
             raise DataError(f"{path}: {cell!r} cannot be a cell of a table")
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(lines)
@@ -176,39 +233,3 @@ def write_table(path: str | Path, table: ScoreTable) -> None:
 
 def _format_numbers(values: FloatArray) -> list[str]:
     return [f"{value:.{SIGNIFICANT_DIGITS}g}" for value in values]
-
-
-def add_truth(table: ScoreTable, path: str | Path) -> ScoreTable:
-    """Return `table` with the true scenes of a meta.csv.
-
-    Its columns are `path,label`, or TAU's `filename_audio`, `filename_video` and `scene_label`. Names are matched as
-    written, then without folders, then also without the ending. A match with more than one label counts as none.
-
-    Raises:
-        DataError: the meta file is malformed, lacks a name of the table, or gives a label that is not a scene of it.
-    """
-    file = read_delimited(path)
-    name_columns = [name for name in ("path", "filename_audio", "filename_video") if name in file.columns]
-    label_column = next((name for name in ("label", "scene_label") if name in file.columns), None)
-    if not name_columns or label_column is None:
-        raise DataError(
-            f"{path}, line 1: no columns 'path' and 'label', or TAU's 'filename_audio', 'filename_video' and "
-            f"'scene_label'; found: {', '.join(file.columns)}"
-        )
-    labels = file.filled_cells(label_column)
-    by_variant: dict[str, dict[str, int]] = {}  # variant of a name -> its labels, each with its first row
-    for row, written in enumerate(zip(*(file.cells(name) for name in name_columns), strict=True)):
-        for variant in {variant for name in written for variant in name_variants(name)}:
-            by_variant.setdefault(variant, {}).setdefault(labels[row].strip(), row)
-    matches = {name: _match_label(by_variant, name) for name in dict.fromkeys(table.filenames)}
-    if unmatched := [name for name, match in matches.items() if not match]:
-        raise DataError(f"{path}: no label for {unmatched[0]!r} ({len(unmatched)} of {len(matches)} names)")
-    for scene, row in (item for match in matches.values() for item in match.items()):
-        if scene not in table.labels:
-            raise file.error_at(row, label_column, f"{scene!r} is not a scene of {table.source}")
-    return replace(table, truth=tuple(next(iter(matches[name])) for name in table.filenames))
-
-
-def _match_label(by_variant: dict[str, dict[str, int]], name: str) -> dict[str, int]:
-    """The label of `name` with its row, from the most specific variant that has exactly one; else nothing."""
-    return next((found for key in name_variants(name) if len(found := by_variant.get(key, {})) == 1), {})

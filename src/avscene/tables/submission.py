@@ -3,6 +3,8 @@
 Columns: `filename`, `scene_label`, then the probabilities of the ten scenes in alphabetical order. The evaluation set
 has 72,000 files of one second, `0.wav` to `71999.wav`; a submission with one of them has all of them.
 
+A submission has a label, `LASTNAME_INSTITUTE_task1b_N`, and two files, `LABEL.output.csv` and `LABEL.meta.yaml`.
+
 Other recordings keep their names from the table, without folders and with the ending `.wav`. If a table has several
 segments of a recording, segment k is `airport-lisbon-1175-44106_k.wav`; with segments of one second, k is its start in
 seconds.
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avscene.errors import DataError
+from avscene.errors import DataError, UsageError
 from avscene.files import write_text
 from avscene.labels import TAU_SCENES
 from avscene.records import FloatArray
@@ -26,8 +28,11 @@ from avscene.tables.names import stem
 from avscene.tables.prediction_table import read_table
 from avscene.tables.rounding import SIGNIFICANT_DIGITS, rescale_rows
 from avscene.tables.score_table import ScoreTable
+from avscene.tables.submission_description import description_template
 
-FILENAME = "task1b_1.output.csv"  # of a team's first system
+FILENAME = "task1b_1.output.csv"  # of a submission without a label
+LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]*_[A-Za-z0-9-]+_task1b_[1-4]")
+LABEL_PARTS = ("LASTNAME", "INSTITUTE", "task1b", "N")
 HEADER = ("filename", "scene_label", *TAU_SCENES)
 EVALUATION_FILES = 72_000
 EVALUATION_NAME = re.compile(r"\d+\.wav")
@@ -147,14 +152,51 @@ def write_submission(path: str | Path, table: ScoreTable) -> ScoreTable:
     return submission
 
 
-def submit_table(table: Path, output: Path) -> tuple[Path, ScoreTable]:
-    """Write the submission of a prediction table into the directory `output` and read it back.
+def check_label(label: str) -> str:
+    """Return `label` if it is one of the challenge: `LASTNAME_INSTITUTE_task1b_N` with N from 1 to 4.
 
     Raises:
-        DataError: the table cannot be submitted, or the file cannot be written.
+        UsageError: it is not.
     """
-    path = output / FILENAME
+    if LABEL.fullmatch(label):
+        return label
+    parts = label.split("_")
+    problem = "is not LASTNAME_INSTITUTE_task1b_N, in letters, digits and hyphens"
+    if len(parts) != len(LABEL_PARTS):
+        problem = f"has {len(parts)} parts between underscores, not {len(LABEL_PARTS)}: {'_'.join(LABEL_PARTS)}"
+    elif parts[2] != "task1b":
+        problem = f"is for {parts[2]!r}, not for 'task1b'"
+    elif parts[3] not in ("1", "2", "3", "4"):
+        problem = f"ends in {parts[3]!r}, not in the number of the submission, 1 to 4"
+    raise UsageError(f"--name {label!r}: {problem}; try: --name Lastname_INSTITUTE_task1b_1")
+
+
+def submission_files(output: Path, label: str | None) -> tuple[Path, Path | None]:
+    """Return the table and the description that a submission has in the directory `output`.
+
+    Raises:
+        UsageError: `label` is not one of the challenge.
+    """
+    if label is None:
+        return output / FILENAME, None
+    check_label(label)
+    return output / f"{label}.output.csv", output / f"{label}.meta.yaml"
+
+
+def submit_table(table: Path, output: Path, label: str | None = None) -> tuple[Path, ScoreTable]:
+    """Write the submission of a prediction table into the directory `output` and read it back.
+
+    With the `label` of a submission, its description is written beside the table for the participant to fill in,
+    unless it exists.
+
+    Raises:
+        UsageError: `label` is not one of the challenge.
+        DataError: the table cannot be submitted, or a file cannot be written.
+    """
+    path, description = submission_files(output, label)
     write_submission(path, read_table(table))
+    if label is not None and description is not None and not description.exists():
+        write_text(description, description_template(label))
     return path, read_submission(path)
 
 

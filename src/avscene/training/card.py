@@ -14,6 +14,7 @@ from avscene.models.fusion_network import FusionNetworkPart
 from avscene.models.linear_heads import VideoHeadPart
 from avscene.models.openl3.heads import OpenL3HeadPart
 from avscene.models.registry import BACKBONES_ALIASES
+from avscene.models.sharing.metadata import front_matter
 from avscene.verdicts import FAMILIAR_SHARE
 
 _CARD = """# {name}: audio-visual scene classification
@@ -86,8 +87,8 @@ _BASELINE = (
 
 
 def model_card(config: Config) -> str:
-    """Return the model card of `config` in Markdown."""
-    return _CARD.format(
+    """Return the model card of `config` in Markdown, with the metadata that the hub reads."""
+    return f"{front_matter(config)}\n" + _CARD.format(
         name=config.name,
         recipe=config.recipe,
         parts="\n".join(f"- {line}" for line in _parts(config)),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from avscene.datasets.layout import read_dataset
 from avscene.datasets.toytown.build import build_toytown, write_recording
 from avscene.errors import UsageError
 from avscene.evaluation.comparison import compare
@@ -15,7 +14,6 @@ from avscene.evaluation.metrics import TableMetrics
 from avscene.fusion import pooling, postprocess
 from avscene.fusion.tree import FUSED
 from avscene.inference import load
-from avscene.inference.predict import predict
 from avscene.media.sampling import Sampling
 from avscene.media.workers import IsolatedRecording
 from avscene.models.device import Runtime
@@ -55,10 +53,9 @@ def run_demo(output: Path, progress: StageProgress) -> DemoResult:
     if run.exists():
         raise UsageError(f"{run}: already exists; remove {output} or give another --output")
     build_toytown(dataset, progress=progress("building toytown"))
-    test = read_dataset(dataset).hold_out(DEFAULT_HOLDOUT)[1]
-    train_system("fast", dataset, run, holdout=DEFAULT_HOLDOUT, hop=1.0, runtime=Runtime.choose(), progress=progress)
-    system = load(run)
-    tables = predict(system, test.examples, test.source, progress("evaluating on held-out locations")).tables
+    runtime = Runtime.choose()
+    trained = train_system("fast", dataset, run, holdout=DEFAULT_HOLDOUT, hop=1.0, runtime=runtime, progress=progress)
+    system, tables = load(run), trained.held_out
     out_of_fold = {name: read_table(run / OUT_OF_FOLD / f"{name}.tsv") for name in ("audio", "video", FUSED)}
     fused = fused_tables(out_of_fold, tables)
     rows = report_rows(tables, fused)

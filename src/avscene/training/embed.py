@@ -85,7 +85,7 @@ def embed_dataset(
     n_done = 0
     reader = BatchReader([Source(example.path, example.audio) for example in data.examples], sampling)
     with closing(iter(reader)) as batches:
-        for position, _, segments, end in batches:
+        for position, _, segments, _, end in batches:
             if segments:
                 batch = SegmentBatch(segments)
                 by_encoder = {name: encoder.embed(batch) for name, encoder in encoders.items()}

@@ -106,7 +106,7 @@ def embed_with(
     store = SegmentStore.open(directory)
     for note in store.notes:
         logger.info(note)
-    encoder = build_encoder(name, Runtime.choose(device, "float32", offline=offline))
+    encoder = build_encoder(name, Runtime.choose(device, "float32", offline=offline, progress=progress))
     check_rate(store, name, encoder)
     if (encoder.frame_size or 0) > store.spec.frame_size:
         logger.warning(

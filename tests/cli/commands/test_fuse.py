@@ -1,6 +1,7 @@
 """Test `avscene fuse` on tables: rules, cross-fitting, saved weights, and what cannot be fused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from avscene.errors import DataError
+import avscene
+from avscene.errors import DataError, UsageError
 from avscene.evaluation.metrics import accuracy, log_loss
 from avscene.fusion.cross_fit import CROSS_FIT_REPEATS, cross_fit
 from avscene.fusion.tables import fuse_cross_fitted, fuse_fitted, fuse_saved, fuse_unfitted
@@ -144,7 +146,7 @@ def test_tables_that_name_their_modality_are_pooled_by_modality(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "log-pool must be fitted on other rows"),
+        (("--rule", "log-pool"), "log-pool must be fitted on other rows"),
         (("--rule", "mean", "--postprocess", "power"), "power must be fitted on other rows"),
         (("--rule", "loudest"), "--rule 'loudest' is not one of mean, product"),
         (("--postprocess", "polish", "--cross-fit", 5), "--postprocess 'polish' is not one of"),
@@ -190,15 +192,101 @@ def test_weights_cannot_be_fitted_on_one_scene_or_one_group(
     assert message in refused.error()
 
 
-def test_tables_without_truth_are_fused_but_not_evaluated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("rule", [("--rule", "mean"), ()])
+def test_tables_without_truth_are_fused_but_not_evaluated(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], rule: tuple[str, ...]
+) -> None:
     for name, values in (("a", "0.6\t0.4"), ("b", "0.2\t0.8")):
         (tmp_path / f"{name}.tsv").write_text(f"filename\tbus\tpark\nx.mp4\t{values}\n")
-    found = run(
-        capfd, "fuse", tmp_path / "a.tsv", tmp_path / "b.tsv", "--rule", "mean", "--output", tmp_path / "out.tsv"
-    )
+    found = run(capfd, "fuse", tmp_path / "a.tsv", tmp_path / "b.tsv", *rule, "--output", tmp_path / "out.tsv")
     assert found.code == 0
-    assert "fused but not evaluated" in found.err
+    assert found.messages == ["fused but not evaluated: no column 'true_label'; fix: give --truth meta.csv"]
+    assert found.out.startswith(f"{tmp_path / 'out.tsv'}: written; rule mean; weights fitted on nothing")
+    assert rule or found.out.endswith(": the true scenes are unknown\n")
     np.testing.assert_allclose(read_table(tmp_path / "out.tsv").probabilities, [[0.4, 0.6]])
+
+
+def test_without_options_the_log_pool_is_cross_fitted(
+    three: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = run(capfd, "fuse", *three, "--output", tmp_path / "auto.tsv")
+    assert found.code == 0, found.err
+    assert "rule log-pool; weights fitted on the other 4 of 5 folds of 30 groups" in found.out.splitlines()[0]
+    assert call("fuse", *three, "--rule", "log-pool", "--cross-fit", 5, "--output", tmp_path / "asked.tsv") == 0
+    assert (tmp_path / "auto.tsv").read_text() == (tmp_path / "asked.tsv").read_text()
+
+
+def test_the_ranking_is_by_log_loss_and_details_are_printed_on_request(
+    three: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    short = run(capfd, "fuse", *three, "--output", tmp_path / "fused.tsv").out
+    tables = {**{path.stem: read_table(path) for path in three}, "log-pool": read_table(tmp_path / "fused.tsv")}
+    losses = {name: oracle.log_loss(table.truth_index, table.probabilities) for name, table in tables.items()}
+    places = [line.split()[1] for line in short.splitlines() if line.split()[:1] in (["1"], ["2"], ["3"], ["4"])]
+    assert places == sorted(losses, key=lambda name: losses[name])
+    assert "confusion matrix" not in short
+    details = run(capfd, "fuse", *three, "--output", tmp_path / "fused.tsv", "--details").out
+    assert details.count("confusion matrix") == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"groups": None}, "the groups are unknown, and a cross-fit of log-pool needs 5"),
+        ({"groups": tuple("abc"[k % 3] for k in range(180))}, "there are only 3 groups, and a cross-fit"),
+        ({"truth": ("bus",) * 180}, "all rows are of one scene"),
+    ],
+)
+def test_where_nothing_can_be_fitted_the_rule_is_the_mean(changes, reason: str) -> None:
+    tables = {name: replace(predictions(seed, 1.0), **changes) for seed, name in enumerate("ab")}
+    found = avscene.fuse(tables)
+    assert found.how.startswith("rule mean; ")
+    assert reason in found.how
+    mean = np.mean([align(tables).tables[name].probabilities for name in "ab"], axis=0)
+    np.testing.assert_allclose(found.table.probabilities, mean)
+
+
+def test_tables_of_one_file_name_are_named_by_their_folders(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    paths = []
+    for seed, name in enumerate(("early", "late")):
+        (tmp_path / name).mkdir()
+        paths += written(tmp_path / name, predictions=predictions(seed, 1.0))
+    kept = tmp_path / "weights.json"
+    assert run(capfd, "fuse", *paths, "--output", tmp_path / "f.tsv", "--json", kept).code == 0
+    assert list(json.loads(kept.read_text())["fusion"]["rule"]["exponents"]) == ["early", "late"]
+    named = [f"{name}={path}" for name, path in zip("xy", paths, strict=True)]
+    assert run(capfd, "fuse", *named, "--output", tmp_path / "f.tsv", "--json", kept).code == 0
+    assert list(json.loads(kept.read_text())["fusion"]["rule"]["exponents"]) == ["x", "y"]
+    assert "is given twice" in run(capfd, "fuse", paths[0], paths[0], "--output", tmp_path / "f.tsv").error()
+
+
+def test_python_fuses_like_the_command(three: list[Path], tmp_path: Path) -> None:
+    kept = tmp_path / "weights.json"
+    assert call("fuse", *three, "--output", tmp_path / "f.tsv", "--json", kept) == 0
+    found = avscene.fuse([read_table(path) for path in three])
+    assert json.loads(json.dumps(found.to_dict())) == json.loads(kept.read_text())
+    np.testing.assert_allclose(found.table.probabilities, read_table(tmp_path / "f.tsv").probabilities, atol=1e-14)
+    assert found.evaluation is not None
+    assert found.to_pandas().loc["good", "n"] == 180
+    assert len(repr(found).splitlines()) == 1
+    assert "rule log-pool" in found._repr_html_()
+    for wrong in ({"rule": "loudest"}, {"postprocess": ["polish"]}, {"confidence": "high"}):
+        with pytest.raises(UsageError, match="is not one of"):
+            avscene.fuse(three, **wrong)
+    with pytest.raises(UsageError, match="give one of them"):
+        avscene.fuse(three, cross_fit=5, weights=kept)
+
+
+def test_true_scenes_may_come_from_a_meta_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tables = {name: predictions(seed, 1.0) for seed, name in enumerate("ab")}
+    paths = written(tmp_path, **{name: replace(table, truth=None) for name, table in tables.items()})
+    meta = tmp_path / "meta.csv"
+    rows = zip(tables["a"].filenames, tables["a"].truth, strict=True)
+    meta.write_text("path,label\n" + "".join(f"{name},{scene}\n" for name, scene in rows))
+    found = run(capfd, "fuse", *paths, "--truth", meta, "--output", tmp_path / "f.tsv")
+    assert found.code == 0, found.err
+    assert "rule log-pool; " in found.out
+    assert read_table(tmp_path / "f.tsv").truth is not None
 
 
 # --- fitting on other groups ---

@@ -510,12 +510,17 @@ def test_other_commands_end_by_any_signal_as_by_ctrl_c(tmp_path: Path, name: str
 def test_without_a_terminal_progress_is_a_line_now_and_then(
     here: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not [text for text in command(*line("jsonl", "quiet.jsonl")).messages if " files, " in text]
-    monkeypatch.setattr("avscene.cli.progress.LINE_SECONDS", 0.0)
-    lines = [text for text in command(*line("jsonl", "out.jsonl")).messages if " files, " in text]
-    assert len(lines) >= N_FILES
-    pattern = rf"\d+ of {N_FILES} files, [\d.]+ files/s, [\d.]+ hours of media per hour(, \d+:\d\d left)?"
-    assert all(re.fullmatch(pattern, text) for text in lines)
+    def lines(output: str) -> list[str]:
+        return [text for text in command(*line("jsonl", output)).messages if text.startswith("classifying: ")]
+
+    assert not lines("quiet.jsonl")  # it takes less than half a minute
+    for limit in ("LINE_SECONDS", "MAX_LINE_SECONDS"):
+        monkeypatch.setattr(f"avscene.progress.displays.{limit}", 0.0)
+    *running, last = lines("out.jsonl")
+    assert len(running) >= N_FILES - 1
+    rates = r", [\d.]+ files/s, [\d.]+ hours of media per hour, \d+:\d\d left"
+    assert all(re.fullmatch(rf"classifying: \d+ of {N_FILES}({rates})?", text) for text in running)
+    assert re.fullmatch(rf"classifying: {N_FILES} of {N_FILES}, done in \d:\d\d", last)
 
 
 def test_on_a_terminal_progress_is_a_bar(here: Path) -> None:

@@ -51,12 +51,39 @@ def scores(data: Path, system: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_train_prints_what_it_trains_on_and_the_metrics(command: Command, data: Path, tmp_path: Path) -> None:
     run = command("train", "fast", "--data", data, "--output", tmp_path / "new" / "system", "--holdout", "fold=4")
     assert run.code == 0
-    assert run.messages == ["training on 9 recordings, 3 scenes; held out: fold=4"]
-    lines = run.out.splitlines()
-    assert [line.partition(":")[0] for line in lines[:3]] == ["audio", "video", "fused"]
+    training, few = run.messages
+    assert training == "training on 9 recordings, 3 scenes; held out: fold=4"
+    assert few.startswith("few groups: 3 of cave, furnace, meadow; figures depend on single places")
+    system, lines = tmp_path / "new" / "system", run.out.splitlines()
+    assert [line.partition(":")[0] for line in lines[:6]] == ["audio", "video", "fused"] * 2
     assert all(line.endswith("(out of fold, 18 segments)") for line in lines[:3])
-    assert "accuracy 1.0000" in lines[2]
-    assert lines[3].endswith(f"next: avscene classify VIDEO --system {tmp_path / 'new' / 'system'}")
+    assert all(line.endswith("(held out: fold=4, 6 segments)") for line in lines[3:6])
+    assert "accuracy 1.0000 (1.0000 to 1.0000)" in lines[2]
+    assert lines[6:9] == [
+        # ln 3, and one of three scenes
+        "chance: log loss 1.0986 (equal probabilities), accuracy 0.3333 (always the most frequent scene)",
+        "most frequent errors: none",
+        "in brackets: 95% intervals over groups",
+    ]
+    assert lines[9:] == [
+        f"{system}: written",
+        f"next: avscene evaluate {system / 'held_out' / 'fused.tsv'} --report {system}.html",
+        f"next: avscene classify VIDEO --system {system}",
+    ]
+
+
+def test_the_held_out_part_is_predicted_as_by_predict(system: Path, scores: Path) -> None:
+    for part, name in (("", "fused"), (".audio", "audio"), (".video", "video")):
+        judged, predicted = (
+            read_table(system / "held_out" / f"{name}.tsv"),
+            read_table(scores.with_name(f"scores{part}.tsv")),
+        )
+        assert (judged.filenames, judged.truth, judged.groups) == (
+            predicted.filenames,
+            predicted.truth,
+            predicted.groups,
+        )
+        np.testing.assert_array_equal(judged.probabilities, predicted.probabilities)
 
 
 def test_the_held_out_part_is_not_trained_on(system: Path) -> None:
@@ -71,14 +98,19 @@ def test_a_test_split_is_held_out_by_default(command: Command, data: Path, tmp_p
     (data / "split.csv").write_text("".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True)))
     run = command("train", "fast", "--data", data / "split.csv", "--output", tmp_path / "system")
     assert run.code == 0
-    assert run.messages == ["training on 9 recordings, 3 scenes; held out: split=test"]
+    assert run.messages[0] == "training on 9 recordings, 3 scenes; held out: split=test"
 
 
 def test_a_folder_per_scene_is_trained_on(command: Command, data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("*.csv"))
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 0
-    assert run.messages == ["training on 12 recordings, 3 scenes; held out: nothing"]
+    training, without = run.messages
+    assert training == "training on 12 recordings, 3 scenes; held out: nothing"
+    assert without.startswith(
+        "12 files without groups: recordings of one place may be on both sides; figures are optim"
+    )
+    assert "held out" not in run.out
     content = json.loads((tmp_path / "system" / "config.json").read_text())
     assert content["labels"] == list(SCENES)
     assert content["training"]["data"] == "data"
@@ -89,9 +121,8 @@ def test_an_unreadable_recording_is_skipped_and_reported(command: Command, data:
     (tmp_path / "data" / "cave" / "cave-0.mp4").write_bytes(b"not a video")
     run = command("train", "fast", "--data", tmp_path / "data", "--output", tmp_path / "system")
     assert run.code == 3
-    assert len(run.messages) == 2
-    assert run.messages[1].startswith("skipped: ")
-    assert "cave-0.mp4" in run.messages[1]
+    (skipped,) = [message for message in run.messages if message.startswith("skipped: ")]
+    assert "cave-0.mp4" in skipped
     assert "22 segments" in run.out
     assert (tmp_path / "system" / "config.json").is_file()
 
@@ -164,7 +195,7 @@ def test_missing_data_is_refused(command: Command, tmp_path: Path) -> None:
 def test_an_existing_output_is_refused(command: Command, data: Path, system: Path) -> None:
     before = (system / "config.json").read_bytes()
     message = command("train", "fast", "--data", data, "--output", system).error()
-    assert message == f"{system}: already exists; name another --output or remove it"
+    assert message == f"{system}: already exists; try: --overwrite, or another --output"
     assert (system / "config.json").read_bytes() == before
 
 
@@ -294,7 +325,7 @@ def test_tau_with_separate_audio_files_is_trained_on(command: Command, tmp_path:
     for path, text in lists.items():
         (root / path).write_text(text)
     run = command("train", "fast", "--data", root, "--output", tmp_path / "system")
-    assert (run.code, run.messages) == (0, ["training on 4 recordings, 2 scenes; held out: split=test"])
+    assert (run.code, run.messages[0]) == (0, "training on 4 recordings, 2 scenes; held out: split=test")
     assert [line.partition(":")[0] for line in run.out.splitlines()[:3]] == ["audio", "video", "fused"]
     part = ("--data", root, "--only", "split=test", "--output", tmp_path / "x.tsv")
     assert command("predict", "--system", tmp_path / "system", *part, "--by-model").code == 0
@@ -318,7 +349,7 @@ def test_metrics_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
         assert metrics["n"] == 6
         assert metrics["log_loss"] == pytest.approx(oracle.log_loss(truth, table.probabilities), rel=1e-6, abs=1e-9)
         assert metrics["accuracy"] == pytest.approx(oracle.accuracy_score(truth, predicted))
-        assert metrics["accuracy_class_mean"] == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
+        assert metrics["accuracy_macro"] == pytest.approx(oracle.balanced_accuracy_score(truth, predicted))
         scored = oracle.precision_recall_fscore_support(truth, predicted, zero_division=0)
         for index, scene in enumerate(SCENES):
             found = [metrics["per_class"][scene][name] or 0 for name in ("precision", "recall", "f1", "n")]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from avscene.cli.output import formats, timeline
 from avscene.cli.output.files import printable
 from avscene.labels import LabelSet
-from avscene.records import Prediction, SegmentPrediction
+from avscene.records import Prediction, SegmentPrediction, json_line
 from avscene.tables.prediction_table import read_table
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -45,7 +45,7 @@ def test_the_script_regenerates_the_committed_files(tmp_path: Path) -> None:
 
 @each_prediction
 def test_json_and_jsonl_equal_the_prediction(prediction: Prediction) -> None:
-    line = formats.jsonl(prediction)
+    line = json_line(prediction)
     assert line.count("\n") == 1
     assert line.isascii()
     assert json.loads(line) == json.loads(formats.json_text(prediction)) == prediction.to_dict()

@@ -42,10 +42,10 @@ def test_tables_and_media_are_found_in_any_folder(tmp_path: Path, layout: str) -
     root = write(tmp_path / "tau", LAYOUTS[layout])
     data = read_dataset(root)
     assert [(example.name, example.label, example.group) for example in data.examples] == [
-        ("video/airport-lisbon-1175-44106.mp4", "airport", "1175"),
-        ("video/bus-lyon-7-2.mp4", "bus", "7"),
-        ("video/airport-lyon-1200-1.mp4", "airport", "1200"),
-        ("video/metro_station-paris-9-4.mp4", "metro_station", "9"),
+        ("video/airport-lisbon-1175-44106.mp4", "airport", "lisbon-1175"),
+        ("video/bus-lyon-7-2.mp4", "bus", "lyon-7"),
+        ("video/airport-lyon-1200-1.mp4", "airport", "lyon-1200"),
+        ("video/metro_station-paris-9-4.mp4", "metro_station", "paris-9"),
     ]
     assert [example.columns for example in data.examples] == [
         {"city": "lisbon", "split": "train"},
@@ -79,7 +79,7 @@ def test_audio_and_video_are_joined_by_columns_not_by_names(tmp_path: Path) -> N
 def test_a_suffix_of_the_name_is_ignored(tmp_path: Path) -> None:
     content = {name.replace("-44106", "-44106-a"): data.replace(b"-44106", b"-44106-a") for name, data in WHOLE.items()}
     example = read_dataset(write(tmp_path, content)).examples[0]
-    assert (example.path.stem, example.group) == ("airport-lisbon-1175-44106-a", "1175")
+    assert (example.path.stem, example.group) == ("airport-lisbon-1175-44106-a", "lisbon-1175")
     assert example.columns == {"city": "lisbon", "split": "train"}
 
 
@@ -129,13 +129,13 @@ def test_examples_have_location_city_and_split(tmp_path: Path) -> None:
     assert first.name == "video/airport-lisbon-1175-44106.mp4"
     assert first.path == root / "video" / "airport-lisbon-1175-44106.mp4"
     assert first.audio == root / "audio" / "airport-lisbon-1175-44106.wav"
-    assert (first.label, first.group) == ("airport", "1175")
+    assert (first.label, first.group) == ("airport", "lisbon-1175")
     assert first.columns == {"city": "lisbon", "split": "train"}
     assert data.labels == LabelSet(("airport", "bus", "metro_station"))
     assert data.values("split") == ("test", "train")
     rest, held = data.hold_out("split=test")
-    assert [example.group for example in held.examples] == ["1200", "8"]
-    assert [example.group for example in rest.examples] == ["1175", "7", "9"]  # 9 is in no list
+    assert [example.group for example in held.examples] == ["lyon-1200", "paris-8"]
+    assert [example.group for example in rest.examples] == ["lisbon-1175", "lyon-7", "paris-9"]  # 9 is in no list
     assert read_dataset(root / "meta.csv").examples == data.examples
 
 
@@ -156,7 +156,7 @@ def test_windows_line_ends_and_a_byte_order_mark(tmp_path: Path) -> None:
 MALFORMED = {
     "a missing audio file": (f"{row('bus-lyon-1-9')}\tlyon-1\n", r"line 4: audio/bus-lyon-1-9\.wav: file not found"),
     "no label": ("audio/x.wav\tvideo/x.mp4\t\tlyon-1\n", "line 4: one of filename_audio, .* is empty"),
-    "a short line": ("audio/x.wav\n", "line 4: one of filename_audio, .* is empty"),
+    "a short line": ("audio/x.wav\n", "line 4: 1 columns, but the header has 4"),
     "a repeated row": (f"{row(FIVE[0])}\tlisbon-1175\n", r"line 4: .* is already on line 2"),
 }
 
@@ -252,6 +252,25 @@ def test_rows_that_the_published_data_set_cannot_have(tmp_path: Path, kind: str)
     assert "\n" not in str(caught.value)
 
 
+def test_the_number_of_a_location_in_another_city_is_another_group(tmp_path: Path) -> None:
+    other = "airport-lyon-1175-9"
+    content = tables(test=(*TEST, other)) | EMPTY | {f"audio/{other}.wav": b"", f"video/{other}.mp4": b""}
+    groups = {example.group for example in read_dataset(write(tmp_path, content)).examples}
+    assert {"lisbon-1175", "lyon-1175"} <= groups
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_other_separators(tmp_path: Path, separator: str) -> None:
+    plain = read_dataset(write(tmp_path / "plain", WHOLE))
+    content = {
+        name: data.replace(b"\t", separator.encode()) if name.endswith(".csv") else data for name, data in WHOLE.items()
+    }
+    data = read_dataset(write(tmp_path / "other", content))
+    assert [(e.name, e.label, e.group, e.columns) for e in data.examples] == [
+        (e.name, e.label, e.group, e.columns) for e in plain.examples
+    ]
+
+
 def test_a_recording_in_both_lists_is_an_error(tmp_path: Path) -> None:
     content = WHOLE | tables(train=TRAIN, test=(*TEST, TRAIN[0]))
     with pytest.raises(
@@ -261,9 +280,11 @@ def test_a_recording_in_both_lists_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_location_on_both_sides_of_the_split_is_an_error(tmp_path: Path) -> None:
-    twin = "airport-lyon-1175-9"
+    twin = "airport-lisbon-1175-9"
     content = tables(test=(*TEST, twin)) | EMPTY | {f"audio/{twin}.wav": b"", f"video/{twin}.mp4": b""}
-    with pytest.raises(DataError, match=r"group '1175' is in both .* without split=test .* and .* with split=test"):
+    with pytest.raises(
+        DataError, match=r"group 'lisbon-1175' is in both .* without split=test .* and .* with split=test"
+    ):
         read_dataset(write(tmp_path, content))
 
 

@@ -56,7 +56,7 @@ def check_one_pass(architecture: str) -> None:
     features_expected = outputs[0].mean((2, 3)) if outputs else None
     classifying = ClassifyingNetwork(network, [images[:1]], Runtime.choose("cpu", "float32"))
     probabilities, features = classifying(images)
-    torch.testing.assert_close(probabilities, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(probabilities, expected, atol=1e-4, rtol=0)  # of sums in another order
     assert features.shape == (3, feature_size(network))
     if features_expected is not None:
         assert feature_size(network) == STAGES[architecture][1]
@@ -72,7 +72,7 @@ def test_the_features_of_a_block_network_are_those_of_its_classifier() -> None:
     with torch.no_grad():
         expected, expected_features = network(images, extra).double().softmax(1), network.features(images, extra)
     probabilities, features = ClassifyingNetwork(network, [images[:1], extra[:1]], CPU)(images, extra)
-    torch.testing.assert_close(probabilities, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(probabilities, expected, atol=1e-4, rtol=0)  # of sums in another order
     torch.testing.assert_close(features, expected_features, atol=1e-3, rtol=1e-3)
 
 

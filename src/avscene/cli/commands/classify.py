@@ -8,17 +8,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from avscene.cli.messages import InterruptionError
-from avscene.cli.options import Device, Limit, Offline, Precision, Prior, Program, Ray, RetryFailed, Workers, one_of
+from avscene.cli.options import (
+    Device,
+    Limit,
+    Offline,
+    Overwrite,
+    Precision,
+    Prior,
+    Program,
+    Ray,
+    RetryFailed,
+    Workers,
+    complete_formats,
+    complete_systems,
+    one_of,
+)
 
 if TYPE_CHECKING:
-    from avscene.cli.cluster import Cluster
     from avscene.cli.input_list import InputList
     from avscene.cli.output.results import ResultDestination
+    from avscene.cli.output.uploads import OutputPlace
     from avscene.cli.output.writers import ResultWriter
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
     from avscene.inference.classify import FileRun
     from avscene.inference.computing import Settings
+    from avscene.inference.journal.overwriting import RunOutput
+    from avscene.inference.ledger.cluster import Cluster
+    from avscene.reports.recordings.rows import RowKind
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +50,17 @@ Paths = Annotated[
 ]
 DefaultSystem = Annotated[
     str | None,
-    typer.Option(help="A name from `avscene systems`, or a checkpoint directory. [default: the best with weights]"),
+    typer.Option(
+        autocompletion=complete_systems,
+        help="A name from `avscene systems`, a checkpoint directory, or hf://USER/REPO. "
+        "[default: the best with weights]",
+    ),
 ]
 Labels = Annotated[
-    str | None, typer.Option(help="Scene names for a zero-shot system: a,b,c. [default: the ten TAU scenes]")
+    str | None,
+    typer.Option(
+        help="Scene names for a zero-shot system: a,b,c, or a file with a name a line. [default: the ten TAU scenes]"
+    ),
 ]
 Prompts = Annotated[
     list[str] | None,
@@ -61,8 +85,9 @@ Output = Annotated[
 Format = Annotated[
     str | None,
     typer.Option(
+        autocompletion=complete_formats,
         help="table, json, jsonl, csv, tsv, parquet, html, vtt, srt or audacity. "
-        "[default: that of the suffix of --output, else table]"
+        "[default: that of the suffix of --output, else table]",
     ),
 ]
 Rows = Annotated[
@@ -104,33 +129,37 @@ def classify(
     workers: Workers = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    overwrite: Overwrite = False,
     ray: Ray = None,
 ) -> None:
     """Classify the scene of each recording: per segment and overall."""
-    from avscene.cli.cluster import Cluster
     from avscene.cli.inputs import check_result_files, expand, names_one_file
-    from avscene.cli.output.formats import FORMATS
-    from avscene.cli.output.results import ResultDestination, choose_format, choose_rows
+    from avscene.cli.output.results import ResultDestination
     from avscene.cli.output.uploads import OutputPlace
+    from avscene.cli.overwriting import output_of_results
     from avscene.labels import LabelSet
     from avscene.media.hardware import check_decoder
     from avscene.media.limits import Limits
+    from avscene.media.sampling import check_hop
     from avscene.media.workers import default_workers, start_workers
-    from avscene.reports.recordings.rows import ROW_KINDS
+    from avscene.models.registry import check_usable
 
-    named_format = None if format is None else one_of("--format", format, FORMATS)
-    row_kind = None if rows is None else one_of("--rows", rows, ROW_KINDS)
+    place = OutputPlace.of(output)
+    chosen, row_kind = _format_and_rows(format, rows, place)
     keyframes = one_of("--frames", frames, ("exact", "keyframes")) == "keyframes"
     scenes = None if labels is None else LabelSet.parse(labels)
-    place = OutputPlace.of(output)
-    chosen = choose_format(named_format, place.path)
-    row_kind = choose_rows(row_kind, chosen)
+    if system is not None:
+        check_usable(system)
+    if hop is not None:
+        check_hop(hop)
     inputs = expand(paths)
     is_list = not names_one_file(paths)
     destination = ResultDestination.of(chosen, row_kind, place, len(inputs), is_list=is_list, journal=journal)
     destination.check_output(len(inputs))
     check_result_files(paths, inputs, system, destination)
     place.check(chain(paths, inputs.paths()))
+    replaced = output_of_results(destination, place.url, paths, inputs, overwrite=overwrite)
+    replaced.check_without_journal(destination.journal(len(inputs) if ray is None else max(len(inputs), 2)))
     check_decoder(decoder)
     limits = Limits.parse(limit or [])
     if ray is None:
@@ -141,7 +170,6 @@ def classify(
         from avscene.inference.default_system import choose_default_system
 
         system = choose_default_system(offline=offline)
-    from avscene.inference import load
     from avscene.inference.computing import Settings
 
     options: dict[str, Any] = {
@@ -153,18 +181,36 @@ def classify(
         "precision": precision,
         "offline": offline,
     }
-    loaded = load(system, **options)
+    loaded = _load(system, options)
     loaded.sampling(loaded.hop if hop is None else hop)  # raises for a wrong hop before the first file is read
     destination.check_collisions(inputs.paths())
     if scenes is None:
         _log_default_scenes(loaded)
     settings = Settings(hop, keyframes, decoder, limits, workers, program)
-    cluster = None if ray is None else Cluster(ray, system, options)
-    meter = _classify_and_write(loaded, inputs, destination, settings, cluster, retry_failed=retry_failed)
+    cluster = None if ray is None else _cluster(ray, loaded, system, options)
+    meter = _classify_and_write(loaded, inputs, destination, settings, cluster, replaced, retry_failed=retry_failed)
     meter.log_summary(None if place.path is None or place.url is not None else str(place.path))
     if place.path is not None:
         place.publish([place.path], destination.journal(max(len(inputs), 2)))
     raise typer.Exit(_exit_code(meter.n_failed, len(inputs)))
+
+
+def _load(system: str, options: dict[str, Any]) -> "System":
+    from avscene.cli.progress import stage_bars
+    from avscene.inference import load
+
+    with stage_bars() as stages:
+        return load(system, **options, progress=stages)
+
+
+def _format_and_rows(named_format: str | None, named_rows: str | None, place: "OutputPlace") -> "tuple[str, RowKind]":
+    """Return the format of the results and the kind of rows, by the options and the suffix of the output."""
+    from avscene.cli.output.formats import FORMATS
+    from avscene.cli.output.results import choose_format, choose_rows
+    from avscene.reports.recordings.rows import ROW_KINDS
+
+    chosen = choose_format(None if named_format is None else one_of("--format", named_format, FORMATS), place.path)
+    return chosen, choose_rows(None if named_rows is None else one_of("--rows", named_rows, ROW_KINDS), chosen)
 
 
 def _exit_code(n_failed: int, n_inputs: int) -> int:
@@ -182,18 +228,27 @@ def _log_default_scenes(system: "System") -> None:
         )
 
 
+def _cluster(address: str, loaded: "System", system: str, options: dict[str, Any]) -> "Cluster":
+    from avscene.inference.ledger.cluster import Cluster
+    from avscene.models.sharing.reference import is_hub_reference
+
+    return Cluster(address, loaded.name if is_hub_reference(system) else system, options)  # the name has the commit
+
+
 def _classify_and_write(
     system: "System",
     inputs: "InputList",
     destination: "ResultDestination",
     settings: "Settings",
     cluster: "Cluster | None",
+    replaced: "RunOutput",
     *,
     retry_failed: bool,
 ) -> "RunMeter":
     """Write the results, log each failure, and return the counts of the run; log them if it is interrupted."""
     from contextlib import ExitStack
 
+    from avscene.cli.cluster import cluster_at
     from avscene.cli.output.writers import WriterSettings, result_writer
     from avscene.cli.progress import RunMeter
     from avscene.cli.signals import stop_on_signals
@@ -206,9 +261,13 @@ def _classify_and_write(
     with ExitStack() as stack:
         path = destination.journal(len(inputs) if cluster is None else max(len(inputs), 2))
         journal = None if path is None else stack.enter_context(open_journal(path, settings.fingerprint(system)))
-        connected = None if cluster is None else stack.enter_context(cluster.connected())
+        if journal is not None:
+            replaced.begin(journal, settings.fingerprint(system))
+        stack.enter_context(cluster_at(None if cluster is None else cluster.address))
         stop = stack.enter_context(stop_on_signals())
-        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
+        remote = None
+        if cluster is not None and journal is not None:
+            remote = cluster.computing(system, settings, journal, stop, lines=destination.format == "jsonl")
         run = FileRun(system, inputs, settings, journal, retry_failed=retry_failed, stop=stop, remote=remote)
         writing = WriterSettings(destination, info, settings.limits, settings.program, stop)
         writer = stack.enter_context(result_writer(writing, len(inputs), journal, run))
@@ -217,6 +276,8 @@ def _classify_and_write(
             if meter.n_done < len(inputs):  # stopped by a signal
                 raise KeyboardInterrupt
             writer.finish()
+            if journal is not None:
+                replaced.finish(journal, settings.fingerprint(system))
         except KeyboardInterrupt:
             kept = writer.kept()
             if kept is None:
@@ -231,8 +292,7 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
 
     from avscene.cli.output.files import printable
     from avscene.cli.progress import RunProgress
-    from avscene.records import Failure
-    from avscene.reports.recordings.notes import short_time
+    from avscene.progress import short_time
     from avscene.storage.urls import shown
 
     with RunProgress(meter) as progress:
@@ -242,10 +302,9 @@ def _write_outcomes(run: "FileRun", writer: "ResultWriter", meter: "RunMeter", *
 
         with closing(run.outcomes(show)) as outcomes:
             for classified in outcomes:
-                outcome = classified.outcome
-                if isinstance(outcome, Failure):
-                    logger.error(str(outcome.error))
+                if classified.failure is not None:
+                    logger.error(str(classified.failure.error))
                 with progress.paused() if printing else nullcontext():
-                    writer.write(outcome)
-                meter.count(outcome, reused=classified.reused)
+                    writer.write(classified)
+                meter.count(classified)
                 progress.show()

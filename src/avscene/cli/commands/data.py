@@ -24,7 +24,7 @@ def toytown(
     from avscene.outputs import check_output_directory
 
     check_output_directory(directory, [])
-    with stage_bars() as stages:
+    with explain_interruption(f"the recordings so far are in {directory}; {CONTINUES}"), stage_bars() as stages:
         build_toytown(
             directory,
             locations_per_scene=locations,
@@ -71,7 +71,7 @@ def download(
     def print_finished(archive: Archive, files: int) -> None:
         print(f"{archive.label}: verified and unpacked, {files} files", flush=True)
 
-    with explain_interruption(CONTINUES), byte_bar() as progress:
+    with explain_interruption(f"what was downloaded so far is in {directory}; {CONTINUES}"), byte_bar() as progress:
         download(plan, progress, print_finished)
     follow = f"avscene classify {directory}" if subset == "examples" else f"avscene data verify {directory}"
     print(f"{directory}: {subset} of {dataset} is complete; next: {follow}")

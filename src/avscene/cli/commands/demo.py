@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from avscene.cli.messages import CONTINUES, explain_interruption
+
 
 def demo(output: Annotated[Path, typer.Option(help="Directory for everything.")] = Path("demo")) -> None:
     """Run every stage on synthetic data: build, train, evaluate, report, classify. Takes minutes, needs no network."""
@@ -16,7 +18,12 @@ def demo(output: Annotated[Path, typer.Option(help="Directory for everything.")]
     from avscene.training.demo import run_demo
 
     check_output_directory(output, [])
-    with stage_bars() as stages:
+
+    def so_far() -> str:
+        finished = (output / "system").exists()
+        return f"what is finished is in {output}; " + (f"remove {output} to start over" if finished else CONTINUES)
+
+    with explain_interruption(so_far), stage_bars() as stages:
         result = run_demo(output, stages)
     print(report_rows_text(result.rows))
     print(f"\nA new recording, {result.prediction.source}:\n")

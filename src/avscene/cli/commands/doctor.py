@@ -7,7 +7,7 @@ from avscene.errors import WeightsError
 
 
 def doctor(offline: Offline = False) -> None:
-    """Check this installation and print how to fix what is wrong."""
+    """Check this installation: what is wrong and how to fix it, and which systems can classify or be trained here."""
     from avscene.inference.installation import check_installation
 
     broken = False

@@ -6,13 +6,18 @@ from typing import Annotated
 import typer
 
 from avscene.cli.messages import CONTINUES, explain_interruption
-from avscene.cli.options import Device, Offline, Ray
+from avscene.cli.options import Device, Offline, Ray, complete_encoders
 
 
 def embed(
     store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")],
     encoder: Annotated[
-        str, typer.Option(metavar="NAME", help="For example clip-rn101, efficientnet-lite0, openl3-audio.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=complete_encoders,
+            help="For example clip-rn101, efficientnet-lite0, openl3-audio.",
+        ),
     ],
     device: Device = "auto",
     offline: Offline = False,
@@ -23,7 +28,11 @@ def embed(
     from avscene.cli.progress import stage_bars
     from avscene.training.prepare import embed_with
 
-    with cluster_at(ray), explain_interruption(CONTINUES), stage_bars() as stages:
+    with (
+        cluster_at(ray),
+        explain_interruption(f"the embeddings so far are in {store}; {CONTINUES}"),
+        stage_bars() as stages,
+    ):
         made, before = embed_with(
             store, encoder, device=device, offline=offline, progress=stages, on_cluster=ray is not None
         )

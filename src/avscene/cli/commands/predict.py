@@ -1,4 +1,4 @@
-"""Command `predict`: run a system over a labelled data set."""
+"""Command `predict`: run a system over a data set."""
 
 import logging
 from pathlib import Path
@@ -7,28 +7,41 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from avscene.cli.messages import CONTINUES, InterruptionError, log_skipped
-from avscene.cli.options import Data, Device, Limit, Offline, Precision, Program, Ray, RetryFailed, System, Workers
+from avscene.cli.options import (
+    Device,
+    Limit,
+    Offline,
+    Overwrite,
+    Precision,
+    Program,
+    Ray,
+    Recordings,
+    RetryFailed,
+    System,
+    Workers,
+)
 
 if TYPE_CHECKING:
-    from avscene.cli.cluster import Cluster
-    from avscene.datasets.dataset import DataSet
-    from avscene.inference import System as LoadedSystem
-    from avscene.inference.computing import Settings
-    from avscene.inference.predict import PredictedTables
+    from avscene.progress import Progress
+    from avscene.tables.score_table import PredictionTable
 
 logger = logging.getLogger(__name__)
 
 
 def predict(
     system: System,
-    data: Data,
+    data: Recordings,
     output: Annotated[str, typer.Option(metavar="PATH", help="The table (TSV), a file or s3://, gs:// or az://.")],
     only: Annotated[
         str | None, typer.Option(metavar="COLUMN=VALUE", help="Only these recordings, for example fold=5.")
     ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Leave the labels out; all media files of a folder are read.")
+    ] = False,
     by_model: Annotated[bool, typer.Option("--by-model", help="Also write a table of each model, beside it.")] = False,
     labels: Annotated[
-        str | None, typer.Option(help="Scene names for a zero-shot system. [default: those of the data]")
+        str | None,
+        typer.Option(help="Scene names for a zero-shot system. [default: those of the data, else the ten TAU scenes]"),
     ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -37,87 +50,69 @@ def predict(
     workers: Workers = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    overwrite: Overwrite = False,
     ray: Ray = None,
 ) -> None:
-    """Write the probabilities of every segment of a data set as a table."""
-    from avscene.cli.cluster import Cluster
-    from avscene.cli.inputs import check_table_files
-    from avscene.cli.output.results import journal_beside
+    """Write the probabilities of every segment of a data set, labelled or not, as a table."""
     from avscene.cli.output.uploads import OutputPlace
-    from avscene.datasets.layout import read_dataset
-    from avscene.inference import load
-    from avscene.inference.computing import Settings
-    from avscene.inference.predict import check_scenes, write_tables
-    from avscene.labels import LabelSet
+    from avscene.datasets.predict import written_tables
     from avscene.media.limits import Limits
-    from avscene.models.checkpoint import is_checkpoint
+    from avscene.outputs import journal_beside
 
-    settings = Settings(limits=Limits.parse(limit or []), workers=workers, program=program)
-    whole = read_dataset(data)
     place = OutputPlace.of(output)
-    assert place.path is not None
-    check_table_files(place.path, whole, system, by_model=by_model)
     place.check([])
-    part = whole if only is None else whole.only(only)
-    journal = journal_beside(place.path) if len(part.examples) > 1 or ray is not None else None
-    # Of the whole data set: tables of two parts must have the same columns.
-    scenes = LabelSet.parse(labels) if labels is not None else None if is_checkpoint(Path(system)) else whole.labels
-    options: dict[str, Any] = {"labels": scenes, "device": device, "precision": precision, "offline": offline}
-    loaded = load(system, **options)
-    check_scenes(part.examples, part.source, loaded.labels)
-    cluster = None if ray is None else Cluster(ray, system, options)
-    predicted = _predict(loaded, part, journal, settings, cluster, retry_failed=retry_failed)
-    log_skipped(logger, predicted.failures)
-    for name in place.publish(write_tables(predicted, place.path, by_model=by_model), journal):
+    assert place.path is not None
+    table = _predict(
+        place.path,
+        system=system,
+        data=data,
+        only=only,
+        unlabelled=unlabelled,
+        by_model=by_model,
+        labels=labels,
+        device=device,
+        precision=precision,
+        offline=offline,
+        program=program,
+        workers=workers,
+        limits=Limits.parse(limit or []),
+        retry_failed=retry_failed,
+        overwrite=overwrite,
+        url=place.url,
+        ray=ray,
+    )
+    log_skipped(logger, table.failures)
+    for name in place.publish(written_tables(place.path, table, by_model=by_model), journal_beside(place.path)):
         print(f"{name}: written")
-    raise typer.Exit(3 if predicted.failures else 0)
+    raise typer.Exit(3 if table.failures else 0)
 
 
-def _predict(
-    system: "LoadedSystem",
-    data: "DataSet",
-    journal_path: Path | None,
-    settings: "Settings",
-    cluster: "Cluster | None",
-    *,
-    retry_failed: bool,
-) -> "PredictedTables":
-    """Predict with a progress bar and, if it has a path, a journal."""
-    from contextlib import ExitStack
-
+def _predict(output: Path, **options: Any) -> "PredictionTable":
+    """Predict with a progress bar, and explain an interruption."""
     from avscene.cli.progress import stage_bars
     from avscene.cli.signals import stop_on_signals
-    from avscene.inference.journal import open_journal
-    from avscene.inference.predict import StoppedError, predict, sources_of
-    from avscene.inference.resumable import ResumableRun
+    from avscene.datasets.predict import PREDICTING, predict
+    from avscene.inference.predict import StoppedError
+    from avscene.outputs import journal_beside
 
-    n_done, n_all = 0, len(data.examples)
-    with ExitStack() as stack:
-        journal = None
-        if journal_path is not None:
-            journal = stack.enter_context(open_journal(journal_path, settings.fingerprint(system)))
-        connected = None if cluster is None else stack.enter_context(cluster.connected())
-        stop = stack.enter_context(stop_on_signals())
-        remote = None if connected is None or journal is None else connected(system, settings, journal, stop)
-        show = stack.enter_context(stage_bars())("predicting")
+    n_done = n_all = 0
+    with stage_bars() as stages:
 
-        def count(done: int, total: int) -> None:
-            nonlocal n_done
-            n_done = done
-            show(done, total)
+        def start(stage: str) -> "Progress":
+            show = stages(stage)
 
-        run = ResumableRun(
-            system,
-            sources_of(data.examples),
-            settings,
-            journal,
-            retry_failed=retry_failed,
-            stop=stop,
-            remote=remote,
-        )
+            def count(done: int, total: int) -> None:
+                nonlocal n_done, n_all
+                if stage == PREDICTING:
+                    n_done, n_all = done, total
+                show(done, total)
+
+            return count
+
         try:
-            return predict(system, data.examples, data.source, count, run=run)
+            return predict(output=output, progress=start, stop=stop_on_signals(), **options)
         except (KeyboardInterrupt, StoppedError):
-            if journal is None:
+            journal = journal_beside(output)
+            if journal is None or not journal.exists() or not n_all:
                 raise KeyboardInterrupt from None
-            raise InterruptionError(f"{n_done} of {n_all} results are kept in {journal_path}; {CONTINUES}") from None
+            raise InterruptionError(f"{n_done} of {n_all} results are kept in {journal}; {CONTINUES}") from None

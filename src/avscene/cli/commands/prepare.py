@@ -29,7 +29,11 @@ def prepare(
 
     check_output_directory(output, [data], sealed=class_folders_at(data))
     spec = store_spec(hop, frames_per_second, sample_rate, frame_size)
-    with cluster_at(ray), explain_interruption(CONTINUES), stage_bars() as stages:
+    with (
+        cluster_at(ray),
+        explain_interruption(f"what was decoded so far is in {output}; {CONTINUES}"),
+        stage_bars() as stages,
+    ):
         made = prepare_store(data, output, spec, stages, on_cluster=ray is not None)
     recordings = len(made.store.data.examples)
     print(

@@ -44,8 +44,8 @@ def reproduce(
     names = [name.strip() for name in systems.split(",")] if systems else list(table.table_systems())
     names = [find(name).name for name in names]
     check_output_directory(output, [data], sealed=class_folders_at(data))
-    runtime = Runtime.choose(device, precision, offline=offline or chosen == "small")
-    with explain_interruption(CONTINUES), stage_bars() as stages:
+    with explain_interruption(f"what is finished is in {output}; {CONTINUES}"), stage_bars() as stages:
+        runtime = Runtime.choose(device, precision, offline=offline or chosen == "small", progress=stages)
         store, failures = ensure_store(data, output, 1.0, stages)
         held_out = holdout_of(store.data, holdout)
         if held_out is None:

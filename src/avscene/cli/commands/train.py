@@ -1,20 +1,27 @@
 """Command `train`: train a system on one's own recordings."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avscene.cli.messages import CONTINUES, explain_interruption, log_skipped
-from avscene.cli.options import Device, Holdout, Hop, Offline, Precision, TrainingData
+from avscene.cli.options import Device, Holdout, Hop, Offline, Overwrite, Precision, TrainingData, complete_trainable
+
+if TYPE_CHECKING:
+    from avscene.training.train import Trained
 
 logger = logging.getLogger(__name__)
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="Name of the system: fast, full, or for example A01 or E02.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete_trainable, help="Name of the system: fast, full, or for example A01 or E02."
+        ),
+    ],
     data: TrainingData,
     output: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
     holdout: Holdout = None,
@@ -22,33 +29,52 @@ def train(
     device: Device = "auto",
     precision: Precision = "auto",
     offline: Offline = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Train a system on your own recordings."""
+    """Train a system on your own recordings, and evaluate it on those that are held out."""
     from avscene.cli.progress import stage_bars
-    from avscene.datasets.layout import class_folders_at
-    from avscene.models.device import Runtime
-    from avscene.outputs import check_output_directory
-    from avscene.training.train import train_system
-
-    runtime = Runtime.choose(device, precision, offline=offline)
-    work = output.parent / f"{output.name}.work"  # of systems whose training can be resumed
-    check_output_directory(output, [data], sealed=class_folders_at(data))
-    check_output_directory(work, [data], removed=True)
+    from avscene.training.train import train as train_on
+    from avscene.training.train import work_of
 
     def so_far() -> str:
-        return CONTINUES if work.exists() else "nothing is written yet"
+        work = work_of(output)
+        if not work.exists():
+            return "nothing was written; run the same command again"
+        return f"the training so far is in {work}; {CONTINUES}"
 
     with explain_interruption(so_far), stage_bars() as stages:
-        trained = train_system(name, Path(data), output, holdout=holdout, hop=hop, runtime=runtime, progress=stages)
-    if not trained.metrics:  # one of several processes, but not the one that reports
+        trained = train_on(
+            name,
+            data,
+            output,
+            holdout=holdout,
+            hop=hop,
+            device=device,
+            precision=precision,
+            offline=offline,
+            progress=stages,
+            overwrite=overwrite,
+        )
+    if not trained.tables:  # one of several processes, but not the one that reports
         return
     log_skipped(logger, trained.failures)
-    for model, metrics in trained.metrics.items():
-        _print_metrics(model, metrics, trained.measured_on.replace("-", " "))
-    print(f"{output}: written; next: avscene classify VIDEO --system {output}")
+    _print_metrics(trained)
     raise typer.Exit(3 if trained.failures else 0)
 
 
-def _print_metrics(name: str, metrics: Mapping[str, Any], measured_on: str) -> None:
-    log_loss, accuracy, n = metrics["log_loss"], metrics["accuracy"], metrics["n"]
-    print(f"{name}: log loss {log_loss:.4f}, accuracy {accuracy:.4f} ({measured_on}, {n} segments)")
+def _print_metrics(trained: "Trained") -> None:
+    """Print the metrics of each model, those of what was held out, and the next commands."""
+    from avscene.evaluation.summary import summarise
+    from avscene.reports.summary import context_lines, figures_text
+    from avscene.training.train import measured_table
+
+    measured_on = trained.measured_on.replace("-", " ")
+    for name, table in trained.tables.items():
+        print(f"{name}: {figures_text(summarise(table))} ({measured_on}, {len(table)} segments)")
+    for name, table in trained.held_out.items():
+        print(f"{name}: {figures_text(summarise(table))} (held out: {trained.holdout}, {len(table)} segments)")
+    last = list((trained.held_out or trained.tables).values())[-1]
+    print("\n".join(context_lines(summarise(last))))
+    print(f"{trained.directory}: written")
+    print(f"next: avscene evaluate {measured_table(trained)} --report {trained.directory}.html")
+    print(f"next: avscene classify VIDEO --system {trained.directory}")

@@ -21,11 +21,6 @@ def json_text(outcome: Outcome) -> str:
     return json.dumps(outcome.to_dict(), indent=2)
 
 
-def jsonl(outcome: Outcome) -> str:
-    """Return one outcome as JSON on one line."""
-    return json.dumps(outcome.to_dict()) + "\n"
-
-
 @dataclass(frozen=True, slots=True)
 class DelimitedRows:
     """The text of CSV (`delimiter` is a comma) or TSV: `kind` of rows, and the label set of their probabilities."""

@@ -1,6 +1,5 @@
 """Describe where the results of `classify` go and in which format, and check that they fit there."""
 
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,10 @@ from avscene.cli.output.files import is_folder, partial_path
 from avscene.cli.output.uploads import OutputPlace
 from avscene.errors import UsageError
 from avscene.files import link_target
+from avscene.outputs import is_device, journal_beside
 from avscene.reports.recordings.rows import RowKind
 from avscene.storage.urls import shown
 
-JOURNAL_SUFFIX = ".journal"
 FOLDER_JOURNAL = "avscene.journal"
 DEFAULT_FORMAT = "table"
 # The first suffix of a format is the usual one.
@@ -168,23 +167,6 @@ class ResultDestination:
         if self.in_folder:
             return self.output / FOLDER_JOURNAL
         return journal_beside(self.output)
-
-
-def is_device(path: Path) -> bool:
-    """Return whether `path` is a device or a pipe, to which results are only passed on."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-
-
-def journal_beside(output: Path) -> Path | None:
-    """Return the path of the journal of a run that writes `output`; None if that is a device, a pipe or a folder."""
-    if is_device(output) or is_folder(output):
-        return None
-    target = link_target(output)
-    return target.with_name(target.name + JOURNAL_SUFFIX)
 
 
 def partial_beside(output: Path) -> Path | None:

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from avscene.cli.output.files import printable
+from avscene.progress import short_time
 from avscene.records import Needs, Prediction
-from avscene.reports.recordings.notes import has_tenths, mismatch_lines, short_time, unfamiliar_lines
+from avscene.reports.recordings.notes import has_tenths, mismatch_lines, unfamiliar_lines
 from avscene.reports.recordings.spans import UNSURE, headline, recording_scenes, scene_of, scene_spans, used_modalities
 
 # Distinct on dark and light backgrounds; after the last the colors repeat.

@@ -12,11 +12,13 @@ from avscene.cli.output import formats
 from avscene.cli.output.files import CONTINUES, TextOutput
 from avscene.cli.output.formats import DelimitedRows
 from avscene.cli.output.json_lines import JsonLinesFile
-from avscene.cli.output.results import ResultDestination, is_device
+from avscene.cli.output.results import ResultDestination
 from avscene.cli.output.timeline import timeline_text
 from avscene.inference.journal import Journal
+from avscene.inference.resumable import Classified
 from avscene.media.limits import Limits
-from avscene.records import Failure
+from avscene.outputs import is_device
+from avscene.records import Failure, json_line
 from avscene.reports.recordings.markup import SystemInfo
 from avscene.reports.recordings.spans import Outcome
 
@@ -26,8 +28,8 @@ BYTE_ORDER_MARK = "\ufeff"  # by which Excel recognises UTF-8 in a CSV file
 class ResultWriter(Protocol):
     """Takes the outcomes of a run one by one."""
 
-    def write(self, outcome: Outcome) -> None:
-        """Take one outcome; a failure is written only in formats that have a record for it."""
+    def write(self, classified: Classified) -> None:
+        """Take one outcome; a failure is written only in formats that have a record for it ."""
         ...
 
     def finish(self) -> None:
@@ -125,7 +127,7 @@ class _Texts:
     def _text(self, outcome: Outcome) -> str | None:
         match self._destination.format:
             case "jsonl":
-                return formats.jsonl(outcome)
+                return json_line(outcome)
             case "json":
                 before = "" if not self._is_list else ",\n" if self.n_written else "[\n"
                 return before + formats.json_text(outcome) + ("" if self._is_list else "\n")
@@ -148,8 +150,8 @@ class _Stream:
         self._texts = _Texts(settings)
         self._out = out
 
-    def write(self, outcome: Outcome) -> None:
-        text = self._texts.of(outcome)
+    def write(self, classified: Classified) -> None:
+        text = self._texts.of(classified.outcome)
         if text is not None:
             self._out.write(text)
 
@@ -174,7 +176,8 @@ class _RecordingFiles:
         self._n_inputs = n_inputs
         self._n_written = 0
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, classified: Classified) -> None:
+        outcome = classified.outcome
         if isinstance(outcome, Failure):
             return
         text = formats.SINGLE_RECORDING[self._destination.format].to_text(outcome)
@@ -204,8 +207,8 @@ class _Lines:
         self._journal = journal
         self._run = run
 
-    def write(self, outcome: Outcome) -> None:
-        self._file.write(formats.jsonl(outcome))
+    def write(self, classified: Classified) -> None:
+        self._file.write(json_line(classified.outcome) if classified.line is None else classified.line.text())
 
     def finish(self) -> None:
         self._file.finish()
@@ -226,7 +229,7 @@ class _AtTheEnd:
         self._journal = journal
         self._run = run
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, classified: Classified) -> None:
         """Do nothing: the outcome is in the journal."""
 
     def finish(self) -> None:
@@ -242,8 +245,8 @@ class _SingleDocument:
     def __init__(self, settings: WriterSettings) -> None:
         self._settings = settings
 
-    def write(self, outcome: Outcome) -> None:
-        _write_all(self._settings, [outcome])
+    def write(self, classified: Classified) -> None:
+        _write_all(self._settings, [classified.outcome])
 
     def finish(self) -> None:
         """Do nothing: the file is complete."""

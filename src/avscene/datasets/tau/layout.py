@@ -1,16 +1,16 @@
 """Read the layout of TAU: `meta.csv`, `audio/`, `video/` and `evaluation_setup/`, in any folder of the data set."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from avscene.datasets.dataset import DataSet
-from avscene.datasets.meta_csv import meta_csv_of
+from avscene.datasets.meta_csv import SETUP_FOLDER, media_root, meta_csv_of
 from avscene.datasets.tau.archives import ARCHIVES_FOLDER
 from avscene.errors import DataError
 from avscene.labels import TAU_SCENES
 from avscene.records import Example
+from avscene.tables.delimited import header_of, read_delimited
 
 META = "meta.csv"
 SETUP = {"train": "fold1_train.csv", "test": "fold1_evaluate.csv"}
@@ -25,22 +25,21 @@ Rows = list[tuple[int, dict[str, str]]]  # with their line numbers
 
 def is_tau_table(meta: Path) -> bool:
     """Return whether `meta` is the table of a TAU audio-visual data set."""
-    return "filename_audio" in _header(meta)
-
-
-def _header(meta: Path) -> list[str]:
-    with meta.open(encoding="utf-8-sig", errors="replace") as file:
-        return file.readline().rstrip("\r\n").split("\t")
+    return "filename_audio" in header_of(meta)
 
 
 def find_meta(root: Path) -> Path | None:
     """Find the `meta.csv` of the TAU data set in `root`, some folders down at most; return None if there is none.
 
+    One with scenes comes before one without.
+
     Raises:
         DataError: there are two that differ.
     """
     tables = [folder / META for folder in _folders(root) if (folder / META).is_file()]
-    found = [table for table in tables if set(COLUMNS) <= set(_header(table))]
+    headers = {table: set(header_of(table)) for table in tables}
+    found = [table for table in tables if headers[table] >= set(COLUMNS)]
+    found = found or [table for table in tables if headers[table] >= set(MEDIA_COLUMNS)]
     for other in found[1:]:
         if other.read_bytes() != found[0].read_bytes():
             raise DataError(f"{root}: holds two data sets, {found[0]} and {other}; name the folder of one")
@@ -68,7 +67,7 @@ class MediaFinder:
     """Finds the media files that a `meta.csv` names: beside it, or in any `audio/` or `video/` of the data set."""
 
     def __init__(self, meta: Path, root: Path) -> None:
-        self._beside = meta.parent
+        self._beside = media_root(meta)
         self._root = root
 
     def find(self, name: str) -> Path | None:
@@ -78,12 +77,16 @@ class MediaFinder:
 
     @cached_property
     def _elsewhere(self) -> dict[str, Path]:
-        """Every file in a folder of media, by its name in the tables."""
-        found: dict[str, Path] = {}
-        media = [folder / name for folder in _folders(self._root) for name in MEDIA_FOLDERS]
-        for path in (path for folder in media if folder.is_dir() for path in folder.iterdir()):
-            found.setdefault(f"{path.parent.name}/{path.name}", path)
-        return found
+        return media_files(self._root)
+
+
+def media_files(root: Path) -> dict[str, Path]:
+    """Return every file in a folder `audio` or `video` of a data set, by its name in the tables (`audio/0.wav`)."""
+    found: dict[str, Path] = {}
+    media = [folder / name for folder in _folders(root) for name in MEDIA_FOLDERS]
+    for path in (path for folder in media if folder.is_dir() for path in folder.iterdir()):
+        found.setdefault(f"{path.parent.name}/{path.name}", path)
+    return found
 
 
 def is_tau(path: Path) -> bool:
@@ -91,13 +94,14 @@ def is_tau(path: Path) -> bool:
     meta = meta_csv_of(path)
     if meta.is_file():
         return is_tau_table(meta)
-    return find_meta(path) is not None or has_archives(path)
+    return find_meta(path) is not None or (has_archives(path) and not media_files(path))
 
 
 def read_tau(path: Path) -> DataSet:
     """Read the recordings of a TAU data set with the published split; `meta.csv` joins their audio and video files.
 
-    The group is the location, the third part of a name such as `airport-lisbon-1175-44106`. City and split are columns.
+    The group is the location: city and number in a name such as `airport-lisbon-1175-44106`. City and split are
+    columns. A table without `scene_label` is that of recordings without labels.
 
     Args:
         path: The directory of the data set, in which `meta.csv` may be some folders down, or the `meta.csv` itself.
@@ -108,7 +112,7 @@ def read_tau(path: Path) -> DataSet:
     """
     meta = meta_csv_of(path)
     if meta.is_file():
-        return _read_table(meta, meta.parent)
+        return _read_table(meta, media_root(meta))
     found = find_meta(path)
     if found is None:
         raise DataError(
@@ -128,11 +132,12 @@ def _read_table(meta: Path, root: Path) -> DataSet:
     examples = []
     for line, row in rows:
         audio, video = (row[column] for column in MEDIA_COLUMNS)
-        columns = _name_columns(meta, line, row, published=published)
-        group = columns.pop("location")
+        label = row.get("scene_label", "")
+        city, group = _name_parts(meta, line, row, published=published) if label else ("", video)
+        columns = {"city": city} if city else {}
         if audio in splits:
             columns["split"] = splits[audio]
-        examples.append(Example(video, found[video], row["scene_label"], group, audio=found[audio], columns=columns))
+        examples.append(Example(video, found[video], label, group, audio=found[audio], columns=columns))
     data = DataSet(meta, tuple(examples), tuple(lists.values()))
     if {"train", "test"} <= set(data.values("split")):
         data.hold_out("split=test")
@@ -196,8 +201,8 @@ def _files_missing(
     return DataError(text)
 
 
-def _name_columns(meta: Path, line: int, row: dict[str, str], *, published: bool) -> dict[str, str]:
-    """Parse city and location from a name such as `airport-lisbon-1175-44106`; further parts (`-a`) are ignored."""
+def _name_parts(meta: Path, line: int, row: dict[str, str], *, published: bool) -> tuple[str, str]:
+    """Parse city and group from a name such as `airport-lisbon-1175-44106`; further parts (`-a`) are ignored."""
     name = PurePosixPath(row["filename_audio"])
     parts = name.stem.split("-")
     if len(parts) < 4:
@@ -206,14 +211,14 @@ def _name_columns(meta: Path, line: int, row: dict[str, str], *, published: bool
         raise DataError(f"{meta}, line {line}: scene {row['scene_label']!r} is not one of {', '.join(TAU_SCENES)}")
     if published and row["scene_label"] != parts[0]:
         raise DataError(f"{meta}, line {line}: scene {row['scene_label']!r} is not that of {name.name}")
-    return {"city": parts[1], "location": parts[2]}
+    return parts[1], f"{parts[1]}-{parts[2]}"
 
 
 def _setup_folder(meta: Path, root: Path) -> Path | None:
     """Find the folder of the published lists: beside `meta`, or else the nearest in `root`."""
     for folder in (meta.parent, *_folders(root)):
-        if any((folder / "evaluation_setup" / name).is_file() for name in SETUP.values()):
-            return folder / "evaluation_setup"
+        if any((folder / SETUP_FOLDER / name).is_file() for name in SETUP.values()):
+            return folder / SETUP_FOLDER
     return None
 
 
@@ -234,21 +239,19 @@ def _splits(lists: Mapping[str, Path]) -> dict[str, str]:
 
 
 def read_rows(path: Path) -> Rows:
-    """Read the rows of one of the tables.
+    """Read the rows of one of the tables, whose cells tabs, commas or semicolons separate.
 
     Raises:
-        DataError: it cannot be read, or a column or value is missing.
+        DataError: it cannot be read, or a column of files or a value is missing.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text") from error
-    reader = csv.DictReader(lines, delimiter="\t")
-    for column in COLUMNS:
-        if column not in (reader.fieldnames or ()):
+    file = read_delimited(path)
+    for column in MEDIA_COLUMNS:
+        if column not in file.columns:
             raise DataError(f"{path}: has no column {column!r}")
-    rows = [(reader.line_num, row) for row in reader]
+    required = [column for column in COLUMNS if column in file.columns]
+    cells = [[cell.strip() for cell in file.cells(column)] for column in file.columns]
+    rows = [(line, dict(zip(file.columns, row, strict=True))) for line, *row in zip(file.lines(), *cells, strict=True)]
     for line, row in rows:
-        if not all(row[column] for column in COLUMNS):
-            raise DataError(f"{path}, line {line}: one of {', '.join(COLUMNS)} is empty")
+        if not all(row[column] for column in required):
+            raise DataError(f"{path}, line {line}: one of {', '.join(required)} is empty")
     return rows

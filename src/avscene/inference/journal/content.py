@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from avscene.errors import StorageError
-from avscene.inference.reading import Source
+from avscene.inference.sources import Source
 from avscene.storage.urls import is_remote, shown
 
 Item = TypeVar("Item")

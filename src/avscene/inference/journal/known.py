@@ -14,7 +14,7 @@ from avscene.inference.journal.content import (
     states_of,
 )
 from avscene.inference.journal.database import Journal, Record
-from avscene.inference.reading import Source
+from avscene.inference.sources import Source
 from avscene.storage.urls import is_remote
 
 

@@ -18,7 +18,8 @@ from avscene.inference.journal.database import Journal, NewRecord
 from avscene.inference.journal.outcomes import pack
 from avscene.inference.ledger.parts import LEDGER_SUFFIX, MARKER, parts_in, read_part
 from avscene.inference.ledger.task import ClassificationSpec
-from avscene.inference.reading import Source
+from avscene.inference.remote import RemoteRecord
+from avscene.inference.sources import Source
 from avscene.records import Failure
 from avscene.storage.urls import shown
 
@@ -41,6 +42,7 @@ class ClusterComputing:
         fingerprint: that of the system and the settings.
         journal: takes the outcomes.
         stop: once set, no further recording is begun.
+        lines: whether the actors make the JSON lines too, which takes most of the driver's time otherwise.
     """
 
     system: str
@@ -49,8 +51,9 @@ class ClusterComputing:
     fingerprint: str
     journal: Journal
     stop: threading.Event
+    lines: bool = False
 
-    def records(self, missing: Iterator[tuple[int, Source]]) -> Generator[list[tuple[int, NewRecord]], None, None]:
+    def records(self, missing: Iterator[tuple[int, Source]]) -> Generator[list[tuple[int, RemoteRecord]], None, None]:
         """Yield the records of recordings, given with their positions, a unit at a time.
 
         Raises:
@@ -59,7 +62,7 @@ class ClusterComputing:
         marker = uuid.uuid4().hex
         write_text(self.ledger / MARKER, marker)
         spec = ClassificationSpec(
-            Path.cwd(), self.system, self.options, self.settings, self.fingerprint, self.ledger, marker
+            Path.cwd(), self.system, self.options, self.settings, self.fingerprint, self.ledger, marker, self.lines
         )
         self._take_left_over()
         scheduler = Scheduler(spec, missing, self.settings.limits.stall + STALL_MARGIN, self.stop)
@@ -68,7 +71,7 @@ class ClusterComputing:
                 if isinstance(result, Finished):
                     part = self.ledger / result.value
                     positions = {key_of(source): position for position, source in result.items}
-                    yield [(positions[record.source], record) for record in read_part(part)]
+                    yield [(positions[found.record.source], found) for found in read_part(part)]
                     part.unlink()
                 else:
                     yield [self._given_up(*result.item)]
@@ -81,7 +84,7 @@ class ClusterComputing:
         """Take in what an earlier run left: files whose records are of recordings that have not changed since."""
         for path in parts_in(self.ledger):
             try:
-                records = read_part(path)
+                records = [found.record for found in read_part(path)]
             except (OSError, ValueError) as error:
                 logger.warning(f"{path}: is not a file of outcomes ({error}); it is left as it is")
                 continue
@@ -95,10 +98,9 @@ class ClusterComputing:
         path = self.journal.path.absolute()
         return path.with_name(path.name.removesuffix(".journal") + LEDGER_SUFFIX) / f"system={self.fingerprint[:16]}"
 
-    def _given_up(self, position: int, source: Source) -> tuple[int, NewRecord]:
+    def _given_up(self, position: int, source: Source) -> tuple[int, RemoteRecord]:
         path = shown(source.path)
         error = MediaError(f"{path}: the process that reads it ended or hung twice; try: avscene classify on it alone")
         state = state_of(paths_of(source))
-        return position, NewRecord(
-            key_of(source), state, pack(Failure(path, error)), self.settings.failure_conditions()
-        )
+        failed = self.settings.failure_conditions()
+        return position, RemoteRecord(NewRecord(key_of(source), state, pack(Failure(path, error)), failed))

@@ -15,9 +15,10 @@ from avscene.inference.journal.content import key_of, paths_of, sha256_in_state
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.journal.outcomes import pack
 from avscene.inference.ledger.parts import MARKER, write_part
-from avscene.inference.reading import Source
+from avscene.inference.remote import ReadyLine, RemoteRecord
+from avscene.inference.sources import Source
 from avscene.inference.system import System
-from avscene.records import Failure
+from avscene.records import Failure, Prediction
 from avscene.storage.retrying import is_waiting
 
 REPORT_SECONDS = 5.0  # between reports while objects are copied
@@ -29,7 +30,7 @@ class ClassificationSpec:
 
     `folder` is the working directory of that machine, to which paths are relative. `options` are arguments of
     `avscene.load`. `fingerprint` is that of the system and settings; `marker` the content of the file MARKER in
-    `ledger`, the directory for the outcomes.
+    `ledger`, the directory for the outcomes. With `lines`, each prediction comes with its JSON line.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class ClassificationSpec:
     fingerprint: str
     ledger: Path
     marker: str
+    lines: bool
 
     def __call__(self) -> "ClassificationTask":
         """Load the system.
@@ -66,17 +68,18 @@ class ClassificationSpec:
             raise UsageError(
                 f"{here} has another version of avscene or other weights of {self.system}; install the same everywhere"
             )
-        return ClassificationTask(system, self.settings, self.ledger)
+        return ClassificationTask(system, self.settings, self.ledger, lines=self.lines)
 
 
 class ClassificationTask:
     """Classifies units of recordings with a system that is loaded once."""
 
-    def __init__(self, system: System, settings: Settings, ledger: Path) -> None:
+    def __init__(self, system: System, settings: Settings, ledger: Path, *, lines: bool) -> None:
         cores = int(os.environ.get("OMP_NUM_THREADS", "1"))  # Ray sets it to the processors of the actor
         self._system = system
         self._settings = settings if settings.workers else replace(settings, workers=cores)
         self._ledger = ledger
+        self._lines = lines
 
     def run(self, items: Sequence[tuple[int, Source]], report: Callable[[], None], stop: threading.Event) -> str:
         """Classify recordings, given with their positions, and return the name of the file with the outcomes."""
@@ -85,16 +88,16 @@ class ClassificationTask:
         records = []
         with _waits_reported(report):
             for computed in compute_outcomes(self._system, sources, self._settings, stop, lambda *_: report()):
-                source, state = sources[computed.index], computed.state
-                records.append(
-                    NewRecord(
-                        key_of(source),
-                        state,
-                        pack(computed.outcome),
-                        conditions if isinstance(computed.outcome, Failure) else None,
-                        None if state is None else sha256_in_state(paths_of(source), state),
-                    )
+                source, outcome, state = sources[computed.index], computed.outcome, computed.state
+                record = NewRecord(
+                    key_of(source),
+                    state,
+                    pack(outcome),
+                    conditions if isinstance(outcome, Failure) else None,
+                    None if state is None else sha256_in_state(paths_of(source), state),
                 )
+                line = ReadyLine.of(outcome) if self._lines and isinstance(outcome, Prediction) else None
+                records.append(RemoteRecord(record, line))
                 report()
         return write_part(self._ledger, records)
 

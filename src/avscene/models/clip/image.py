@@ -39,7 +39,7 @@ class ClipImageEncoder:
         Raises:
             WeightsError: the weights cannot be fetched, or are not exactly those of the model in their configuration.
         """
-        snapshot = hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=runtime.offline)
+        snapshot = hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=runtime.offline, progress=runtime.progress)
         visual = read_clip(repo_id, snapshot).visual
         spec = clip_frame_spec(repo_id, visual.preprocess_cfg)
         return cls(visual, spec, f"{repo_id} {sha256_of(snapshot / hub.WEIGHTS_FILE)} {spec}", runtime)

@@ -21,13 +21,16 @@ from torch.nn.functional import normalize
 from avscene.errors import UsageError, WeightsError
 from avscene.features.batch import SegmentBatch
 from avscene.features.frames import FrameSpec
-from avscene.labels import LabelSet
+from avscene.labels import LabelSet, not_english
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 from avscene.models.registry import ZeroShotSystem
 from avscene.models.weights import hub
 from avscene.models.weights.hub import CONFIG_FILE, WEIGHTS_FILE
+from avscene.progress import StageProgress, silent
 from avscene.records import Modality, SceneProbabilities, Segment
+
+logger = logging.getLogger(__name__)
 
 LOGIT_SCALE = 100.0  # exp of the learned `logit_scale`, which was clipped at 100
 N_TOKENS = 49408  # vocabulary of CLIP's tokenizer, which open_clip contains
@@ -75,7 +78,7 @@ class ClipZeroShot:
             WeightsError: the weights cannot be fetched, or are not exactly those of the model in their configuration.
         """
         check_templates(templates)
-        model = load_clip(repo_id, offline=runtime.offline)
+        model = load_clip(repo_id, offline=runtime.offline, progress=runtime.progress)
         spec = clip_frame_spec(repo_id, model.visual.preprocess_cfg)
         text_features = embed_labels(model, labels, templates)
         return cls(name, labels, Inference(model.visual, [spec.blank], runtime), text_features, spec)
@@ -124,13 +127,13 @@ def embed_labels(model: open_clip.CLIP, labels: LabelSet, templates: Sequence[st
     return normalize(torch.stack(embedded).mean(dim=0), dim=-1)
 
 
-def load_clip(repo_id: str, *, offline: bool) -> open_clip.CLIP:
+def load_clip(repo_id: str, *, offline: bool, progress: StageProgress = silent) -> open_clip.CLIP:
     """Load the CLIP of hub repository `repo_id` in open_clip's format: float32, on the CPU, for inference.
 
     Raises:
         WeightsError: the files cannot be fetched, or the tensors are not exactly those of the model.
     """
-    return read_clip(repo_id, hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=offline))
+    return read_clip(repo_id, hub.fetch(repo_id, hub.OPEN_CLIP_FILES, offline=offline, progress=progress))
 
 
 def read_clip(repo_id: str, snapshot: Path) -> open_clip.CLIP:
@@ -235,5 +238,8 @@ def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ..
         UsageError: a template does not have one `{}`.
         WeightsError: the weights are absent.
     """
+    if foreign := not_english(labels):
+        named = ", ".join(map(repr, foreign))
+        logger.warning(f"labels {named}: {row.name} was trained on English texts; try: English names")
     templates = [template for prompt in prompts or ("raw",) for template in PROMPT_SETS.get(prompt, (prompt,))]
     return ClipZeroShot.load(row.name, labels, repo_id=str(row.weights), runtime=runtime, templates=templates)

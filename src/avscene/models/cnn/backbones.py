@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avscene.errors import UsageError, WeightsError
 from avscene.models.weights.packaged import IMAGENET_WEIGHTS
+from avscene.progress import StageProgress, silent
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +33,7 @@ def backbones() -> tuple[str, ...]:
     return (*HUB_BACKBONES, *IMAGENET_WEIGHTS)
 
 
-def create_backbone(architecture: str, n_classes: int, *, offline: bool) -> nn.Module:
+def create_backbone(architecture: str, n_classes: int, *, offline: bool, progress: StageProgress = silent) -> nn.Module:
     """Load the network with its ImageNet weights: float32, on the CPU, with a classifier of zeros for `n_classes`.
 
     With zeros, all classes have the same probability, and the first step does not depend on random weights (Kolesnikov
@@ -47,7 +48,7 @@ def create_backbone(architecture: str, n_classes: int, *, offline: bool) -> nn.M
     from avscene.models.weights.strict import faults, fill
 
     network = blank_backbone(architecture, n_classes)
-    published = _published(architecture, offline=offline)
+    published = _published(architecture, offline=offline, progress=progress)
     classifier = classifier_of(network)
     absent = [name for name in classifier if name not in published]
     kept = {name: tensor for name, tensor in published.items() if name not in classifier}
@@ -121,7 +122,7 @@ def backbone_presence(architecture: str) -> tuple[bool, str]:
     return False, f"fetched from the hub ({repo_id}) when first used"
 
 
-def _published(architecture: str, *, offline: bool) -> dict[str, Tensor]:
+def _published(architecture: str, *, offline: bool, progress: StageProgress) -> dict[str, Tensor]:
     """Published tensors by timm's names."""
     if architecture in IMAGENET_WEIGHTS:
         from avscene.models.efficientnet_lite import imagenet_state
@@ -133,7 +134,7 @@ def _published(architecture: str, *, offline: bool) -> dict[str, Tensor]:
     from avscene.models.weights import hub
 
     repo_id = _repo(architecture)
-    path = hub.fetch(repo_id, [WEIGHTS_FILE], offline=offline) / WEIGHTS_FILE
+    path = hub.fetch(repo_id, [WEIGHTS_FILE], offline=offline, progress=progress) / WEIGHTS_FILE
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from avscene.models.cnn.block_network import BlockNetwork
+from avscene.models.cnn.split_attention import use_fast_split_attention
 from avscene.models.device import Runtime
 from avscene.models.inference import Inference
 
@@ -23,6 +24,7 @@ class ClassifyingNetwork:
 
     def __init__(self, network: nn.Module, example: Sequence[Tensor], runtime: Runtime) -> None:
         self._n_features = feature_size(network)
+        use_fast_split_attention(network)
         self.inference = Inference(_LogitsAndFeatures(network), example, runtime)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:

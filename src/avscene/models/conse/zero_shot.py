@@ -13,7 +13,7 @@ from torch import Tensor
 
 from avscene.errors import UsageError, WeightsError
 from avscene.features.batch import SegmentBatch
-from avscene.labels import LabelSet
+from avscene.labels import LabelSet, not_english
 from avscene.models.conse.sentence import load_sentence_encoder
 from avscene.models.device import Runtime
 from avscene.models.efficientnet_lite import FRAMES, LITE0, imagenet_classifier
@@ -61,11 +61,14 @@ def load_zero_shot(row: ZeroShotSystem, labels: LabelSet, prompts: tuple[str, ..
     """Build the model of a system of this family.
 
     Raises:
-        UsageError: prompts are given.
+        UsageError: prompts are given, or names that the sentence encoder does not know.
         WeightsError: the weights are absent.
     """
     if prompts:
         raise UsageError(f"system {row.name} takes no prompts; they are for CLIP systems")
+    if foreign := not_english(labels):
+        named = ", ".join(map(repr, foreign))
+        raise UsageError(f"labels {named}: the text encoder of {row.name} knows only English; try: English names")
     return ConseZeroShot(row.name, labels, runtime)
 
 

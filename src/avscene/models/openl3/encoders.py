@@ -79,7 +79,7 @@ def load_openl3_encoder(name: str, runtime: Runtime) -> OpenL3AudioEncoder | Ope
 
 
 def _load(weights: OpenL3Weights, runtime: Runtime) -> tuple[OpenL3Network, str]:
-    arrays, sha256 = load_tensors(weights, offline=runtime.offline)
+    arrays, sha256 = load_tensors(weights, offline=runtime.offline, progress=runtime.progress)
     network = OpenL3Network(weights.branch)
     found = {name: torch.tensor(array) for name, array in arrays.items()}
     if problems := faults(network, found):

@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 
 from avscene.errors import WeightsError
 from avscene.files import cache_directory, replace_when_complete
+from avscene.progress import Progress, StageProgress, silent
 from avscene.records import FloatArray, Needs
 
 BASE_URL = "https://github.com/marl/openl3/raw/models"  # CC BY 4.0, Cramer et al.
@@ -92,7 +93,9 @@ def is_present(weights: OpenL3Weights) -> bool:
     return weights.placed.is_file() or (weights.converted.is_file() and weights.lock.is_file())
 
 
-def load_tensors(weights: OpenL3Weights, *, offline: bool) -> tuple[dict[str, FloatArray], str]:
+def load_tensors(
+    weights: OpenL3Weights, *, offline: bool, progress: StageProgress = silent
+) -> tuple[dict[str, FloatArray], str]:
     """Load the tensors, by their torch names; fetch and convert them if needed.
 
     Returns:
@@ -103,7 +106,7 @@ def load_tensors(weights: OpenL3Weights, *, offline: bool) -> tuple[dict[str, Fl
     """
     lock = _read_lock(weights)
     if lock is None or not weights.converted.is_file():
-        lock = _convert(weights, lock, offline=offline)
+        lock = _convert(weights, lock, progress, offline=offline)
     content = _read(weights.converted)
     if hashlib.sha256(content).hexdigest() != lock.converted_sha256:
         raise WeightsError(f"{weights.converted}: was changed (SHA-256); delete it and run again")
@@ -122,14 +125,14 @@ def _read_lock(weights: OpenL3Weights) -> Lock | None:
         raise WeightsError(f"{weights.lock}: is damaged; delete it and run again") from error
 
 
-def _convert(weights: OpenL3Weights, known: Lock | None, *, offline: bool) -> Lock:
+def _convert(weights: OpenL3Weights, known: Lock | None, progress: StageProgress, *, offline: bool) -> Lock:
     """Convert the published file, a local copy or else fetched, and record its checksums."""
     from avscene.models.openl3.keras import read_keras, unpack_keras_file  # brings torch
 
     if weights.placed.is_file():
         packed, source = _read(weights.placed), str(weights.placed)
     else:
-        packed, source = _fetch(weights, offline=offline), weights.url
+        packed, source = _fetch(weights, progress, offline=offline), weights.url
     found = hashlib.sha256(packed).hexdigest()
     if known is not None and found != known.source_sha256:
         raise WeightsError(
@@ -143,7 +146,7 @@ def _convert(weights: OpenL3Weights, known: Lock | None, *, offline: bool) -> Lo
     return lock
 
 
-def _fetch(weights: OpenL3Weights, *, offline: bool) -> bytes:
+def _fetch(weights: OpenL3Weights, progress: StageProgress, *, offline: bool) -> bytes:
     """Download the published file.
 
     Raises:
@@ -155,7 +158,7 @@ def _fetch(weights: OpenL3Weights, *, offline: bool) -> bytes:
             f"there ({weights.url})"
         )
     try:
-        return _download(weights.url)
+        return _download(weights.url, progress(f"downloading {weights.file} (MB)"))
     except (
         httpx.HTTPError,
         httpx.InvalidURL,
@@ -169,7 +172,7 @@ def _fetch(weights: OpenL3Weights, *, offline: bool) -> bytes:
         ) from error
 
 
-def _download(url: str) -> bytes:
+def _download(url: str, progress: Progress) -> bytes:
     parts: list[bytes] = []
     size, deadline = 0, time.monotonic() + ALL_SECONDS
     # Without content encoding: a transport that decompresses gzip would return another file than the published one.
@@ -185,6 +188,8 @@ def _download(url: str) -> bytes:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"took longer than {ALL_SECONDS:g} s")
             parts.append(part)
+            announced = int(response.headers.get("Content-Length", 0))
+            progress(round(size / 1e6), round(max(announced, size) / 1e6))
     return b"".join(parts)
 
 

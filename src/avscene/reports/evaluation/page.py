@@ -9,28 +9,21 @@ from pathlib import Path
 
 from avscene.evaluation.comparison import Comparison
 from avscene.evaluation.measurement import Measurement
+from avscene.evaluation.metrics import METRIC_NAMES
 from avscene.files import write_text
 from avscene.reports.evaluation.comparison import comparison_sections
 from avscene.reports.evaluation.system import system_section
 from avscene.reports.glossary import DEFINITIONS, glossary_html
 from avscene.reports.page import html_page, navigation_html
 from avscene.reports.result_tables import COMPLEMENTARITY, DIFFERENCES
+from avscene.reports.text_table import UNDEFINED
 from avscene.reports.timeline import Timeline, timeline_html
 from avscene.tables.score_table import ScoreTable
 
 DECIMALS = 3
 TEXT_COLUMNS = {"fitted_on": "Fitted on", "measured_on": "Measured on"}  # attribute of ReportRow: heading
 
-# Attribute of TableMetrics, heading, whether lower values are better.
-METRIC_COLUMNS = (
-    ("log_loss", "Log loss", True),
-    ("accuracy", "Accuracy", False),
-    ("log_loss_class_mean", "Log loss, macro average", True),
-    ("accuracy_class_mean", "Accuracy, macro average", False),
-    ("expected_calibration_error", "Expected calibration error (ECE)", True),
-    ("brier_score", "Brier score", True),
-    ("risk_coverage_area", "AURC", True),
-)
+HIGHER_IS_BETTER = ("accuracy", "accuracy_macro")  # of METRIC_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +104,8 @@ def _results_section(rows: Sequence[ReportRow], anchors: Mapping[str, str]) -> s
     if not rows:
         return ""
     metrics = "".join(
-        f'<th scope="col">{heading}<br>{"↓" if lower_is_better else "↑"}</th>'
-        for _, heading, lower_is_better in METRIC_COLUMNS
+        f'<th scope="col">{heading}<br>{"↑" if metric in HIGHER_IS_BETTER else "↓"}</th>'
+        for metric, heading in METRIC_NAMES.items()
     )
     texts = {key: heading for key, heading in TEXT_COLUMNS.items() if any(getattr(row, key) for row in rows)}
     text_headings = "".join(f'<th scope="col" class="text">{heading}</th>' for heading in texts.values())
@@ -132,7 +125,7 @@ def _result_row(row: ReportRow, rows: Sequence[ReportRow], anchors: Mapping[str,
         name = f'<a href="#{anchors[row.name]}">{name}</a>'
     note = f'<span class="muted">{html.escape(row.note)}</span>' if row.note else ""
     comparable = [other for other in rows if other.measured_on == row.measured_on]
-    metric_cells = "".join(_metric_cell(row, comparable, key, lower) for key, _, lower in METRIC_COLUMNS)
+    metric_cells = "".join(_metric_cell(row, comparable, metric) for metric in METRIC_NAMES)
     text_cells = "".join(f'<td class="text">{html.escape(getattr(row, key))}</td>' for key in texts)
     return (
         f'<tr><th scope="row" class="system">{name}{note}</th>{metric_cells}'
@@ -140,13 +133,16 @@ def _result_row(row: ReportRow, rows: Sequence[ReportRow], anchors: Mapping[str,
     )
 
 
-def _metric_cell(row: ReportRow, comparable: Sequence[ReportRow], key: str, lower_is_better: bool) -> str:
+def _metric_cell(row: ReportRow, comparable: Sequence[ReportRow], key: str) -> str:
     # Values are compared as printed: rows that look the same are equally good.
     value = round(getattr(row.measured.segments, key), DECIMALS)
-    values = [round(getattr(other.measured.segments, key), DECIMALS) for other in comparable]
+    if math.isnan(value):
+        return f"<td>{UNDEFINED}</td>"
+    others = [round(getattr(other.measured.segments, key), DECIMALS) for other in comparable]
+    values = [other for other in others if not math.isnan(other)]
     text, remark, interval = f"{value:.{DECIMALS}f}", "", row.measured.intervals.get(key)
     if interval is not None:
         remark = f'<span class="remark">{interval.low:.{DECIMALS}f} to {interval.high:.{DECIMALS}f}</span>'
-    if len(comparable) > 1 and value == (min(values) if lower_is_better else max(values)):
+    if len(comparable) > 1 and value == (max(values) if key in HIGHER_IS_BETTER else min(values)):
         text = f'<span class="best">{text}</span><span class="hidden"> (best)</span>'
     return f"<td>{text}{remark}</td>"

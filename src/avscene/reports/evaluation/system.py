@@ -7,9 +7,10 @@ import numpy as np
 from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.metrics import confusion
 from avscene.evaluation.risk import risk_coverage
+from avscene.figures import Figure
 from avscene.reports.page import captioned_figure, table_html
-from avscene.reports.plots import Figure, confusion_figure, figure_html, reliability_figure, risk_figure
-from avscene.reports.result_tables import city_table, scene_table, unseen_table
+from avscene.reports.plots import confusion_figure, figure_html, reliability_figure, risk_figure
+from avscene.reports.result_tables import scene_table, subset_tables, unseen_table
 from avscene.reports.text_table import TextTable
 from avscene.tables.score_table import ScoreTable
 
@@ -18,14 +19,20 @@ CALIBRATION_TOLERANCE = 0.01  # largest |mean confidence - accuracy| that is not
 
 def system_section(name: str, table: ScoreTable, measured: Measurement, anchor: str) -> str:
     """Return the `section` element of the system `name`; `anchor` is its id."""
-    tables = (scene_table(measured), city_table(measured), unseen_table(measured.unseen))
+    tables = (scene_table(measured), *subset_tables(measured), unseen_table(measured.unseen))
     return (
         f'<section id="{anchor}"><h2>{html.escape(name)}</h2><p class="muted">{_extent(table, measured)}.</p>'
         f"{_figure('Confusion matrix', confusion_figure(table), _confusion_caption(table))}"
+        f"{'' if table.labels_only else _confidence_figures(table)}"
+        f"{''.join(_subsection(table) for table in tables if table.rows)}</section>"
+    )
+
+
+def _confidence_figures(table: ScoreTable) -> str:
+    return (
         f'<div class="pair even">'
         f"{_figure('Reliability', reliability_figure(table), _reliability_caption(table))}"
         f"{_figure('Risk and coverage', risk_figure(table), _risk_caption(table))}</div>"
-        f"{''.join(_subsection(table) for table in tables if table.rows)}</section>"
     )
 
 
@@ -39,6 +46,8 @@ def _extent(table: ScoreTable, measured: Measurement) -> str:
         extent += f" in {measured.groups:,} groups"
     if measured.why_no_intervals:
         extent += f". No intervals: {measured.why_no_intervals}"
+    if table.labels_only:
+        extent += ". Predicted scenes without probabilities: no log loss, ECE, Brier score and AURC"
     return extent
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from avscene.evaluation.tables import EvaluationResult
+from avscene.evaluation.tables import Evaluation
 from avscene.reports.evaluation.page import ReportRow, write_report
 
 
-def write_evaluation_report(path: Path, result: EvaluationResult) -> None:
+def write_evaluation_report(path: Path, result: Evaluation) -> None:
     """Write a page of metrics and plots of each table and of their comparison.
 
     Raises:
@@ -24,6 +24,8 @@ def write_evaluation_report(path: Path, result: EvaluationResult) -> None:
         for name, measured in result.measured.items()
     ]
     summary = "One prediction table." if len(rows) == 1 else f"{len(rows)} prediction tables."
+    for name, parts in result.pooled.items():
+        summary += f" {name} is {len(parts)} pooled tables of folds: {', '.join(parts)}."
     if result.comparison is not None:
         n = f"{result.comparison.n:,}"
         summary += (

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from avscene.records import Failure, Prediction
 from avscene.reports.recordings.notes import is_unfamiliar
@@ -9,6 +10,28 @@ from avscene.reports.recordings.spans import Outcome, is_unsure, mismatch_spans,
 
 MOST_SCENES = 5  # listed in a line of text
 SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSummary:
+    """What is counted of an outcome: the `seconds` of a prediction, its scene if it has one, and its states.
+
+    `failed` is the kind of the error of a failure.
+    """
+
+    seconds: float = 0.0
+    scene: str | None = None
+    states: tuple[str, ...] = ()
+    failed: str | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "OutcomeSummary":
+        """Return the summary of an outcome."""
+        if isinstance(outcome, Failure):
+            return cls(states=("failed",), failed=outcome.error.kind)
+        scenes = recording_scenes(outcome)
+        scene = scenes[0] if len(scenes) == 1 else None
+        return cls(outcome.duration, scene, tuple(states_of(outcome, scenes)))
 
 
 class OutcomeCounts:
@@ -37,18 +60,15 @@ class OutcomeCounts:
             return f"{self.seconds / 60:.1f} minutes"
         return f"{self.seconds / SECONDS_PER_HOUR:,.1f} hours"
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, summary: OutcomeSummary) -> None:
         """Count an outcome."""
         self.n_outcomes += 1
-        if isinstance(outcome, Failure):
-            self.states["failed"] += 1
-            self.failed[outcome.error.kind] += 1
-            return
-        scenes = recording_scenes(outcome)
-        self.states.update(states_of(outcome, scenes))
-        self.seconds += outcome.duration
-        if len(scenes) == 1:
-            self.scenes[scenes[0]] += 1
+        self.states.update(summary.states)
+        self.seconds += summary.seconds
+        if summary.failed is not None:
+            self.failed[summary.failed] += 1
+        if summary.scene is not None:
+            self.scenes[summary.scene] += 1
 
     def scenes_text(self) -> str:
         """Return how many recordings have which scene, and which answers are open, on one line."""

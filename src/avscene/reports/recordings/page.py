@@ -8,7 +8,7 @@ from typing import IO
 from avscene.labels import LabelSet
 from avscene.records import ByteArray
 from avscene.reports.page import POLICY
-from avscene.reports.recordings.counts import OutcomeCounts
+from avscene.reports.recordings.counts import OutcomeCounts, OutcomeSummary
 from avscene.reports.recordings.markup import COLUMNS, N_COLORS, RowMarkup, SystemInfo, escaped
 from avscene.reports.recordings.spans import SURE_LEAD, SURE_PROBABILITY, Outcome
 
@@ -37,7 +37,7 @@ def page_texts(outcomes: Iterable[tuple[Outcome, ByteArray | None]], system: Sys
     counts, row = OutcomeCounts(), RowMarkup(system)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:
         for outcome, frame in outcomes:
-            counts.add(outcome)
+            counts.add(OutcomeSummary.of(outcome))
             rows.write(row.of(outcome, frame))
         yield _beginning(counts, system)
         rows.seek(0)

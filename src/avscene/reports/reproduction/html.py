@@ -2,9 +2,10 @@
 
 import html
 
+from avscene.figures import Figure
 from avscene.reports.glossary import glossary_html
 from avscene.reports.page import captioned_figure, html_page, navigation_html, section_html
-from avscene.reports.plots import Figure, figure_html
+from avscene.reports.plots import figure_html
 from avscene.reports.reproduction.plots import city_figure, comparison_figure, learning_curve_figure, scene_figure
 from avscene.reports.reproduction.rows import INTRODUCTION, Reproduction, best_epoch
 from avscene.reports.reproduction.tables import GLOSSARY, reproduction_tables

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from avscene.evaluation.measurement import Measurement
+from avscene.figures import Figure, base_layout, escape_markup, name_axis
 from avscene.reports.heat_maps import share_figure
-from avscene.reports.plots import Figure, base_layout, escape_markup, name_axis
 from avscene.reports.reproduction.rows import SELECTION_LOSS, Epoch, Reproduction, ReproductionRow, best_epoch
 
 SYSTEM_HEIGHT = 24  # pixels of one row

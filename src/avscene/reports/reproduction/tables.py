@@ -79,14 +79,14 @@ def _further_metrics(reproduction: Reproduction) -> TextTable:
 
     columns: dict[str, Callable[[MeasuredRow], str]] = {
         "Index": _index,
-        "Log loss, macro average": lambda item: _measured_cell(item[0], "log_loss_class_mean", format_metric),
-        "Accuracy, macro average": lambda item: _measured_cell(item[0], "accuracy_class_mean", format_percent),
-        "Expected calibration error (ECE)": lambda item: format_metric(item[1].segments.expected_calibration_error),
+        "Log loss, macro average": lambda item: _measured_cell(item[0], "log_loss_macro", format_metric),
+        "Accuracy, macro average": lambda item: _measured_cell(item[0], "accuracy_macro", format_percent),
+        "Expected calibration error (ECE)": lambda item: format_metric(item[1].segments.ece),
         "Segments": lambda item: format_count(item[1].segments.n),
         "Log loss, per recording": recordings("log_loss", format_metric),
         "Accuracy, per recording": recordings("accuracy", format_percent),
-        "Log loss, per recording, macro average": recordings("log_loss_class_mean", format_metric),
-        "Accuracy, per recording, macro average": recordings("accuracy_class_mean", format_percent),
+        "Log loss, per recording, macro average": recordings("log_loss_macro", format_metric),
+        "Accuracy, per recording, macro average": recordings("accuracy_macro", format_percent),
         "Recordings": recordings("n", format_count),
         "Groups": lambda item: format_count(item[1].groups) if item[1].groups else UNDEFINED,
     }

@@ -8,8 +8,8 @@ from typing import Any
 from avscene.evaluation.bootstrap import LEVEL, RESAMPLES, SEED, TABLE_METRICS
 from avscene.evaluation.measurement import Measurement
 from avscene.evaluation.metrics import TableMetrics
+from avscene.evaluation.plain_values import interval_to_dict
 from avscene.reports.reproduction.rows import PUBLISHED_IN, PUBLISHED_ON, Reproduction, ReproductionRow
-from avscene.reports.results import interval_to_dict
 from avscene.verdicts import DECIMALS
 
 SCHEMA = "avscene-reproduction/1"

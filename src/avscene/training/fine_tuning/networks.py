@@ -39,7 +39,7 @@ def initial_network(
         n_extra = BAND_STATISTICS * plan.log_mel.n_mels if plan.input == "audio" else 0
         network = create_block_network(plan.backbone, len(labels), n_extra)
     else:
-        network = create_backbone(plan.backbone, len(labels), offline=runtime.offline)
+        network = create_backbone(plan.backbone, len(labels), offline=runtime.offline, progress=runtime.progress)
     if plan.input == "audio":
         bands = (
             full_scale(plan.log_mel) if plan.linear_probe else store_band_statistics(store, train_rows, plan.log_mel)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from avscene.familiarity.combination import combine_shares
-from avscene.inference.scored import ScoredSegment
+from avscene.inference.scoring.scored import ScoredSegment
 from avscene.models import SceneModel
 from avscene.records import BoolArray, FloatArray, SceneProbabilities, SegmentPrediction
 from avscene.verdicts import Familiarity

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from avscene.errors import MediaError
-from avscene.inference.reading import RecordingInfo
+from avscene.inference.scoring.batches import RecordingInfo
+from avscene.inference.sources import Source
 from avscene.records import FloatArray, Segment
 
 
@@ -24,6 +25,7 @@ class ScoredBatch(NamedTuple):
     position: int
     number: int
     segments: list[ScoredSegment]
+    source: Source
     end: RecordingInfo | MediaError | None
 
 

@@ -1,0 +1,1 @@
+"""Score batches of segments with models, and make predictions of recordings from the results."""
