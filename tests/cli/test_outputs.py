@@ -40,8 +40,9 @@ class Case:
 
 CLASSIFY = Case(
     "classify a.mp4 data list.txt --system system --format jsonl",
-    ("a.mp4", "data/park/a.wav", "list.txt", "listed.mp4", "system/config.json", "system/members/model.safetensors"),
+    ("a.mp4", "data/park/a.wav", "list.txt", "listed.mp4", "system/members/model.safetensors"),
 )
+CLASSIFY_JOURNAL = Case(CLASSIFY.line, CLASSIFY.inputs, "--output new.jsonl")
 PREDICT = Case(
     "predict --system system --data table/meta.csv --by-model",
     ("table/meta.csv", "table/a.wav", "system/config.json", "system/members/model.safetensors"),
@@ -79,6 +80,7 @@ MISMATCH_SYSTEM = Case(
 # By command and option: which command lines write a file there.
 FILES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("classify", "--output"): (CLASSIFY,),
+    ("classify", "--journal"): (CLASSIFY_JOURNAL,),
     ("predict", "--output"): (PREDICT, PREDICT_CLASSES, PREDICT_TAU),
     ("evaluate", "--json"): (EVALUATE,),
     ("evaluate", "--report"): (EVALUATE,),
@@ -102,13 +104,15 @@ READ = {
     *(("predict", name) for name in ("--system", "--data")),
     *((name, "--data") for name in ("train", "cross-validate")),
     *(("evaluate", name) for name in ("tables", "--truth", "--trained-on")),
-    *(("fuse", name) for name in ("tables", "--fit", "--weights")),
+    *(("fuse", name) for name in ("tables", "--fit", "--weights", "--truth")),
     *(("mismatch", name) for name in ("audio", "video", "--fit", "--detector", "--pairs", "--vadd")),
     *(("submit", name) for name in ("table", "--check")),
     *(("prepare", "data"), ("reproduce", "data"), ("data verify", "directory")),
     ("embed", "store"),
+    ("push", "directory"),
 }
-PATH_NAMES = {"paths", "--system", "--data", "--output", "--report", "--json"}  # some of these are typed as strings
+# Some of these are typed as strings.
+PATH_NAMES = {"paths", "tables", "audio", "video", "--fit", "--system", "--data", "--output", "--report", "--json"}
 
 
 def parameters() -> Iterator[tuple[str, str]]:
@@ -120,6 +124,8 @@ def parameters() -> Iterator[tuple[str, str]]:
         if not hasattr(command, "commands"):
             types = get_type_hints(inspect.unwrap(command.callback))
             for parameter in command.params:
+                if getattr(parameter, "is_flag", False):
+                    continue
                 if parameter.opts[0] in PATH_NAMES or "Path" in str(types.get(parameter.name)):
                     yield name, parameter.opts[0]
 
@@ -389,7 +395,8 @@ def test_a_full_disk_is_one_message_and_keeps_the_old_file(
         (disk / "new").write_bytes(b"old")
     fill(disk)
     Path("disk").symlink_to(disk)
-    check_full_disk(capfd, WRITTEN[name].format(to="disk"), disk, b"old" if is_file else None)
+    overwrite = " --overwrite" if is_file else ""
+    check_full_disk(capfd, WRITTEN[name].format(to="disk") + overwrite, disk, b"old" if is_file else None)
 
 
 @pytest.mark.slow
@@ -443,6 +450,6 @@ def test_a_device_is_written_to_and_not_replaced(tables: Path, capfd: pytest.Cap
 def test_the_target_of_a_link_is_replaced(tables: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Path("link.tsv").symlink_to("deep/target.tsv")  # dangling, as for a shell's redirection
     for _ in range(2):
-        assert run(capfd, *"fuse a.tsv b.tsv --rule mean --output link.tsv".split()).code == 0
+        assert run(capfd, *"fuse a.tsv b.tsv --rule mean --overwrite --output link.tsv".split()).code == 0
         assert Path("link.tsv").is_symlink()
         assert Path("deep/target.tsv").read_text().startswith("filename\t")

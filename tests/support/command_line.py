@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -18,7 +18,7 @@ class Run:
     code: int
     out: str
     err: str
-    notices: list[str]
+    notices: list[str] = field(default_factory=list)
 
     @property
     def messages(self) -> list[str]:

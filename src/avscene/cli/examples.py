@@ -30,6 +30,14 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "avscene classify film.mp4 --labels kitchen,street,forest",
         "avscene classify films --system my-system --format jsonl --output scenes.jsonl",
     ),
+    "cross-validate": (
+        "avscene cross-validate fast --data recordings --folds fold --output validation",
+        "avscene cross-validate fast --data recordings --folds fold --output half-seconds --hop 0.5",
+    ),
+    "push": (
+        "avscene push my-system user/my-system --dry-run",
+        "avscene push my-system user/my-system --private --license apache-2.0 --dry-run",
+    ),
     "predict": (
         "avscene predict --system my-system --data recordings --output scores.tsv --by-model",
         "avscene predict --system conse --data recordings --only fold=3 --output fold.tsv",
@@ -43,8 +51,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "avscene fuse scores.audio.tsv scores.video.tsv --cross-fit 2 --output pooled.tsv --json weights.json",
     ),
     "mismatch": (
-        "avscene mismatch scores.audio.tsv scores.video.tsv --detector my-system --output mismatch.tsv",
-        "avscene mismatch scores.audio.tsv scores.video.tsv --detector my-system --prior 0.5 --output half.tsv",
+        "avscene mismatch scores.audio.tsv scores.video.tsv --cross-fit 3 --output mismatch.tsv",
+        "avscene mismatch scores.audio.tsv scores.video.tsv --cross-fit 3 --prior 0.5 --output half.tsv",
     ),
     "submit": (
         "avscene submit urban.tsv --output submission",
@@ -62,7 +70,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
 # The commands in the list of commands, by heading.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Classify recordings": ("classify",),
-    "Train on your own recordings": ("train", "prepare", "embed"),
+    "Train on your own recordings": ("train", "cross-validate", "prepare", "embed", "push"),
     "Measure and combine": ("predict", "evaluate", "fuse", "mismatch"),
     "Challenge and paper": ("submit", "reproduce"),
     "Data sets": ("data",),

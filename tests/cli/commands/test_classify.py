@@ -381,8 +381,8 @@ def test_exit_codes_distinguish_all_some_and_no_failures(
     target = ["--output", "out"] if form in ("vtt", "srt", "audacity") else []
     empty = media / "empty.mp4"
     assert classify(recording, recording, "--format", form, *target).code == 0
-    some = classify(empty, recording, "gone.mp4", "--format", form, *target)
-    none = classify(empty, "gone.mp4", "--format", form, *target)
+    some = classify(empty, recording, "gone.mp4", "--format", form, *target, "--overwrite")
+    none = classify(empty, "gone.mp4", "--format", form, *target, "--overwrite")
     assert (some.code, none.code) == (3, 1)
     assert [len(some.messages), len(none.messages)] == [4, 3]  # the last are the scenes and the summary
     if form == "json":
@@ -417,7 +417,10 @@ USAGE = [
     (["recording.mp4", "--prompt", "a {}"], "system conse takes no prompts"),
     (["recording.mp4", "--system", "C03", "--prompt", "a photo"], "must contain {} once"),
     (["recording.mp4", "--nope"], "--nope"),
-    (["recording.mp4", "recording.mp4", "--format", "vtt"], "--format vtt of 2 files needs --output FOLDER"),
+    (
+        ["recording.mp4", "recording.mp4", "--format", "vtt"],
+        "old.json: has the suffix of json, but --format is vtt; try: --output old.vtt",
+    ),
 ]
 
 
@@ -485,7 +488,9 @@ def test_a_read_only_folder_is_an_error(here: Path) -> None:
 def test_an_existing_output_is_replaced_at_the_end(classify: Command, recording: str, here: Path) -> None:
     Path("real.jsonl").write_text("old")
     Path("link.jsonl").symlink_to("real.jsonl")
-    assert classify(recording, "--format", "jsonl", "--output", "link.jsonl").code == 0
+    refused = classify(recording, "--format", "jsonl", "--output", "link.jsonl")
+    assert "already exists; try: --overwrite" in refused.error()
+    assert classify(recording, "--format", "jsonl", "--output", "link.jsonl", "--overwrite").code == 0
     assert Path("link.jsonl").is_symlink()
     assert json.loads(Path("real.jsonl").read_text())["source"] == recording
     assert classify(recording, "--output", os.devnull).code == 0

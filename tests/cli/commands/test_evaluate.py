@@ -136,7 +136,7 @@ def write_folds(folds: int = 3) -> ScoreTable:
     whole = read_table("a.tsv")
     for fold in range(folds):
         Path(f"fold{fold}").mkdir()
-        rows = [row for row, group in enumerate(whole.groups) if int(group) // 2 % folds == fold]
+        rows = [row for row, group in enumerate(whole.groups) if int(group.rpartition("-")[2]) // 2 % folds == fold]
         part = replace(
             whole,
             filenames=tuple(whole.filenames[row] for row in rows),

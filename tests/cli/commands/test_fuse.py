@@ -123,7 +123,7 @@ def test_weights_fitted_on_other_tables_are_saved_and_reused(
     assert first.read_text() == second.read_text()
     exponents = json.loads(kept.read_text())["fusion"]["rule"]["exponents"]
     assert exponents["good"] > exponents["poor"]
-    refused = run(capfd, "fuse", *fit, "--weights", kept, "--output", second)
+    refused = run(capfd, "fuse", *fit, "--weights", kept, "--output", second, "--overwrite")
     assert "is in both what the weights were fitted on and" in refused.error()
 
 
@@ -225,7 +225,7 @@ def test_the_ranking_is_by_log_loss_and_details_are_printed_on_request(
     places = [line.split()[1] for line in short.splitlines() if line.split()[:1] in (["1"], ["2"], ["3"], ["4"])]
     assert places == sorted(losses, key=lambda name: losses[name])
     assert "confusion matrix" not in short
-    details = run(capfd, "fuse", *three, "--output", tmp_path / "fused.tsv", "--details").out
+    details = run(capfd, "fuse", *three, "--output", tmp_path / "fused.tsv", "--details", "--overwrite").out
     assert details.count("confusion matrix") == 4
 
 
@@ -255,9 +255,9 @@ def test_tables_of_one_file_name_are_named_by_their_folders(tmp_path: Path, capf
     assert run(capfd, "fuse", *paths, "--output", tmp_path / "f.tsv", "--json", kept).code == 0
     assert list(json.loads(kept.read_text())["fusion"]["rule"]["exponents"]) == ["early", "late"]
     named = [f"{name}={path}" for name, path in zip("xy", paths, strict=True)]
-    assert run(capfd, "fuse", *named, "--output", tmp_path / "f.tsv", "--json", kept).code == 0
+    assert run(capfd, "fuse", *named, "--output", tmp_path / "f.tsv", "--json", kept, "--overwrite").code == 0
     assert list(json.loads(kept.read_text())["fusion"]["rule"]["exponents"]) == ["x", "y"]
-    assert "is given twice" in run(capfd, "fuse", paths[0], paths[0], "--output", tmp_path / "f.tsv").error()
+    assert "is given twice" in run(capfd, "fuse", paths[0], paths[0], "--output", tmp_path / "g.tsv").error()
 
 
 def test_python_fuses_like_the_command(three: list[Path], tmp_path: Path) -> None:

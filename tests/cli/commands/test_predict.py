@@ -103,7 +103,9 @@ def test_a_stopped_run_continues(scene_system: Trained, scene_data: Path, tmp_pa
             stop.set()
 
     with pytest.raises(StoppedError):
-        avscene.predict(system, scene_data, tmp_path / "x.tsv", workers=1, progress=count, stop=nullcontext(stop))
+        avscene.predict(
+            system, scene_data, tmp_path / "x.tsv", workers=1, progress=lambda _: count, stop=nullcontext(stop)
+        )
     assert not (tmp_path / "x.tsv").exists()
     assert (tmp_path / "x.tsv.journal").exists()
     avscene.predict(system, scene_data, tmp_path / "x.tsv")

@@ -261,7 +261,7 @@ def test_an_interrupted_rerun_keeps_the_complete_output(here: Path, command: Com
     before = content(output)
     link_copies(400)
     n_inputs = N_FILES + 400
-    other = line(form, output, "--labels", "kitchen,street,forest")
+    other = line(form, output, "--labels", "kitchen,street,forest", "--overwrite")
     code, err = interrupt(other, signal.SIGINT, lambda: n_systems(output) == 2)
     assert code == 130
     assert content(output) == before
@@ -269,7 +269,8 @@ def test_an_interrupted_rerun_keeps_the_complete_output(here: Path, command: Com
     unlink_copies()
     assert command(*other).code == 3
     assert content(output) != before
-    assert command(*line(form, output)).code == 3  # the first system again, all from the journal
+    assert "already exists; try: --overwrite" in command(*line(form, output)).error()
+    assert command(*line(form, output, "--overwrite")).code == 3  # the first system again, all from the journal
     assert content(output) == before
     assert not Path(f"{output}.partial").exists()
 
@@ -384,18 +385,20 @@ def test_a_journal_that_cannot_be_used_is_an_error_that_names_it(
     assert "; fix: " in message
     assert (content("out.jsonl"), journal.read_bytes()) == (before, changed)
     journal.unlink()
-    assert command(*line("jsonl", "out.jsonl")).code == 3
+    assert command(*line("jsonl", "out.jsonl", "--overwrite")).code == 3
     assert content("out.jsonl") == before
 
 
 def test_lines_of_another_file_are_not_touched_before_the_end(here: Path, command: Command) -> None:
     Path("out.jsonl").write_text("mine\n")
     link_copies(200)
-    code, _ = interrupt(line("jsonl", "out.jsonl"), signal.SIGKILL, lambda: len(records(journal_of("out.jsonl"))) >= 2)
+    assert "already exists; try: --overwrite" in command(*line("jsonl", "out.jsonl")).error()
+    replacing = line("jsonl", "out.jsonl", "--overwrite")
+    code, _ = interrupt(replacing, signal.SIGKILL, lambda: len(records(journal_of("out.jsonl"))) >= 2)
     assert code == -signal.SIGKILL
     unlink_copies()
     assert Path("out.jsonl").read_text() == "mine\n"
-    assert command(*line("jsonl", "out.jsonl")).code == 3
+    assert command(*replacing).code == 3
     assert Path("out.jsonl").read_text().count("\n") == N_FILES
     assert not Path("out.jsonl.partial").exists()
 
@@ -421,7 +424,7 @@ def test_a_single_file_and_standard_output_need_no_journal(here: Path, command: 
     assert {path.name for path in here.iterdir()} == {"archive", "one.txt", "p"}
     assert pyarrow.parquet.read_table("p").num_rows == 1
     message = command("classify", "archive/00.mp4", "--system", "conse", "--format", "parquet").error()
-    assert message == "--format parquet needs --output FILE"
+    assert message == "--format parquet needs --output FILE; try: avscene classify --help"
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
@@ -501,7 +504,10 @@ def test_other_commands_end_by_any_signal_as_by_ctrl_c(tmp_path: Path, name: str
         wait_until(lambda: any(town.rglob("*.wav")), process)
         process.send_signal(getattr(signal, name))
         _, err = process.communicate()
-    assert (process.returncode, err) == (130, "avscene: interrupted\n")
+    stopping, interrupted = err.splitlines()
+    assert (process.returncode, stopping) == (130, "avscene: stopping: the step in progress ends first")
+    assert interrupted.startswith("avscene: interrupted: the recordings so far are in ")
+    assert interrupted.endswith("; run the same command again to continue")
 
 
 # --- progress ---
@@ -572,7 +578,7 @@ def test_a_killed_predict_continues_and_gives_the_same_table(here: Path, command
         assert Path(name.format("killed")).read_bytes() == Path(name.format("whole")).read_bytes()
     journal.unlink()
     link_copies(200, "data/park")
-    code, err = interrupt(predict("killed.tsv"), signal.SIGTERM, lambda: len(records(journal)) >= 2)
+    code, err = interrupt(predict("killed.tsv", "--overwrite"), signal.SIGTERM, lambda: len(records(journal)) >= 2)
     if code == 130:
         assert (
             f" of {N_FILES + 200} results are kept in killed.tsv.journal; run the same command again to continue" in err

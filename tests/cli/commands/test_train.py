@@ -342,9 +342,9 @@ def test_metrics_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
     run = command("evaluate", *tables, "--json", tmp_path / "metrics.json", "--report", tmp_path / "report.html")
     assert (run.code, run.messages) == (0, [])
     by_table = json.loads((tmp_path / "metrics.json").read_text())
-    assert list(by_table) == [str(path) for path in tables]
+    assert list(by_table) == [path.name for path in tables]
     for path in tables:
-        table, metrics = read_table(path), by_table[str(path)]
+        table, metrics = read_table(path), by_table[path.name]
         truth, predicted = table.truth_index, table.probabilities.argmax(axis=1)
         assert metrics["n"] == 6
         assert metrics["log_loss"] == pytest.approx(oracle.log_loss(truth, table.probabilities), rel=1e-6, abs=1e-9)
@@ -354,7 +354,7 @@ def test_metrics_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
         for index, scene in enumerate(SCENES):
             found = [metrics["per_class"][scene][name] or 0 for name in ("precision", "recall", "f1", "n")]
             assert found == pytest.approx([column[index] for column in scored])
-        assert f"{path}: 6 rows" in run.out
+        assert f"{path.name}: 6 rows" in run.out
     report = (tmp_path / "report.html").read_text()
     assert all(scene in report for scene in SCENES)
 
@@ -362,7 +362,7 @@ def test_metrics_are_those_of_scikit_learn(command: Command, scores: Path, tmp_p
 def test_out_of_fold_tables_can_be_evaluated(command: Command, system: Path, tmp_path: Path) -> None:
     run = command("evaluate", system / "out_of_fold" / "fused.tsv", "--json", tmp_path / "metrics.json")
     assert run.code == 0
-    metrics = json.loads((tmp_path / "metrics.json").read_text())[str(system / "out_of_fold" / "fused.tsv")]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())["fused.tsv"]
     content = json.loads((system / "config.json").read_text())
     assert metrics["log_loss"] == pytest.approx(content["metrics"]["fused"]["log_loss"], rel=1e-6, abs=1e-9)
 

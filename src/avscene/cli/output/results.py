@@ -1,5 +1,6 @@
 """Describe where the results of `classify` go and in which format, and check that they fit there."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ class ResultDestination:
         output = place.path
         in_folder = False
         if output is not None and place.url is None:
-            is_new = not output.exists() and SUFFIXES.get(output.suffix.lower()) != chosen
+            is_new = not os.path.exists(output) and SUFFIXES.get(output.suffix.lower()) != chosen  # noqa: PTH110  # unlike Path, never raises
             gets_several = chosen in formats.SINGLE_RECORDING and n_inputs > 1 and is_new
             in_folder = place.is_folder or is_folder(output) or gets_several
         return cls(chosen, output, rows, is_list, in_folder, journal)
