@@ -27,7 +27,8 @@ ELSEWHERE = [
 SLOW = [
     line
     for line in LINES
-    if line not in ELSEWHERE and (re.search(r"\btown\b", line) or line.split()[1] in ("demo", "train", "cross-validate", "reproduce"))
+    if line not in ELSEWHERE
+    and (re.search(r"\btown\b", line) or line.split()[1] in ("demo", "train", "cross-validate", "reproduce"))
 ]
 QUICK = [line for line in LINES if line not in [*ELSEWHERE, *SLOW]]
 

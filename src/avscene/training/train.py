@@ -12,7 +12,7 @@ from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import class_folders_at, read_dataset
 from avscene.datasets.store.manifest import is_store
 from avscene.datasets.store.reader import SegmentStore
-from avscene.errors import UsageError, did_you_mean
+from avscene.errors import DataError, UsageError, did_you_mean
 from avscene.files import moved_aside
 from avscene.fusion.tree import FUSED
 from avscene.inference import check_hop, load
@@ -22,6 +22,7 @@ from avscene.models.device import Runtime
 from avscene.models.registry import HeadsSystem, SystemRow, find, is_system, systems
 from avscene.outputs import check_output_directory
 from avscene.progress import StageProgress, reporting
+from avscene.storage.urls import is_remote, shown
 from avscene.tables.prediction_table import write_table
 from avscene.tables.score_table import PredictionTable
 from avscene.training.experiment.checkpoints import OUT_OF_FOLD, VALIDATION_TABLE, write_heads
@@ -93,6 +94,10 @@ def train(  # noqa: PLR0913  # the options of the command
         WeightsError: the weights that training starts from are absent.
     """
     output, work = Path(output), work_of(Path(output))
+    if is_remote(data):
+        raise DataError(
+            f"{shown(str(data))}: URLs are not downloaded here; try: download the data set, and give its path"
+        )
     check_output_directory(output, [data], sealed=class_folders_at(data))
     check_output_directory(work, [data], removed=True)
     with reporting(progress) as stages:
