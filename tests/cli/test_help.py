@@ -24,11 +24,9 @@ LINES = [line for lines in EXAMPLES.values() for line in lines]
 ELSEWHERE = [
     line for line in LINES if line.startswith(("avscene data download", "avscene push", "avscene reproduce tau"))
 ]
+TRAINING = ("demo", "train", "cross-validate", "reproduce")
 SLOW = [
-    line
-    for line in LINES
-    if line not in ELSEWHERE
-    and (re.search(r"\btown\b", line) or line.split()[1] in ("demo", "train", "cross-validate", "reproduce"))
+    line for line in LINES if line not in ELSEWHERE and (re.search(r"\btown\b", line) or line.split()[1] in TRAINING)
 ]
 QUICK = [line for line in LINES if line not in [*ELSEWHERE, *SLOW]]
 

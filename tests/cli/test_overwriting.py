@@ -144,7 +144,7 @@ def test_a_checkpoint_is_replaced_as_a_whole(
     assert message == "system: already exists; try: --overwrite, or another --output"
     assert command(*line, "--overwrite").code == 0
     assert not Path("system/own.txt").exists()
-    assert json.loads(Path("system/config.json").read_text())["training"]["holdout"] == "fold=1"
+    assert json.loads(Path("system/config.json").read_text())["training"]["held_out"] == "fold=1"
     assert not [path for path in here.iterdir() if path.name.startswith(".")]
 
 

@@ -95,9 +95,8 @@ def train(  # noqa: PLR0913  # the options of the command
     """
     output, work = Path(output), work_of(Path(output))
     if is_remote(data):
-        raise DataError(
-            f"{shown(str(data))}: URLs are not downloaded here; try: download the data set, and give its path"
-        )
+        fix = "try: download the data set, and give its path"
+        raise DataError(f"{shown(str(data))}: URLs are not downloaded here; {fix}")
     check_output_directory(output, [data], sealed=class_folders_at(data))
     check_output_directory(work, [data], removed=True)
     with reporting(progress) as stages:
