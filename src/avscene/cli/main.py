@@ -133,8 +133,7 @@ def _run() -> int:
         logger.error(f"interrupted: {error}")
         return INTERRUPTED
     except (typer.Abort, KeyboardInterrupt):
-        logger.error(UNFINISHED)
-        return INTERRUPTED
+        code = INTERRUPTED
     except ModuleNotFoundError as error:
         logger.error(f"package {error.name} is not installed; run: avscene doctor")
         code = MISSING
@@ -143,6 +142,8 @@ def _run() -> int:
         code = 1
     except Exception as error:  # noqa: BLE001  # users see no tracebacks
         code = _unexpected(error)
+    if code == INTERRUPTED:  # typer, too, turns an interruption into this code
+        logger.error(UNFINISHED)
     return code if isinstance(code, int) else 0
 
 
