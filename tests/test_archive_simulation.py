@@ -45,6 +45,6 @@ def test_the_units_of_lost_nodes_are_done_again() -> None:
     assert lossy.seconds - calm.seconds == pytest.approx(added, rel=0.5)
 
 
-def test_units_take_half_a_minute_and_have_256_files_at_most() -> None:
-    assert [unit_of(Run(1, 1, seconds, 0.1, 0)) for seconds in (0.01, 1.0, 3.0, 100.0)] == [256, 30, 10, 1]
+def test_units_take_half_a_minute_and_have_1024_files_at_most() -> None:
+    assert [unit_of(Run(1, 1, seconds, 0.1, 0)) for seconds in (0.01, 1.0, 3.0, 100.0)] == [1024, 30, 10, 1]
     assert unit_of(Run(1, 1, 1.0, 0.1, 64)) == 64

@@ -30,6 +30,7 @@ QUICK = {
     "evaluate": "evaluate a.tsv --json new.json",
     "fuse": "fuse a.tsv b.tsv --rule mean --output new.tsv",
     "submit": "submit a.tsv --output submission",
+    "push": "push {system} user/name --dry-run",
 }
 # The same for commands that take longer, with a file or folder that they make.
 SLOW = {

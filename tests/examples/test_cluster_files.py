@@ -44,7 +44,7 @@ def test_ray_reads_the_groups_of_the_manifest(ray_util: Any) -> None:
     types = config["available_node_types"]
     found = {name: (row["resources"], row["min_workers"], row["max_workers"]) for name, row in types.items()}
     gib = 2**30
-    assert found["cpu"] == ({"CPU": 16, "memory": 32 * gib}, 8, 64)
+    assert found["cpu"] == ({"CPU": 16, "memory": 32 * gib}, 0, 64)
     assert found["gpu"] == ({"CPU": 16, "memory": 64 * gib, "GPU": 1}, 0, 16)
     (head,) = [row for name, (row, *_) in found.items() if name not in ("cpu", "gpu")]
     assert head["CPU"] == 0

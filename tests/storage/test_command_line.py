@@ -382,7 +382,7 @@ def test_an_actor_reports_while_it_copies(
     server.faults["archive/broken.mp4"] = ["stall", "stall"]
     reports: list[float] = []
     (here / "ledger").mkdir()
-    working = task.ClassificationTask(system, Settings(workers=1), here / "ledger")
+    working = task.ClassificationTask(system, Settings(workers=1), here / "ledger", lines=False)
     working.run([(0, Source(f"{FOLDER}broken.mp4"))], lambda: reports.append(time.monotonic()), threading.Event())
     assert len(reports) > 10  # in the second until the object was read at the third attempt
     assert max(after - before for before, after in itertools.pairwise(reports)) < 0.5
