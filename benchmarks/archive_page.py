@@ -67,7 +67,7 @@ Two actors classify {n_files} files of 5 s (256 x 256) by `conse` in units of {u
 
 ## {actors:,} actors, {files:,} files
 
-An actor is one core. For small videos it takes {small:.3f} s for 10 s, the rate of 2,000 short files in results.md; a
+An actor is one core. For small videos it takes {small:.3f} s for 10 s, the rate of 400 short files in results.md; a
 GPU with 16 cores takes as long for 10 s of 720p (40.7 times as fast as real time, by `benchmarks/cuda.py` on an H100).
 For 720p it takes {large:.2f} s, the rate of zero-shot ViT-B/32 there. Time is proportional to length, and a second is a
 segment. A turn of the driver takes one answer and one transaction, or all answers that are there. So much of each
@@ -112,7 +112,7 @@ Nodes of ten actors fail at random; after 10 s the driver knows, after 300 s ano
 def page(costs: Costs, run: Run, real: float, simulated: Sequence[float]) -> str:
     """Return the page; `real` and `simulated` are makespans of `run` in seconds."""
     results = RESULTS.read_text(encoding="utf-8")
-    small = 2 * 2 / measured("2000 files of 5 s, 256 x 256", 1, results)  # two cores, 10 s instead of 5 s
+    small = 2 * 2 / measured("400 files of 5 s, 256 x 256", 1, results)  # two cores, 10 s instead of 5 s
     large = 10 * 2 / measured("zero-shot ViT-B/32, 720p", 1, results)
     kinds = {
         "10 s, small": (small, run.spread, 10),
