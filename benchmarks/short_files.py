@@ -18,7 +18,7 @@ import torch
 
 import avscene
 from avscene.inference import BatchReader, Source, System
-from avscene.inference.system import SCORING_THREADS
+from avscene.inference.recordings import SCORING_THREADS
 from avscene.media.workers import default_workers
 from benchmarks.harness import Row, main
 from benchmarks.videos import cached_video

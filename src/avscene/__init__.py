@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # a public name has a row here, one in _PUBLIC, and an exampl
     from avscene.mismatch.tables import detect_mismatch as detect_mismatch
     from avscene.models.catalogue import list_systems as list_systems
     from avscene.records import Prediction as Prediction
-    from avscene.tables.score_table import PredictionTable as PredictionTable
     from avscene.training.train import train as train
 
 __version__ = "0.1.0"
@@ -34,7 +33,6 @@ _PUBLIC = {
     "LabelSet": "avscene.labels",
     "Prediction": "avscene.records",
     "System": "avscene.inference",
-    "PredictionTable": "avscene.tables.score_table",
     "TAU_SCENES": "avscene.labels",
     "detect_mismatch": "avscene.mismatch.tables",
     "evaluate": "avscene.evaluation.tables",

@@ -16,7 +16,7 @@ def wrong_argument(name: str, value: object, accepted: str, hint: str = "") -> U
 def described(value: object) -> str:
     """Return a short description of a value with its type, such as `a list of 3` or `the str '1'`."""
     kind = type(value).__name__
-    article = "an" if kind[0].lower() in "aeiou" else "a"
+    article = "an" if kind[0].lower() in "aeiou" or kind == "ndarray" else "a"
     if value is None:
         return "None"
     shape = getattr(value, "shape", None)

@@ -60,7 +60,10 @@ class LabelSet:
         Raises:
             UsageError: the names are no label set, or two of them differ only in case or in `_` for a space.
         """
-        trimmed = [name.strip() for name in names]
+        given = tuple(names)
+        for name in given:
+            check_type("a scene name", name, str, "a str")
+        trimmed = [name.strip() for name in given]
         if len(trimmed) > 1 and not trimmed[-1]:
             trimmed.pop()
         labels = cls(tuple(trimmed))

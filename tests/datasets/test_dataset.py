@@ -67,7 +67,7 @@ def test_an_unknown_value_is_reported_with_the_known_ones() -> None:
     for part in (dataset().only, dataset().hold_out):
         with pytest.raises(DataError, match=r"no recording has fold=6; fold is one of 1, 2, 3, 4, 5$"):
             part("fold=6")
-    with pytest.raises(DataError, match=r"fold is one of .*, \.\.\.$"):
+    with pytest.raises(DataError, match=r"fold is one of .*, \.\.\.; did you mean 9\?$"):
         dataset(folds=13).only("fold=99")
 
 

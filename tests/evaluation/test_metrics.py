@@ -283,7 +283,7 @@ def test_published_metrics(capsys, tmp_path, name, right, loss):
     """
     path = PREDICTIONS / f"tau_{name}.tsv"
     assert run(capsys, "evaluate", path, "--json", tmp_path / "metrics.json").code == 0
-    found = json.loads((tmp_path / "metrics.json").read_text())[str(path)]
+    found = json.loads((tmp_path / "metrics.json").read_text())[path.name]
     assert found["n"] == 3645
     assert round(found["accuracy"], 3) == right
     assert round(found["log_loss"], 3) == loss

@@ -86,7 +86,7 @@ def test_the_command_fits_and_judges_on_one_pair_of_tables(tmp_path: Path, capfd
     assert content["recordings"]["known"]["score"]["AUC"] > 0.85
     assert content["cross_fit"] == {"folds": 4, "groups": 40}
     assert sorted(content["detector"]["fitted_on"]) == sorted(set(tables(1)[0].groups))
-    result = avscene.detect_mismatch(*tables(1), cross_fit=4, pairs=LISTED)
+    result = avscene.detect_mismatch(*paths, cross_fit=4, pairs=LISTED)
     assert result.metrics == {level: content[level] for level in ("segments", "recordings")}
     assert result.to_dict()["cross_fit"] == content["cross_fit"]
     frame = result.to_pandas()

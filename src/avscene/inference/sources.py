@@ -100,7 +100,7 @@ def _located(name: str, value: object) -> tuple[str | Path, Data | None]:
         raise UsageError(f"{name} is a file that is open as text; open it in binary mode: open(path, 'rb')")
     if hasattr(value, "read"):
         return _name_of(value), value  # type: ignore[return-value]
-    several = isinstance(value, Iterable) and not hasattr(value, "shape")
+    several = isinstance(value, Iterable) and not isinstance(value, str)
     if hasattr(value, "shape"):
         raise wrong_argument(name, value, ACCEPTED, "System.classify_arrays for decoded frames and audio")
     raise wrong_argument(name, value, ACCEPTED, "System.classify_many for several recordings" if several else "")

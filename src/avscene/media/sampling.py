@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
+from avscene.arguments import check_number
 from avscene.errors import UsageError
 from avscene.records import Modality
 
@@ -16,6 +17,7 @@ MAX_HOP = 60.0  # seconds; the audio and the images of a batch of segments then 
 
 def check_hop(hop: float) -> None:
     """Raise UsageError unless segments can be `hop` seconds long."""
+    check_number("hop", hop, "a number of seconds")
     if hop > MAX_HOP:
         raise UsageError(f"hop {hop:g}: a segment has at most {MAX_HOP:g} s; try: --hop {MAX_HOP:g}")
     if not hop >= MIN_HOP:
