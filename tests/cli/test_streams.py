@@ -30,11 +30,11 @@ QUICK = {
     "evaluate": "evaluate a.tsv --json new.json",
     "fuse": "fuse a.tsv b.tsv --rule mean --output new.tsv",
     "submit": "submit a.tsv --output submission",
-    "push": "push {system} user/name --dry-run",
 }
 # The same for commands that take longer, with a file or folder that they make.
 SLOW = {
     "doctor": ("doctor --offline", "."),
+    "push": ("push {system} user/name --dry-run", "."),
     "mismatch": ("mismatch a.tsv b.tsv --fit c.tsv d.tsv --output new.tsv", "new.recordings.tsv"),
     "classify": ("classify {data}/cave/cave-0.mp4 --system {system}", "."),
     "prepare": ("prepare {data} --output store", "store"),
@@ -123,7 +123,7 @@ def test_messages_for_a_standard_error_that_cannot_be_written_are_dropped(here: 
 def test_nothing_is_printed_into_a_file_that_takes_the_number_of_a_closed_stream(here: Path) -> None:
     assert shell("fuse a.tsv b.tsv --rule mean --output expected.tsv", "").returncode == 0
     for redirections, code in {"<&- >&- 2>&-": 1, "<&- 2>&-": 0}.items():
-        result = shell("fuse a.tsv b.tsv --rule mean --output new.tsv", redirections)
+        result = shell("fuse a.tsv b.tsv --rule mean --output new.tsv --overwrite", redirections)
         assert result.returncode == code
         assert Path("new.tsv").read_bytes() == Path("expected.tsv").read_bytes()
 

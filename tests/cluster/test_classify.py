@@ -138,13 +138,14 @@ def test_predict_writes_the_same_table(cluster: Any, archive: Path, tmp_path: Pa
 
 
 def test_no_file_for_the_results_is_an_error(archive: Path) -> None:
+    message = "avscene: --ray needs --output FILE, in a folder that all nodes see; try: avscene classify --help\n"
     done = subprocess.run(
         command("classify", archive / "00.mp4", "--system", "conse", "--ray", "local"),
         check=False,
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr) == (2, "avscene: --ray needs --output FILE, in a folder that all nodes see\n")
+    assert (done.returncode, done.stderr) == (2, message)
 
 
 def test_without_ray_the_message_says_how_to_install_it(archive: Path, tmp_path: Path) -> None:

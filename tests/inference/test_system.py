@@ -146,9 +146,10 @@ def test_other_hops(recording: Path, hop: float, expected: list[int]) -> None:
     assert len(by_audio.segments) == len(expected)
 
 
-@pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf"), 61.0])
 def test_invalid_hops_are_refused(recording: Path, hop: float) -> None:
-    with pytest.raises(UsageError, match=r"is not a number of seconds of 0\.02 or more"):
+    message = "a segment has at most 60 s" if hop > 0 else r"is not a number of seconds of 0\.02 or more"
+    with pytest.raises(UsageError, match=message):
         system(VideoModel()).classify(recording, hop=hop)
 
 
@@ -254,7 +255,7 @@ def test_warnings_of_the_file_come_first(tmp_path: Path) -> None:
 
 
 def test_models_with_different_sample_rates_are_refused(recording: Path) -> None:
-    with pytest.raises(UsageError, match=r"different sample rates: 16000, 8000 Hz$"):
+    with pytest.raises(UsageError, match=r"different sample rates: 8000, 16000 Hz$"):
         system(AudioModel(), AudioModel(8000, "other")).classify(recording)
 
 
@@ -454,8 +455,8 @@ def test_load_takes_names_and_label_sets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"system": "embeded"}, UsageError, "Did you mean embedded"),
-        ({"system": "c03x"}, UsageError, "Did you mean C03.*Systems: .*C01, C02, C03.*conse"),
+        ({"system": "embeded"}, UsageError, "did you mean embedded"),
+        ({"system": "c03x"}, UsageError, "did you mean C03"),
         ({"system": "zzz"}, UsageError, "neither a system nor a checkpoint directory"),
         ({"system": "conse", "labels": ["a"]}, UsageError, "at least two"),
         ({"system": "conse", "labels": ["a", "a"]}, UsageError, "given twice"),

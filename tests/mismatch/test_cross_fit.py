@@ -113,7 +113,7 @@ def test_vadds_protocol_with_ten_and_three_classes(tmp_path: Path, capfd: pytest
         (tmp_path / "p.txt").write_text("".join(f"{[f'1-{k}.mp4', 'any']}\n" for k in range(50, 60)))
         found = run(
             capfd, "mismatch", *write_tables(tmp_path, 1, labels=TAU_SCENES), "--cross-fit", 5, "--classes", classes,
-            "--vadd", tmp_path / "m.txt", tmp_path / "p.txt", "--output", tmp_path / "s.tsv",
+            "--vadd", tmp_path / "m.txt", tmp_path / "p.txt", "--output", tmp_path / f"{classes}.tsv",
         )  # fmt: skip
         assert found.code == 0, found.err
         assert "test with the list (8 mismatched, 10 intact)" in found.out

@@ -297,7 +297,7 @@ def test_pairs_from_a_list(
     assert (known["mismatches"], known["others"]) == (40, 40)
     assert known["score"]["AUC"] > 0.85
     pairs.write_text("".join(line.rpartition("\t")[0] + "\n" for line in pairs.read_text().splitlines()))
-    assert run(capfd, *arguments, "--pairs", pairs).code == 0
+    assert run(capfd, *arguments, "--pairs", pairs, "--overwrite").code == 0
     assert json.loads(written.read_text())["recordings"]["known"] is None
 
 
@@ -323,7 +323,7 @@ def test_the_published_lists_of_vadd_with_three_classes(tmp_path: Path, capfd: p
         ("1-0.mp4", "1-1.mp4"),
     ]
     manipulated.write_text(line.format(0, "indoor") * 2)
-    refused = run(capfd, *arguments, "--vadd", manipulated, pristine).error()
+    refused = run(capfd, *arguments, "--vadd", manipulated, pristine, "--overwrite").error()
     assert f"{manipulated}, line 1: " in refused
     assert "no discrepancy" in refused
 
@@ -389,7 +389,7 @@ def test_malformed_lists_of_pairs_are_refused(
 def test_inputs_that_do_not_fit_are_refused(
     fitting: tuple[Path, Path], tested: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    output = ("--output", tmp_path / "scores.tsv")
+    output = ("--output", tmp_path / "scores.tsv", "--overwrite")
     assert "a fitted detector is needed" in run(capfd, "mismatch", *tested, *output).error()
     other = tmp_path / "other.json"
     other.write_text('{"detector": {"slope": 1}}')
@@ -402,7 +402,7 @@ def test_inputs_that_do_not_fit_are_refused(
     other = run(capfd, "mismatch", *tested, "--detector", kept, *output).error()
     assert "kept.json: was fitted on different scenes than" in other
     both = run(capfd, "mismatch", *tested, "--detector", kept, *output, "--pairs", kept, "--vadd", kept, kept).error()
-    assert both == "--pairs and --vadd are two sources of pairs; give one of them"
+    assert both == "--pairs and --vadd are two sources of pairs; give one of them; try: avscene mismatch --help"
     lists = run(capfd, "mismatch", *with_tau_scenes[0], "--detector", kept, *output, "--vadd", kept, kept).error()
     assert "kept.json, line 1: not of the form" in lists
     three = run(capfd, "mismatch", *tested, "--fit", *fitting, *output, "--classes", "three").error()

@@ -100,6 +100,7 @@ def test_the_command_states_prior_threshold_and_false_alarms(tmp_path: Path, cap
         tmp_path / "out.tsv",
         "--json",
         tmp_path / "out.json",
+        "--overwrite",
     )
     flagged = {}
     for options in ((), ("--prior", "0.5")):
@@ -138,7 +139,7 @@ def test_tables_in_the_wrong_order_are_refused(tmp_path: Path, capfd: pytest.Cap
         for name, table in zip(("audio", "video"), tables(seed), strict=True):
             paths[name, seed] = tmp_path / f"{name}-{seed}.tsv"
             write_table(paths[name, seed], replace(table, modality=name))
-    output = ("--output", tmp_path / "out.tsv")
+    output = ("--output", tmp_path / "out.tsv", "--overwrite")
     fit = ("--fit", paths["audio", 0], paths["video", 0])
     assert run(capfd, "mismatch", paths["audio", 1], paths["video", 1], *fit, *output).code == 0
     refused = run(capfd, "mismatch", paths["video", 1], paths["audio", 1], *fit, *output).error()

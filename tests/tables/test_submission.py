@@ -369,7 +369,7 @@ def test_the_description_has_the_fields_that_the_validator_requires(
     assert all(set(metrics) == {"accuracy", "logloss"} for metrics in results["class_wise"].values())
 
     path.write_text("filled in\n")
-    again = run(capfd, *arguments)
+    again = run(capfd, *arguments, "--overwrite")
     assert again.out.splitlines()[1] == f"{path}: already there, kept as it is"
     assert path.read_text() == "filled in\n"
 

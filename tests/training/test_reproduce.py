@@ -180,7 +180,7 @@ def test_training_a_named_system_leaves_only_its_checkpoint(
     assert "full-fusion: log loss" in trained.out
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
-        "README.md", "config.json", "model.safetensors", "validation.tsv",
+        "README.md", "config.json", "held_out", "model.safetensors", "validation.tsv",
     ]  # fmt: skip
     example = read_dataset(toytown).examples[0]
     assert avscene.load(tmp_path / "mine").classify(example.path).labels == store.labels

@@ -152,8 +152,8 @@ def _refuse_url(parameter: Any, value: Any) -> None:
         scheme, _, rest = str(path).partition(":/")
         if rest and scheme.lower() in REMOTE_SCHEMES:
             raise UsageError(
-                f"{_plain(parameter.get_error_hint())} {scheme}://{rest}: URLs are not downloaded here; "
-                "try: download it, and give the path of the file"
+                f"{_plain(parameter.get_error_hint())} {scheme}://{rest}: URLs are not accepted here; "
+                "try: a path on this machine"
             )
 
 
