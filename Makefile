@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # A file format, an option of ffmpeg, and what the tests misspell on purpose.
-MEANT := alis,caf,clasify,embeded,rin,simpy
+MEANT := alis,caf,clasify,embeded,rin,simpy,lable
 WRITTEN := src tests tools benchmarks examples docs README.md CHANGELOG.md CONTRIBUTING.md
 
 .PHONY: help install demo test spelling slow conformance bench lock clean

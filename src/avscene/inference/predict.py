@@ -15,7 +15,10 @@ from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.progress import Progress
 from avscene.records import Example, Failure, FloatArray, Needs, Prediction
+from avscene.tables.names import parse_tau_name
 from avscene.tables.score_table import ScoreTable
+
+CARRIED = ("city", "device", "source", "source_label")  # columns of a data set that tables keep
 
 
 @dataclass
@@ -43,7 +46,31 @@ class _Rows:
             truth=tuple(example.label for example in self.examples) if self.examples[0].label else None,
             modality=modality,
             familiarity=None if None in self.familiarity else np.array(self.familiarity, dtype=np.float64),
+            carried=_carried(self.examples, labels),
         )
+
+
+def _carried(examples: Sequence[Example], labels: LabelSet) -> dict[str, tuple[str, ...]]:
+    """Return the columns of a data set by which results are evaluated (`evaluate --by`), if all recordings have them.
+
+    Left out are those that names like TAU's have anyway, names of scenes, and numbers, which tables take for
+    probabilities.
+    """
+    found = {}
+    for column in CARRIED:
+        texts = tuple(example.columns.get(column, "") for example in examples)
+        is_in_names = column == "city" and all(parse_tau_name(example.name) for example in examples)
+        if all(texts) and column not in labels and not is_in_names and not all(map(_is_number, texts)):
+            found[column] = texts
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

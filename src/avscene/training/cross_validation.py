@@ -5,13 +5,11 @@ import json
 import logging
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-
-import numpy as np
 
 from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import class_folders_at
@@ -24,6 +22,7 @@ from avscene.models.device import Runtime
 from avscene.models.registry import HeadsSystem, SystemRow
 from avscene.outputs import check_output_directory
 from avscene.progress import StageProgress
+from avscene.tables.folds import pool_tables
 from avscene.tables.prediction_table import read_table, write_table
 from avscene.tables.score_table import PredictionTable
 from avscene.training.groups_advice import group_warnings
@@ -114,7 +113,7 @@ def cross_validate(
         directory = output / (f"{folds}-{value}" if _PLAIN.fullmatch(value) else f"{folds}-number-{number}")
         tables[value], failed = _fold(row, source, directory, f"{folds}={value}", hop, runtime, progress)
         failures = tuple(dict.fromkeys(failures + failed))
-    pooled = _pool(list(tables.values()))
+    pooled = pool_tables(tables)
     write_table(output / POOLED_TABLE, pooled)
     for warning in group_warnings(whole):
         logger.warning(warning)
@@ -143,19 +142,6 @@ def _fold(
         return read_table(table), ()
     tables, failures = predict_held_out(directory, open_data(source).hold_out(condition)[1], runtime, progress)
     return list(tables.values())[-1], failures
-
-
-def _pool(tables: Sequence[PredictionTable]) -> PredictionTable:
-    """Return the rows of the tables of all folds, which have the same scenes, as one table."""
-    return PredictionTable(
-        tables[0].labels,
-        tuple(name for table in tables for name in table.filenames),
-        np.concatenate([table.probabilities for table in tables]),
-        starts=np.concatenate([np.asarray(table.starts) for table in tables]),
-        groups=tuple(group for table in tables for group in table.groups or ()),
-        truth=tuple(scene for table in tables for scene in table.truth or ()),
-        modality=tables[0].modality,
-    )
 
 
 def _check_folds(data: DataSet, column: str, values: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """Test `predict` on recordings without labels, and the public functions `train` and `predict`."""
 
 import csv
+import shutil
 import threading
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import avscene
 from avscene.inference.predict import StoppedError
 from avscene.tables.prediction_table import read_table
+from avscene.tables.score_table import PredictionTable
 from avscene.training.train import Trained
 from tests.support.command_line import Command, run
 from tests.support.scene_data import SCENES
@@ -79,7 +81,7 @@ def test_the_function_returns_what_the_command_writes(
     assert command("predict", *arguments, "--output", tmp_path / "command.tsv", "--by-model").code == 0
     system = avscene.load(scene_system.directory, precision="float32")
     table = avscene.predict(system, scene_data, tmp_path / "function.tsv", only="fold=1", by_model=True)
-    assert isinstance(table, avscene.PredictionTable)
+    assert isinstance(table, PredictionTable)
     for part in ("", ".audio", ".video"):
         written = (tmp_path / f"function{part}.tsv").read_bytes()
         assert written == (tmp_path / f"command{part}.tsv").read_bytes()
@@ -137,3 +139,21 @@ def test_train_returns_metrics_and_tables(scene_data: Path, tmp_path: Path) -> N
     for output in (scene_data, scene_data / "meta.csv"):
         with pytest.raises(avscene.AvsceneError):
             avscene.train("fast", scene_data, output)
+
+
+def test_results_are_evaluated_by_columns_of_the_data(scene_system: Trained, scene_data: Path, tmp_path: Path) -> None:
+    shutil.copytree(scene_data, tmp_path / "data")
+    meta = tmp_path / "data" / "meta.csv"
+    head, *lines = meta.read_text().splitlines()
+    devices = ["phone", "camera"] * (len(lines) // 2)
+    changed = [f"{line},{device},1,oslo" for line, device in zip(lines, devices, strict=True)]
+    meta.write_text("\n".join([f"{head},source_label,source,city", *changed]) + "\n")
+    avscene.predict(scene_system.directory, tmp_path / "data", tmp_path / "scores.tsv", precision="float32")
+    table = read_table(tmp_path / "scores.tsv")
+    assert set(table.carried) == {"source_label", "city"}  # a column of numbers would be a scene's
+    found = avscene.evaluate(tmp_path / "scores.tsv", by=["device", "city"]).to_dict()["scores.tsv"]["by"]
+    right = np.array(table.truth) == np.array(table.labels.names)[table.probabilities.argmax(axis=1)]
+    of_rows = np.array(table.carried["source_label"])
+    for device in ("phone", "camera"):
+        assert found["device"][device]["accuracy"] == pytest.approx(right[of_rows == device].mean(), abs=1e-6)
+    assert list(found["city"]) == ["oslo"]
