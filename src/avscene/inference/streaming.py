@@ -11,7 +11,6 @@ from avscene.inference.scoring.batches import grouped
 from avscene.inference.scoring.prediction import Predictor
 from avscene.inference.scoring.score import score_segments
 from avscene.inference.scoring.scored import ScoredSegment
-from avscene.media.arrays import StreamAssembler
 from avscene.media.sampling import Sampling
 from avscene.records import MODALITY_NAMES, Modality, Segment, SegmentPrediction
 
@@ -54,6 +53,8 @@ def predict_stream(
         return
     found = _modalities_of(first) if modalities is None else tuple(modalities)
     _check_needs(predictor, found)
+    from avscene.media.arrays import StreamAssembler  # it loads the decoder, for its conversion of colors
+
     stream = StreamAssembler(sampling, found, max_lag)
     waiting = _Waiting(predictor)
     contents = ContentFilter(content)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,13 +23,15 @@ from avscene.inference.scoring.score import score_segments
 from avscene.inference.sources import MediaInput, Source, check_several
 from avscene.inference.streaming import check_stream, predict_stream
 from avscene.labels import LabelSet
-from avscene.media.arrays import ArrayRecording, Chunk
 from avscene.media.hardware import check_decoder
 from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling, check_hop
 from avscene.mismatch.detector import ARCHIVE_PRIOR, MismatchDetector
 from avscene.models import SceneModel
 from avscene.records import Failure, FloatArray, Modality, Prediction, Segment, SegmentPrediction
+
+if TYPE_CHECKING:
+    from avscene.media.arrays import Chunk
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,6 +180,8 @@ class System:
             ModalityError: the recording lacks the modalities that the system needs.
         """
         check_type("name", name, str, "a str")
+        from avscene.media.arrays import ArrayRecording  # it loads the decoder, for its conversion of colors
+
         recording = ArrayRecording(frames, frame_times, waveform, sample_rate, duration)
         sampling = self.sampling(hop)
         content = ContentFilter(self.content)
@@ -187,7 +191,7 @@ class System:
 
     def classify_stream(
         self,
-        chunks: Iterable[Chunk],
+        chunks: "Iterable[Chunk]",
         *,
         hop: float | None = None,
         modalities: Sequence[Modality] | None = None,
