@@ -31,6 +31,8 @@ demo: install
 	$(BIN)/avscene demo --output demo
 
 test: install spelling
+	@command -v chromium chromium-browser google-chrome > /dev/null || \
+		echo "no Chromium: tests of the page are skipped; try: apt-get install chromium"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

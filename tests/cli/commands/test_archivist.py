@@ -10,8 +10,10 @@ import io
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -64,7 +66,7 @@ def test_folder_killed_continued_table_and_page(here: Path, command: Command) ->
     arguments = ["classify", "archive", *SYSTEM, "--output", "new/folder/scenes.csv"]
     journal = Path("new/folder/scenes.csv.journal")
     process = subprocess.Popen([sys.executable, "-m", "avscene", *arguments], stderr=subprocess.PIPE)
-    wait_until(lambda: journal.exists() and journal.stat().st_size > 30_000, process)
+    wait_until(lambda: n_recorded(journal) >= 2, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not Path("new/folder/scenes.csv").exists()
@@ -94,6 +96,17 @@ def test_folder_killed_continued_table_and_page(here: Path, command: Command) ->
     check_spans(Path("spans.tsv"))
     check_page(Path("page.html"))
     assert not list(here.glob("*.journal"))
+
+
+def n_recorded(journal: Path) -> int:
+    """Return the number of outcomes in a journal; 0 while it is being made."""
+    if not journal.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
 
 
 def check_table(path: Path) -> None:
