@@ -30,7 +30,7 @@ from tests.support.processes import wait_until
 
 SCENES = ("kitchen", "street", "forest")
 SYSTEM = ("--system", "conse", "--labels", ",".join(SCENES))
-N_COPIES = 60
+N_COPIES = 200  # of which not all are done before the first outcomes are on disk
 NAMES = ("été/Gare de Lyon, départ.mp4", "=SUM(A1).mp4", "<script>alert(1)</script> & 'b'.mp4", "映画.mp4")
 
 
@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(made, path)
     for number in range(N_COPIES):
-        os.link(made, tmp_path / "archive" / f"zz-{number:02}.mp4")
+        os.link(made, tmp_path / "archive" / f"zz-{number:03}.mp4")
     (tmp_path / "archive" / "broken.mp4").write_text("this is no recording\n" * 100)
     for name in ("notes.doc", "list.xls", "more.xls"):
         (tmp_path / "archive" / name).write_text("text")
