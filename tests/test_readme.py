@@ -108,7 +108,7 @@ def test_systems_table_is_that_of_the_registry() -> None:
 
 
 def test_formats_table_is_that_of_the_command_line() -> None:
-    from avscene.cli.output.formats import FORMATS
+    from avscene.cli.output.results import FORMATS
 
     table = README.read_text(encoding="utf-8").partition("| `--format` |")[2].partition("\n\n")[0]
     first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:])

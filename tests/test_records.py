@@ -1,6 +1,9 @@
 """Test the values between the stages: valid and invalid probabilities, and the schema of the JSON."""
 
 import json
+import runpy
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +21,11 @@ from avscene.errors import (
     WeightsError,
 )
 from avscene.labels import LabelSet
-from avscene.records import Failure, Frame, Prediction, SceneProbabilities, Segment, SegmentPrediction
+from avscene.records import Failure, Frame, Prediction, SceneProbabilities, Segment, SegmentPrediction, read_outcome
 from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
 
 LABELS = LabelSet(("park", "tram", "bus"))
+MADE = runpy.run_path(str(Path(__file__).parent / "golden" / "regenerate_formats.py"))["PREDICTIONS"]
 POSITIVE = arrays(np.float64, st.tuples(st.integers(0, 6), st.just(3)), elements=st.floats(1e-6, 1.0))
 
 
@@ -162,3 +166,65 @@ def test_json_and_exit_codes_of_failures(error: type[AvsceneError], kind: str, c
         "error": {"type": kind, "message": "a.mp4: not found"},
     }
     assert error.exit_code == code
+
+
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+def test_a_prediction_that_is_read_from_its_json_gives_the_same_json(make: Any) -> None:
+    content = json.loads(json.dumps(make().to_dict()))
+    read = read_outcome(content)
+    assert isinstance(read, Prediction)
+    assert json.dumps(read.to_dict()) == json.dumps(content)
+    assert [segment.scene for segment in read.segments] == [segment["scene"] for segment in content["segments"]]
+    np.testing.assert_allclose(read.probabilities, make().probabilities, atol=1e-6)
+
+
+@given(
+    arrays(np.float64, st.just((3, 3)), elements=st.sampled_from([0.3333333, 1 / 3, 0.3333334, 1e-7, 0.9])),
+    st.booleans(),
+    st.sampled_from([0.0, 0.049999999, 0.05, 0.0500001, 1.0]),
+)
+def test_rounding_does_not_change_what_is_read(values: np.ndarray, accepted: bool, share: float) -> None:
+    rows = normalised(values)
+    segments = tuple(
+        SegmentPrediction(float(k), k + 1.0, row, {"video": rows[0]}, accepted=accepted, familiarity=Familiarity(share))
+        for k, row in enumerate(rows)
+    )
+    has = {"audio": False, "video": True}
+    content = Prediction("a", 3.0, "E9", LABELS, has, rows[0], segments, familiarity=Familiarity(share)).to_dict()
+    assert json.dumps(read_outcome(content).to_dict()) == json.dumps(content)
+
+
+def test_a_failure_is_read_from_its_json() -> None:
+    content = Failure("a.mp4", ModalityError("a.mp4: has no audio")).to_dict()
+    read = read_outcome(content)
+    assert isinstance(read, Failure)
+    assert isinstance(read.error, ModalityError)
+    assert read.to_dict() == content
+    unknown = content | {"error": {"type": "later", "message": "a.mp4: unknown here"}}
+    assert str(read_outcome(unknown).error) == "a.mp4: unknown here"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": "avscene/2"}, "not a result of schema avscene/1, but of avscene/2"),
+        ({"segments": []}, "not a complete result .*no segments"),
+        ({"scores": {"park": 1.0}}, "not a complete result .*R&B"),
+        ({"labels": "park"}, "not a complete result"),
+        ({"scene": "nowhere"}, "not a complete result .*nowhere"),
+        ({"scene": "metro_station"}, "not a complete result .*not the most probable"),
+        ({"duration": None}, "not a complete result"),
+        ({"mismatch": {"score": 2}}, "not a complete result"),
+        ({"modalities": None}, "not a complete result"),
+        ({"error": "gone"}, "not a complete result"),
+    ],
+)
+def test_other_json_is_no_result(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_outcome(MADE["recording"]().to_dict() | change)
+
+
+@pytest.mark.parametrize("values", [None, [], "text", 1, {}, {"schema": 1}])
+def test_json_of_another_form_is_no_result(values: object) -> None:
+    with pytest.raises(DataError, match="not a result of schema"):
+        read_outcome(values)

@@ -1,6 +1,6 @@
 """Define the exceptions for failures that a user can meet; each message says what is wrong and how to fix it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -65,6 +65,17 @@ class PackageError(AvsceneError):
     """An optional package is not installed."""
 
     exit_code = 4
+
+
+def error_class(kind: str) -> type[AvsceneError]:
+    """Return the class of errors of this `kind`; the base class for a kind that is not defined (any longer)."""
+    return next((found for found in _subclasses(AvsceneError) if found("").kind == kind), AvsceneError)
+
+
+def _subclasses(base: type[AvsceneError]) -> Iterator[type[AvsceneError]]:
+    for found in base.__subclasses__():
+        yield found
+        yield from _subclasses(found)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from avscene.cli.output.formats import FORMATS
+from avscene.cli.output.results import FORMATS
 from avscene.fusion.rules import RULES
 from avscene.models.registry import systems
 

@@ -6,7 +6,7 @@ import pytest
 from typer.main import get_command
 
 from avscene.cli.main import app
-from avscene.cli.output.formats import FORMATS
+from avscene.cli.output.results import FORMATS
 from avscene.fusion.rules import RULES
 from avscene.fusion.steps import STEPS
 

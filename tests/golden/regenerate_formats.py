@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from avscene.cli.output import formats, timeline
+from avscene.cli.output import timeline
 from avscene.errors import MediaError
 from avscene.labels import LabelSet
 from avscene.records import Failure, Prediction, SegmentPrediction, json_line
+from avscene.reports.recordings import formats
 from avscene.reports.recordings.rows import RowKind
 from avscene.reports.recordings.spans import Outcome
 from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch

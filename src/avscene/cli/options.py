@@ -30,7 +30,7 @@ def _trainable() -> list[str]:
 
 
 def _formats() -> list[str]:
-    from avscene.cli.output.formats import FORMATS
+    from avscene.cli.output.results import FORMATS
 
     return list(FORMATS)
 

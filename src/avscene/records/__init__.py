@@ -1,6 +1,7 @@
 """Define the frozen, validated values that pass between the stages, from examples and segments to predictions."""
 
 from avscene.records.prediction import SCHEMA, Failure, Prediction, json_line
+from avscene.records.reading import read_outcome
 from avscene.records.segment_prediction import SegmentPrediction
 from avscene.records.values import (
     MODALITY_NAMES,
@@ -39,4 +40,5 @@ __all__ = [
     "Segment",
     "SegmentPrediction",
     "json_line",
+    "read_outcome",
 ]

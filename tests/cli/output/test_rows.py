@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from avscene.cli.output.formats import DelimitedRows
 from avscene.cli.output.parquet import write_parquet
 from avscene.errors import DataError, MediaError
 from avscene.labels import LabelSet
 from avscene.records import Failure, Prediction, SegmentPrediction
+from avscene.reports.recordings.formats import DelimitedRows
 from avscene.reports.recordings.rows import ROW_KINDS, RowKind
 from avscene.reports.recordings.spans import headline, recording_scenes
 from avscene.tables.prediction_table import read_table

@@ -205,8 +205,7 @@ def _load(system: str, options: dict[str, Any]) -> "System":
 
 def _format_and_rows(named_format: str | None, named_rows: str | None, place: "OutputPlace") -> "tuple[str, RowKind]":
     """Return the format of the results and the kind of rows, by the options and the suffix of the output."""
-    from avscene.cli.output.formats import FORMATS
-    from avscene.cli.output.results import choose_format, choose_rows
+    from avscene.cli.output.results import FORMATS, choose_format, choose_rows
     from avscene.reports.recordings.rows import ROW_KINDS
 
     chosen = choose_format(None if named_format is None else one_of("--format", named_format, FORMATS), place.path)

@@ -5,17 +5,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from avscene.cli.output import formats
 from avscene.cli.output.files import is_folder, partial_path
 from avscene.cli.output.uploads import OutputPlace
 from avscene.errors import UsageError
 from avscene.files import link_target
 from avscene.outputs import is_device, journal_beside
+from avscene.reports.recordings import formats
 from avscene.reports.recordings.rows import RowKind
 from avscene.storage.urls import shown
 
 FOLDER_JOURNAL = "avscene.journal"
 DEFAULT_FORMAT = "table"
+FORMATS = (DEFAULT_FORMAT, "json", "jsonl", "csv", "tsv", "parquet", "html", *formats.SINGLE_RECORDING)
 # The first suffix of a format is the usual one.
 SUFFIXES = {
     ".json": "json",

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from avscene.cli.output import formats
 from avscene.cli.output.files import CONTINUES, TextOutput
-from avscene.cli.output.formats import DelimitedRows
 from avscene.cli.output.json_lines import JsonLinesFile
 from avscene.cli.output.results import ResultDestination
 from avscene.cli.output.timeline import timeline_text
@@ -19,10 +17,10 @@ from avscene.inference.resumable import Classified
 from avscene.media.limits import Limits
 from avscene.outputs import is_device
 from avscene.records import Failure, json_line
+from avscene.reports.recordings import formats
+from avscene.reports.recordings.formats import DelimitedRows
 from avscene.reports.recordings.markup import SystemInfo
 from avscene.reports.recordings.spans import Outcome
-
-BYTE_ORDER_MARK = "\ufeff"  # by which Excel recognises UTF-8 in a CSV file
 
 
 class ResultWriter(Protocol):
@@ -110,7 +108,7 @@ class _Texts:
         delimiter = "," if destination.format == "csv" else "\t"
         self._rows = DelimitedRows(destination.rows, settings.system.labels, delimiter)
         is_file = destination.output is not None and not is_device(destination.output)
-        self._mark = BYTE_ORDER_MARK if destination.format == "csv" and is_file else ""
+        self._mark = formats.BYTE_ORDER_MARK if destination.format == "csv" and is_file else ""
         self._is_list = destination.format == "json" and destination.is_list
         self.n_written = 0
 

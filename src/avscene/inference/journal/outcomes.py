@@ -2,13 +2,12 @@
 
 import json
 import zlib
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from avscene.errors import AvsceneError
+from avscene.errors import error_class
 from avscene.labels import LabelSet
 from avscene.records import Failure, FloatArray, Prediction, SegmentPrediction
 from avscene.verdicts import Familiarity, Mismatch, MismatchSpan, RecordingMismatch
@@ -32,7 +31,7 @@ def unpack(content: bytes, source: str, system: str, labels: LabelSet) -> Outcom
         values = json.loads(zlib.decompress(content))
         if "error" in values:
             message = f"{source}: {values['message']}" if values["after_source"] else values["message"]
-            return Failure(source, _error_class(values["error"])(message))
+            return Failure(source, error_class(values["error"])(message))
         return _prediction(values, source, system, labels)
     except (zlib.error, KeyError, TypeError) as error:
         raise ValueError(f"not an outcome ({type(error).__name__}: {error})") from error
@@ -127,14 +126,3 @@ def _familiarity_values(familiarity: Familiarity | None) -> tuple[float, dict[st
 
 def _familiarity(values: tuple[float, dict[str, float]] | None) -> Familiarity | None:
     return None if values is None else Familiarity(*values)
-
-
-def _error_class(kind: str) -> type[AvsceneError]:
-    """Return the class of errors of this kind; the base class for a kind that is no longer defined."""
-    return next((found for found in _subclasses(AvsceneError) if found("").kind == kind), AvsceneError)
-
-
-def _subclasses(base: type[AvsceneError]) -> Iterator[type[AvsceneError]]:
-    for found in base.__subclasses__():
-        yield found
-        yield from _subclasses(found)

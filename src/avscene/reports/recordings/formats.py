@@ -1,4 +1,4 @@
-"""Turn predictions into text in each output format."""
+"""Turn predictions into text in each output format, and one prediction into the text of a file."""
 
 import csv
 import io
@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from avscene.errors import UsageError
 from avscene.labels import LabelSet
 from avscene.records import Prediction
 from avscene.reports.recordings.rows import RowKind, Value, outcome_rows, row_columns
 from avscene.reports.recordings.spans import UNSURE, Outcome, SceneSpan, mismatch_spans, scene_spans
 
+BYTE_ORDER_MARK = "\ufeff"  # by which Excel recognises UTF-8 in a CSV file
 _MIN_CUE = 1.0  # seconds that the subtitle of a photograph, which has no duration, is shown
 # Spreadsheets take a cell that begins with one of these for a formula, which may open addresses and run programs.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last are full-width forms
@@ -88,21 +90,52 @@ def audacity(prediction: Prediction) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class SingleRecordingFormat:
-    """A format whose files hold a single recording, so that several recordings need a folder."""
+class RecordingFormat:
+    """A format of files that hold a single recording: their suffix, their media type (MIME), and their text."""
 
     extension: str
+    media_type: str
     to_text: Callable[[Prediction], str]
 
 
-# A new format of this kind is a function and a row here.
-SINGLE_RECORDING: dict[str, SingleRecordingFormat] = {
-    "vtt": SingleRecordingFormat(".vtt", webvtt),
-    "srt": SingleRecordingFormat(".srt", subrip),
-    "audacity": SingleRecordingFormat(".txt", audacity),
+# Formats whose files never hold several recordings. A new one is a function and a row here.
+SINGLE_RECORDING: dict[str, RecordingFormat] = {
+    "vtt": RecordingFormat(".vtt", "text/vtt; charset=utf-8", webvtt),
+    "srt": RecordingFormat(".srt", "application/x-subrip; charset=utf-8", subrip),
+    "audacity": RecordingFormat(".txt", "text/plain; charset=utf-8", audacity),
 }
-FORMATS = ("table", "json", "jsonl", "csv", "tsv", "parquet", "html", *SINGLE_RECORDING)
 ROW_FORMATS = ("csv", "tsv", "parquet")  # with a row for each segment, span or recording
+
+
+def recording_text(prediction: Prediction, name: str) -> str:
+    """Return the text of a file with one prediction, as `avscene classify FILE --output RESULT` writes it.
+
+    Args:
+        prediction: that of the recording.
+        name: one of RECORDING_FORMATS; csv has a row for each segment.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if name not in RECORDING_FORMATS:
+        raise UsageError(f"format {name!r} is not one of {', '.join(RECORDING_FORMATS)}")
+    return RECORDING_FORMATS[name].to_text(prediction)
+
+
+def _json_file(prediction: Prediction) -> str:
+    return json_text(prediction) + "\n"
+
+
+def _csv_file(prediction: Prediction) -> str:
+    rows = DelimitedRows("segments", prediction.labels, ",")
+    return BYTE_ORDER_MARK + rows.header() + rows.rows(prediction)
+
+
+RECORDING_FORMATS: dict[str, RecordingFormat] = {
+    "json": RecordingFormat(".json", "application/json", _json_file),
+    "csv": RecordingFormat(".csv", "text/csv; charset=utf-8", _csv_file),
+    **SINGLE_RECORDING,
+}
 
 
 def subtitle_time(seconds: float, point: str) -> str:
