@@ -233,7 +233,7 @@ def lock(path: Path, *, required: bool = True) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # takes a while to import
 
-    held = FileLock(path, timeout=0)
+    held = FileLock(path, timeout=0, thread_local=False)  # another thread may release it
     try:
         held.acquire()
     except Timeout as error:
