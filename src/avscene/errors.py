@@ -52,7 +52,7 @@ class CheckpointError(AvsceneError):
 
 
 class ProcessError(AvsceneError):
-    """Another process of a training in several processes has ended or does not answer."""
+    """A process or a run that others work with has ended or does not answer."""
 
 
 class WeightsError(AvsceneError):

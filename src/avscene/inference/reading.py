@@ -51,6 +51,8 @@ class BatchReader:
         limits: Limits of a recording.
         workers: Number of recordings that are decoded at a time.
         stop: No further recording is begun once set.
+        in_order: Whether batches of earlier recordings come first and later recordings wait for them; otherwise
+            recordings take turns, and none waits for another.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class BatchReader:
         limits: Limits = DEFAULT_LIMITS,
         workers: int | None = None,
         stop: threading.Event | None = None,
+        in_order: bool = True,
     ) -> None:
         self._sampling, self._content, self._decoder = sampling, content, decoder
         self._sources: Iterator[object] = iter(sources)
@@ -72,12 +75,14 @@ class BatchReader:
             self._n_workers = min(self._n_workers, len(sources))
         self._limits = replace(limits, threads=min(limits.threads, decoder_threads(self._n_workers)))
         self._stop = stop or threading.Event()
+        self._in_order = in_order
         self._changed = threading.Condition()  # guards all of the following
         self._waiting: dict[int, deque[Batch]] = {}  # of recordings that are not finished, by position
         self._next = 0  # position of the next recording to begin
         self._taking: threading.Thread | None = None  # that waits for the next source
         self._is_exhausted = False
         self._open: dict[int, IsolatedRecording] = {}  # by position
+        self._cancelled: set[int] = set()
         self._n_reading = 0
         self._closed = False
         self._failure: BaseException | None = None
@@ -112,6 +117,21 @@ class BatchReader:
                 if thread is not self._taking:  # it may wait for the caller's iterator for ever
                     thread.join()
 
+    def cancel(self, position: int) -> None:
+        """Stop reading the recording at `position`: it ends with a MediaError. May be called from any thread."""
+        with self._changed:
+            if self._next > position and position not in self._waiting:
+                return  # it was read to its end
+            self._cancelled.add(position)
+            if (recording := self._open.get(position)) is not None:
+                recording.close()
+
+    def stated_duration(self, position: int) -> float | None:
+        """Return the duration in seconds that the file at `position` states, while it is read."""
+        with self._changed:
+            recording = self._open.get(position)
+            return None if recording is None else recording.stated_duration
+
     def _start(self) -> list[threading.Thread]:
         self._n_reading = self._n_workers
         threads = [threading.Thread(target=self._read, daemon=True) for _ in range(self._n_workers)]
@@ -136,11 +156,14 @@ class BatchReader:
                     raise self._failure
                 if self._closed:
                     return None
-                for position in sorted(self._waiting):
+                for position in sorted(self._waiting) if self._in_order else list(self._waiting):
                     if self._waiting[position]:
                         batch = self._waiting[position].popleft()
-                        if batch.end is not None:
-                            del self._waiting[position]
+                        waiting = self._waiting.pop(position)
+                        if batch.end is None:
+                            self._waiting[position] = waiting  # as the last: the others come first if they take turns
+                        else:
+                            self._cancelled.discard(position)
                         self._changed.notify_all()
                         return batch
                 if not self._n_reading:
@@ -202,6 +225,8 @@ class BatchReader:
         return self._closed or self._is_exhausted or self._stop.is_set()
 
     def _has_room(self) -> bool:
+        if not self._in_order:
+            return True
         return self._next < min(self._waiting, default=self._next) + WINDOW * self._n_workers
 
     def _put(self, batch: Batch) -> bool:
@@ -226,6 +251,8 @@ class BatchReader:
                     if is_full(segments):
                         yield Batch(position, next(numbers), tuple(segments), source)
                         segments = []
+                if self._is_cancelled(position):
+                    raise MediaError(f"{source.path}: was cancelled")
                 end = recording_info(recording, content, self._sampling)
         except MediaError as error:
             end = error
@@ -233,6 +260,10 @@ class BatchReader:
             with self._changed:
                 self._open.pop(position, None)
         yield Batch(position, next(numbers), tuple(segments), source, end)
+
+    def _is_cancelled(self, position: int) -> bool:
+        with self._changed:
+            return position in self._cancelled
 
     @contextmanager
     def _recording(self, position: int, source: Source) -> Iterator[IsolatedRecording]:
@@ -247,7 +278,7 @@ class BatchReader:
     def _register(self, position: int, recording: IsolatedRecording) -> None:
         with self._changed:
             self._open[position] = recording
-            if self._closed:
+            if self._closed or position in self._cancelled:
                 recording.close()
 
 

@@ -29,6 +29,20 @@ def predict_recordings(
 
     `progress` is called with the position of a source and the end of its last scored segment, in seconds.
     """
+    outcomes: dict[int, SourceOutcome] = {}  # that wait for an earlier one
+    n_yielded = 0
+    with closing(predict_unordered(predictor, reader, progress)) as finished:
+        for position, outcome in finished:
+            outcomes[position] = outcome
+            while n_yielded in outcomes:
+                yield outcomes.pop(n_yielded)
+                n_yielded += 1
+
+
+def predict_unordered(
+    predictor: Predictor, reader: BatchReader, progress: Callable[[int, float], None] | None = None
+) -> Generator[tuple[int, SourceOutcome], None, None]:
+    """Yield the position of each source with what `predict_recordings` yields of it, as soon as it is ready."""
     n_threads = torch.get_num_threads()  # in this thread; in others torch has other settings
 
     def score(batch: Batch) -> ScoredBatch:
@@ -37,21 +51,15 @@ def predict_recordings(
         return ScoredBatch(batch.position, batch.number, scored, batch.source, batch.end)
 
     recordings: dict[int, ScoredRecording] = defaultdict(ScoredRecording)  # unfinished ones, by position
-    outcomes: dict[int, SourceOutcome] = {}  # that wait for an earlier one
-    n_yielded = 0
     with closing(reader.map(score, SCORING_THREADS)) as scored:
         for batch in scored:
             position, recording = batch.position, recordings[batch.position]
             recording.add(batch)
             if progress is not None and batch.segments:
                 progress(position, recording.reached)
-            if not recording.is_complete:
-                continue
-            del recordings[position]
-            outcomes[position] = batch.source, _outcome(predictor, batch.source, recording)
-            while n_yielded in outcomes:
-                yield outcomes.pop(n_yielded)
-                n_yielded += 1
+            if recording.is_complete:
+                del recordings[position]
+                yield position, (batch.source, _outcome(predictor, batch.source, recording))
 
 
 def outcomes_of(found: Generator[SourceOutcome, None, None]) -> Generator[Prediction | Failure, None, None]:

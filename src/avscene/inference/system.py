@@ -144,7 +144,7 @@ class System:
         if isinstance(items, Sequence):  # wrong items are errors at once, and few need few workers
             sources = list(sources)
         reader = self._reader(sources, hop, keyframes, decoder, limits, workers, None)
-        return outcomes_of(predict_recordings(self._predictor, reader, progress))
+        return outcomes_of(predict_recordings(self.predictor, reader, progress))
 
     def classify_arrays(
         self,
@@ -187,7 +187,7 @@ class System:
         content = ContentFilter(self.content)
         groups = grouped(content.apply(recording.segments(sampling)))
         scored = [item for group in groups for item in score_segments(self.models, group)]
-        return self._predictor.recording(name, recording_info(recording, content, sampling), scored)
+        return self.predictor.recording(name, recording_info(recording, content, sampling), scored)
 
     def classify_stream(
         self,
@@ -221,7 +221,7 @@ class System:
         """
         check_stream(chunks, modalities, max_lag)
         sampling = self.sampling(hop)
-        return predict_stream(self._predictor, self.content, sampling, chunks, modalities, max_lag)
+        return predict_stream(self.predictor, self.content, sampling, chunks, modalities, max_lag)
 
     def classify_all(
         self,
@@ -245,7 +245,7 @@ class System:
             WeightsError: no worker process can be started.
         """
         reader = self._reader(sources, hop, keyframes, decoder, limits, workers, stop)
-        with closing(predict_recordings(self._predictor, reader, progress)) as outcomes:
+        with closing(predict_recordings(self.predictor, reader, progress)) as outcomes:
             for _, outcome in outcomes:
                 yield outcome
 
@@ -259,7 +259,6 @@ class System:
         workers: int | None,
         stop: threading.Event | None,
     ) -> BatchReader:
-        """Check the arguments of `classify_all`, and return a reader of the recordings."""
         check_decoder(decoder)
         check_type("limits", limits, Limits, "avscene.media.limits.Limits")
         if workers is not None:
@@ -292,9 +291,10 @@ class System:
 
     def fuse(self, by_model: FloatArray, times: Times | None = None) -> FloatArray:
         """Fuse probabilities (n_models, n, n_scenes), in the order of the models, to (n, n_scenes)."""
-        return self._predictor.fuse(by_model, times)
+        return self.predictor.fuse(by_model, times)
 
     @property
-    def _predictor(self) -> Predictor:
+    def predictor(self) -> Predictor:
+        """Makes predictions of the probabilities of the models."""
         fields = (self.name, self.labels, self.models, self.fusion, self.mismatch, self.prior, self.acceptance)
         return Predictor(*fields, self.audio_rate)

@@ -114,6 +114,12 @@ class Recording:
         """Whether the recording has a video stream; after `segments`, whether it could be decoded."""
         return self._has("video")
 
+    @property
+    def stated_duration(self) -> float | None:
+        """The duration in seconds that the header of the longest file states; None if one of them does not state it."""
+        ends = [file.stated_end for file in self._files]
+        return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
     def _has(self, modality: Modality) -> bool:
         return self._decoded.get(modality, modality in self._streams())
 

@@ -66,7 +66,14 @@ class Worker:
 
         path, audio, decoder, program = (request[name] for name in ("path", "audio", "decoder", "program"))
         with Recording(path, audio, decoder, limits, self._heartbeat, program) as recording:
-            self._send({"type": "opened", "audio": recording.has_audio, "video": recording.has_video})
+            self._send(
+                {
+                    "type": "opened",
+                    "audio": recording.has_audio,
+                    "video": recording.has_video,
+                    "stated_duration": recording.stated_duration,
+                }
+            )
             signal.alarm(0)
             following = self._requests.get()
             if following["type"] == "close":

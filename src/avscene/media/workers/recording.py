@@ -52,6 +52,7 @@ class IsolatedRecording:
     ) -> None:
         self.path = Path(path)
         self.duration = 0.0
+        self.stated_duration: float | None = None  # by the headers, once it is opened
         self.audio_source: AudioSource | None = None
         self.warnings: tuple[str, ...] = ()
         self._limits = limits
@@ -127,7 +128,9 @@ class IsolatedRecording:
                 if self._closed:  # `close` may not have seen this worker
                     worker.kill()
                 worker.send({**self._request, "directory": _working_directory()})
-                self._opened(self._reply("opened")[0])
+                header, _ = self._reply("opened")
+                self._opened(header)
+                self.stated_duration = header.get("stated_duration")
                 return
             except WorkerDiedError as death:
                 self._check_attempts(death)
