@@ -1,6 +1,5 @@
-"""Test runs over recordings that come one by one: the outcomes are those of the files classified one after the other."""
+"""Test runs over recordings that come one by one: their outcomes are those of the files by themselves."""
 
-import os
 import shutil
 import threading
 import time
@@ -150,7 +149,7 @@ def test_a_limit_costs_its_recording_alone(
     run.submit("long", Source(files / "long.mp4"))
     gone = tmp_path / "gone.mp4"
     shutil.copy(files / "short.mp4", gone)
-    os.unlink(gone)
+    gone.unlink()
     run.submit("gone", Source(gone))
     run.submit("short", Source(files / "short.mp4"))
     run.close()
