@@ -42,12 +42,15 @@ class ContinuousRun:
         settings: how recordings are decoded; `program` is that of each `Source`.
         listener: takes progress and outcomes.
 
+    Attributes:
+        system: as given.
+
     Raises:
         UsageError: the system does not support these settings.
     """
 
     def __init__(self, system: System, settings: Settings, listener: Listener) -> None:
-        self._system = system
+        self.system = system
         self._listener = listener
         self._n_threads = torch.get_num_threads()  # in this thread; in others torch has other settings
         self._submitted: queue.SimpleQueue[tuple[str, Source] | None] = queue.SimpleQueue()
@@ -113,10 +116,10 @@ class ContinuousRun:
             yield source
 
     def _run(self) -> None:
-        error: AvsceneError = ProcessError(f"system {self._system.name}: its run has ended")
+        error: AvsceneError = ProcessError(f"system {self.system.name}: its run has ended")
         torch.set_num_threads(self._n_threads)
         try:
-            with closing(predict_unordered(self._system.predictor, self._reader, self._report)) as outcomes:
+            with closing(predict_unordered(self.system.predictor, self._reader, self._report)) as outcomes:
                 for position, (source, outcome) in outcomes:
                     if isinstance(outcome, AvsceneError):
                         self._finish(position, Failure(shown(source.path), outcome))
@@ -125,7 +128,7 @@ class ContinuousRun:
         except AvsceneError as raised:
             error = raised
         except Exception as raised:  # noqa: BLE001  # a fault of a model or of this program: its recordings fail with it
-            error = ProcessError(f"system {self._system.name}: failed ({type(raised).__name__}: {raised})")
+            error = ProcessError(f"system {self.system.name}: failed ({type(raised).__name__}: {raised})")
         self._fail_pending(error)
 
     def _report(self, position: int, seconds: float) -> None:
