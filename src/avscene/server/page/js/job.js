@@ -1,0 +1,155 @@
+// Show one job: its progress, then its result in the viewer, or why it failed.
+
+import { address, ask } from "./api.js";
+import { announce, confirmDeletion, element, heading, icon, setTitle } from "./dom.js";
+import { failurePanel } from "./failure.js";
+import { announceEnd, details, flags, jobProgress, uploadProgress } from "./row.js";
+import { uploads } from "./upload.js";
+import { isFinished, watchJob } from "./watching.js";
+
+const FORMATS = [["JSON", "json"], ["CSV", "csv"], ["WebVTT", "vtt"], ["Audacity labels", "audacity"]];
+
+/** Return the links to the result of a job or of a recording of an archive, in all formats. */
+export const downloadsOf = (path) => FORMATS.map(([label, format]) => ({ label, url: address(`${path}/result.${format}`) }));
+
+export function showJob(container, id) {
+  const view = new JobView(container, id);
+  view.start();
+  return view;
+}
+
+class JobView {
+  #watch = null;
+  #viewer = null;
+  #closed = false;
+  #shown = "";
+  #progress = null;
+
+  constructor(container, id) {
+    this.id = id;
+    this.path = `v1/jobs/${encodeURIComponent(id)}`;
+    this.title = heading("Recording");
+    this.facts = element("p", { class: "muted facts" });
+    this.remove = element("button", { type: "button", onclick: () => this.#delete() }, icon("delete"), "Delete");
+    this.body = element("div", { class: "result" });
+    const back = element("a", { class: "back", href: "#/" }, icon("back"), "All recordings");
+    container.append(back, element("div", { class: "view-head" }, element("div", {}, this.title, this.facts), element("div", { class: "actions" }, this.remove)), this.body);
+    this.remove.hidden = true;
+    setTitle("Recording");
+    this.onUpload = ({ upload }) => upload.job?.id === id && this.#showUpload(upload);
+  }
+
+  async start() {
+    const upload = uploads.find(this.id);
+    if (upload) {
+      uploads.addEventListener("change", this.onUpload);
+      this.#name(upload.job);
+      this.#showUpload(upload);
+      return;
+    }
+    const { value, error } = await ask("GET", this.path);
+    if (this.#closed) return;
+    if (error) this.#showError(error);
+    else this.#take(value);
+  }
+
+  close() {
+    this.#closed = true;
+    this.#watch?.close();
+    this.#viewer?.close();
+    uploads.removeEventListener("change", this.onUpload);
+  }
+
+  #name(job) {
+    this.job = job;
+    this.title.textContent = job.name;
+    setTitle(job.name);
+    this.facts.replaceChildren(...details(job), ...[flags(job)].filter(Boolean));
+    this.remove.hidden = false;
+    this.remove.lastChild.textContent = isFinished(job) ? "Delete" : "Cancel";
+  }
+
+  #showUpload(upload) {
+    if (upload.state === "sent") {
+      uploads.removeEventListener("change", this.onUpload);
+      this.#take(upload.job);
+    } else if (upload.state === "cancelled") {
+      location.hash = "#/";
+    } else if (upload.state === "refused") {
+      this.#showError(upload.error, [element("button", { type: "button", onclick: () => uploads.retry(upload) }, "Try again")]);
+    } else {
+      this.#showProgress(`upload-${upload.state}`, () => uploadProgress(upload), upload);
+    }
+  }
+
+  #showProgress(state, make, now) {
+    if (state !== this.#shown) {
+      this.#shown = state;
+      this.#progress = make();
+      this.body.replaceChildren(element("section", { class: "card", "aria-label": "Progress" }, this.#progress.node));
+    }
+    this.#progress.update(now);
+  }
+
+  #take(job) {
+    const wasActive = this.job && !isFinished(this.job);
+    this.#name(job);
+    if (wasActive && isFinished(job)) announceEnd(job);
+    if (job.state === "done") return void this.#showResult(job);
+    if (job.state === "failed") return this.#showError(job.error ?? { type: "server", message: "" });
+    this.#showProgress(`${job.state}-${job.attempts}`, () => jobProgress(job), job);
+    this.#watch ??= watchJob(this.id, { onJob: (next) => this.#take(next), onRemoved: () => this.#showError({ type: "not_found", message: "This recording was deleted." }) });
+  }
+
+  async #showResult(job) {
+    if (this.#shown === "done") return;
+    this.#shown = "done";
+    this.body.replaceChildren(element("p", { class: "muted" }, "Loading the result…"));
+    const [{ value: prediction, error }, viewer] = await Promise.all([ask("GET", `${this.path}/result.json`), loadViewer()]);
+    if (this.#closed) return;
+    if (error) return void this.#showError(error);
+    if (!viewer) return void this.#showError({ type: "offline", message: "The files of the page could not be loaded." });
+    this.body.replaceChildren();
+    this.#viewer = viewer.showViewer(this.body, {
+      name: job.name,
+      prediction,
+      models: job.models ?? {},
+      mediaUrl: address(`${this.path}/media`),
+      previewUrl: address(`${this.path}/preview`),
+      thumbnailsUrl: address(`${this.path}/thumbnails.jpg`),
+      downloads: downloadsOf(this.path),
+    });
+  }
+
+  #showError(error, actions = []) {
+    this.#shown = "error";
+    if (error.type === "not_found") {
+      this.title.textContent = "Not found";
+      setTitle("Not found");
+      this.facts.replaceChildren();
+      this.remove.hidden = true;
+    }
+    const again = error.type === "offline" && element("button", { type: "button", onclick: () => this.start() }, "Try again");
+    this.body.replaceChildren(failurePanel(error, [...actions, again].filter(Boolean)));
+  }
+
+  async #delete() {
+    if (!(await confirmDeletion(this.job.name))) return;
+    const upload = uploads.find(this.id);
+    if (upload) return uploads.cancel(upload);
+    this.#watch?.close();
+    const { error } = await ask("DELETE", this.path);
+    if (error && error.status !== 404) return void this.#showError(error);
+    announce(`${this.job.name}: deleted`);
+    location.hash = "#/";
+  }
+}
+
+/** Load the viewer when a result is looked at for the first time; null if it cannot be. */
+export async function loadViewer() {
+  try {
+    return await import("./viewer/view.js");
+  } catch {
+    return null;
+  }
+}
