@@ -30,6 +30,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "avscene classify film.mp4 --labels kitchen,street,forest",
         "avscene classify films --system my-system --format jsonl --output scenes.jsonl",
     ),
+    "serve": (
+        "avscene serve",
+        "avscene serve --port 8080 --system my-system --max-upload 500M --keep 1",
+    ),
     "cross-validate": (
         "avscene cross-validate fast --data recordings --folds fold --output validation",
         "avscene cross-validate fast --data recordings --folds fold --output half-seconds --hop 0.5",
@@ -69,7 +73,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
 
 # The commands in the list of commands, by heading.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Classify recordings": ("classify",),
+    "Classify recordings": ("classify", "serve"),
     "Train on your own recordings": ("train", "cross-validate", "prepare", "embed", "push"),
     "Measure and combine": ("predict", "evaluate", "fuse", "mismatch"),
     "Challenge and paper": ("submit", "reproduce"),

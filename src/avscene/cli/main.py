@@ -24,6 +24,7 @@ from avscene.cli.commands.predict import predict
 from avscene.cli.commands.prepare import prepare
 from avscene.cli.commands.push import push
 from avscene.cli.commands.reproduce import reproduce
+from avscene.cli.commands.serve import serve
 from avscene.cli.commands.submit import submit
 from avscene.cli.commands.systems import systems
 from avscene.cli.commands.train import train
@@ -77,6 +78,7 @@ COMMANDS = (
     mismatch,
     submit,
     push,
+    serve,
 )
 DATA_COMMANDS = (toytown, download, verify)
 

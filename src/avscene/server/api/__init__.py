@@ -1,0 +1,1 @@
+"""Define the routes of the API, one module for each group."""

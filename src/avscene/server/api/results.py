@@ -1,0 +1,111 @@
+"""Define the routes of the files of a job: its media, and its result in several formats."""
+
+import json
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import FileResponse, Response
+
+from avscene.errors import DataError
+from avscene.records import Prediction, read_outcome
+from avscene.reports.recordings.formats import SINGLE_RECORDING, DelimitedRows
+from avscene.server.api.documentation import documented
+from avscene.server.api.media_response import disposition, media_response
+from avscene.server.api.requests import Shared, no_job
+from avscene.server.api.schemas import PredictionBody
+from avscene.server.errors import ApiError
+from avscene.server.jobs import Job, JobState
+from avscene.server.services import Services
+
+router = APIRouter(tags=["results"])
+
+Format = Literal["json", "csv", "vtt", "audacity"]
+_CONTENT_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+    "audacity": "text/plain; charset=utf-8",
+}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_MEDIA: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The media file", "content": {"*/*": _BYTES}},
+    206: {"description": "The range of the file that the header `Range` names", "content": {"*/*": _BYTES}},
+    304: {"description": "The client has this file already"},
+}
+_RESULT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The result",
+        "content": {
+            "application/json": {"schema": PredictionBody.model_json_schema(by_alias=True)},
+            "text/csv": {"schema": {"type": "string"}},
+            "text/vtt": {"schema": {"type": "string"}},
+            "text/plain": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+@router.head("/v1/jobs/{id}/media", include_in_schema=False)
+@router.get("/v1/jobs/{id}/media", response_class=FileResponse, responses={**_MEDIA, **documented(400, 404, 416)})
+def media(
+    id: str,  # noqa: A002  # in the address
+    request: Request,
+    services: Shared,
+    range_: Annotated[str | None, Header(alias="Range", description="One range of bytes.")] = None,
+) -> Response:
+    """Return the media of a job, or a range of it."""
+    del range_  # documented here, read by the response
+    job = services.table.get(id)
+    path = None if job is None or job.state is JobState.WAITING else services.files.media(id)
+    if job is None or path is None:
+        raise no_job()
+    return media_response(request, path, job.request.name)
+
+
+@router.get("/v1/jobs/{id}/result.{format}", response_class=Response, responses={**_RESULT, **documented(400, 404)})
+def result(id: str, format: Format, services: Shared) -> Response:  # noqa: A002
+    """Return the result of a job that is done, as a file."""
+    job = services.table.get(id)
+    if job is None:
+        raise no_job()
+    if job.state is not JobState.DONE:
+        raise ApiError(404, f"{job.request.name}: has no result; the job is {job.state}")
+    return result_response(_result_bytes(services, job), format, job.request.name)
+
+
+def result_response(content: bytes, format: Format, name: str) -> Response:  # noqa: A002
+    """Return a result as a file.
+
+    Args:
+        content: The JSON of a prediction, schema `avscene/1`.
+        format: Of the file.
+        name: File name of the recording.
+
+    Raises:
+        DataError: the content is not a prediction.
+    """
+    extension = ".csv" if format == "csv" else ".json"
+    if format in SINGLE_RECORDING:
+        extension = SINGLE_RECORDING[format].extension
+    headers = {"Content-Disposition": disposition("attachment", PurePath(name).stem + extension)}
+    if format != "json":
+        content = _text(content, format).encode()
+    return Response(content, headers=headers, media_type=_CONTENT_TYPES[format])
+
+
+def _text(content: bytes, format: Format) -> str:  # noqa: A002
+    prediction = read_outcome(json.loads(content))
+    if not isinstance(prediction, Prediction):
+        raise DataError("the result is a failure, which has no segments")
+    if format == "csv":
+        rows = DelimitedRows("segments", prediction.labels, ",")
+        return rows.header() + rows.rows(prediction)
+    return SINGLE_RECORDING[format].to_text(prediction)
+
+
+def _result_bytes(services: Services, job: Job) -> bytes:
+    try:
+        return services.files.result(job.id).read_bytes()
+    except OSError:
+        raise no_job() from None  # it was removed meanwhile

@@ -1,0 +1,246 @@
+"""Define the bodies of requests and responses, with the examples of the OpenAPI document."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonValue
+
+NAME_LENGTH = 255  # characters of a file name
+LABEL_LENGTH, MAX_LABELS = 100, 200
+SYSTEM_LENGTH = 1000
+MAX_HOP = 60.0  # seconds
+
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"  # without control characters
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH, pattern=_PLAIN)]
+SystemName = Annotated[str, StringConstraints(min_length=1, max_length=SYSTEM_LENGTH, pattern=_PLAIN)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=LABEL_LENGTH, pattern=_PLAIN)]
+Hop = Annotated[float, Field(gt=0, le=MAX_HOP, allow_inf_nan=False)]
+Frames = Literal["exact", "keyframes"]
+State = Literal["waiting", "queued", "running", "done", "failed"]
+
+_SCORES: dict[str, JsonValue] = {"park": 0.81, "street": 0.19}
+_PREDICTION: dict[str, JsonValue] = {
+    "schema": "avscene/1",
+    "source": "film.mp4",
+    "duration": 10.0,
+    "system": "conse",
+    "labels": ["park", "street"],
+    "modalities": {"audio": True, "video": True},
+    "scene": "park",
+    "score": 0.81,
+    "scores": _SCORES,
+    "mismatch": None,
+    "familiarity": None,
+    "segments": [
+        {
+            "start": 0.0,
+            "end": 1.0,
+            "scene": "park",
+            "score": 0.81,
+            "scores": _SCORES,
+            "mismatch": None,
+            "familiarity": None,
+            "by_model": {"conse": _SCORES},
+        }
+    ],
+    "warnings": [],
+}
+_JOB: dict[str, JsonValue] = {
+    "id": "q7mZb0l5Rr2cV9xK1tYwAQ",
+    "name": "film.mp4",
+    "state": "done",
+    "created": "2026-05-04T09:30:00.000Z",
+    "started": "2026-05-04T09:30:01.000Z",
+    "finished": "2026-05-04T09:30:04.000Z",
+    "size": 1048576,
+    "system": "conse",
+    "labels": ["park", "street"],
+    "hop": None,
+    "frames": "exact",
+    "position": None,
+    "reached": 10.0,
+    "duration": 10.0,
+    "seconds_left": None,
+    "attempts": 1,
+    "version": 7,
+    "scene": "park",
+    "scenes": ["park"],
+    "score": 0.81,
+    "unsure": False,
+    "mismatch": None,
+    "modalities": {"audio": True, "video": True},
+    "models": {"conse": "video"},
+    "error": None,
+}
+
+
+def _example(value: JsonValue) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [value]})
+
+
+class ErrorFields(BaseModel):
+    """The type of a failure, and a message of one line."""
+
+    type: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every response that is a failure."""
+
+    error: ErrorFields
+
+
+class FailureBody(BaseModel):
+    """The record of a recording that cannot be classified, or the failure of the request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "schema": "avscene/1",
+                    "source": "film.mp4",
+                    "error": {"type": "media", "message": "film.mp4: is not a media file"},
+                }
+            ]
+        }
+    )
+
+    schema_: Literal["avscene/1"] = Field(alias="schema")
+    source: str
+    error: ErrorFields
+
+
+class SegmentBody(BaseModel):
+    """One segment of a prediction."""
+
+    start: float
+    end: float
+    scene: str | None
+    score: float
+    scores: dict[str, float]
+    mismatch: dict[str, Any] | None
+    familiarity: dict[str, Any] | None
+    by_model: dict[str, dict[str, float]]
+
+
+class PredictionBody(BaseModel):
+    """The prediction for one recording, schema `avscene/1`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PREDICTION]})
+
+    schema_: Literal["avscene/1"] = Field(alias="schema")
+    source: str
+    duration: float
+    system: str
+    labels: list[str]
+    modalities: dict[str, bool]
+    scene: str | None
+    score: float
+    scores: dict[str, float]
+    mismatch: dict[str, Any] | None
+    familiarity: dict[str, Any] | None
+    segments: list[SegmentBody]
+    warnings: list[str]
+
+
+class NewJob(BaseModel):
+    """A recording to classify, whose media is sent afterwards."""
+
+    model_config = _example({"name": "film.mp4", "system": "conse", "labels": ["park", "street"], "frames": "exact"})
+
+    name: FileName = Field(description="File name of the recording; never used as a path.")
+    system: SystemName | None = Field(None, description="Name of a system; null is the default of the server.")
+    labels: list[Label] | None = Field(
+        None, min_length=2, max_length=MAX_LABELS, description="Scenes, for a zero-shot system."
+    )
+    hop: Hop | None = Field(None, description="Length of a segment in seconds; null is that of the system.")
+    frames: Frames = Field("exact", description="keyframes: many times faster, from key frames only.")
+
+
+class JobBody(BaseModel):
+    """A job: what was asked for, how far it is, and an outline of its result."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
+
+    id: str
+    name: str
+    state: State
+    created: str = Field(description="ISO 8601, UTC; so are the other times.")
+    started: str | None
+    finished: str | None
+    size: int = Field(description="Bytes of the media.")
+    system: str
+    labels: list[str] | None
+    hop: float | None
+    frames: Frames
+    position: int | None = Field(description="Jobs before this one in the queue; null unless it is queued.")
+    reached: float = Field(description="Seconds of the recording that are scored.")
+    duration: float | None = Field(description="Seconds of the recording; null if unknown.")
+    seconds_left: float | None = Field(description="Estimated time until the job is done; null if unknown.")
+    attempts: int
+    version: int = Field(description="Number of changes; the id of an event.")
+    scene: str | None
+    scenes: list[str]
+    score: float | None
+    unsure: bool | None
+    mismatch: bool | None
+    modalities: dict[str, bool] | None
+    models: dict[str, str] | None = Field(description="By model: audio, video or both.")
+    error: ErrorFields | None
+
+
+class JobList(BaseModel):
+    """Jobs, the newest first; `next` is the value of `before` for the next page."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [_JOB], "next": None}]})
+
+    jobs: list[JobBody]
+    next: str | None
+
+
+class SystemBody(BaseModel):
+    """A system, what it needs, and whether its weights are here."""
+
+    name: str
+    title: str
+    kind: str
+    needs: Literal["audio", "video", "both"]
+    zero_shot: bool
+    weights: Literal["available", "downloadable", "missing", "untrained"]
+    note: str
+    labels: list[str] | None
+
+
+class SystemList(BaseModel):
+    """The systems, and the default of the server."""
+
+    default: str
+    systems: list[SystemBody]
+
+
+class LimitsBody(BaseModel):
+    """What the server accepts, and what it offers."""
+
+    max_upload: int = Field(description="Bytes.")
+    max_duration: float = Field(description="Seconds.")
+    keep: float = Field(description="Days that finished jobs are kept.")
+    suffixes: list[str] = Field(description="Of media files.")
+    archive: bool
+    token: bool
+
+
+class SignIn(BaseModel):
+    """The token, in exchange for a cookie."""
+
+    model_config = _example({"token": "0123456789abcdef0123456789abcdef"})
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class HealthBody(BaseModel):
+    """Whether the server works."""
+
+    model_config = _example({"status": "ok"})
+
+    status: Literal["ok"]
