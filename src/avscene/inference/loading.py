@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avscene.arguments import check_number, check_path, check_type, wrong_argument
-from avscene.errors import CheckpointError, DataError, UsageError
+from avscene.errors import CheckpointError, UsageError
 from avscene.evaluation.selective import SelectiveThresholds
 from avscene.fusion.tree import Fusion
 from avscene.inference.fingerprint import fingerprint, zero_shot_fingerprint
@@ -23,6 +23,7 @@ from avscene.models.device import Runtime
 from avscene.models.precision.measurement import Measurement
 from avscene.models.sharing.reference import is_hub_reference
 from avscene.progress import StageProgress, reporting
+from avscene.storage.urls import is_remote, shown
 
 Precision = str | Mapping[str, str] | Sequence[Measurement]
 
@@ -203,22 +204,44 @@ def _load_checkpoint(
     )
 
 
-def load_mismatch_detector(path: Path) -> MismatchDetector:
-    """Load the mismatch detector of a checkpoint directory, or of a JSON file that `avscene mismatch --json` wrote.
+def load_mismatch_detector(source: str | Path) -> MismatchDetector:
+    """Load the mismatch detector of a checkpoint, or of a JSON file that `avscene mismatch --json` wrote.
+
+    Args:
+        source: the file, the directory of a checkpoint, or `hf://user/repo[@revision]`.
 
     Raises:
         DataError: there is no detector.
         CheckpointError: the checkpoint is damaged.
+        UsageError: a URL is given.
+        WeightsError: a checkpoint of the hub cannot be fetched.
     """
-    if not path.is_dir():
-        from avscene.mismatch.tables import read_detector
+    if is_hub_reference(source):
+        from avscene.models.sharing.fetch import fetch_checkpoint
 
-        return read_detector(path)
+        fetched = fetch_checkpoint(str(source), offline=False)
+        with fetched.errors():
+            return _detector_of(fetched.directory)
+    if is_remote(source):
+        raise UsageError(f"{shown(source)}: URLs are not accepted here; try: a path on this machine, or hf://USER/REPO")
+    if Path(source).is_dir():
+        return _detector_of(Path(source))
+    from avscene.mismatch.tables import read_detector
+
+    return read_detector(Path(source))
+
+
+def _detector_of(directory: Path) -> MismatchDetector:
+    """Return the mismatch detector of a checkpoint.
+
+    Raises:
+        CheckpointError: it has none, or is damaged.
+    """
     from avscene.models.checkpoint import read_config
 
-    detector = read_config(path).mismatch
+    detector = read_config(directory).mismatch
     if detector is None:
-        raise DataError(
-            f"{path}: has no mismatch detector: it was trained without recordings that have both audio and video"
+        raise CheckpointError(
+            f"{directory}: has no mismatch detector: it was trained without recordings that have both audio and video"
         )
     return detector

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from avscene.errors import UsageError
+from avscene.storage.urls import is_remote, shown
 
 NAME_AND_PATH = re.compile(r"(?P<name>[^/\\=]+)=(?P<path>.+)", re.DOTALL)
 
 
 def split_name(argument: str | os.PathLike[str]) -> tuple[str | None, Path]:
-    """Split `NAME=PATH` into the name and the path; the name is None without one, or if a file is called so."""
+    """Split `NAME=PATH` into the name and the path; the name is None without one, or if a file is called so.
+
+    Raises:
+        UsageError: the path is a URL.
+    """
     text = os.fspath(argument)
     found = NAME_AND_PATH.fullmatch(text)
+    if is_remote(text) or (found is not None and is_remote(found["path"])):
+        raise UsageError(f"{shown(text)}: URLs are not accepted here; try: a path on this machine")
     if found is None or os.path.lexists(text):
         return None, Path(text)
     return found["name"].strip() or None, Path(found["path"])

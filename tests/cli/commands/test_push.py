@@ -72,6 +72,10 @@ def test_push_then_classify_and_predict_by_reference(
     header = table.read_text(encoding="utf-8").splitlines()[0].split("\t")
     assert set(LABELS) <= set(header)
 
+    # The detector of a checkpoint on the hub is found by its reference; this one was trained on video alone.
+    no_detector = command("mismatch", table, table, "--detector", "hf://owner/scenes", "--output", tmp_path / "m.tsv")
+    assert f"{pinned}: has no mismatch detector" in no_detector.error()
+
 
 def test_errors_are_one_line_with_an_exit_code(
     command: Command, checkpoint: Path, tmp_path: Path, hub_server: HubServer

@@ -20,12 +20,15 @@ def mismatch(
     cross_fit: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Fit and judge on these tables: each pair by a detector fitted on other folds of groups."
+            metavar="N", help="Fit and evaluate on these tables; each pair by a detector of other folds of groups."
         ),
     ] = None,
     detector: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE|SYSTEM", help="Use the detector of an earlier --json, or of a trained system."),
+        str | None,
+        typer.Option(
+            metavar="FILE|SYSTEM",
+            help="Use the detector of an earlier --json, or of a trained system: its directory, or hf://USER/REPO.",
+        ),
     ] = None,
     pairs: Annotated[
         Path | None,
@@ -60,13 +63,14 @@ def mismatch(
     if pairs is not None and vadd is not None:
         raise UsageError("--pairs and --vadd are two sources of pairs; give one of them")
     read = [split_name(table)[1] for table in (audio, video, *(fit or ()))]
-    check_outputs([*score_paths(output), json], [*read, detector, pairs, *(vadd or ())], overwrite=overwrite)
+    path = None if detector is None else Path(detector)
+    check_outputs([*score_paths(output), json], [*read, path, pairs, *(vadd or ())], overwrite=overwrite)
     result = detect_mismatch(
         audio,
         video,
         fit=fit,
         cross_fit=cross_fit,
-        detector=load_mismatch_detector(detector) if detector is not None and detector.is_dir() else detector,
+        detector=path if path is None or path.is_file() else load_mismatch_detector(str(detector)),
         pairs=read_vadd(*vadd) if vadd is not None else pairs,
         three_classes=three_classes,
         prior=ARCHIVE_PRIOR if prior is None else prior,
