@@ -1,0 +1,6 @@
+"""Compute what the page shows of a media file beside its scenes: the waveform and thumbnails."""
+
+from avscene.server.previews.preview import Preview, Thumbnails
+from avscene.server.previews.reader import PreviewReader
+
+__all__ = ["Preview", "PreviewReader", "Thumbnails"]
