@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 
 import avscene
-from avscene.server.api import classify, health, jobs, page, results, session, systems
+from avscene.server.api import classify, health, jobs, page, previews, results, session, systems
 from avscene.server.errors import add_handlers
 from avscene.server.metrics import RequestMetrics
 from avscene.server.middleware import BodyTimer, ErrorBoundary, Gate, SecurityHeaders
@@ -45,7 +45,7 @@ def build_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.guard = guard = Guard(services.settings)
     services.metrics.watch_jobs(lambda: {str(state): count for state, count in services.table.counts().items()})
-    for module in (classify, jobs, results, systems, session, health, page):
+    for module in (classify, jobs, results, previews, systems, session, health, page):
         app.include_router(module.router)
     add_handlers(app)
     # The last one is the outermost.
@@ -67,6 +67,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.stopping.set()
         await run_in_threadpool(services.runner.stop, finish=False)
     finally:
+        await run_in_threadpool(services.previews.close)
         services.table.close()
 
 

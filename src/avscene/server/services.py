@@ -1,10 +1,12 @@
 """Hold what the routes of the server share: settings, jobs, systems and the runner of jobs."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from avscene.server.jobs import Job, JobFiles, JobState, JobTable
 from avscene.server.metrics import Metrics
+from avscene.server.previews import PreviewReader
 from avscene.server.settings import ServerSettings
 from avscene.server.work.runner import JobRunner
 from avscene.server.work.systems import LoadedSystems
@@ -21,6 +23,7 @@ class Services:
     systems: LoadedSystems
     runner: JobRunner
     metrics: Metrics
+    previews: PreviewReader = field(default_factory=PreviewReader)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
@@ -46,6 +49,8 @@ class Services:
 
     def remove(self, id: str) -> bool:  # noqa: A002
         """Remove a job and stop it if it runs; return whether there was one."""
+        with suppress(KeyError):  # no id of a job
+            self.previews.cancel(self.files.directory(id))
         found = self.table.remove(id)
         if found:
             self.runner.cancel(id)

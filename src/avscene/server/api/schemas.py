@@ -244,3 +244,40 @@ class HealthBody(BaseModel):
     model_config = _example({"status": "ok"})
 
     status: Literal["ok"]
+
+
+class ThumbnailsBody(BaseModel):
+    """Frames in one image, row by row."""
+
+    width: int = Field(description="Pixels of a tile.")
+    height: int = Field(description="Pixels of a tile.")
+    columns: int = Field(description="Tiles in a row.")
+    times: list[float] = Field(description="Seconds at which the frames are shown.")
+
+
+class PreviewBody(BaseModel):
+    """The waveform of a media file, and where its thumbnails are in their image."""
+
+    model_config = _example(
+        {
+            "duration": 4.0,
+            "peaks": [[-0.5, 0.5], [-0.25, 0.31], [-0.02, 0.02]],
+            "thumbnails": {"width": 160, "height": 90, "columns": 2, "times": [1.0, 3.0]},
+            "error": None,
+        }
+    )
+
+    duration: float = Field(description="Seconds; 0 for a photograph.")
+    peaks: list[tuple[float, float]] | None = Field(
+        description="Smallest and largest sample, in [-1, 1], of equal parts of the duration; null without audio."
+    )
+    thumbnails: ThumbnailsBody | None = Field(description="null without video.")
+    error: str | None = Field(description="Why a file that cannot be decoded has neither.")
+
+
+class ComputingBody(BaseModel):
+    """What is asked for is being computed."""
+
+    model_config = _example({"state": "computing"})
+
+    state: Literal["computing"]
