@@ -40,6 +40,18 @@ export async function ask(method, path, { parameters, json, signal } = {}) {
   }
 }
 
+/** Return `{ value }` with the File at a path of the API, or `{ error }`. */
+export async function askForFile(path, name) {
+  try {
+    const response = await fetch(address(path), { cache: "no-store" });
+    if (!response.ok) return { error: errorOf(response.status, await response.text(), null) };
+    const blob = await response.blob();
+    return { value: new File([blob], name, { type: blob.type }) };
+  } catch {
+    return { error: noteLoss() };
+  }
+}
+
 /** Return the error of an answer with this status and text. */
 export function errorOf(status, text, retryAfter) {
   let error = null;

@@ -3,6 +3,7 @@
 const ICONS = {
   audio: "M3 10v4m4.5-8v12M12 3v18m4.500-14v10M21 10v4",
   video: "M3.500 6h11v12h-11zM14.500 10.500l6-3.500v10l-6-3.500",
+  again: "M19.500 12a7.500 7.500 0 11-2.200-5.300L20 9.500M20 4.500v5h-5",
   upload: "M12 16V4.500m0 0L7 9.500m5-5l5 5M4 16v3.500h16V16",
   delete: "M4 7h16M9.500 7V4.500h5V7M6 7l1 13h10l1-13M10 11v5.500m4-5.500v5.500",
   close: "M6 6l12 12M18 6L6 18",
@@ -58,14 +59,22 @@ export function iconButton(name, label, onclick) {
   return element("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick }, icon(name));
 }
 
-/** Show a modal dialog and return a promise of the value of the button that closed it, "" for Escape. */
+/**
+ * Show a modal dialog; return a promise of the value of the button that closed it, "" for Escape.
+ *
+ * A button with the value "" only closes, so that Enter in a field chooses the other one.
+ */
 export function showDialog(title, content, buttons, attributes = {}) {
   const form = element("form", { method: "dialog" });
   const dialog = element("dialog", { "aria-labelledby": "dialog-title", ...attributes }, form);
   form.append(
     element("h2", { id: "dialog-title" }, title),
     ...content,
-    element("div", { class: "actions" }, buttons.map(({ label, value, kind }) => element("button", { value, class: kind }, label))),
+    element(
+      "div",
+      { class: "actions" },
+      buttons.map(({ label, value, kind }) => (value ? element("button", { value, class: kind }, label) : element("button", { type: "button", onclick: () => dialog.close("") }, label))),
+    ),
   );
   document.body.append(dialog);
   dialog.showModal();
@@ -80,6 +89,6 @@ export function showDialog(title, content, buttons, attributes = {}) {
 /** Ask before a recording is deleted. */
 export async function confirmDeletion(name) {
   const text = "Its media and its result are removed from the server. This cannot be undone.";
-  const buttons = [{ label: "Keep", value: "", kind: "" }, { label: "Delete", value: "delete", kind: "danger" }];
+  const buttons = [{ label: "Keep", value: "" }, { label: "Delete", value: "delete", kind: "danger" }];
   return (await showDialog(`Delete ${name}?`, [element("p", {}, text)], buttons)) === "delete";
 }

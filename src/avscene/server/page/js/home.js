@@ -1,43 +1,14 @@
 // Show the first page: where files are dropped or picked, the settings, and the recordings so far.
 
 import { askOnce } from "./api.js";
-import { announce, element, heading, icon, setTitle } from "./dom.js";
+import { classifyFiles } from "./classifying.js";
+import { element, heading, icon, setTitle } from "./dom.js";
 import { count, fileSize, longDuration } from "./format.js";
 import { showHistory } from "./history.js";
-import { chosenSettings, settingsPanel } from "./systems.js";
-import { uploads } from "./upload.js";
-
-/** Classify files with the chosen settings; one file alone opens its own view, several are followed in the list. */
-export async function classifyFiles(files) {
-  const [{ problem, ...settings }, { value: limits }] = await Promise.all([chosenSettings(), askOnce("v1/limits")]);
-  if (problem) {
-    refuse(problem);
-    return;
-  }
-  const wasBusy = uploads.isBusy;
-  const added = uploads.add(files, settings, limits);
-  announce(added.length === 1 ? `${added[0].file.name}: upload begins` : `${count(added.length, "upload")} begin`);
-  if (added.length > 1 || wasBusy || added[0].state === "refused") {
-    location.hash = "#/";
-    return;
-  }
-  const open = ({ upload }) => {
-    if (upload !== added[0] || (!upload.job && upload.state !== "refused" && upload.state !== "cancelled")) return;
-    uploads.removeEventListener("change", open);
-    if (upload.job) location.hash = `#/job/${upload.job.id}`;
-  };
-  uploads.addEventListener("change", open);
-}
-
-function refuse(problem) {
-  location.hash = "#/";
-  const place = document.querySelector(".drop .problem");
-  if (place) place.textContent = problem;
-  announce(problem);
-}
+import { settingsPanel } from "./systems.js";
 
 export function showHome(container) {
-  setTitle("");
+  setTitle("Recordings");
   const list = element("section", { class: "recordings", "aria-labelledby": "recordings-title" });
   container.append(
     heading("Where was it recorded?"),

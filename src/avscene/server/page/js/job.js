@@ -1,9 +1,11 @@
 // Show one job: its progress, then its result in the viewer, or why it failed.
 
-import { address, ask } from "./api.js";
-import { announce, confirmDeletion, element, heading, icon, setTitle } from "./dom.js";
+import { address, ask, askForFile } from "./api.js";
+import { classifyFiles } from "./classifying.js";
+import { announce, confirmDeletion, element, heading, icon, setTitle, showDialog } from "./dom.js";
 import { failurePanel } from "./failure.js";
-import { announceEnd, details, flags, jobProgress, uploadProgress } from "./row.js";
+import { announceEnd, details, jobProgress, uploadProgress } from "./row.js";
+import { settingsPanel } from "./systems.js";
 import { uploads } from "./upload.js";
 import { isFinished, watchJob } from "./watching.js";
 
@@ -31,10 +33,11 @@ class JobView {
     this.title = heading("Recording");
     this.facts = element("p", { class: "muted facts" });
     this.remove = element("button", { type: "button", onclick: () => this.#delete() }, icon("delete"), "Delete");
+    this.again = element("button", { type: "button", onclick: () => this.#classifyAgain() }, icon("again"), "Classify again");
     this.body = element("div", { class: "result" });
     const back = element("a", { class: "back", href: "#/" }, icon("back"), "All recordings");
-    container.append(back, element("div", { class: "view-head" }, element("div", {}, this.title, this.facts), element("div", { class: "actions" }, this.remove)), this.body);
-    this.remove.hidden = true;
+    container.append(back, element("div", { class: "view-head" }, element("div", {}, this.title, this.facts), element("div", { class: "actions" }, this.again, this.remove)), this.body);
+    this.remove.hidden = this.again.hidden = true;
     setTitle("Recording");
     this.onUpload = ({ upload }) => upload.job?.id === id && this.#showUpload(upload);
   }
@@ -64,9 +67,10 @@ class JobView {
     this.job = job;
     this.title.textContent = job.name;
     setTitle(job.name);
-    this.facts.replaceChildren(...details(job), ...[flags(job)].filter(Boolean));
+    this.facts.replaceChildren(...details(job));
     this.remove.hidden = false;
-    this.remove.lastChild.textContent = isFinished(job) ? "Delete" : "Cancel";
+    this.remove.replaceChildren(icon(isFinished(job) ? "delete" : "close"), isFinished(job) ? "Delete" : "Cancel");
+    this.again.hidden = !isFinished(job);
   }
 
   #showUpload(upload) {
@@ -127,10 +131,21 @@ class JobView {
       this.title.textContent = "Not found";
       setTitle("Not found");
       this.facts.replaceChildren();
-      this.remove.hidden = true;
+      this.remove.hidden = this.again.hidden = true;
     }
     const again = error.type === "offline" && element("button", { type: "button", onclick: () => this.start() }, "Try again");
     this.body.replaceChildren(failurePanel(error, [...actions, again].filter(Boolean)));
+  }
+
+  /** Let a person choose other settings, then send the media again: it becomes another recording of the list. */
+  async #classifyAgain() {
+    const buttons = [{ label: "Cancel", value: "" }, { label: "Classify", value: "classify", kind: "primary" }];
+    if (!(await showDialog("Classify again", [settingsPanel()], buttons, { class: "again" }))) return;
+    this.again.disabled = true;
+    const { value, error } = await askForFile(`${this.path}/media`, this.job.name);
+    this.again.disabled = false;
+    if (error) announce(error.message);
+    else classifyFiles([value]);
   }
 
   async #delete() {

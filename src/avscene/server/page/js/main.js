@@ -2,9 +2,10 @@
 
 import { ask, askOnce, connection } from "./api.js";
 import { showArchive, showRecording } from "./archive.js";
+import { classifyFiles } from "./classifying.js";
 import { element, heading, icon, setTitle } from "./dom.js";
 import { listenForFiles } from "./dropping.js";
-import { classifyFiles, showHome } from "./home.js";
+import { showHome } from "./home.js";
 import { showJob } from "./job.js";
 
 const ROUTES = [

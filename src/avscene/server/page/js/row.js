@@ -58,7 +58,7 @@ export function details(job) {
 /** Return the scenes of a finished job with its probability and what must be known of it. */
 export function outcome(job) {
   if (job.state === "failed") {
-    return element("div", { class: "outcome failed" }, element("p", { class: "scene" }, icon("warning"), "Failed"), element("p", { class: "muted message" }, job.error?.message ?? ""));
+    return element("div", { class: "outcome failed" }, element("p", { class: "scene" }, icon("warning"), "Failed"), element("p", { class: "muted message" }, (job.error?.message ?? "").replace(`${job.name}: `, "")));
   }
   return element(
     "div",

@@ -4,6 +4,7 @@ import { announce, element, icon } from "./dom.js";
 import { count } from "./format.js";
 
 const SEPARATORS = /[,;\n\t]+/;
+const [MAX_NAMES, MAX_LENGTH] = [200, 100]; // of the server
 
 /** Return the distinct names in a text that a person typed or pasted, and those that are there already. */
 export function readNames(text, known = []) {
@@ -19,7 +20,10 @@ export function readNames(text, known = []) {
 
 /** Return what is wrong with these scenes, or "". */
 export function problemWith(names) {
-  return names.length < 2 ? "Name at least two scenes: the system chooses between them." : "";
+  if (names.length < 2) return "Name at least two scenes: the system chooses between them.";
+  if (names.length > MAX_NAMES) return `Name at most ${MAX_NAMES} scenes.`;
+  const long = names.find((name) => name.length > MAX_LENGTH);
+  return long ? `${long.slice(0, 20)}…: shorten this name to at most ${MAX_LENGTH} characters.` : "";
 }
 
 /** Return `{ node, complete() }`: an editor of scene names that calls `onChange(names)`. */

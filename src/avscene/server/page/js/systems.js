@@ -192,7 +192,7 @@ async function chooseSystem({ systems }, chosen) {
   const content = groups.map(([title, members]) => element("fieldset", {}, element("legend", {}, title), members.map(row)));
   const selected = { name: "" };
   const list = element("div", { class: "system-list", onchange: (event) => (selected.name = event.target.value) }, content);
-  const buttons = [{ label: "Cancel", value: "", kind: "" }, { label: "Use this system", value: "use", kind: "primary" }];
+  const buttons = [{ label: "Cancel", value: "" }, { label: "Use this system", value: "use", kind: "primary" }];
   const answer = await showDialog("Choose a system", [list], buttons, { class: "wide" });
   return answer === "use" ? selected.name || chosen.name : "";
 }

@@ -92,7 +92,7 @@ class UploadList extends EventTarget {
   async #deliver(entry) {
     const { file, settings } = entry;
     if (!entry.job) {
-      const json = { name: file.name, system: settings.system, frames: settings.frames };
+      const json = { name: file.name.replace(/[\p{Cc}/\\]+/gu, " ").slice(-255), system: settings.system, frames: settings.frames };
       if (settings.labels) json.labels = settings.labels;
       if (settings.hop) json.hop = settings.hop;
       const { value, error } = await ask("POST", "v1/jobs", { json });
