@@ -8,7 +8,7 @@ from typing import Any
 from avscene.errors import UsageError, WeightsError
 from avscene.inference import System, load
 from avscene.inference.default_system import choose_default_system
-from avscene.labels import LabelSet
+from avscene.labels import TAU_SCENES, LabelSet
 from avscene.media.sampling import check_hop
 from avscene.models import presence, registry
 from avscene.models.catalogue import list_systems
@@ -121,7 +121,7 @@ class LoadedSystems:
                     "zero_shot": not system.trained,
                     "weights": weights,
                     "note": note,
-                    "labels": None,
+                    "labels": None if system.trained else list(TAU_SCENES),  # those of `get(name)`
                 }
             )
         return sorted(found, key=lambda entry: entry["name"] != self.default)
