@@ -12,7 +12,7 @@ from avscene.inference.journal.content import BackgroundHashes, key_of, paths_of
 from avscene.inference.journal.database import Journal, NewRecord
 from avscene.inference.journal.known import KnownRecords
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
-from avscene.inference.journal.sqlite_file import damaged
+from avscene.inference.journal.sqlite_file import JOURNAL
 from avscene.inference.remote import ReadyLine, RemoteComputing
 from avscene.inference.sources import Source
 from avscene.inference.system import System
@@ -195,7 +195,7 @@ class ResumableRun:
         try:
             return unpack(content, shown(source.path), self._system.name, self._system.labels)
         except ValueError as error:
-            raise damaged(self._journal.path, str(error)) from error
+            raise JOURNAL.damaged(self._journal.path, str(error)) from error
 
     def _computed(
         self, numbered: list[tuple[int, Source]], progress: Callable[[int, float], None] | None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from avscene.errors import DataError, UsageError
 from avscene.inference.journal.content import FileState
-from avscene.inference.journal.sqlite_file import errors_named, inode_of, prepare_file, set_up
+from avscene.inference.journal.sqlite_file import JOURNAL, inode_of, set_up
 
 COMMIT_SECONDS = 0.5  # the longest time that an outcome is not on disk
 COMMIT_RECORDS = 64
@@ -180,7 +180,7 @@ class Journal:
         with self._lock:
             if self._error is not None:
                 raise self._error
-            with errors_named(self.path):
+            with JOURNAL.errors_named(self.path):
                 yield
 
     def _records(self, condition: str, value: object) -> Iterator[Record]:
@@ -230,12 +230,12 @@ def open_journal(path: Path, system: str) -> Iterator[Journal]:
         UsageError: it cannot be written, or another process has it open.
         DataError: it is damaged, of another version, or not a journal.
     """
-    with errors_named(path):
-        prepare_file(path)
+    with JOURNAL.errors_named(path):
+        JOURNAL.prepare(path)
         # The thread that commits uses the connection too, under a lock.
         connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
     with closing(connection):
-        with errors_named(path):
+        with JOURNAL.errors_named(path):
             set_up(path, connection)
         journal = Journal(path, connection, system)
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from avscene.server.jobs.record import Job
 from avscene.server.jobs.rows import job_of, storable
-from avscene.server.jobs.sqlite_file import open_file, storage_errors
+from avscene.server.jobs.sqlite_file import JOBS, open_file
 
 
 class Database:
@@ -36,7 +36,7 @@ class Database:
         Raises:
             StorageError: the file cannot be written.
         """
-        with self._lock, storage_errors(self._path):
+        with self._lock, JOBS.errors_named(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -52,7 +52,7 @@ class Database:
         Raises:
             StorageError: the file cannot be read.
         """
-        with self._lock, storage_errors(self._path):
+        with self._lock, JOBS.errors_named(self._path):
             return self._connection.execute(query, _storable(values or {})).fetchall()
 
     def find(self, condition: str, values: dict[str, object]) -> Job | None:
@@ -75,7 +75,7 @@ class Database:
         Raises:
             StorageError: the file cannot be written.
         """
-        with self._lock, storage_errors(self._path):
+        with self._lock, JOBS.errors_named(self._path):
             return self._connection.execute(statement, _storable(values)).rowcount
 
 

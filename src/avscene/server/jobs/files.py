@@ -12,6 +12,7 @@ from typing import Any
 from avscene.errors import DataError, UsageError
 from avscene.files import lock, write_text
 from avscene.records import Prediction
+from avscene.reports.recordings.formats import recording_text
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
@@ -82,7 +83,7 @@ class JobFiles:
         Raises:
             DataError: it cannot be written.
         """
-        write_text(self.result(job_id), json.dumps(prediction.to_dict(), indent=2) + "\n")
+        write_text(self.result(job_id), recording_text(prediction, "json"))
 
     def read_result(self, job_id: str) -> dict[str, Any]:
         """Return the result of a job, schema `avscene/1`.
