@@ -60,7 +60,7 @@ class DatabaseKind:
 
     def damaged(self, path: Path, reason: str) -> DataError:
         """Return the error of a file that cannot be read."""
-        return DataError(f"{path}: the {self.name} is damaged ({reason}); fix: {self.fix}")
+        return DataError(f"{path}: the {self.name} is damaged ({' '.join(reason.split())}); fix: {self.fix}")
 
     def prepare(self, path: Path) -> None:
         """Check that the file can be written and is a SQLite file; make it, and its folder, if need be.
