@@ -73,6 +73,21 @@ def test_each_job_is_begun_once_by_threads_that_claim_together(tmp_path: Path) -
         assert table.counts()[JobState.DONE] == 60
 
 
+def test_jobs_are_begun_in_the_order_in_which_their_media_was_complete(tmp_path: Path) -> None:
+    with JobTable(tmp_path) as table:
+        slow = table.add(request("slow.wav"))
+        first = queued(table)
+        table.enqueue(slow.id, 5)
+        assert [table.position(job.id) for job in (first, slow)] == [0, 1]
+        for job in (first, slow):
+            begun = table.claim("a")
+            assert begun is not None
+            assert begun.id == job.id
+        table.release(slow.id, "a")
+        table.release(first.id, "a")
+        assert [table.position(job.id) for job in (first, slow)] == [0, 1]
+
+
 def test_a_job_without_heartbeats_is_given_to_another_owner(tmp_path: Path) -> None:
     clock = Clock()
     with JobTable(tmp_path, clock=clock) as table:
