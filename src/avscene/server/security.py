@@ -14,7 +14,7 @@ COOKIE = "avscene_session"
 SESSION_SECONDS = 30 * 86400
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Answered without a token: whether the server is up, and what signing in needs.
-OPEN_PATHS = frozenset({"/healthz", "/page/signin.css", "/page/signin.js", "/page/signin.html"})
+OPEN_PATHS = frozenset({"/healthz", "/page/signin.css", "/page/signin.js", "/page/signin.html", "/page/signin.svg"})
 SIGN_IN = ("POST", "/v1/session")
 PAGE = "/"  # answers 401 with a page to sign in
 

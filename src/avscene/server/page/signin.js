@@ -21,7 +21,7 @@
         location.reload();
         return;
       }
-      problem.textContent = response.status === 401 ? "This token is not right." : `The server refused the sign-in (status ${response.status}).`;
+      problem.textContent = response.status === 401 ? "This is not the token of this server." : `The server refused the sign-in (status ${response.status}).`;
     } catch {
       problem.textContent = "The server does not answer. Check that it runs, then try again.";
     }

@@ -18,6 +18,7 @@ export async function classifyFiles(files) {
   announce(added.length === 1 ? `${added[0].file.name}: upload begins` : `${count(added.length, "upload")} begin`);
   if (added.length > 1 || wasBusy || added[0].state === "refused") {
     location.hash = "#/";
+    setTimeout(() => document.querySelector(".recordings")?.scrollIntoView({ block: "start" }), 100); // after the view is there
     return;
   }
   const open = ({ upload }) => {

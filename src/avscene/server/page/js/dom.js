@@ -86,9 +86,12 @@ export function showDialog(title, content, buttons, attributes = {}) {
   });
 }
 
-/** Ask before a recording is deleted. */
-export async function confirmDeletion(name) {
-  const text = "Its media and its result are removed from the server. This cannot be undone.";
-  const buttons = [{ label: "Keep", value: "" }, { label: "Delete", value: "delete", kind: "danger" }];
-  return (await showDialog(`Delete ${name}?`, [element("p", {}, text)], buttons)) === "delete";
+/** Ask before a recording is deleted; one that is not finished is stopped. */
+export async function confirmDeletion(name, isDone) {
+  const text = isDone
+    ? "Its media and its result are removed from the server. This cannot be undone."
+    : "Its classification ends, and its media is removed from the server.";
+  const label = isDone ? "Delete" : "Stop and delete";
+  const buttons = [{ label: "Keep", value: "" }, { label, value: "delete", kind: "danger" }];
+  return (await showDialog(`${label} ${name}?`, [element("p", {}, text)], buttons)) === "delete";
 }

@@ -59,14 +59,12 @@ class RecordingList {
     this.onBack = () => this.load();
     uploads.addEventListener("change", this.onUpload);
     connection.addEventListener("back", this.onBack);
-    this.clock = setInterval(() => uploads.entries.filter((entry) => entry.state === "paused").forEach((entry) => this.#takeUpload(entry)), 1000);
   }
 
   close() {
     this.#closed = true;
     this.#question.abort();
     clearTimeout(this.#timer);
-    clearInterval(this.clock);
     for (const watch of this.#watches.values()) watch.close();
     uploads.removeEventListener("change", this.onUpload);
     connection.removeEventListener("back", this.onBack);
@@ -193,7 +191,7 @@ class RecordingList {
   }
 
   async #delete(job) {
-    if (!(await confirmDeletion(job.name))) return;
+    if (!(await confirmDeletion(job.name, isFinished(job)))) return;
     const { error } = await ask("DELETE", `v1/jobs/${job.id}`);
     if (error && error.status !== 404) return void announce(`${job.name}: ${error.message}`);
     const index = [...this.#jobs.keys()].indexOf(job.id);

@@ -149,7 +149,7 @@ class JobView {
   }
 
   async #delete() {
-    if (!(await confirmDeletion(this.job.name))) return;
+    if (!(await confirmDeletion(this.job.name, isFinished(this.job)))) return;
     const upload = uploads.find(this.id);
     if (upload) return uploads.cancel(upload);
     this.#watch?.close();

@@ -100,9 +100,9 @@ export function stateText(job) {
 /** Return `{ node, update(job) }` of a job that is not finished, else null. */
 export function jobProgress(job) {
   if (job.state === "done" || job.state === "failed") return null;
-  return progressBlock(`Progress of ${job.name}`, (now) => ({
+  return progressBlock(`Progress of ${job.name}`, (now, elapsed) => ({
     text: stateText(now) + (now.state === "running" && now.attempts > 1 ? ` (attempt ${now.attempts} of 3)` : ""),
-    left: now.seconds_left === null ? "" : timeLeft(now.seconds_left),
+    left: now.seconds_left === null ? "" : timeLeft(Math.max(0, now.seconds_left - elapsed)),
     share: now.state === "running" && now.duration ? Math.min(1, now.reached / now.duration) : null,
     isIdle: now.state !== "running",
   }));
@@ -122,22 +122,31 @@ export function uploadProgress(upload) {
 function uploadText(upload) {
   if (upload.state === "waiting") return "Waits for other uploads";
   if (upload.state === "sending") return `Uploading: ${fileSize(upload.loaded)} of ${fileSize(upload.file.size)}`;
-  const seconds = Math.max(1, Math.ceil((upload.until - Date.now()) / 1000));
-  return `${upload.error.type === "offline" ? "Interrupted" : "The queue is full"}: tries again in ${seconds} s`;
+  const cause = upload.error.type === "offline" ? "Interrupted" : "The queue is full";
+  const seconds = Math.ceil((upload.until - Date.now()) / 1000);
+  return seconds > 0 ? `${cause}: tries again in ${seconds} s` : `${cause}: waits for the server`;
 }
 
+/** Return `{ node, update(value) }`; between updates, times count down: `describe(value, elapsed)` gets seconds. */
 function progressBlock(label, describe) {
   const text = element("span", {});
   const left = element("span", { class: "muted" });
   const bar = element("progress", { max: "1", "aria-label": label });
   const node = element("div", { class: "progress" }, element("p", {}, text, left), bar);
-  const update = (now) => {
-    const state = describe(now);
+  let [latest, since, clock] = [null, 0, 0];
+  const show = () => {
+    const state = describe(latest, (performance.now() - since) / 1000);
     text.textContent = state.text;
     left.textContent = state.left;
     bar.classList.toggle("idle", state.isIdle);
     if (state.share === null) bar.removeAttribute("value");
     else bar.value = state.share;
+  };
+  const update = (now) => {
+    [latest, since] = [now, performance.now()];
+    show();
+    clearInterval(clock);
+    clock = setInterval(() => (node.isConnected ? show() : clearInterval(clock)), 1000);
   };
   return { node, update };
 }

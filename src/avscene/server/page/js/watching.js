@@ -1,6 +1,6 @@
 // Follow a job until it is finished: by server-sent events, or by polling where these do not arrive.
 
-import { address, ask, noteLoss, untilBack } from "./api.js";
+import { address, ask, untilBack } from "./api.js";
 
 const POLL = 1500; // ms
 const PATIENCE = 6000; // ms without a connection before polling takes over
@@ -58,7 +58,7 @@ export function watchJob(id, { onJob, onRemoved }) {
     source.addEventListener("removed", remove);
     source.addEventListener("error", () => {
       if (source?.readyState === EventSource.CLOSED) startPolling();
-      else if (source && !navigator.onLine) noteLoss();
+      else ask("GET", "healthz"); // notices that the server is gone; the source connects again by itself
     });
   };
   const onVisibility = () => {
