@@ -172,7 +172,7 @@ class Scheduler:
                 self._n_starts[place] = self._n_starts.get(place, 0) + 1
                 handle = self._ray.remote(Actor).options(**place.options()).remote()
                 self._workers[place] = _Worker(place, handle, "ready", handle.ready.remote())
-        if not self._workers:
+        if found and not self._workers:
             raise UsageError("the cluster's actors end before they are ready; is avscene installed on all nodes?")
 
     def _hand_out(self) -> None:
