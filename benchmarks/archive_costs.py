@@ -29,7 +29,7 @@ from avscene.inference.journal.database import Journal, NewRecord, open_journal
 from avscene.inference.journal.known import KnownRecords
 from avscene.inference.journal.outcomes import pack, unpack
 from avscene.inference.ledger.parts import read_part, write_part
-from avscene.inference.remote import ReadyLine, RemoteRecord
+from avscene.inference.runs.remote import ReadyLine, RemoteRecord
 from benchmarks.archive_simulation import Costs, Run, simulate
 from benchmarks.videos import cached_video
 

@@ -53,8 +53,8 @@ def measure_here(*paths: str) -> None:
     times = [(time.perf_counter(), time.process_time())]
     import avscene
     from avscene.cli.inputs import expand
-    from avscene.inference.classify import FileRun
-    from avscene.inference.computing import Settings
+    from avscene.inference.runs.computing import Settings
+    from avscene.inference.runs.files import FileRun
     from avscene.records import json_line
 
     system = avscene.load("conse")

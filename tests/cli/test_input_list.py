@@ -47,8 +47,8 @@ LISTING = """
 import sys, tempfile
 from pathlib import Path
 from avscene.cli.inputs import expand
-import avscene.inference.resumable
-from avscene.inference.classify import FileRun
+import avscene.inference.runs.resumable
+from avscene.inference.runs.files import FileRun
 
 number = int(sys.argv[1])
 with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ import pytest
 from avscene.inference.journal import FileState, open_journal
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.ledger.parts import write_part
-from avscene.inference.remote import RemoteRecord
+from avscene.inference.runs.remote import RemoteRecord
 from tests.support.clusters import NODE, ray_cluster
 from tests.support.media_files import write_media
 

@@ -12,13 +12,13 @@ import json, runpy, sys, tempfile, time
 from itertools import islice
 from pathlib import Path
 from avscene.cli.input_list import InputList
-from avscene.inference.classify import FileRun
-from avscene.inference.computing import Settings
+from avscene.inference.runs.files import FileRun
+from avscene.inference.runs.computing import Settings
 from avscene.inference.journal import FileState, open_journal
 from avscene.inference.journal.content import key_of
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.journal.outcomes import pack
-from avscene.inference.remote import RemoteRecord
+from avscene.inference.runs.remote import RemoteRecord
 from avscene.labels import LabelSet
 
 number = int(sys.argv[1])

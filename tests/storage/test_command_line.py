@@ -16,8 +16,8 @@ from fsspec.registry import _registry
 import avscene
 from avscene.errors import StorageError
 from avscene.inference import Source
-from avscene.inference.computing import Settings
 from avscene.inference.ledger import task
+from avscene.inference.runs.computing import Settings
 from avscene.tables.prediction_table import read_table
 from tests.support.command_line import Command, Run, run
 from tests.support.media_files import write_media

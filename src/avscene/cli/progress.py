@@ -12,7 +12,7 @@ from avscene.progress import Reporter, short_time
 from avscene.reports.recordings.counts import OutcomeCounts
 
 if TYPE_CHECKING:
-    from avscene.inference.resumable import Classified
+    from avscene.inference.runs.resumable import Classified
 
 logger = logging.getLogger(__name__)
 

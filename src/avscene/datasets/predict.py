@@ -13,13 +13,13 @@ from avscene.datasets.dataset import DataSet
 from avscene.datasets.layout import read_recordings
 from avscene.errors import UsageError
 from avscene.fusion.tree import FUSED
-from avscene.inference.computing import Settings
 from avscene.inference.journal import open_journal
 from avscene.inference.journal.overwriting import RunOutput
 from avscene.inference.ledger.cluster import Cluster
 from avscene.inference.loading import load
 from avscene.inference.predict import check_scenes, predict_recordings, sources_of, table_paths
-from avscene.inference.resumable import ResumableRun
+from avscene.inference.runs.computing import Settings
+from avscene.inference.runs.resumable import ResumableRun
 from avscene.inference.system import System
 from avscene.labels import LabelSet
 from avscene.media.limits import DEFAULT_LIMITS, Limits

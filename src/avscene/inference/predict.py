@@ -8,8 +8,8 @@ import numpy as np
 
 from avscene.errors import DataError, MediaError
 from avscene.fusion.tree import FUSED
-from avscene.inference.computing import DEFAULT_SETTINGS
-from avscene.inference.resumable import ResumableRun
+from avscene.inference.runs.computing import DEFAULT_SETTINGS
+from avscene.inference.runs.resumable import ResumableRun
 from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.labels import LabelSet

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from avscene.cli.output.writers import ResultWriter
     from avscene.cli.progress import RunMeter
     from avscene.inference import System
-    from avscene.inference.classify import FileRun
-    from avscene.inference.computing import Settings
     from avscene.inference.journal.overwriting import RunOutput
     from avscene.inference.ledger.cluster import Cluster
+    from avscene.inference.runs.computing import Settings
+    from avscene.inference.runs.files import FileRun
     from avscene.reports.recordings.rows import RowKind
 
 logger = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ def classify(
         from avscene.inference.default_system import choose_default_system
 
         system = choose_default_system(offline=offline)
-    from avscene.inference.computing import Settings
+    from avscene.inference.runs.computing import Settings
 
     options: dict[str, Any] = {
         "labels": scenes,
@@ -251,8 +251,8 @@ def _classify_and_write(
     from avscene.cli.output.writers import WriterSettings, result_writer
     from avscene.cli.progress import RunMeter
     from avscene.cli.signals import stop_on_signals
-    from avscene.inference.classify import FileRun
     from avscene.inference.journal import open_journal
+    from avscene.inference.runs.files import FileRun
     from avscene.reports.recordings.markup import SystemInfo
 
     info = SystemInfo(system.name, system.labels, {model.name: model.needs for model in system.models})

@@ -13,7 +13,7 @@ from avscene.cli.output.json_lines import JsonLinesFile
 from avscene.cli.output.results import ResultDestination
 from avscene.cli.output.timeline import timeline_text
 from avscene.inference.journal import Journal
-from avscene.inference.resumable import Classified
+from avscene.inference.runs.resumable import Classified
 from avscene.media.limits import Limits
 from avscene.outputs import is_device
 from avscene.records import Failure, json_line

@@ -5,9 +5,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from avscene.inference.computing import Settings
 from avscene.inference.journal import Journal
 from avscene.inference.ledger.run import ClusterComputing
+from avscene.inference.runs.computing import Settings
 from avscene.inference.system import System
 
 

@@ -12,7 +12,7 @@ from avscene.errors import UsageError
 from avscene.files import replace_when_complete
 from avscene.inference.journal.content import FileState
 from avscene.inference.journal.database import NewRecord
-from avscene.inference.remote import ReadyLine, RemoteRecord
+from avscene.inference.runs.remote import ReadyLine, RemoteRecord
 from avscene.reports.recordings.counts import OutcomeSummary
 
 LEDGER_SUFFIX = ".ledger"

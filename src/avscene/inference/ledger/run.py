@@ -12,13 +12,13 @@ from typing import Any
 from avscene.cluster import Finished, Scheduler
 from avscene.errors import MediaError
 from avscene.files import write_text
-from avscene.inference.computing import Settings
 from avscene.inference.journal.content import key_of, paths_of, paths_of_key, state_of
 from avscene.inference.journal.database import Journal, NewRecord
 from avscene.inference.journal.outcomes import pack
 from avscene.inference.ledger.parts import LEDGER_SUFFIX, MARKER, parts_in, read_part
 from avscene.inference.ledger.task import ClassificationSpec
-from avscene.inference.remote import RemoteRecord
+from avscene.inference.runs.computing import Settings
+from avscene.inference.runs.remote import RemoteRecord
 from avscene.inference.sources import Source
 from avscene.records import Failure
 from avscene.storage.urls import shown

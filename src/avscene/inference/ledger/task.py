@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from avscene.errors import UsageError
-from avscene.inference.computing import Settings, compute_outcomes
 from avscene.inference.journal.content import key_of, paths_of, sha256_in_state
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.journal.outcomes import pack
 from avscene.inference.ledger.parts import MARKER, write_part
-from avscene.inference.remote import ReadyLine, RemoteRecord
+from avscene.inference.runs.computing import Settings, compute_outcomes
+from avscene.inference.runs.remote import ReadyLine, RemoteRecord
 from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure, Prediction

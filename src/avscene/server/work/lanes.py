@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 
 from avscene.errors import AvsceneError, ProcessError
-from avscene.inference.computing import Settings
-from avscene.inference.continuous import ContinuousRun, Listener
+from avscene.inference.runs.computing import Settings
+from avscene.inference.runs.continuous import ContinuousRun, Listener
 from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avscene.errors import AvsceneError
-from avscene.inference.computing import Settings
+from avscene.inference.runs.computing import Settings
 from avscene.inference.sources import Source
 from avscene.media.limits import Limits
 from avscene.media.workers import default_workers

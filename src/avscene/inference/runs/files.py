@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import overload
 
-from avscene.inference.computing import Settings
 from avscene.inference.journal.database import Journal
 from avscene.inference.journal.outcomes import Outcome
-from avscene.inference.remote import RemoteComputing
-from avscene.inference.resumable import Classified, ResumableRun
+from avscene.inference.runs.computing import Settings
+from avscene.inference.runs.remote import RemoteComputing
+from avscene.inference.runs.resumable import Classified, ResumableRun
 from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure

@@ -10,13 +10,13 @@ import pytest
 import avscene
 from avscene.errors import MediaError
 from avscene.inference import resumable
-from avscene.inference.computing import Settings
 from avscene.inference.journal import FileState, open_journal
 from avscene.inference.journal.content import key_of
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.journal.outcomes import pack, unpack
-from avscene.inference.remote import ReadyLine, RemoteRecord
-from avscene.inference.resumable import ResumableRun
+from avscene.inference.runs.computing import Settings
+from avscene.inference.runs.remote import ReadyLine, RemoteRecord
+from avscene.inference.runs.resumable import ResumableRun
 from avscene.inference.sources import Source
 from avscene.records import Failure, Prediction, json_line
 from avscene.reports.recordings.counts import OutcomeSummary

@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 
 from avscene.errors import AvsceneError, ProcessError
-from avscene.inference.computing import Settings
 from avscene.inference.journal.outcomes import Outcome
 from avscene.inference.reading import BatchReader
 from avscene.inference.recordings import predict_unordered
+from avscene.inference.runs.computing import Settings
 from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure

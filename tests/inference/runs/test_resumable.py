@@ -11,10 +11,10 @@ import pytest
 
 import avscene
 from avscene.errors import MediaError, ModalityError
-from avscene.inference.computing import Settings
 from avscene.inference.journal import open_journal
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
-from avscene.inference.resumable import Classified, ResumableRun
+from avscene.inference.runs.computing import Settings
+from avscene.inference.runs.resumable import Classified, ResumableRun
 from avscene.inference.sources import Source
 from avscene.labels import LabelSet
 from avscene.records import Failure, Prediction

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import avscene
-from avscene.inference.computing import Settings
-from avscene.inference.continuous import ContinuousRun
+from avscene.inference.runs.computing import Settings
+from avscene.inference.runs.continuous import ContinuousRun
 from avscene.inference.sources import Source
 from avscene.media.limits import Limits
 from avscene.records import Failure, Prediction

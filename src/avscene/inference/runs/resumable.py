@@ -7,13 +7,13 @@ from functools import partial
 from itertools import islice
 
 from avscene.errors import DataError
-from avscene.inference.computing import Computed, Settings, compute_outcomes
 from avscene.inference.journal.content import BackgroundHashes, key_of, paths_of
 from avscene.inference.journal.database import Journal, NewRecord
 from avscene.inference.journal.known import KnownRecords
 from avscene.inference.journal.outcomes import Outcome, pack, unpack
 from avscene.inference.journal.sqlite_file import JOURNAL
-from avscene.inference.remote import ReadyLine, RemoteComputing
+from avscene.inference.runs.computing import Computed, Settings, compute_outcomes
+from avscene.inference.runs.remote import ReadyLine, RemoteComputing
 from avscene.inference.sources import Source
 from avscene.inference.system import System
 from avscene.records import Failure
