@@ -9,11 +9,11 @@ import pytest
 
 import avscene
 from avscene.errors import MediaError
-from avscene.inference import resumable
 from avscene.inference.journal import FileState, open_journal
 from avscene.inference.journal.content import key_of
 from avscene.inference.journal.database import NewRecord
 from avscene.inference.journal.outcomes import pack, unpack
+from avscene.inference.runs import resumable
 from avscene.inference.runs.computing import Settings
 from avscene.inference.runs.remote import ReadyLine, RemoteRecord
 from avscene.inference.runs.resumable import ResumableRun
@@ -22,7 +22,7 @@ from avscene.records import Failure, Prediction, json_line
 from avscene.reports.recordings.counts import OutcomeSummary
 from tests.support.media_files import write_media
 
-MADE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "regenerate_formats.py"))["PREDICTIONS"]
+MADE = runpy.run_path(str(Path(__file__).parents[2] / "golden" / "regenerate_formats.py"))["PREDICTIONS"]
 
 
 @pytest.mark.parametrize("make", MADE.values(), ids=MADE)

@@ -20,7 +20,7 @@ from avscene.labels import LabelSet
 from avscene.records import Failure, Prediction
 from tests.support.media_files import write_media
 
-MADE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "regenerate_formats.py"))["PREDICTIONS"]
+MADE = runpy.run_path(str(Path(__file__).parents[2] / "golden" / "regenerate_formats.py"))["PREDICTIONS"]
 
 
 @pytest.fixture(scope="module")
