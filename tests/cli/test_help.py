@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from avscene.training.train import Trained
 
 LINES = [line for lines in EXAMPLES.values() for line in lines]
-# They need a network, accounts, or the data set of the paper.
-ELSEWHERE = [
-    line for line in LINES if line.startswith(("avscene data download", "avscene push", "avscene reproduce tau"))
-]
+# They need a network, accounts, or the data set of the paper; `serve` runs until a signal.
+NOT_RUN = ("avscene data download", "avscene push", "avscene reproduce tau", "avscene serve")
+ELSEWHERE = [line for line in LINES if line.startswith(NOT_RUN)]
 TRAINING = ("demo", "train", "cross-validate", "reproduce")
 SLOW = [
     line for line in LINES if line not in ELSEWHERE and (re.search(r"\btown\b", line) or line.split()[1] in TRAINING)

@@ -110,6 +110,7 @@ READ = {
     *(("prepare", "data"), ("reproduce", "data"), ("data verify", "directory")),
     ("embed", "store"),
     ("push", "directory"),
+    *(("serve", name) for name in ("--system", "--directory", "--results")),
 }
 # Some of these are typed as strings.
 PATH_NAMES = {"paths", "tables", "audio", "video", "--fit", "--system", "--data", "--output", "--report", "--json"}

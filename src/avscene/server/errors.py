@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from avscene.errors import (
     AvsceneError,
@@ -41,8 +42,8 @@ _STATUSES: tuple[tuple[type[AvsceneError], int], ...] = (
     (QueueFullError, 429),
     (JobStateError, 409),
     (UsageError, 400),
-    (WeightsError, 400),
-    (CheckpointError, 400),
+    (WeightsError, 503),
+    (CheckpointError, 503),
     (StorageError, 503),
     (DataError, 503),
     (MediaError, 422),
@@ -92,11 +93,22 @@ def add_handlers(app: FastAPI) -> None:
     """Let an application answer every failure by `response_of`."""
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
-        del request
-        return response_of(error)
+        response = response_of(error)
+        if response.status_code == 405:
+            response.headers["Allow"] = _allowed_methods(request)
+        return response
 
     for kind in (HTTPException, RequestValidationError, AvsceneError):
         app.add_exception_handler(kind, handle)
+
+
+def _allowed_methods(request: Request) -> str:
+    """Return the methods of all routes of an address; the framework names those of one route only."""
+    scope, methods = {**request.scope}, set[str]()
+    for route in request.app.routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods))
 
 
 def _validation_message(error: RequestValidationError) -> str:

@@ -127,16 +127,15 @@ class BodyTimer:
     A refused body is read on for a moment: a client that is still sending might otherwise not read the response.
     """
 
-    def __init__(self, app: ASGIApp, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._idle_seconds = idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, self._idle_seconds, None if _is_media(scope) else MAX_BODY)
+        body = _Body(receive, None if _is_media(scope) else MAX_BODY)
         body.check_length(Headers(scope=scope))
 
         async def send_and_linger(message: Message) -> None:
@@ -155,9 +154,8 @@ class BodyTimer:
 class _Body:
     """The body of one request."""
 
-    def __init__(self, receive: Receive, idle_seconds: float, limit: int | None) -> None:
+    def __init__(self, receive: Receive, limit: int | None) -> None:
         self._receive = receive
-        self._idle_seconds = idle_seconds
         self._limit = limit
         self._size = 0
         self.is_complete = False
@@ -178,10 +176,10 @@ class _Body:
             return await self._receive()
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout_at(self._since + self._idle_seconds):
+            async with asyncio.timeout_at(self._since + IDLE_SECONDS):
                 message = await self._receive()
         except TimeoutError:
-            raise ApiError(400, f"the body made no progress for {self._idle_seconds:g} s", "timeout") from None
+            raise ApiError(400, f"the body made no progress for {IDLE_SECONDS:g} s", "timeout") from None
         self._size += len(message.get("body", b""))
         self._counted += len(message.get("body", b""))
         if self._counted >= MIN_PROGRESS:

@@ -46,7 +46,7 @@ Labels = Annotated[
     "/v1/classify",
     response_class=Response,
     responses={
-        200: {"content": {"application/json": {"schema": PredictionBody.model_json_schema(by_alias=True)}}},
+        200: {"model": PredictionBody, "description": "The prediction"},
         422: {"model": FailureBody, "description": "The recording cannot be classified"},
         **documented(400, 411, 413, 415, 429),
     },

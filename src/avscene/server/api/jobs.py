@@ -27,7 +27,7 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `job` with a job as data and its version as id; the last one is the end of the job, or "
         "the event `removed`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {}},
     },
     204: {"description": "The job has ended, and the client has its last version."},
 }

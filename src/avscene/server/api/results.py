@@ -35,9 +35,9 @@ _MEDIA: dict[int | str, dict[str, Any]] = {
 }
 _RESULT: dict[int | str, dict[str, Any]] = {
     200: {
+        "model": PredictionBody,
         "description": "The result",
         "content": {
-            "application/json": {"schema": PredictionBody.model_json_schema(by_alias=True)},
             "text/csv": {"schema": {"type": "string"}},
             "text/vtt": {"schema": {"type": "string"}},
             "text/plain": {"schema": {"type": "string"}},

@@ -5,16 +5,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonValue
 
+from avscene.media.sampling import MAX_HOP, MIN_HOP
+
 NAME_LENGTH = 255  # characters of a file name
 LABEL_LENGTH, MAX_LABELS = 100, 200
 SYSTEM_LENGTH = 1000
-MAX_HOP = 60.0  # seconds
 
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"  # without control characters
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH, pattern=_PLAIN)]
 SystemName = Annotated[str, StringConstraints(min_length=1, max_length=SYSTEM_LENGTH, pattern=_PLAIN)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=LABEL_LENGTH, pattern=_PLAIN)]
-Hop = Annotated[float, Field(gt=0, le=MAX_HOP, allow_inf_nan=False)]
+Hop = Annotated[float, Field(ge=MIN_HOP, le=MAX_HOP, allow_inf_nan=False)]
 Frames = Literal["exact", "keyframes"]
 State = Literal["waiting", "queued", "running", "done", "failed"]
 

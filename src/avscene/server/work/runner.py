@@ -94,15 +94,21 @@ class JobRunner:
             finish: whether jobs that run are finished first; otherwise they go back to the queue.
             timeout: seconds after which they go back to the queue in any case.
         """
-        with self._idle:
+        with self._lock:
             self._stopping = True
+            waiting = [job_id for job_id in self._completions if job_id not in self._running]
+        for job_id in waiting:  # jobs of the queue are not begun any more
+            self._complete(job_id)
+        with self._idle:
             if finish:
                 self._idle.wait_for(lambda: not self._running, timeout)
             left, self._running = self._running, {}
             lanes, self._lanes = self._lanes, OrderedDict()
+            self._idle.notify_all()  # another thread may wait for these jobs to finish
         for job_id, running in left.items():
             self._table.release(job_id, self._owner)
             running.lane.cancel(job_id)
+            self._complete(job_id)
         for lane in lanes.values():
             lane.close()
         self._wake.set()
@@ -124,12 +130,13 @@ class JobRunner:
         self._wake.set()
 
     def completion(self, job_id: str) -> Future[None]:
-        """Return a future that is done once the job has finished or was removed."""
+        """Return a future that is done once the job has finished or was removed, or will not begin before the end."""
         future: Future[None] = Future()
         with self._lock:
             self._completions.setdefault(job_id, []).append(future)
+            will_not_begin = self._stopping and job_id not in self._running
         job = self._table.get(job_id)
-        if job is None or job.state.is_final:
+        if job is None or job.state.is_final or will_not_begin:
             self._complete(job_id)
         return future
 
