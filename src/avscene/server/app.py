@@ -45,8 +45,10 @@ def build_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.guard = guard = Guard(services.settings)
     services.metrics.watch_jobs(lambda: {str(state): count for state, count in services.table.counts().items()})
-    for module in (classify, jobs, results, previews, systems, session, health, page):
+    modules = (classify, jobs, results, previews, systems, session, health, page)
+    for module in modules:
         app.include_router(module.router)
+    app.state.routes = [route for module in modules for route in module.router.routes]
     add_handlers(app)
     # The last one is the outermost.
     app.add_middleware(ErrorBoundary)

@@ -105,7 +105,7 @@ def add_handlers(app: FastAPI) -> None:
 def _allowed_methods(request: Request) -> str:
     """Return the methods of all routes of an address; the framework names those of one route only."""
     scope, methods = {**request.scope}, set[str]()
-    for route in request.app.routes:
+    for route in request.app.state.routes:
         if route.matches(scope)[0] is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
     return ", ".join(sorted(methods))

@@ -149,7 +149,7 @@ def test_a_stop_returns_jobs_to_the_queue_and_another_runner_finishes_them(
     short = queued(table, files / "short.mp4")
     second = JobRunner(table, systems, limits=Limits(), workers=1)
     second.start()
-    wait_for(table, short, lambda job: job.state is not JobState.QUEUED)
+    wait_for(table, short, lambda job: second.n_running == 1 or job.state is JobState.DONE)
     second.stop(finish=True, timeout=WAIT)
     job = table.get(short)
     assert job is not None

@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 
 from avscene.server.errors import ApiError
 
@@ -41,7 +41,7 @@ _RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", re.ASCII)
 _POLICY = "sandbox; default-src 'none'"
 
 
-def media_response(request: Request, path: Path, name: str) -> FileResponse:
+def media_response(request: Request, path: Path, name: str) -> Response:
     """Return the response with a media file, or the range of it that the request names.
 
     Several ranges, and those that are malformed, are answered with the whole file (RFC 9110, 14.2).
@@ -66,7 +66,10 @@ def media_response(request: Request, path: Path, name: str) -> FileResponse:
     }
     suffix = PurePath(name).suffix.lower().lstrip(".")
     kind = MEDIA_TYPES.get(suffix, "application/octet-stream")
-    return FileResponse(path, headers=headers, media_type=kind, stat_result=state)
+    response = FileResponse(path, headers=headers, media_type=kind, stat_result=state)
+    if response.headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers | {"ETag": response.headers["etag"]})
+    return response
 
 
 def disposition(kind: str, name: str) -> str:

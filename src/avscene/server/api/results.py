@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, Response
 
 from avscene.errors import DataError
 from avscene.records import Prediction, read_outcome
-from avscene.reports.recordings.formats import SINGLE_RECORDING, DelimitedRows
+from avscene.reports.recordings.formats import RECORDING_FORMATS
 from avscene.server.api.documentation import documented
 from avscene.server.api.media_response import disposition, media_response
 from avscene.server.api.requests import Shared, no_job
@@ -21,12 +21,6 @@ from avscene.server.services import Services
 router = APIRouter(tags=["results"])
 
 Format = Literal["json", "csv", "vtt", "audacity"]
-_CONTENT_TYPES = {
-    "json": "application/json",
-    "csv": "text/csv; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-    "audacity": "text/plain; charset=utf-8",
-}
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _MEDIA: dict[int | str, dict[str, Any]] = {
     200: {"description": "The media file", "content": {"*/*": _BYTES}},
@@ -85,23 +79,14 @@ def result_response(content: bytes, format: Format, name: str) -> Response:  # n
     Raises:
         DataError: the content is not a prediction.
     """
-    extension = ".csv" if format == "csv" else ".json"
-    if format in SINGLE_RECORDING:
-        extension = SINGLE_RECORDING[format].extension
-    headers = {"Content-Disposition": disposition("attachment", PurePath(name).stem + extension)}
+    made = RECORDING_FORMATS[format]
+    headers = {"Content-Disposition": disposition("attachment", PurePath(name).stem + made.extension)}
     if format != "json":
-        content = _text(content, format).encode()
-    return Response(content, headers=headers, media_type=_CONTENT_TYPES[format])
-
-
-def _text(content: bytes, format: Format) -> str:  # noqa: A002
-    prediction = read_outcome(json.loads(content))
-    if not isinstance(prediction, Prediction):
-        raise DataError("the result is a failure, which has no segments")
-    if format == "csv":
-        rows = DelimitedRows("segments", prediction.labels, ",")
-        return rows.header() + rows.rows(prediction)
-    return SINGLE_RECORDING[format].to_text(prediction)
+        prediction = read_outcome(json.loads(content))
+        if not isinstance(prediction, Prediction):
+            raise DataError("the result is a failure, which has no segments")
+        content = made.to_text(prediction).encode()
+    return Response(content, headers=headers, media_type=made.media_type)
 
 
 def _result_bytes(services: Services, job: Job) -> bytes:

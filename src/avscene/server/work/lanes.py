@@ -28,8 +28,8 @@ class Lane:
         self._waiting: dict[str, Source] = {}  # until the system is loaded
         self._run: ContinuousRun | None = None
         self._error: AvsceneError | None = None
-        self._closed = False
-        threading.Thread(target=self._begin, name="load a system", daemon=True).start()
+        self._loader = threading.Thread(target=self._begin, name="load a system", daemon=True)
+        self._loader.start()
 
     @property
     def has_failed(self) -> bool:
@@ -64,12 +64,18 @@ class Lane:
         elif run is not None:
             run.cancel(key)
 
-    def close(self) -> None:
-        """Let the run end in the background, once all its recordings have an outcome."""
+    def close(self) -> threading.Thread:
+        """Let the run end in the background, once all its recordings have an outcome; return the thread that waits."""
+        thread = threading.Thread(target=self._end, name="end a run", daemon=True)
+        thread.start()
+        return thread
+
+    def _end(self) -> None:
+        self._loader.join()
         with self._lock:
-            run, self._closed = self._run, True
+            run = self._run
         if run is not None:
-            threading.Thread(target=run.close, name="end a run", daemon=True).start()
+            run.close()
 
     def _begin(self) -> None:
         run: ContinuousRun | None = None
@@ -82,8 +88,6 @@ class Lane:
             error = ProcessError(f"the system cannot be loaded ({type(raised).__name__}: {raised})")
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-            self._run, self._error, closed = run, error, self._closed
+            self._run, self._error = run, error
         for key, source in waiting.items():
             self.submit(key, source)
-        if closed:
-            self.close()

@@ -26,6 +26,7 @@ MAX_LANES = 3  # systems with their settings, whose runs wait for jobs; those us
 TURN = 1.0  # seconds between looks at what no one announces: leases, time limits, old jobs
 PROGRESS_INTERVAL = 0.25  # seconds between notes of the progress of a job
 EXPIRY_INTERVAL = 3600.0  # seconds between removals of old jobs
+END_SECONDS = 20.0  # for runs to end; a program that ends while one computes would crash
 SMOOTHING = 0.1  # share of the last job in the mean time of a job
 
 LaneKey = tuple[str, tuple[str, ...] | None, float | None, bool]
@@ -109,8 +110,9 @@ class JobRunner:
             self._table.release(job_id, self._owner)
             running.lane.cancel(job_id)
             self._complete(job_id)
-        for lane in lanes.values():
-            lane.close()
+        ends = [lane.close() for lane in lanes.values()]
+        for end in ends:
+            end.join(END_SECONDS)
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
