@@ -102,7 +102,7 @@ def _unfinished(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """Open a hidden file beside `path`; it is removed at the end unless it was renamed."""
     number, name = tempfile.mkstemp(prefix=".upload-", dir=path.parent)
     try:
-        with os.fdopen(number, "wb", buffering=0) as file:
+        with os.fdopen(number, "wb") as file:
             yield file, Path(name)
     finally:
         with suppress(OSError):
@@ -111,6 +111,7 @@ def _unfinished(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 def _finish(file: BinaryIO, rest: bytes, unfinished: Path, path: Path) -> None:
     file.write(rest)
+    file.flush()
     os.fsync(file.fileno())
     with _RENAMING:
         if path.exists():
