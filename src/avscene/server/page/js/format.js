@@ -3,10 +3,16 @@
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
+/** Return the nearest integer; of two, the even one, as Python has it. */
+export function rounded(value) {
+  const whole = Math.floor(value);
+  return value - whole === 0.5 ? whole + (whole % 2) : Math.round(value);
+}
+
 /** Return `0:42`, or `1:02:03` from an hour on; with `tenths`, `0:42.5`. */
 export function shortTime(seconds, { tenths = false } = {}) {
-  const all = Math.round(seconds * 10);
-  const whole = tenths ? Math.floor(all / 10) : Math.round(seconds);
+  const all = rounded(seconds * 10);
+  const whole = tenths ? Math.floor(all / 10) : rounded(seconds);
   const two = (value) => String(value).padStart(2, "0");
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const text = hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
