@@ -7,6 +7,7 @@ import { uploads } from "./upload.js";
 import { isFinished, watchJob } from "./watching.js";
 
 const PAGE = 50;
+const MOST = 200; // jobs that the server lists at once
 const PAUSE = 250; // ms between the last key and a search
 const WATCHED = 2; // jobs followed by events; the others by asking for the list
 const POLL = 2500; // ms
@@ -80,13 +81,14 @@ class RecordingList {
     this.#question.abort();
     this.#question = new AbortController();
     const before = more ? this.#next : null;
-    const parameters = { ...kept, limit: PAGE, before };
+    const limit = isQuiet ? Math.min(MOST, Math.max(PAGE, this.#reach())) : PAGE;
+    const parameters = { ...kept, limit, before };
     const { value, error } = await ask("GET", "v1/jobs", { parameters, signal: this.#question.signal });
     if (this.#closed || error?.type === "aborted") return;
     if (error) return void (isQuiet ? this.#plan() : this.#showError(error));
     const olds = more || isQuiet ? [...this.#jobs.values()] : [];
     const news = value.jobs;
-    if (isQuiet) this.#merge(news);
+    if (isQuiet) this.#merge(news, limit);
     else this.#jobs = new Map([...olds, ...news].map((job) => [job.id, this.#newer(job)]));
     if (!isQuiet) this.#next = value.next;
     this.#draw();
@@ -95,13 +97,18 @@ class RecordingList {
   }
 
   /** Take the newest page into the list: change what is known, add what is new, remove what is gone. */
-  #merge(news) {
+  #merge(news, limit) {
     const known = [...this.#jobs.values()];
     const ids = new Set(news.map((job) => job.id));
-    const oldest = news.length === PAGE ? news.at(-1).created : "";
+    const oldest = news.length === limit ? news.at(-1).created : "";
     const rest = known.filter((job) => !ids.has(job.id) && job.created < oldest);
     for (const job of news) if (isFinished(job) && this.#jobs.has(job.id) && !isFinished(this.#jobs.get(job.id))) announceEnd(job);
     this.#jobs = new Map([...news.map((job) => this.#newer(job)), ...rest].map((job) => [job.id, job]));
+  }
+
+  /** Return the number of rows down to the last job that is not finished. */
+  #reach() {
+    return 1 + [...this.#jobs.values()].findLastIndex((job) => !isFinished(job));
   }
 
   #newer(job) {
@@ -110,7 +117,7 @@ class RecordingList {
   }
 
   #takeUpload(upload) {
-    if (upload.state === "sent") this.#jobs = new Map([[upload.job.id, upload.job], ...this.#jobs]);
+    if (upload.state === "sent") this.#jobs = new Map([[upload.job.id, this.#newer(upload.job)], ...[...this.#jobs].filter(([id]) => id !== upload.job.id)]);
     if (upload.state === "cancelled" && upload.job) this.#jobs.delete(upload.job.id);
     this.#draw();
   }

@@ -164,7 +164,8 @@ class JobView {
 export async function loadViewer() {
   try {
     return await import("./viewer/view.js");
-  } catch {
+  } catch (problem) {
+    console.error(problem);
     return null;
   }
 }

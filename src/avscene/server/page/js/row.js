@@ -82,8 +82,8 @@ export function scoreBar(score) {
 }
 
 /** Return tags of a recording: what it lacks, and what makes its result doubtful. */
-export function flags({ unsure, mismatch, unfamiliar, modalities }) {
-  const missing = modalities && !(modalities.audio && modalities.video) ? (modalities.audio ? "no video" : modalities.video ? "no audio" : null) : null;
+export function flags({ unsure, mismatch, unfamiliar, modalities, duration: seconds }) {
+  const missing = modalities && seconds !== 0 && !(modalities.audio && modalities.video) ? (modalities.audio ? "no video" : modalities.video ? "no audio" : null) : null;
   const texts = [unsure && "unsure", unfamiliar && "unfamiliar", missing].filter(Boolean).map((text) => element("span", { class: "tag" }, text));
   if (mismatch) texts.unshift(element("span", { class: "tag warning" }, "mismatch"));
   return texts.length > 0 && element("p", { class: "tags" }, texts);
