@@ -1,6 +1,8 @@
 """Define the route that classifies one recording while the client waits."""
 
 import asyncio
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -8,10 +10,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from avscene.errors import AvsceneError
 from avscene.records import SCHEMA
 from avscene.server.api.documentation import documented
 from avscene.server.api.requests import Shared, add_job, check_accepting, new_job_of
-from avscene.server.api.schemas import FailureBody, FileName, Frames, Hop, PredictionBody, SystemName
+from avscene.server.api.schemas import FailureBody, FileName, Frames, Hop, NewJob, PredictionBody, SystemName
 from avscene.server.errors import ApiError
 from avscene.server.jobs import Job, JobError
 from avscene.server.multipart import Form
@@ -74,27 +77,42 @@ async def classify(  # the parameters of the request
         form = Form(request.headers["content-type"], parts)
         fields, file_name = await form.fields()
         query, parts = query | fields, form.content()
-    job = await run_in_threadpool(add_job, services, new_job_of(query, file_name), listed=False)
+    job, path = await run_in_threadpool(_begin, services, new_job_of(query, file_name))
     try:
-        path = await run_in_threadpool(services.files.new_media, job.id, job.request.name)
         size = await store(parts, path, limit)
-        services.metrics.uploaded.inc(size)
-        await run_in_threadpool(services.table.enqueue, job.id, size)
-        services.runner.wake()
-        return await run_in_threadpool(_response, services, await _outcome(request, services, job))
-    finally:
+        await _wait(request, await run_in_threadpool(_submit, services, job, size))
+        return await run_in_threadpool(_conclude, services, job)
+    except BaseException:
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(services.remove, job.id)
+        raise
 
 
-async def _outcome(request: Request, services: Services, job: Job) -> Job:
-    """Wait until a job has ended, or its client went away.
+def _begin(services: Services, wanted: NewJob) -> tuple[Job, Path]:
+    """Add a job, and return it with the path of its media."""
+    job = add_job(services, wanted, listed=False)
+    try:
+        return job, services.files.new_media(job.id, job.request.name)
+    except AvsceneError:
+        services.remove(job.id)
+        raise
+
+
+def _submit(services: Services, job: Job, size: int) -> Future[None]:
+    """Queue a job whose media is complete; return what is done when the job has ended."""
+    services.metrics.uploaded.inc(size)
+    services.table.enqueue(job.id, size)
+    services.runner.wake()
+    return services.runner.completion(job.id)
+
+
+async def _wait(request: Request, completion: Future[None]) -> None:
+    """Wait until a job has ended.
 
     Raises:
-        ApiError: it was removed.
-        DisconnectedError: nobody waits for it any more.
+        DisconnectedError: the client went away before that.
     """
-    finished = asyncio.wrap_future(await run_in_threadpool(services.runner.completion, job.id))
+    finished = asyncio.wrap_future(completion)
     gone = asyncio.create_task(_disconnect(request))
     try:
         await asyncio.wait((finished, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -102,10 +120,6 @@ async def _outcome(request: Request, services: Services, job: Job) -> Job:
         gone.cancel()
     if not finished.done():
         raise DisconnectedError
-    found = await run_in_threadpool(services.table.get, job.id)
-    if found is None or not found.state.is_final:
-        raise ApiError(503, f"{job.request.name}: was not classified, because the server is stopping; try again later")
-    return found
 
 
 async def _disconnect(request: Request) -> None:
@@ -113,10 +127,20 @@ async def _disconnect(request: Request) -> None:
         pass
 
 
-def _response(services: Services, job: Job) -> Response:
-    if job.error is None:
-        return Response(services.files.result(job.id).read_bytes(), media_type="application/json")
-    return _failure(job, job.error)
+def _conclude(services: Services, job: Job) -> Response:
+    """Remove a job that has ended, and return its result.
+
+    Raises:
+        ApiError: it has none.
+    """
+    found = services.table.get(job.id)
+    if found is None or not found.state.is_final:
+        raise ApiError(503, f"{job.request.name}: was not classified, because the server is stopping; try again later")
+    if found.error is None:
+        response = Response(services.files.result(job.id).read_bytes(), media_type="application/json")
+        services.remove(job.id)
+        return response
+    return _failure(found, found.error)
 
 
 def _failure(job: Job, error: JobError) -> JSONResponse:

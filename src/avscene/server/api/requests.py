@@ -15,7 +15,7 @@ from avscene.server.jobs import Job, JobRequest, QueueFullError
 from avscene.server.services import Services
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # else FastAPI calls it in a thread
     services: Services = request.app.state.services
     return services
 

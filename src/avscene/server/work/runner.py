@@ -22,6 +22,7 @@ from avscene.server.work.lanes import Lane
 from avscene.server.work.outlines import named, outline_of
 from avscene.server.work.systems import LoadedSystems
 
+JOBS_PER_WORKER = 4  # jobs in progress for each worker process: while some are scored, others are ready to be decoded
 MAX_LANES = 3  # systems with their settings, whose runs wait for jobs; those used longest ago end
 TURN = 1.0  # seconds between looks at what no one announces: leases, time limits, old jobs
 PROGRESS_INTERVAL = 0.25  # seconds between notes of the progress of a job
@@ -238,8 +239,7 @@ class JobRunner:
     def _begin_job(self) -> bool:
         """Begin the next job if there is room for it; return whether one was begun."""
         with self._lock:
-            # Twice as many as are decoded at a time: while the last of one is scored, the next is decoded.
-            if self._stopping or len(self._running) >= 2 * self._workers:
+            if self._stopping or len(self._running) >= JOBS_PER_WORKER * self._workers:
                 return False
         job = self._table.claim(self._owner)
         if job is None:
