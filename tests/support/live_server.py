@@ -1,5 +1,6 @@
 """Run the server in a thread of this process, on a free port of loopback."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -34,8 +35,8 @@ class Live:
         return self.services.settings.directory
 
     def files(self) -> list[str]:
-        """The names of all files of jobs, also hidden ones."""
-        return sorted(path.name for path in (self.directory / "jobs").glob("*/*"))
+        """The names of all files of jobs, also hidden ones; directories may disappear meanwhile."""
+        return sorted(name for _, _, names in os.walk(self.directory / "jobs") for name in names)
 
 
 @contextmanager

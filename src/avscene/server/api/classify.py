@@ -133,14 +133,16 @@ def _conclude(services: Services, job: Job) -> Response:
     Raises:
         ApiError: it has none.
     """
-    found = services.table.get(job.id)
-    if found is None or not found.state.is_final:
-        raise ApiError(503, f"{job.request.name}: was not classified, because the server is stopping; try again later")
-    if found.error is None:
-        response = Response(services.files.result(job.id).read_bytes(), media_type="application/json")
+    try:
+        found = services.table.get(job.id)
+        if found is None or not found.state.is_final:
+            reason = "was not classified, because the server is stopping; try again later"
+            raise ApiError(503, f"{job.request.name}: {reason}")
+        if found.error is not None:
+            return _failure(found, found.error)
+        return Response(services.files.result(job.id).read_bytes(), media_type="application/json")
+    finally:
         services.remove(job.id)
-        return response
-    return _failure(found, found.error)
 
 
 def _failure(job: Job, error: JobError) -> JSONResponse:
