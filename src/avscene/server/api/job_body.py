@@ -27,7 +27,7 @@ def job_body(services: Services, job: Job) -> JobBody:
         frames="keyframes" if request.keyframes else "exact",
         position=position,
         reached=round(job.reached, 3),
-        duration=job.duration,
+        duration=None if job.duration is None else round(job.duration, 3),
         seconds_left=None if seconds_left is None else round(seconds_left, 1),
         attempts=job.attempts,
         version=job.version,
