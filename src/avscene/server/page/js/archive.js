@@ -9,14 +9,21 @@ import { flags, sceneText, scoreBar } from "./row.js";
 
 const PAGE = 100;
 const PAUSE = 300; // ms
+const ORDERS = [
+  ["name", "Name"],
+  ["score", "Probability, highest first"],
+  ["-score", "Probability, lowest first"],
+  ["duration", "Duration, longest first"],
+  ["-duration", "Duration, shortest first"],
+];
 const FILTERS = ["search", "scene", "min_score", "max_score", "mismatch", "failed", "order"];
 
-let lastQuery = ""; // of the list, for the way back from a recording
-let lastPage = []; // recordings of the list, which know whether there is media
+// The list that was shown last: its address, its parameters, and its recordings, which know whether there is media.
+let last = { address: "", parameters: null, recordings: [] };
 
 export function showArchive(container, query) {
   const view = new ArchiveList(container, new URLSearchParams(query));
-  view.load();
+  view.ready = view.load();
   return view;
 }
 
@@ -66,7 +73,7 @@ class ArchiveList {
       max_score: text("max_score", { ...number, placeholder: "1" }),
       mismatch: select("mismatch", [["", "Any"], ["true", "Mismatch"], ["false", "No mismatch"]]),
       failed: select("failed", [["", "Any"], ["false", "Classified"], ["true", "Failed"]]),
-      order: select("order", [["name", "Name"], ["score", "Probability"], ["duration", "Duration"]]),
+      order: select("order", ORDERS),
     };
   }
 
@@ -117,9 +124,8 @@ class ArchiveList {
   async load() {
     if (!this.form.reportValidity()) return;
     const query = new URLSearchParams(Object.entries(this.query).filter(([, value]) => value !== ""));
-    lastQuery = query.toString();
     this.clear.hidden = !FILTERS.some((name) => name !== "order" && this.query[name]);
-    history.replaceState(null, "", lastQuery ? `#/archive?${lastQuery}` : "#/archive");
+    history.replaceState(null, "", query.size ? `#/archive?${query}` : "#/archive");
     this.#question.abort();
     this.#question = new AbortController();
     const parameters = { ...this.query, limit: PAGE };
@@ -130,11 +136,11 @@ class ArchiveList {
       this.body.replaceChildren(failurePanel(error, [again]));
       return;
     }
+    last = { address: location.hash, parameters, recordings: value.recordings };
     this.#show(value);
   }
 
   #show({ total, recordings, scenes }) {
-    lastPage = recordings;
     this.#offerScenes(scenes);
     this.total.textContent = total ? count(total, "recording") : "No recording matches these filters.";
     this.body.replaceChildren(...(recordings.length ? [tableOf(recordings)] : []));
@@ -212,7 +218,10 @@ export function showRecording(container, number) {
   const title = heading("Recording");
   const facts = element("p", { class: "muted facts" });
   const body = element("div", { class: "result" }, element("p", { class: "muted" }, "Loading the result…"));
-  container.append(element("a", { class: "back", href: lastQuery ? `#/archive?${lastQuery}` : "#/archive" }, icon("back"), "Archive"), title, facts, body);
+  const back = element("a", { class: "back", href: last.address || "#/archive" }, icon("back"), "Archive");
+  const neighbours = element("nav", { class: "actions", "aria-label": "Neighbours in the list" });
+  container.append(back, element("div", { class: "view-head" }, element("div", {}, title, facts), neighbours), body);
+  showNeighbours(neighbours, number);
   setTitle("Recording");
   const view = { viewer: null, closed: false, close: () => ((view.closed = true), view.viewer?.close()) };
   fillRecording(view, { path, number, title, facts, body });
@@ -246,8 +255,23 @@ async function fillRecording(view, { path, number, title, facts, body }) {
 /** Return whether the server has the media of a recording: lists say so, results do not. */
 async function isMediaThere(number, source) {
   const isIt = (recording) => String(recording.number) === number;
-  const known = lastPage.find(isIt);
+  const known = last.recordings.find(isIt);
   if (known) return known.has_media;
   const { value } = await ask("GET", "v1/archive", { parameters: { search: source, limit: 200 } });
   return value?.recordings.find(isIt)?.has_media ?? false;
+}
+
+/** Fill `nav` with links to the recordings before and after one in the list that was shown last. */
+async function showNeighbours(nav, number) {
+  const index = last.recordings.findIndex((recording) => String(recording.number) === number);
+  if (index < 0) return;
+  const { parameters } = last;
+  const position = Number(parameters.offset) + index;
+  const [offset, limit] = [Math.max(0, position - 1), position ? 3 : 2];
+  const { value } = await ask("GET", "v1/archive", { parameters: { ...parameters, offset, limit } });
+  if (!value) return;
+  const at = value.recordings.findIndex((recording) => String(recording.number) === number);
+  const link = (recording, text) => recording && element("a", { class: "button", href: `#/archive/${recording.number}`, title: baseName(recording.source) }, text);
+  nav.append(...[link(value.recordings[at - 1], "Previous"), link(value.recordings[at + 1], "Next")].filter(Boolean));
+  last = { ...last, recordings: value.recordings, parameters: { ...parameters, offset } };
 }

@@ -8,6 +8,7 @@ import { uploads } from "./upload.js";
 
 /** Classify files with the chosen settings; one file alone opens its own view, several are followed in the list. */
 export async function classifyFiles(files) {
+  if (document.activeElement?.id === "scene-input") document.activeElement.blur(); // takes the name that is typed there
   const [{ problem, ...settings }, { value: limits }] = await Promise.all([chosenSettings(), askOnce("v1/limits")]);
   if (problem) {
     refuse(problem);

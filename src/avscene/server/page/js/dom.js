@@ -40,7 +40,7 @@ export function icon(name) {
 
 /** Return the heading of a view, which takes the focus when the route changes. */
 export function heading(text) {
-  return element("h1", { tabindex: "-1" }, text);
+  return element("h1", { tabindex: "-1", dir: "auto" }, text);
 }
 
 export function setTitle(text) {

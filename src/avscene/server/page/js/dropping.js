@@ -29,6 +29,7 @@ export function listenForFiles(onFiles) {
     if (!hasFiles(event)) return;
     event.preventDefault(); // the browser would open the file in place of the page
     hide();
+    if (document.querySelector("dialog[open]")) return;
     const files = await filesOf(event.dataTransfer);
     if (files.length) onFiles(files);
   });

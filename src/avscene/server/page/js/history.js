@@ -13,11 +13,12 @@ const WATCHED = 2; // jobs followed by events; the others by asking for the list
 const POLL = 2500; // ms
 
 const kept = { search: "", state: "" }; // while the page is open, also behind other views
+let length = PAGE; // of the list when it was left
 
 /** Fill `container` and keep it up to date; return `{ close() }`. */
 export function showHistory(container) {
   const list = new RecordingList(container);
-  list.load();
+  list.ready = list.load({ isAgain: true });
   return list;
 }
 
@@ -63,6 +64,7 @@ class RecordingList {
   }
 
   close() {
+    length = Math.min(MOST, Math.max(PAGE, this.#jobs.size));
     this.#closed = true;
     this.#question.abort();
     clearTimeout(this.#timer);
@@ -76,12 +78,12 @@ class RecordingList {
     this.load({ isAnswer: true });
   }
 
-  /** Ask for the first page, or with `more` for the next one. */
-  async load({ more = false, isAnswer = false, isQuiet = false } = {}) {
+  /** Ask for the first page, with `more` for the next one, or with `isAgain` for as much as was there before. */
+  async load({ more = false, isAnswer = false, isQuiet = false, isAgain = false } = {}) {
     this.#question.abort();
     this.#question = new AbortController();
     const before = more ? this.#next : null;
-    const limit = isQuiet ? Math.min(MOST, Math.max(PAGE, this.#reach())) : PAGE;
+    const limit = isQuiet ? Math.min(MOST, Math.max(PAGE, this.#reach())) : isAgain ? length : PAGE;
     const parameters = { ...kept, limit, before };
     const { value, error } = await ask("GET", "v1/jobs", { parameters, signal: this.#question.signal });
     if (this.#closed || error?.type === "aborted") return;

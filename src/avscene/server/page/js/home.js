@@ -16,7 +16,7 @@ export function showHome(container) {
     element("div", { class: "start" }, dropPanel(), settingsPanel()),
     list,
   );
-  return showHistory(list);
+  return showHistory(list); // { ready, close() }
 }
 
 function dropPanel() {

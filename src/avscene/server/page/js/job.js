@@ -100,7 +100,7 @@ class JobView {
     this.#name(job);
     if (wasActive && isFinished(job)) announceEnd(job);
     if (job.state === "done") return void this.#showResult(job);
-    if (job.state === "failed") return this.#showError(job.error ?? { type: "server", message: "" });
+    if (job.state === "failed") return this.#showFailure(job.error ?? { type: "server", message: "" });
     this.#showProgress(`${job.state}-${job.attempts}`, () => jobProgress(job), job);
     this.#watch ??= watchJob(this.id, { onJob: (next) => this.#take(next), onRemoved: () => this.#showError({ type: "not_found", message: "This recording was deleted." }) });
   }
@@ -123,6 +123,12 @@ class JobView {
       thumbnailsUrl: address(`${this.path}/thumbnails.jpg`),
       downloads: downloadsOf(this.path),
     });
+  }
+
+  #showFailure(error) {
+    const mayHelp = error.type !== "media" && error.type !== "too_large" && error.type !== "unsupported";
+    this.again.classList.toggle("primary", mayHelp);
+    this.#showError(error);
   }
 
   #showError(error, actions = []) {

@@ -16,9 +16,12 @@ const ROUTES = [
 ];
 
 const main = document.getElementById("main");
-let view = null;
+const positions = new Map(); // where lists were scrolled to, by their addresses
+let [view, shown] = [null, ""];
 
 function showRoute(isFirst = false) {
+  const left = shown;
+  shown = location.hash;
   const [path, query = ""] = location.hash.slice(1).split(/\?(.*)/s);
   const [match, show, link] = ROUTES.map(([pattern, ...rest]) => [pattern.exec(path), ...rest]).find(([found]) => found) ?? [null, showMissing, ""];
   view?.close();
@@ -29,6 +32,15 @@ function showRoute(isFirst = false) {
   if (isFirst) return;
   scrollTo(0, 0);
   main.querySelector("h1")?.focus({ preventScroll: true });
+  view.ready?.then(() => returnTo(left));
+}
+
+/** Back in a list, scroll to where it was and focus the link to the recording that was left. */
+function returnTo(left) {
+  const link = [...main.querySelectorAll("a")].find((anchor) => anchor.getAttribute("href") === left);
+  if (!link) return;
+  scrollTo(0, positions.get(location.hash) ?? 0);
+  link.focus({ preventScroll: positions.has(location.hash) });
 }
 
 function showMissing(container) {
@@ -86,6 +98,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the part after # is the route
   main.focus();
 });
+document.addEventListener("click", () => positions.set(location.hash, scrollY), true); // before a link leaves
 addEventListener("hashchange", () => showRoute());
 watchConnection();
 prepareTheme();

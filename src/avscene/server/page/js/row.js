@@ -41,7 +41,7 @@ export function recordingRow({ onDelete, onCancel, onRetry }) {
 }
 
 function nameOf(name, job) {
-  return element("h3", {}, job ? element("a", { href: `#/job/${job.id}`, title: name }, name) : element("span", { title: name }, name));
+  return element("h3", {}, job ? element("a", { href: `#/job/${job.id}`, title: name, dir: "auto" }, name) : element("span", { title: name, dir: "auto" }, name));
 }
 
 function uploadDetails(upload) {

@@ -189,7 +189,11 @@ async function chooseSystem({ systems }, chosen) {
     );
   };
   const groups = GROUPS.map(([title, belongs]) => [title, systems.filter(belongs)]).filter(([, members]) => members.length);
-  const content = groups.map(([title, members]) => element("fieldset", {}, element("legend", {}, title), members.map(row)));
+  const content = groups.map(([title, members]) =>
+    isUsable(members[0])
+      ? element("fieldset", {}, element("legend", {}, title), members.map(row))
+      : element("details", {}, element("summary", {}, `${title} (${members.length})`), element("fieldset", { "aria-label": title }, members.map(row))),
+  );
   const selected = { name: "" };
   const list = element("div", { class: "system-list", onchange: (event) => (selected.name = event.target.value) }, content);
   const buttons = [{ label: "Cancel", value: "" }, { label: "Use this system", value: "use", kind: "primary" }];
