@@ -1,5 +1,6 @@
 """Assemble the server: its services, its routes, and what wraps them."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 
 import avscene
+from avscene.errors import AvsceneError
 from avscene.server.api import classify, health, jobs, page, previews, results, session, systems
 from avscene.server.errors import add_handlers
 from avscene.server.metrics import RequestMetrics
@@ -17,6 +19,9 @@ from avscene.server.security import Guard
 from avscene.server.services import Services
 from avscene.server.settings import ServerSettings
 
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS, AT_ONCE_SECONDS = 20.0, 1.0  # that computing has to end
 _DESCRIPTION = """Classify the scenes of recordings. Send a media file to `/v1/classify` and wait for the result, or add
 a job, send its media, and follow it. Every failure is JSON: `{"error": {"type", "message"}}`."""
 
@@ -64,13 +69,22 @@ def build_app(services: Services) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     try:
-        await run_in_threadpool(services.runner.start)
+        await _start(services)
         yield
         services.stopping.set()
-        await run_in_threadpool(services.runner.stop, finish=False)
+        seconds = AT_ONCE_SECONDS if services.at_once.is_set() else STOP_SECONDS
+        await run_in_threadpool(services.runner.stop, finish=False, timeout=seconds)
     finally:
         await run_in_threadpool(services.previews.close)
         services.table.close()
+
+
+async def _start(services: Services) -> None:
+    try:
+        await run_in_threadpool(services.runner.start)
+    except AvsceneError as error:
+        logger.error(str(error))  # uvicorn ends without it
+        raise
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

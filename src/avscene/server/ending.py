@@ -24,8 +24,7 @@ MAX_HEADERS = 2**15  # bytes
 class StoppableServer(uvicorn.Server):
     """Serves an application; after the first signal it refuses new jobs, and ends when none runs.
 
-    Until then it answers other requests, so that clients still get their results. `was_forced` is whether a second
-    signal ended it, so that jobs that ran are in the queue again.
+    Until then it answers other requests, so that clients still get their results.
     """
 
     def __init__(self, app: FastAPI, on_started: Callable[[], Any]) -> None:
@@ -43,10 +42,14 @@ class StoppableServer(uvicorn.Server):
             h11_max_incomplete_event_size=MAX_HEADERS,
         )
         super().__init__(config)
-        self.was_forced = False
         self._services: Services = app.state.services
         self._on_started = on_started
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def was_forced(self) -> bool:
+        """Whether a second signal ended it, so that jobs that ran are in the queue again."""
+        return self._services.at_once.is_set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
@@ -71,7 +74,8 @@ class StoppableServer(uvicorn.Server):
                 logger.warning(f"stopping: {n_running} jobs in progress finish first; interrupt again to stop at once")
             threading.Thread(target=self._finish, name="finish jobs", daemon=True).start()
         elif not self.should_exit:
-            self.was_forced = self.should_exit = True
+            services.at_once.set()
+            self.should_exit = True
             self.config.timeout_graceful_shutdown = 0
             logger.warning("stopping at once: jobs in progress return to the queue")
 

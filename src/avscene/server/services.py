@@ -16,7 +16,10 @@ MAX_RETRY = 600  # seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Services:
-    """What the routes share; `stopping` is set when new jobs are refused because the server ends."""
+    """What the routes share.
+
+    `stopping` is set when new jobs are refused because the server ends, and `at_once` if it does not wait for anything.
+    """
 
     settings: ServerSettings
     table: JobTable
@@ -25,6 +28,7 @@ class Services:
     metrics: Metrics
     previews: PreviewReader = field(default_factory=PreviewReader)
     stopping: threading.Event = field(default_factory=threading.Event)
+    at_once: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def open(cls, settings: ServerSettings) -> "Services":

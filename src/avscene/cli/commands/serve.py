@@ -1,6 +1,7 @@
 """Command `serve`: classify recordings over HTTP, and show the results on a page."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +73,7 @@ def serve(
         results=results,
     )
     if not run_server(settings, lambda address: logger.info(f"listening on {address}")):
-        raise typer.Exit(INTERRUPTED)
+        os._exit(INTERRUPTED)  # does not wait for threads that compute
 
 
 def _bytes(option: str, text: str) -> int:

@@ -27,7 +27,7 @@ MAX_LANES = 3  # systems with their settings, whose runs wait for jobs; those us
 TURN = 1.0  # seconds between looks at what no one announces: leases, time limits, old jobs
 PROGRESS_INTERVAL = 0.25  # seconds between notes of the progress of a job
 EXPIRY_INTERVAL = 3600.0  # seconds between removals of old jobs
-END_SECONDS = 20.0  # for runs to end; a program that ends while one computes would crash
+END_SECONDS = 20.0  # that computing has to end at most
 SMOOTHING = 0.1  # share of the last job in the mean time of a job
 
 LaneKey = tuple[str, tuple[str, ...] | None, float | None, bool]
@@ -94,7 +94,7 @@ class JobRunner:
 
         Args:
             finish: whether jobs that run are finished first; otherwise they go back to the queue.
-            timeout: seconds after which they go back to the queue in any case.
+            timeout: seconds after which they go back to the queue in any case, and that computing has to end.
         """
         with self._lock:
             self._stopping = True
@@ -112,8 +112,8 @@ class JobRunner:
             running.lane.cancel(job_id)
             self._complete(job_id)
         ends = [lane.close() for lane in lanes.values()]
-        for end in ends:
-            end.join(END_SECONDS)
+        for end in ends:  # a program that ends while torch computes would crash
+            end.join(min(timeout, END_SECONDS))
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
