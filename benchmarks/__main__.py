@@ -20,6 +20,7 @@ MODULES = (
     "isolation",
     "workers",
     "short_files",
+    "server",
     "cluster",
     "logmel",
     "zero_shot",
