@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 import avscene
 from avscene.errors import AvsceneError
-from avscene.server.api import classify, health, jobs, page, previews, results, session, systems
+from avscene.server.api import archive, classify, health, jobs, page, previews, results, session, systems
 from avscene.server.errors import add_handlers
 from avscene.server.metrics import RequestMetrics
 from avscene.server.middleware import BodyTimer, ErrorBoundary, Gate, SecurityHeaders
@@ -50,7 +50,7 @@ def build_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.guard = guard = Guard(services.settings)
     services.metrics.watch_jobs(lambda: {str(state): count for state, count in services.table.counts().items()})
-    modules = (classify, jobs, results, previews, systems, session, health, page)
+    modules = (classify, jobs, results, previews, archive, systems, session, health, page)
     for module in modules:
         app.include_router(module.router)
     app.state.routes = [route for module in modules for route in module.router.routes]
@@ -75,8 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         seconds = AT_ONCE_SECONDS if services.at_once.is_set() else STOP_SECONDS
         await run_in_threadpool(services.runner.stop, finish=False, timeout=seconds)
     finally:
-        await run_in_threadpool(services.previews.close)
-        services.table.close()
+        await run_in_threadpool(services.close)
 
 
 async def _start(services: Services) -> None:

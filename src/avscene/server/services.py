@@ -1,15 +1,21 @@
 """Hold what the routes of the server share: settings, jobs, systems and the runner of jobs."""
 
+import logging
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from avscene.progress import Reporter
+from avscene.server.archive import Archive
 from avscene.server.jobs import Job, JobFiles, JobState, JobTable
 from avscene.server.metrics import Metrics
 from avscene.server.previews import PreviewReader
 from avscene.server.settings import ServerSettings
 from avscene.server.work.runner import JobRunner
 from avscene.server.work.systems import LoadedSystems
+
+logger = logging.getLogger(__name__)
 
 MAX_RETRY = 600  # seconds
 
@@ -26,25 +32,34 @@ class Services:
     systems: LoadedSystems
     runner: JobRunner
     metrics: Metrics
+    archive: Archive | None = None
     previews: PreviewReader = field(default_factory=PreviewReader)
     stopping: threading.Event = field(default_factory=threading.Event)
     at_once: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def open(cls, settings: ServerSettings) -> "Services":
-        """Open the table of jobs and check the system; nothing is loaded and no job runs yet.
+        """Open the table of jobs and the archive, and check the system; nothing is loaded and no job runs yet.
 
         Raises:
-            UsageError: another server uses the directory of jobs, or the system cannot be used.
+            UsageError: another server uses the directory of jobs, the system cannot be used, or there are no results.
             DataError: the table of jobs is damaged.
             WeightsError: no system has its weights on this machine.
         """
         systems = LoadedSystems(
             settings.system, device=settings.device, precision=settings.precision, offline=settings.offline
         )
+        archive = None if settings.results is None else _open_archive(settings.results)
         table = JobTable(settings.directory, settings.max_queue)
         runner = JobRunner(table, systems, limits=settings.limits, workers=settings.workers, keep=settings.keep)
-        return cls(settings=settings, table=table, systems=systems, runner=runner, metrics=Metrics())
+        return cls(settings=settings, table=table, systems=systems, runner=runner, metrics=Metrics(), archive=archive)
+
+    def close(self) -> None:
+        """End what runs beside the jobs, and close the files."""
+        self.previews.close()
+        if self.archive is not None:
+            self.archive.close()
+        self.table.close()
 
     @property
     def files(self) -> JobFiles:
@@ -79,3 +94,9 @@ class Services:
         if job.state is not JobState.RUNNING or not job.duration or not job.reached or job.started is None:
             return None
         return max(0.0, (job.duration - job.reached) / job.reached * (now - job.started))
+
+
+def _open_archive(results: Path) -> Archive:
+    quiet = not logger.isEnabledFor(logging.INFO)
+    with Reporter(logger.info, unit="bytes", quiet=quiet) as progress:
+        return Archive(results, progress)

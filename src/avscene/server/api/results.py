@@ -22,12 +22,12 @@ router = APIRouter(tags=["results"])
 
 Format = Literal["json", "csv", "vtt", "audacity"]
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
-_MEDIA: dict[int | str, dict[str, Any]] = {
+MEDIA: dict[int | str, dict[str, Any]] = {
     200: {"description": "The media file", "content": {"*/*": _BYTES}},
     206: {"description": "The range of the file that the header `Range` names", "content": {"*/*": _BYTES}},
     304: {"description": "The client has this file already"},
 }
-_RESULT: dict[int | str, dict[str, Any]] = {
+RESULT: dict[int | str, dict[str, Any]] = {
     200: {
         "model": PredictionBody,
         "description": "The result",
@@ -41,7 +41,7 @@ _RESULT: dict[int | str, dict[str, Any]] = {
 
 
 @router.head("/v1/jobs/{id}/media", include_in_schema=False)
-@router.get("/v1/jobs/{id}/media", response_class=FileResponse, responses={**_MEDIA, **documented(400, 404, 416)})
+@router.get("/v1/jobs/{id}/media", response_class=FileResponse, responses={**MEDIA, **documented(400, 404, 416)})
 def media(
     id: str,  # noqa: A002  # in the address
     request: Request,
@@ -57,7 +57,7 @@ def media(
     return media_response(request, path, job.request.name)
 
 
-@router.get("/v1/jobs/{id}/result.{format}", response_class=Response, responses={**_RESULT, **documented(400, 404)})
+@router.get("/v1/jobs/{id}/result.{format}", response_class=Response, responses={**RESULT, **documented(400, 404)})
 def result(id: str, format: Format, services: Shared) -> Response:  # noqa: A002
     """Return the result of a job that is done, as a file."""
     job = services.table.get(id)
@@ -85,7 +85,7 @@ def result_response(content: bytes, format: Format, name: str) -> Response:  # n
         prediction = read_outcome(json.loads(content))
         if not isinstance(prediction, Prediction):
             raise DataError("the result is a failure, which has no segments")
-        content = made.to_text(prediction).encode()
+        content = made.to_text(prediction).encode("utf-8", "backslashreplace")  # file names of an archive
     return Response(content, headers=headers, media_type=made.media_type)
 
 

@@ -282,3 +282,53 @@ class ComputingBody(BaseModel):
     model_config = _example({"state": "computing"})
 
     state: Literal["computing"]
+
+
+class ArchivedBody(BaseModel):
+    """A recording of an archive, and an outline of its result."""
+
+    number: int
+    source: str = Field(description="Path or URL, as `classify` was given it.")
+    system: str | None
+    duration: float | None = Field(description="Seconds.")
+    scene: str | None
+    scenes: list[str]
+    score: float | None
+    unsure: bool
+    mismatch: bool | None = Field(description="Whether audio and video do not belong together somewhere.")
+    unfamiliar: bool | None = Field(description="Whether the recording is unlike those of training.")
+    error: ErrorFields | None
+    has_media: bool = Field(description="Whether the media is on the machine of the server.")
+
+
+class ArchiveBody(BaseModel):
+    """Recordings of an archive that meet the conditions, and how many have each scene."""
+
+    model_config = _example(
+        {
+            "total": 1,
+            "recordings": [
+                {
+                    "number": 12,
+                    "source": "archive/2024/film.mp4",
+                    "system": "fast",
+                    "duration": 10.0,
+                    "scene": "park",
+                    "scenes": ["park"],
+                    "score": 0.81,
+                    "unsure": False,
+                    "mismatch": None,
+                    "unfamiliar": None,
+                    "error": None,
+                    "has_media": True,
+                }
+            ],
+            "scenes": {"park": 1},
+            "broken": 0,
+        }
+    )
+
+    total: int
+    recordings: list[ArchivedBody]
+    scenes: dict[str, int]
+    broken: int = Field(description="Records in the files of the archive that are no results.")

@@ -109,7 +109,7 @@ def _read(
             for found in batch:
                 position.add(connection, found)
             list_latest(connection, first)
-            position.save(connection, b"")
+            position.save(connection, _mark(content, position.read_to))
         meter.add(position.read_to - before)
     position.save(connection, _mark(content, position.read_to), file)
 
@@ -130,9 +130,11 @@ def _continues(content: IO[bytes], file: ResultsFile, row: sqlite3.Row) -> bool:
 
 
 def _mark(content: IO[bytes], read_to: int) -> bytes:
-    """Return a digest of the first and the last of the bytes that were read."""
-    length = min(_MARK_BYTES, read_to)
-    content.seek(0)
-    first = content.read(length)
-    content.seek(read_to - length)
-    return hashlib.sha256(first + content.read(length)).digest()
+    """Return a digest of the first and the last of the bytes that were read; the position in the file stays."""
+    position, length = content.tell(), min(_MARK_BYTES, read_to)
+    digest = hashlib.sha256()
+    for start in (0, read_to - length):
+        content.seek(start)
+        digest.update(content.read(length))
+    content.seek(position)
+    return digest.digest()
