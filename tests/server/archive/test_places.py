@@ -40,8 +40,8 @@ def test_what_is_no_file_of_results_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=rf"{name}: whole results are read from .jsonl, .ndjson, .json only"):
             Archive(tmp_path / name)
     write_lines(tmp_path / "results.jsonl", [])
-    with pytest.raises(UsageError, match=r"resluts.jsonl: does not exist; did you mean .*/results.jsonl\?"):
-        Archive(tmp_path / "resluts.jsonl")
+    with pytest.raises(UsageError, match=r"results_.jsonl: does not exist; did you mean .*/results.jsonl\?"):
+        Archive(tmp_path / "results_.jsonl")
     os.mkfifo(tmp_path / "pipe.jsonl")
     with pytest.raises(UsageError, match="neither a file nor a directory"):
         Archive(tmp_path / "pipe.jsonl")
