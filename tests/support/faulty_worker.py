@@ -1,8 +1,8 @@
 """Run a worker process whose decoder crashes, hangs, allocates or writes garbage on recordings of certain names.
 
 Usage: `python faulty_worker.py DESCRIPTOR`, in place of `python -m avscene.media.workers DESCRIPTOR`. The fault is the
-first part of the file's name: `crash-anything.mp4`; `open-` hangs while the file is opened. With `-later` in the name,
-it comes after the first segment.
+first part of the file's name, as in `crash-anything.mp4`, or its suffix, as in `anything.crash`; `open-` hangs while the
+file is opened. With `-later` in the name, it comes after the first segment.
 """
 
 import ctypes
@@ -78,7 +78,7 @@ class FaultyRecording(segments.Recording):
         super().__init__(path, *arguments)  # type: ignore[arg-type]
 
     def segments(self, sampling: Sampling) -> Iterator[Segment]:
-        fault = FAULTS.get(self.path.name.split("-")[0])
+        fault = FAULTS.get(self.path.name.split("-")[0]) or FAULTS.get(self.path.suffix[1:])
         if fault is not None and "-later" not in self.path.name:
             self._fail(fault)
         for segment in super().segments(sampling):

@@ -27,11 +27,14 @@ class Serving:
 
 
 @contextmanager
-def serve(home: Path, *options: str) -> Iterator[Serving]:
-    """Run `avscene serve --port 0 OPTIONS` with the data directory `home`, which is created; stop it by SIGTERM."""
+def serve(home: Path, *options: str, module: str = "avscene") -> Iterator[Serving]:
+    """Run `avscene serve --port 0 OPTIONS` with the data directory `home`, which is created; stop it by SIGTERM.
+
+    `module` is run in place of `avscene`.
+    """
     home.mkdir(parents=True, exist_ok=True)
     log = home / "server.log"
-    command = [sys.executable, "-m", "avscene", "serve", "--port", "0", *options]
+    command = [sys.executable, "-m", module, "serve", "--port", "0", *options]
     environment = os.environ | {"XDG_DATA_HOME": str(home)}
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT)
