@@ -1,8 +1,8 @@
 """Run a worker process whose decoder crashes, hangs, allocates or writes garbage on recordings of certain names.
 
 Usage: `python faulty_worker.py DESCRIPTOR`, in place of `python -m avscene.media.workers DESCRIPTOR`. The fault is the
-first part of the file's name, as in `crash-anything.mp4`, or its suffix, as in `anything.crash`; `open-` hangs while the
-file is opened. With `-later` in the name, it comes after the first segment.
+first part of the file's name, as in `crash-anything.mp4`, or its suffix, as in `a.crash`; `open-` hangs while the file
+is opened. With `-later` in the name, it comes after the first segment.
 """
 
 import ctypes

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from avscene.errors import MediaError
-from avscene.media.limits import DEFAULT_LIMITS, Limits
+from avscene.media.limits import ADVICE, DEFAULT_LIMITS, Limits
 from avscene.records import Modality
 
 # The only demuxers that may read a file. Left out on purpose are those that open other files named in it (hls, dash,
@@ -70,7 +70,7 @@ def open_container(path: Path, hwaccel: HWAccel | None = None, limits: Limits = 
     if (n_streams := len(container.streams)) > limits.streams:
         container.close()
         problem = f"has {n_streams} streams, more than {limits.streams}"
-        raise MediaError(f"{path}: {problem}; to allow more: --limit streams={n_streams}")
+        raise MediaError(f"{path}: {problem}{ADVICE}streams={n_streams}")
     return container
 
 

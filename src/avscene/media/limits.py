@@ -7,6 +7,7 @@ from typing import Any
 from avscene.errors import MediaError, UsageError
 
 GIB = 2**30
+ADVICE = "; to allow more: --limit "
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,12 @@ DEFAULT_LIMITS = Limits()
 
 def memory_error(path: Path, limits: Limits) -> MediaError:
     """Make the error for a recording that needs more memory than the limit."""
-    return MediaError(f"{path}: needs more than {limits.memory:g} GiB of memory; to allow more: --limit memory=NUMBER")
+    return MediaError(f"{path}: needs more than {limits.memory:g} GiB of memory{ADVICE}memory=NUMBER")
 
 
 def duration_error(limits: Limits) -> MediaError:
     """Make the error for a recording that is longer than the limit; it does not name the file."""
-    return MediaError(f"is longer than {limits.hours:g} h; to allow more: --limit hours=NUMBER")
+    return MediaError(f"is longer than {limits.hours:g} h{ADVICE}hours=NUMBER")
 
 
 def is_memory_exhausted() -> bool:
@@ -100,3 +101,8 @@ def is_memory_exhausted() -> bool:
     except (ImportError, OSError):
         return False
     return limit != resource.RLIM_INFINITY and n_pages * resource.getpagesize() > limit / 2
+
+
+def without_advice(message: str) -> str:
+    """Return the message of an error without how to allow more: whoever reads it cannot change the limits."""
+    return message.partition(ADVICE)[0]

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from avscene.server.errors import ApiError, error_response, response_of
 from avscene.server.security import PAGE, Guard
+from avscene.server.uploads import DisconnectedError
 
 SECURITY_HEADERS: Final = {
     "content-security-policy": (
@@ -74,6 +75,8 @@ class ErrorBoundary:
 
         try:
             await self._app(scope, receive, noting_send)
+        except DisconnectedError:
+            return  # nobody reads a response
         except Exception as error:  # noqa: BLE001  # no client gets a traceback
             response = response_of(error)
             if not started:

@@ -17,7 +17,7 @@ from avscene.media.images import webp
 from avscene.media.images.formats import HEIC, JPEG, WEBP, ImageFormat, read_format
 from avscene.media.images.heif import consists_of_tiles
 from avscene.media.images.pixels import read_orientation, reduce_to_8_bits, to_upright_rgb
-from avscene.media.limits import Limits
+from avscene.media.limits import ADVICE, Limits
 from avscene.media.packets.selection import HasTarget
 from avscene.records import ByteArray, Modality
 
@@ -196,7 +196,7 @@ def _check_pixels(path: Path, size: tuple[int, int], limits: Limits) -> None:
     megapixels = size[0] * size[1] / 1e6
     if size[0] * size[1] > limits.pixels:
         problem = f"has {megapixels:.4g} megapixels ({size[0]}x{size[1]}), more than {limits.megapixels:g}"
-        raise MediaError(f"{path}: {problem}; to allow more: --limit megapixels={ceil(megapixels)}")
+        raise MediaError(f"{path}: {problem}{ADVICE}megapixels={ceil(megapixels)}")
 
 
 def _scale_while_decoding(image: "JpegImageFile", limits: Limits) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from avscene.errors import MediaError
-from avscene.media.limits import DEFAULT_LIMITS, Limits
+from avscene.media.limits import ADVICE, DEFAULT_LIMITS, Limits
 from avscene.media.sampling import CPU, Sampling
 from avscene.media.workers.messages import DamagedMessageError, Message, SegmentUnpacker
 from avscene.media.workers.process import (
@@ -186,7 +186,7 @@ class IsolatedRecording:
         if self._closed:
             raise MediaError(f"{self.path}: decoding was stopped") from None
         if isinstance(death, WorkerStalledError):
-            raise MediaError(f"{self.path}: {death}; to allow more: --limit stall=NUMBER") from None
+            raise MediaError(f"{self.path}: {death}{ADVICE}stall=NUMBER") from None
         if self._attempts == ATTEMPTS:
             raise MediaError(f"{self.path}: {death}") from None
 

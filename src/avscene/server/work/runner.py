@@ -13,7 +13,7 @@ from pathlib import Path
 from avscene.errors import AvsceneError
 from avscene.inference.runs.computing import Settings
 from avscene.inference.sources import Source
-from avscene.media.limits import Limits
+from avscene.media.limits import Limits, without_advice
 from avscene.media.workers import default_workers
 from avscene.records import Failure, Prediction
 from avscene.server.jobs.record import Job, JobError, JobState
@@ -199,7 +199,7 @@ class JobRunner:
     def _end(self, running: _Running, outcome: Prediction | Failure) -> None:
         job = running.job
         if isinstance(outcome, Failure):
-            message = str(outcome.error).replace(str(running.path), job.request.name)
+            message = without_advice(str(outcome.error)).replace(str(running.path), job.request.name)
             error = running.reason or JobError(type=outcome.error.kind, message=message)
             self._table.fail(job.id, self._owner, error)
             return
