@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, Response
 
-from avscene.server.api.documentation import documented
-from avscene.server.api.media_response import media_response
-from avscene.server.api.preview_response import PREVIEW, THUMBNAILS, preview_response, thumbnails_response
 from avscene.server.api.requests import Shared
 from avscene.server.api.results import MEDIA, RESULT, Format, result_response
-from avscene.server.api.schemas import ArchiveBody, ArchivedBody, ErrorFields, FailureBody, PredictionBody
 from avscene.server.archive import Archive, ArchiveQuery, ListedRecording, ResultsChangedError
 from avscene.server.errors import ApiError
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.media import media_response
+from avscene.server.responses.preview import PREVIEW, THUMBNAILS, preview_response, thumbnails_response
+from avscene.server.responses.schemas import ArchiveBody, ArchivedBody, ErrorFields, FailureBody, PredictionBody
 
 router = APIRouter(tags=["archive"])
 

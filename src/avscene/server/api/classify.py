@@ -12,12 +12,12 @@ from starlette.concurrency import run_in_threadpool
 
 from avscene.errors import AvsceneError
 from avscene.records import SCHEMA
-from avscene.server.api.documentation import documented
 from avscene.server.api.requests import Shared, add_job, check_accepting, new_job_of
-from avscene.server.api.schemas import FailureBody, FileName, Frames, Hop, NewJob, PredictionBody, SystemName
 from avscene.server.errors import ApiError
 from avscene.server.jobs import Job, JobError
 from avscene.server.multipart import Form
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.schemas import FailureBody, FileName, Frames, Hop, NewJob, PredictionBody, SystemName
 from avscene.server.services import Services
 from avscene.server.uploads import DisconnectedError, body_of, check_length, check_media_type, store
 

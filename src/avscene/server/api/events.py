@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from avscene.server.api.job_body import job_body
 from avscene.server.jobs import Job
+from avscene.server.responses.job import job_body
 from avscene.server.services import Services
 
 INTERVAL = 0.2  # seconds between two events at least

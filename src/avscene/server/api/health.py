@@ -4,11 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from avscene.server.api.documentation import documented
 from avscene.server.api.requests import Shared
-from avscene.server.api.schemas import HealthBody
 from avscene.server.errors import ApiError
 from avscene.server.metrics import CONTENT_TYPE
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.schemas import HealthBody
 
 router = APIRouter(tags=["health"])
 

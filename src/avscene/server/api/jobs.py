@@ -6,12 +6,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
-from avscene.server.api.documentation import documented
 from avscene.server.api.events import job_events
-from avscene.server.api.job_body import job_body
 from avscene.server.api.requests import Shared, add_job, find_job, no_job
-from avscene.server.api.schemas import JobBody, JobList, NewJob, State
 from avscene.server.jobs import Job, JobState, JobStateError
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.job import job_body
+from avscene.server.responses.schemas import JobBody, JobList, NewJob, State
 from avscene.server.services import Services
 from avscene.server.uploads import body_of, check_length, check_media_type, store
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from avscene.server.api.documentation import documented
-from avscene.server.api.preview_response import PREVIEW, THUMBNAILS, preview_response, thumbnails_response
 from avscene.server.api.requests import Shared, no_job
 from avscene.server.jobs import JobState
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.preview import PREVIEW, THUMBNAILS, preview_response, thumbnails_response
 from avscene.server.services import Services
 
 router = APIRouter(tags=["results"])

@@ -9,9 +9,9 @@ from starlette.concurrency import run_in_threadpool
 
 from avscene.errors import first_validation_error
 from avscene.labels import LabelSet
-from avscene.server.api.schemas import NewJob
 from avscene.server.errors import ApiError
 from avscene.server.jobs import Job, JobRequest, QueueFullError
+from avscene.server.responses.schemas import NewJob
 from avscene.server.services import Services
 
 

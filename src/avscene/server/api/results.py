@@ -10,12 +10,12 @@ from fastapi.responses import FileResponse, Response
 from avscene.errors import DataError
 from avscene.records import Prediction, read_outcome
 from avscene.reports.recordings.formats import RECORDING_FORMATS
-from avscene.server.api.documentation import documented
-from avscene.server.api.media_response import disposition, media_response
 from avscene.server.api.requests import Shared, no_job
-from avscene.server.api.schemas import PredictionBody
 from avscene.server.errors import ApiError
 from avscene.server.jobs import Job, JobState
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.media import disposition, media_response
+from avscene.server.responses.schemas import PredictionBody
 from avscene.server.services import Services
 
 router = APIRouter(tags=["results"])

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
-from avscene.server.api.documentation import documented
-from avscene.server.api.schemas import SignIn
 from avscene.server.errors import ApiError
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.schemas import SignIn
 from avscene.server.security import COOKIE, SESSION_SECONDS, Guard
 
 router = APIRouter(tags=["session"])

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from avscene.datasets.dataset import MEDIA_SUFFIXES
-from avscene.server.api.documentation import documented
 from avscene.server.api.requests import Shared
-from avscene.server.api.schemas import LimitsBody, SystemBody, SystemList
+from avscene.server.responses.documentation import documented
+from avscene.server.responses.schemas import LimitsBody, SystemBody, SystemList
 
 router = APIRouter(tags=["systems"])
 

@@ -3,8 +3,8 @@
 import time
 from datetime import UTC, datetime
 
-from avscene.server.api.schemas import ErrorFields, JobBody
 from avscene.server.jobs import Job
+from avscene.server.responses.schemas import ErrorFields, JobBody
 from avscene.server.services import Services
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from avscene.server.api.schemas import ErrorBody
 from avscene.server.errors import TYPES
+from avscene.server.responses.schemas import ErrorBody
 
 # Of the responses that any route can give.
 EVERYWHERE = (401, 403, 405, 503)

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from avscene.errors import WeightsError
-from avscene.server.api.schemas import ComputingBody, PreviewBody
 from avscene.server.errors import ApiError
 from avscene.server.previews import SPRITE, CancelledError, Preview
+from avscene.server.responses.schemas import ComputingBody, PreviewBody
 from avscene.server.services import Services
 
 COMPUTING: dict[int | str, dict[str, Any]] = {
