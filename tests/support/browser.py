@@ -24,7 +24,7 @@ WIDE, NARROW = (1280, 800), (390, 844)  # width and height of a laptop's window 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, Theme] = ("light", "dark")
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
-DEADLINE = 20_000  # milliseconds that a page may take for what a test waits for
+DEADLINE = 60_000  # milliseconds that a page may take for what a test waits for
 
 
 def find_chromium() -> str | None:
@@ -98,7 +98,9 @@ def open_page(
 
 def axe_violations(page: Page) -> list[str]:
     """Return violations of WCAG 2.2 A and AA as axe finds them, a line per element."""
-    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]})
+    results = Axe().run(
+        page, options={"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"], "preload": False}
+    )
     return [
         f"{violation['id']}: {json.dumps(node['target'])}: {_messages(node)}"
         for violation in results.response["violations"]

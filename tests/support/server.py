@@ -5,12 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.processes import ROOT, wait_until
+from tests.support.processes import ROOT
 
 LISTENING = re.compile(r"listening on (http://\S+?)/?\s")
 ENDS_WITHIN = 30  # seconds after SIGTERM
@@ -39,9 +40,9 @@ def serve(home: Path, *options: str, module: str = "avscene") -> Iterator[Servin
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT)
     try:
-        wait_until(lambda: LISTENING.search(log.read_text("utf-8")) is not None or process.poll() is not None, process)
-        found = LISTENING.search(log.read_text("utf-8"))
-        assert found, log.read_text("utf-8")
+        while not (found := LISTENING.search(log.read_text("utf-8"))):
+            assert process.poll() is None, log.read_text("utf-8")
+            time.sleep(0.02)
         yield Serving(found[1], log, home / "avscene" / "server", process)
     finally:
         process.send_signal(signal.SIGTERM)
