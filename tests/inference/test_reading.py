@@ -41,3 +41,18 @@ def test_closing_ends_reading_in_the_middle(long: Path) -> None:
     next(batches)
     batches.close()
     assert list(batches) == []
+
+
+def test_nothing_more_of_a_cancelled_recording_is_scored(long: Path, tmp_path: Path) -> None:
+    longer = write_media(tmp_path / "longer.mp4", 10.0 * BATCH_SIZE, fps=1, audio=False)
+    reader = BatchReader([Source(longer), Source(long)], SAMPLING, workers=1)
+    batches = iter(reader)
+    assert next(batches).position == 0
+    reader.cancel(0)
+    rest = list(batches)
+    cancelled = [batch for batch in rest if batch.position == 0]
+    # Those that are scored, or were, at that moment.
+    assert sum(len(batch.segments) for batch in cancelled) <= 3 * BATCH_SIZE
+    assert cancelled[-1].segments == ()
+    assert isinstance(cancelled[-1].end, MediaError)
+    assert sum(len(batch.segments) for batch in rest if batch.position == 1) == 2 * BATCH_SIZE + 3

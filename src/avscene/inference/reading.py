@@ -118,7 +118,10 @@ class BatchReader:
                     thread.join()
 
     def cancel(self, position: int) -> None:
-        """Stop reading the recording at `position`: it ends with a MediaError. May be called from any thread."""
+        """Stop reading the recording at `position`, and score no more of it: it ends with a MediaError.
+
+        May be called from any thread.
+        """
         with self._changed:
             if self._next > position and position not in self._waiting:
                 return  # it was read to its end
@@ -159,6 +162,8 @@ class BatchReader:
                 for position in sorted(self._waiting) if self._in_order else list(self._waiting):
                     if self._waiting[position]:
                         batch = self._waiting[position].popleft()
+                        if position in self._cancelled:
+                            batch = batch.cancelled()
                         waiting = self._waiting.pop(position)
                         if batch.end is None:
                             self._waiting[position] = waiting  # as the last: the others come first if they take turns
@@ -251,8 +256,6 @@ class BatchReader:
                     if is_full(segments):
                         yield Batch(position, next(numbers), tuple(segments), source)
                         segments = []
-                if self._is_cancelled(position):
-                    raise MediaError(f"{source.path}: was cancelled")
                 end = recording_info(recording, content, self._sampling)
         except MediaError as error:
             end = error
@@ -260,10 +263,6 @@ class BatchReader:
             with self._changed:
                 self._open.pop(position, None)
         yield Batch(position, next(numbers), tuple(segments), source, end)
-
-    def _is_cancelled(self, position: int) -> bool:
-        with self._changed:
-            return position in self._cancelled
 
     @contextmanager
     def _recording(self, position: int, source: Source) -> Iterator[IsolatedRecording]:

@@ -42,6 +42,11 @@ class Batch(NamedTuple):
     source: Source
     end: RecordingInfo | MediaError | None = None
 
+    def cancelled(self) -> "Batch":
+        """Return the batch without what would be scored, of a recording that ends with an error."""
+        error = None if self.end is None else MediaError(f"{self.source.path}: was cancelled")
+        return self._replace(segments=(), end=error)
+
 
 class ReadRecording(Protocol):
     """A recording whose segments were read, from a file or from arrays."""
