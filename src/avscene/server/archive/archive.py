@@ -17,7 +17,7 @@ from avscene.errors import AvsceneError, StorageError
 from avscene.files import cache_directory, lock
 from avscene.progress import StageProgress, silent
 from avscene.server.archive.content import parse
-from avscene.server.archive.database import connected
+from avscene.server.archive.database import INDEX, connected
 from avscene.server.archive.entries import Entry
 from avscene.server.archive.files import check_results
 from avscene.server.archive.index import ArchiveIndex
@@ -84,8 +84,7 @@ class Archive:
         self._last_update = 0.0
         try:
             self._directory = self._exit.enter_context(_index_directory(self._results))
-            with _storage_errors(self._directory):
-                self._index = ArchiveIndex(self._results, path=self._directory / "index.sqlite")
+            self._index = ArchiveIndex(self._results, path=self._directory / "index.sqlite")
             self.update(progress("reading results"))
             self._warn()
         except BaseException:
@@ -105,7 +104,7 @@ class Archive:
         Raises:
             StorageError: the index cannot be written.
         """
-        with self._updating, _storage_errors(self._directory):
+        with self._updating:
             self._index.update(lambda done, total: self._show(progress, done, total))
             self._last_update = time.monotonic()
 
@@ -157,8 +156,10 @@ class Archive:
         Raises:
             StorageError: it cannot be made, or the media file is gone.
         """
-        with _storage_errors(self._directory):
+        try:
             return preview_directory(self._directory / "previews", media)
+        except OSError as error:
+            raise StorageError(f"{media.name}: its preview cannot be kept ({error.strerror or error})") from error
 
     def _find(self, number: int) -> IndexedRecording:
         with self._connected() as connection:
@@ -182,7 +183,7 @@ class Archive:
             self.update()
         except _StoppedError:
             return
-        except StorageError as error:
+        except AvsceneError as error:
             self._last_update = time.monotonic()
             logger.warning(str(error))
 
@@ -211,7 +212,7 @@ class Archive:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        with _storage_errors(self._directory), connected(self._index.path) as connection:
+        with INDEX.errors_named(self._index.path), connected(self._index.path) as connection:
             yield connection
 
 
@@ -226,11 +227,3 @@ def _index_directory(results: Path) -> Iterator[Path]:
         except OSError:  # another server browses the same results, or the cache cannot be written
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avscene-archive-")))
         yield directory
-
-
-@contextmanager
-def _storage_errors(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"{directory}: the index of results cannot be used ({error})") from error

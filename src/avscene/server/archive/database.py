@@ -2,13 +2,15 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-VERSION = 1
+from avscene.databases import DatabaseKind
+from avscene.errors import DataError, StorageError
+
 BUSY_SECONDS = 30.0  # that a statement waits for another thread
 MAPPED_BYTES = 2**30  # of the file that are read without copies; more than that of a million recordings
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE files (
     id INTEGER PRIMARY KEY,
     path BLOB NOT NULL UNIQUE,
@@ -46,25 +48,39 @@ CREATE INDEX recordings_by_source ON recordings (source, system);
 CREATE INDEX recordings_by_name ON recordings (listed, folded);
 CREATE INDEX recordings_by_score ON recordings (listed, score);
 CREATE INDEX recordings_by_duration ON recordings (listed, duration);
-PRAGMA user_version = {VERSION};
 """
+INDEX = DatabaseKind(
+    name="index of results",
+    application_id=0x61767369,  # "avsi"
+    version=1,
+    schema=_SCHEMA,
+    fix="remove it and start avscene serve again",
+    busy="another program is using it; wait until it ends",
+    error=StorageError,
+)
 
 
 def prepare(path: Path) -> None:
-    """Make the file of an index unless it is there, is sound and has this version.
+    """Make the file of an index, again if it is damaged or of another version.
 
     Raises:
-        OSError: it cannot be written.
-        sqlite3.Error: likewise.
+        StorageError: it cannot be written.
     """
-    with suppress(sqlite3.DatabaseError):
-        if path.exists() and _is_sound(path):
-            return
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    with connected(path) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")  # lists are read while it grows
-        connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+    try:
+        _set_up(path)
+    except DataError:
+        with INDEX.errors_named(path):
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        _set_up(path)
+
+
+def _set_up(path: Path) -> None:
+    with INDEX.errors_named(path):
+        INDEX.prepare(path)
+        with connected(path) as connection:
+            INDEX.set_up(path, connection)
+            connection.execute("PRAGMA journal_mode = WAL")  # lists are read while it grows
 
 
 @contextmanager
@@ -91,9 +107,3 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _is_sound(path: Path) -> bool:
-    with connected(path) as connection:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        return bool(version == VERSION and connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from avscene.server.archive.content import MAX_DOCUMENT, FoundResult, read_document, read_lines
-from avscene.server.archive.database import connected, prepare, transaction
+from avscene.server.archive.database import INDEX, connected, prepare, transaction
 from avscene.server.archive.files import ResultsFile, results_files
 from avscene.server.archive.rows import FilePosition, add_file, forget_file, last_number, list_latest
 
@@ -37,8 +37,7 @@ class ArchiveIndex:
     """The index of the results at a path, in a SQLite file, which one thread at a time updates.
 
     Raises:
-        OSError: the file cannot be written.
-        sqlite3.Error: likewise.
+        StorageError: the file cannot be written.
     """
 
     results: Path
@@ -52,9 +51,12 @@ class ArchiveIndex:
 
         Args:
             progress: called with the number of bytes that were read, and of all to read; the update ends if it raises.
+
+        Raises:
+            StorageError: the index cannot be written.
         """
         files = results_files(self.results)
-        with connected(self.path) as connection:
+        with INDEX.errors_named(self.path), connected(self.path) as connection:
             known = {Path(os.fsdecode(row["path"])): row for row in connection.execute("SELECT * FROM files")}
             gone = known.keys() - {file.path for file in files}
             if gone:
