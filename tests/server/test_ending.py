@@ -10,10 +10,11 @@ import httpx
 
 from avscene.server.jobs import JobRequest, JobState, JobTable
 from avscene.server.settings import ServerSettings
+from avscene.server.work.runner import SHORT_JOBS_PER_WORKER
 from tests.support.live_server import Live, live_server
 from tests.support.media_files import write_media
 
-LONG_ENOUGH = 20  # seconds of the recording
+LONG_ENOUGH = 10  # seconds of the recording
 
 
 def settings(directory: Path) -> ServerSettings:
@@ -39,7 +40,7 @@ def test_jobs_in_flight_finish_and_no_other_is_begun(tmp_path: Path) -> None:
         waiting.append(httpx.post(f"{live.url}/v1/classify", content=media.read_bytes(), timeout=60))
 
     with live_server(settings(tmp_path / "server")) as live:
-        ids = begin(live, media, 4)
+        ids = begin(live, media, SHORT_JOBS_PER_WORKER + 2)
         client = threading.Thread(target=classify)
         client.start()
         wait_until(lambda: live.services.table.counts()[JobState.QUEUED] == 3)
@@ -58,15 +59,15 @@ def test_jobs_in_flight_finish_and_no_other_is_begun(tmp_path: Path) -> None:
         assert not live.server.was_forced
     with JobTable(tmp_path / "server") as table:
         states = [job.state for job in map(table.get, ids) if job is not None]
-        assert states[:2] == [JobState.DONE] * 2
-        assert sorted(states[2:]) == [JobState.QUEUED] * 2
-        assert sum(table.counts().values()) == 4  # that of the request is gone
+        assert states[:SHORT_JOBS_PER_WORKER] == [JobState.DONE] * SHORT_JOBS_PER_WORKER
+        assert states[SHORT_JOBS_PER_WORKER:] == [JobState.QUEUED] * 2
+        assert sum(table.counts().values()) == len(ids)  # that of the request is gone
 
 
 def test_a_second_signal_returns_jobs_to_the_queue(tmp_path: Path, long_clip: Path) -> None:
     with live_server(settings(tmp_path / "server")) as live:
         (first,) = begin(live, long_clip, 1)
-        lanes = list(live.services.runner._lanes.values())
+        lanes = list(live.services.runner._lanes._lanes.values())
         live.server.handle_exit(signal.SIGTERM, None)
         wait_until(live.services.stopping.is_set)
         time.sleep(0.2)

@@ -13,6 +13,7 @@ from avscene.errors import StorageError
 from avscene.media.limits import Limits
 from avscene.server.jobs.record import Job, JobRequest, JobState
 from avscene.server.jobs.table import JobTable
+from avscene.server.work.lanes import MAX_LANES
 from avscene.server.work.runner import JobRunner
 from avscene.server.work.systems import LoadedSystems
 from tests.support.media_files import write_media
@@ -113,6 +114,21 @@ def test_jobs_of_several_systems_run_and_each_ends_once(table: JobTable, runner:
     assert {job and (job.state, job.attempts) for job in jobs} == {(JobState.DONE, 1)}
     assert table.counts()[JobState.RUNNING] == 0
     assert runner.n_running == 0
+
+
+def test_jobs_of_more_systems_than_fit_in_memory_wait(table: JobTable, runner: JobRunner, files: Path) -> None:
+    runner.start()
+    ids = [queued(table, files / "long.mp4", labels=(*LABELS, f"park {number}")) for number in range(MAX_LANES + 2)]
+    same = queued(table, files / "short.mp4", labels=(*LABELS, "park 0"))
+    runner.wake()
+    for job_id in ids[:MAX_LANES]:
+        wait_for(table, job_id, lambda job: job.reached > 0)
+    assert table.counts()[JobState.RUNNING] == MAX_LANES
+    for job_id in ids[:MAX_LANES]:
+        table.remove(job_id)
+        runner.cancel(job_id)
+    assert wait_for(table, ids[MAX_LANES + 1], lambda job: job.reached > 0).attempts == 1
+    assert wait_for(table, same, ended).state is JobState.DONE
 
 
 def test_a_job_that_is_removed_frees_its_place(table: JobTable, runner: JobRunner, files: Path) -> None:

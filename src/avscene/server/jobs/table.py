@@ -133,11 +133,15 @@ class JobTable:
             )
             return self._known(job_id)
 
-    def claim(self, owner: str) -> Job | None:
+    def claim(self, owner: str, accepts: Callable[[Job], bool] = lambda _: True) -> Job | None:
         """Return the next job of the queue, which now runs for `owner`; None if there is none.
 
         A job whose owner gave no heartbeat for `LEASE` seconds is in the queue again, for other owners. A job that was
         begun `MAX_ATTEMPTS` times fails.
+
+        Args:
+            owner: Who runs the job.
+            accepts: Whether the owner can run a job now; if not the next one, it gets none.
         """
         with self._database.transaction():
             now = self._clock()
@@ -145,6 +149,8 @@ class JobTable:
             free = "(state = 'queued' OR state = 'running' AND lease < :now AND owner != :owner)"
             while job := self._database.find(f"{free} ORDER BY turn", values):
                 if job.attempts < MAX_ATTEMPTS:
+                    if not accepts(job):
+                        return None
                     begin = "state = 'running', owner = :owner, lease = :lease, started = :now, reached = 0"
                     self._database.update("id = :id", f"{begin}, attempts = attempts + 1", {**values, "id": job.id})
                     return self._known(job.id)

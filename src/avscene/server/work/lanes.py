@@ -1,14 +1,23 @@
 """Run jobs that have the same system and settings together, so that the system is loaded once."""
 
 import threading
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Set
+from functools import partial
 
 from avscene.errors import AvsceneError, ProcessError
 from avscene.inference.runs.computing import Settings
 from avscene.inference.runs.continuous import ContinuousRun, Listener
 from avscene.inference.sources import Source
 from avscene.inference.system import System
+from avscene.media.limits import Limits
 from avscene.records import Failure
+from avscene.server.jobs.record import Job
+from avscene.server.work.systems import LoadedSystems
+
+MAX_LANES = 3  # that are in use or wait for jobs, each with its worker processes; those used longest ago end
+
+_Key = tuple[str, tuple[str, ...] | None, float | None, bool]
 
 
 class Lane:
@@ -91,3 +100,54 @@ class Lane:
             self._run, self._error = run, error
         for key, source in waiting.items():
             self.submit(key, source)
+
+
+class Lanes:
+    """The lanes of a server, one for each system with its settings; to be used by one thread at a time.
+
+    Args:
+        systems: loads the systems.
+        limits: limits of a recording.
+        workers: number of recordings that a lane decodes at a time.
+        listener: takes progress and outcomes.
+    """
+
+    def __init__(self, systems: LoadedSystems, limits: Limits, workers: int, listener: Listener) -> None:
+        self._systems = systems
+        self._limits, self._workers = limits, workers
+        self._listener = listener
+        self._lanes: OrderedDict[_Key, Lane] = OrderedDict()
+
+    def has_room(self, job: Job, used: Set[Lane]) -> bool:
+        """Return whether a job can run with at most MAX_LANES lanes in use; `used` are those of running jobs."""
+        lane = self._lanes.get(_key(job))
+        return len(used) < MAX_LANES or (lane is not None and lane in used and not lane.has_failed)
+
+    def get(self, job: Job, used: Set[Lane]) -> Lane:
+        """Return the lane of a job; others end if there are too many, but none of `used`, those of running jobs."""
+        request, key = job.request, _key(job)
+        if key in self._lanes and self._lanes[key].has_failed:
+            self._lanes.pop(key).close()
+        if key not in self._lanes:
+            settings = Settings(request.hop, request.keyframes, limits=self._limits, workers=self._workers)
+            load = partial(self._systems.get, request.system, request.labels)
+            self._lanes[key] = Lane(load, settings, self._listener)
+        self._lanes.move_to_end(key)
+        n_more = len(self._lanes) - MAX_LANES
+        for other in [other for other, lane in self._lanes.items() if other != key and lane not in used][
+            : max(0, n_more)
+        ]:
+            self._lanes.pop(other).close()
+        return self._lanes[key]
+
+    def close(self) -> list[threading.Thread]:
+        """Let all lanes end in the background, and return the threads that wait for that."""
+        threads = [lane.close() for lane in self._lanes.values()]
+        self._lanes.clear()
+        return threads
+
+
+def _key(job: Job) -> _Key:
+    """Return what jobs that run together have in common."""
+    request = job.request
+    return request.system, request.labels, request.hop, request.keyframes

@@ -5,32 +5,30 @@ import os
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from avscene.errors import AvsceneError
-from avscene.inference.runs.computing import Settings
 from avscene.inference.sources import Source
 from avscene.media.limits import Limits, without_advice
 from avscene.media.workers import default_workers
 from avscene.records import Failure, Prediction
 from avscene.server.jobs.record import Job, JobError, JobState
 from avscene.server.jobs.table import LEASE, JobTable
-from avscene.server.work.lanes import Lane
+from avscene.server.work.lanes import Lane, Lanes
 from avscene.server.work.outlines import named, outline_of
 from avscene.server.work.systems import LoadedSystems
 
-JOBS_PER_WORKER = 4  # jobs in progress for each worker process: while some are scored, others are ready to be decoded
-MAX_LANES = 3  # systems with their settings, whose runs wait for jobs; those used longest ago end
+# Jobs in progress for each worker process: while the last of one is scored, the next is decoded. Short ones have one
+# batch each, and only with more of them there is always one to decode and one to score.
+JOBS_PER_WORKER, SHORT_JOBS_PER_WORKER = 2, 4
+SHORT_SECONDS = 5.0  # that short jobs take on average
 TURN = 1.0  # seconds between looks at what no one announces: leases, time limits, old jobs
 PROGRESS_INTERVAL = 0.25  # seconds between notes of the progress of a job
 EXPIRY_INTERVAL = 3600.0  # seconds between removals of old jobs
 END_SECONDS = 20.0  # that computing has to end at most
 SMOOTHING = 0.1  # share of the last job in the mean time of a job
-
-LaneKey = tuple[str, tuple[str, ...] | None, float | None, bool]
 
 logger = logging.getLogger(__name__)
 
@@ -69,15 +67,14 @@ class JobRunner:
         keep: float = 7.0,
         max_seconds: float = 4 * 3600.0,
     ) -> None:
-        self._table, self._systems = table, systems
-        self._limits, self._workers = limits, workers or default_workers()
+        self._table, self._workers = table, workers or default_workers()
         self._keep, self._max_seconds = keep, max_seconds
         self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._wake = threading.Event()
         self._lock = threading.Lock()  # guards all of the following
         self._idle = threading.Condition(self._lock)
         self._running: dict[str, _Running] = {}
-        self._lanes: OrderedDict[LaneKey, Lane] = OrderedDict()
+        self._lanes = Lanes(systems, limits, self._workers, self)
         self._unwritten: dict[str, Prediction | Failure] = {}  # outcomes that could not be written yet
         self._completions: dict[str, list[Future[None]]] = {}
         self._stopping = False
@@ -105,13 +102,12 @@ class JobRunner:
             if finish:
                 self._idle.wait_for(lambda: not self._running, timeout)
             left, self._running = self._running, {}
-            lanes, self._lanes = self._lanes, OrderedDict()
+            ends = self._lanes.close()
             self._idle.notify_all()  # another thread may wait for these jobs to finish
         for job_id, running in left.items():
             self._table.release(job_id, self._owner)
             running.lane.cancel(job_id)
             self._complete(job_id)
-        ends = [lane.close() for lane in lanes.values()]
         for end in ends:  # a program that ends while torch computes would crash
             end.join(min(timeout, END_SECONDS))
         self._wake.set()
@@ -239,9 +235,10 @@ class JobRunner:
     def _begin_job(self) -> bool:
         """Begin the next job if there is room for it; return whether one was begun."""
         with self._lock:
-            if self._stopping or len(self._running) >= JOBS_PER_WORKER * self._workers:
+            per_worker = SHORT_JOBS_PER_WORKER if self._mean_seconds < SHORT_SECONDS else JOBS_PER_WORKER
+            if self._stopping or len(self._running) >= per_worker * self._workers:
                 return False
-        job = self._table.claim(self._owner)
+        job = self._table.claim(self._owner, self._accepts)
         if job is None:
             return False
         path = self._table.files.media(job.id)
@@ -249,35 +246,20 @@ class JobRunner:
             self._table.fail(job.id, self._owner, JobError(type="server", message="the file of this job is missing"))
             self._complete(job.id)
             return True
-        lane = self._lane(job)
         with self._lock:
             if self._stopping:
                 self._table.release(job.id, self._owner)
                 return False
+            lane = self._lanes.get(job, {running.lane for running in self._running.values()})
             self._running[job.id] = _Running(job, path, lane, time.monotonic())
         lane.submit(job.id, Source(path))
         if self._table.get(job.id) is None:  # removed meanwhile
             self.cancel(job.id)
         return True
 
-    def _lane(self, job: Job) -> Lane:
-        request = job.request
-        key = (request.system, request.labels, request.hop, request.keyframes)
-        ended = []
+    def _accepts(self, job: Job) -> bool:
         with self._lock:
-            if key in self._lanes and self._lanes[key].has_failed:
-                ended.append(self._lanes.pop(key))
-            if key not in self._lanes:
-                settings = Settings(request.hop, request.keyframes, limits=self._limits, workers=self._workers)
-                self._lanes[key] = Lane(lambda: self._systems.get(request.system, request.labels), settings, self)
-            self._lanes.move_to_end(key)
-            used = {id(running.lane) for running in self._running.values()}
-            oldest = list(self._lanes)[: max(0, len(self._lanes) - MAX_LANES)]
-            ended += [self._lanes.pop(other) for other in oldest if id(self._lanes[other]) not in used]
-            lane = self._lanes[key]
-        for old in ended:
-            old.close()
-        return lane
+            return self._lanes.has_room(job, {running.lane for running in self._running.values()})
 
     def _stop_overdue(self, now: float) -> None:
         """Stop the jobs that took too long; their recordings fail with this reason."""
