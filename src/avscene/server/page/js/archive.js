@@ -1,6 +1,6 @@
 // Browse the results of an archive: a list of thousands with filters that the address keeps, and one recording of it.
 
-import { address, ask } from "./api.js";
+import { address, ask, askOnce } from "./api.js";
 import { announce, element, heading, icon, setTitle } from "./dom.js";
 import { failurePanel } from "./failure.js";
 import { baseName, count, duration, probability, sceneName } from "./format.js";
@@ -140,10 +140,11 @@ class ArchiveList {
     this.#show(value);
   }
 
-  #show({ total, recordings, scenes }) {
+  #show({ total, recordings, scenes, broken }) {
     this.#offerScenes(scenes);
     this.total.textContent = total ? count(total, "recording") : "No recording matches these filters.";
-    this.body.replaceChildren(...(recordings.length ? [tableOf(recordings)] : []));
+    const unreadable = broken > 0 && element("p", { class: "muted" }, `${count(broken, "line")} of the results cannot be read and ${broken === 1 ? "is" : "are"} left out.`);
+    this.body.replaceChildren(...[recordings.length > 0 && tableOf(recordings), unreadable].filter(Boolean));
     this.#page(total);
   }
 
@@ -204,7 +205,7 @@ function rowOf(recording) {
     { class: error ? "failed" : null },
     element("th", { scope: "row" }, link, element("span", { class: "muted path" }, folder)),
     error
-      ? element("td", { colspan: "3" }, element("span", { class: "tag warning" }, "failed"), " ", element("span", { class: "muted" }, error.message))
+      ? element("td", { colspan: "3" }, element("span", { class: "tag warning" }, "failed"), " ", element("span", { class: "muted" }, error.message.replace(`${source}: `, "")))
       : [
           element("td", {}, sceneText(recording), flags(recording)),
           element("td", { class: "number" }, score === null ? "–" : [probability(score), scoreBar(score)]),
@@ -231,6 +232,7 @@ export function showRecording(container, number) {
 async function fillRecording(view, { path, number, title, facts, body }) {
   const [{ value: prediction, error }, viewer] = await Promise.all([ask("GET", path), loadViewer()]);
   if (view.closed) return;
+  if (error?.type === "not_found") setTitle((title.textContent = "Not found"));
   if (error) return void body.replaceChildren(failurePanel(error));
   const name = baseName(prediction.source);
   title.textContent = name;
@@ -238,18 +240,27 @@ async function fillRecording(view, { path, number, title, facts, body }) {
   facts.textContent = [prediction.source, prediction.system].filter(Boolean).join(" · ");
   if (prediction.error) return void body.replaceChildren(failurePanel(prediction.error));
   if (!viewer) return void body.replaceChildren(failurePanel({ type: "offline", message: "The files of the page could not be loaded." }));
-  const hasMedia = await isMediaThere(number, prediction.source);
+  const [hasMedia, models] = await Promise.all([isMediaThere(number, prediction.source), modelsOf(prediction)]);
   if (view.closed) return;
   body.replaceChildren();
   view.viewer = viewer.showViewer(body, {
     name,
     prediction,
-    models: {},
+    models,
     mediaUrl: hasMedia ? address(`${path}/media`) : null,
     previewUrl: hasMedia ? address(`${path}/preview`) : null,
     thumbnailsUrl: hasMedia ? address(`${path}/thumbnails.jpg`) : null,
     downloads: downloadsOf(path),
   });
+}
+
+/** Return what the models of a prediction need, as far as they are systems of their own or the system needs one modality. */
+async function modelsOf({ system, segments }) {
+  const { value } = await askOnce("v1/systems");
+  const needs = Object.fromEntries((value?.systems ?? []).map((entry) => [entry.name, entry.needs]));
+  const names = Object.keys(segments[0]?.by_model ?? {});
+  const known = names.map((name) => [name, needs[name] ?? (needs[system] === "both" ? undefined : needs[system])]);
+  return Object.fromEntries(known.filter(([, need]) => need));
 }
 
 /** Return whether the server has the media of a recording: lists say so, results do not. */

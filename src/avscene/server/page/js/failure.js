@@ -39,7 +39,7 @@ export function failurePanel(error, actions = []) {
     "section",
     { class: "card failure", "data-type": error.type },
     element("h2", {}, icon("warning"), TITLES[error.type] ?? "The recording could not be classified"),
-    element("p", { class: "message" }, error.message),
+    error.type !== "not_found" && element("p", { class: "message" }, error.message),
     element("p", {}, adviceFor(error)),
     actions.length > 0 && element("div", { class: "actions" }, actions),
   );
