@@ -1,4 +1,4 @@
-"""What the files of the page hold: no inline code, no markup from data, colors with contrast, few bytes to begin with."""
+"""What the files of the page hold: no inline code, no markup from data, colors with contrast, few bytes at first."""
 
 import re
 from html.parser import HTMLParser

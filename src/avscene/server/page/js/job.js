@@ -80,10 +80,16 @@ class JobView {
     } else if (upload.state === "cancelled") {
       location.hash = "#/";
     } else if (upload.state === "refused") {
-      this.#showError(upload.error, [element("button", { type: "button", onclick: () => uploads.retry(upload) }, "Try again")]);
+      this.#showError(upload.error, [element("button", { type: "button", onclick: () => this.#retry(upload) }, "Try again")]);
     } else {
       this.#showProgress(`upload-${upload.state}`, () => uploadProgress(upload), upload);
     }
+  }
+
+  /** Try an upload again; it becomes another job, which the list shows. */
+  #retry(upload) {
+    location.hash = "#/";
+    uploads.retry(upload);
   }
 
   #showProgress(state, make, now) {

@@ -18,7 +18,7 @@ export function recordingRow({ onDelete, onCancel, onRetry }) {
       const name = upload ? upload.file.name : job.name;
       node.dataset.state = upload ? "upload" : job.state;
       node.replaceChildren(
-        element("div", { class: "what" }, nameOf(name, job), element("p", { class: "muted" }, upload ? uploadDetails(upload) : details(job))),
+        element("div", { class: "what" }, nameOf(name, upload?.state === "refused" ? null : job), element("p", { class: "muted" }, upload ? uploadDetails(upload) : details(job))),
         progress?.node ?? (upload ? refusedUpload(upload) : outcome(job)),
         buttons(name, job, upload),
       );

@@ -31,18 +31,19 @@ class UploadList extends EventTarget {
 
   /** Stop an upload and remove what the server has of it. */
   cancel(entry) {
+    const isThere = entry.job && entry.state !== "refused";
     this.#drop(entry);
     entry.state = "cancelled";
     entry.request?.abort();
     clearTimeout(entry.timer);
-    if (entry.job) ask("DELETE", `v1/jobs/${entry.job.id}`);
+    if (isThere) ask("DELETE", `v1/jobs/${entry.job.id}`);
     this.#changed(entry);
     this.#next();
   }
 
   /** Try a refused upload again. */
   retry(entry) {
-    Object.assign(entry, { state: "waiting", error: null, loaded: 0, attempts: 0, samples: [] });
+    Object.assign(entry, { state: "waiting", job: null, error: null, loaded: 0, attempts: 0, samples: [] });
     this.#changed(entry);
     this.#next();
   }
@@ -81,8 +82,7 @@ class UploadList extends EventTarget {
       this.#pause(entry, error);
     } else {
       Object.assign(entry, { state: "refused", error });
-      if (entry.job) ask("DELETE", `v1/jobs/${entry.job.id}`);
-      entry.job = null;
+      if (entry.job) ask("DELETE", `v1/jobs/${entry.job.id}`); // views know the upload by its job, until it is tried again
     }
     this.#changed(entry);
     this.#next();
