@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from avscene.server.connections import PatientProtocol
 from avscene.server.services import Services
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class StoppableServer(uvicorn.Server):
     def __init__(self, app: FastAPI, on_started: Callable[[], Any]) -> None:
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=PatientProtocol,
             ws="none",
             lifespan="on",
             log_config=None,
