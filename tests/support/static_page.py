@@ -14,7 +14,8 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 EMPTY = (
-    "<!doctype html><html lang=en><head><title>Result</title><link rel=stylesheet href=page/style.css></head>"
+    "<!doctype html><html lang=en><head><title>Result</title><meta name=viewport content='width=device-width'>"
+    "<link rel=stylesheet href=page/style.css><script src=page/js/theme.js></script></head>"
     "<body><main id=main><h1>Result</h1><div id=view></div></main>"
     "<p class=hidden id=announcements role=status></p></body></html>"
 )

@@ -17,7 +17,7 @@ export function barsCard(recording, title) {
   const fill = (all) => body.replaceChildren(...(all ? order : order.slice(0, most)).map((scene) => bar(recording, scene, sides)));
   const heads = ["Scene", sides.length ? "Fused" : "Probability", ...sides.map((row) => row.title)];
   const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
-  const table = element("table", { class: "v-bars" }, element("caption", { class: "hidden" }, title), element("thead", { class: sides.length ? null : "hidden" }, head), body);
+  const table = element("table", { class: `v-bars${sides.length ? " several" : ""}` }, element("caption", { class: "hidden" }, title), element("thead", { class: sides.length ? null : "hidden" }, head), body);
   const more = element("button", { type: "button", class: "link", "aria-expanded": "false" }, `Show all ${labels.length} scenes`);
   more.addEventListener("click", () => {
     const all = more.getAttribute("aria-expanded") === "false";

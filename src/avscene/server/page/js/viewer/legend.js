@@ -2,8 +2,7 @@
 
 import { element } from "../dom.js";
 import { probability } from "../format.js";
-import { segmentAt } from "./data.js";
-import { rankedScenes } from "./data.js";
+import { rankedScenes, segmentAt } from "./data.js";
 import { shownName, swatch } from "./swatch.js";
 
 const MOST = 10; // scenes shown at first
@@ -21,6 +20,8 @@ export class Legend {
     this.top = ranked.length <= MOST + FEW_MORE ? ranked : ranked.slice(0, MOST);
     this.listed = this.top.toSorted((a, b) => a - b);
     this.list = element("ul", { class: "v-chips", "aria-label": "Scenes in the chart" });
+    const sample = element("span", { class: "v-swatch others", "aria-hidden": "true" });
+    this.others = element("li", { class: "v-others" }, sample, "other scenes", element("span", { class: "v-chip-value" }));
     this.more = element("button", { type: "button", class: "link", onclick: () => this.#toggleAll() });
     this.element = element("div", { class: "v-legend" }, this.list, ranked.length > this.top.length && this.more);
     this.#fill();
@@ -35,17 +36,24 @@ export class Legend {
     if (segment === this.#segment) return;
     this.#segment = segment;
     const { probabilities, labels } = this.recording;
+    const of = (scene) => probabilities[segment * labels.length + scene];
+    this.others.lastChild.textContent = probability(Math.max(0, 1 - this.shown.reduce((sum, scene) => sum + of(scene), 0)));
     for (const [scene, value] of this.#values) {
-      value.textContent = probability(probabilities[segment * labels.length + scene]);
+      value.textContent = probability(of(scene));
     }
   }
 
   #fill() {
     this.#values.clear();
-    this.list.replaceChildren(...this.listed.map((scene) => element("li", {}, this.#chip(scene))));
+    this.list.replaceChildren(...this.listed.map((scene) => element("li", {}, this.#chip(scene))), this.others);
+    this.#update();
     const { labels } = this.recording;
     const isAll = this.listed.length === labels.length;
     this.more.textContent = isAll ? `Show the top ${this.top.length} scenes only` : `Show all ${labels.length} scenes`;
+  }
+
+  #update() {
+    this.others.hidden = this.shown.length === this.recording.labels.length;
     const segment = Math.max(0, this.#segment);
     this.#segment = -1;
     this.show(this.recording.starts[segment]);
@@ -64,6 +72,7 @@ export class Legend {
       if (!this.#hidden.delete(scene)) this.#hidden.add(scene);
       chip.setAttribute("aria-pressed", String(!this.#hidden.has(scene)));
       focus();
+      this.#update();
       this.onChange(this.shown);
     });
     return chip;

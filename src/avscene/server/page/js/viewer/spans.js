@@ -23,14 +23,13 @@ export class SpansTable {
     this.#turn(0);
   }
 
-  // Mark the row of the span at `time`, and show it unless the table has the focus.
-  show(time) {
+  // Mark the row of the span at `time`. While the recording plays, the page of a table that has the focus does not turn.
+  show(time, isPlaying = false) {
     const position = Math.max(0, this.spans.findLastIndex((span) => span.start <= time + 1e-6));
     if (position === this.#current) return;
     this.#current = position;
     const page = Math.floor(position / PAGE);
-    const isUsed = this.element.contains(document.activeElement) && page !== this.#page;
-    if (!isUsed) this.#turn(page);
+    if (!isPlaying || !this.element.contains(document.activeElement)) this.#turn(page);
     this.#mark();
   }
 

@@ -122,7 +122,7 @@ export class Timeline {
 
   #layout() {
     const { duration } = this.recording;
-    const attributes = { role: "slider", tabindex: "0", "aria-label": "Play head", "aria-valuemin": "0", "aria-valuemax": duration.toFixed(2), "aria-valuenow": "0" };
+    const attributes = { role: "slider", tabindex: "0", "aria-label": "Play head", "aria-valuemin": "0", "aria-valuemax": duration.toFixed(2), "aria-valuenow": "0.00" };
     this.head = element("div", { class: "v-play-head", "aria-hidden": "true" }, element("span"));
     this.line = element("div", { class: "v-hover-line", "aria-hidden": "true", hidden: true });
     this.slider = element("div", { class: "v-track-surface", ...attributes, "aria-valuetext": this.#positionText(0) }, this.line, this.head);

@@ -99,7 +99,7 @@ function showRecording(view, { name, prediction, recording, mediaUrl, previewUrl
   view.append(element("div", { class: `v-columns ${kind}` }, element("div", { class: "v-main" }, player.element, timeline.element), side));
   player.onChange((isPlaying) => {
     timeline.update(isPlaying);
-    table.show(player.time);
+    table.show(player.time, isPlaying);
     if (!isPlaying) timeline.readout.readOut(player.time);
   });
   listenToKeys({ recording, spans, player, axis: timeline.axis, slider: timeline.slider, root: view, signal });

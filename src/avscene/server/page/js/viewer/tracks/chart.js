@@ -75,12 +75,19 @@ export class Chart {
     for (let i = 1; i < lines.length; i++) {
       lines[i] = lines[i].map((value, x) => (value === null ? null : value + lines[i - 1][x]));
     }
-    return [times, ...lines.reverse()];
+    const whole = Array.from({ length: count }, (_, x) => (Number.isNaN(means[x * k]) ? null : 1));
+    return [times, ...(this.#hasOthers ? [whole] : []), ...lines.reverse()];
+  }
+
+  // Whether areas of scenes are left out, for which one of all of them stands.
+  get #hasOthers() {
+    return this.mode === "areas" && this.shown.length < this.k;
   }
 
   #options(width, height) {
     const { axis } = this;
     const order = this.mode === "lines" ? this.shown : [...this.shown].reverse();
+    const others = { points: { show: false }, width: 0, fill: () => this.palette().line, paths: stepAreas };
     return {
       ...{ width, height, padding: [0, 0, 0, 0], pxAlign: 0 },
       cursor: { show: false },
@@ -90,7 +97,7 @@ export class Chart {
         y: { range: () => [-MARGIN, 1 + MARGIN] },
       },
       axes: [{ show: false }, { show: false }],
-      series: [{}, ...order.map((scene) => this.#series(scene))],
+      series: [{}, ...(this.#hasOthers ? [others] : []), ...order.map((scene) => this.#series(scene))],
       hooks: { drawClear: [(plot) => this.#paintBelow(plot)], draw: [(plot) => this.#paintAbove(plot)] },
     };
   }

@@ -3,32 +3,43 @@
 import { COLORS, PATTERNS } from "../swatch.js";
 
 const NAMES = ["surface", "ink", "muted", "line", "accent", "warning"];
+const TEXT = 0.75; // of the size of text on the page
 const TILE = 8; // pixels of a pattern
 const FAINT = 0.4; // share of the color of a scene that is not sure
 export const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [14, 4]]; // of lines, like patterns of areas
 
 export class Palette {
   #patterns = new Map();
+  #widths = new Map();
 
   constructor(container) {
     const style = getComputedStyle(container);
     const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     const read = (name) => rgb(probe, style.getPropertyValue(`--${name}`).trim() || "#808080");
-    this.scenes = Array.from({ length: COLORS }, (_, s) => read(`c${s}`));
     for (const name of NAMES) this[name] = css(read(name));
-    this.surfaceRgb = read("surface");
-    this.font = style.fontFamily;
+    const surface = read("surface");
+    this.scenes = Array.from({ length: COLORS }, (_, s) => {
+      const color = read(`c${s}`);
+      const faint = color.map((value, i) => value * FAINT + surface[i] * (1 - FAINT));
+      return { sure: ground(color), unsure: ground(faint) };
+    });
+    const size = Math.round(TEXT * parseFloat(getComputedStyle(document.documentElement).fontSize));
+    this.font = `${size}px ${style.fontFamily}`;
   }
 
   scene(scene) {
-    return css(this.scenes[scene % COLORS]);
+    return this.scenes[scene % COLORS].sure.fill;
   }
 
   // Return the color of the area of a scene, and one of text on it.
   area(scene, isSure) {
-    const color = this.scenes[scene % COLORS];
-    const mixed = isSure ? color : color.map((value, i) => value * FAINT + this.surfaceRgb[i] * (1 - FAINT));
-    return { fill: css(mixed), text: luminance(mixed) > 0.179 ? "#000" : "#fff" };
+    return this.scenes[scene % COLORS][isSure ? "sure" : "unsure"];
+  }
+
+  // Return the width of a text in the font of `context`.
+  width(context, text) {
+    if (!this.#widths.has(text)) this.#widths.set(text, context.measureText(text).width);
+    return this.#widths.get(text);
   }
 
   // Return the fill of an area of a scene: its color, with a pattern from the eleventh scene on.
@@ -64,6 +75,9 @@ function rgb(context, color) {
   context.fillRect(0, 0, 1, 1);
   return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
 }
+
+// Return a color to fill an area with, and black or white for text on it.
+const ground = (color) => ({ fill: css(color), text: luminance(color) > 0.179 ? "#000" : "#fff" });
 
 // Return the relative luminance of WCAG; above 0.179, black has more contrast than white.
 function luminance(color) {

@@ -9,7 +9,7 @@ const DISTANCE = 72; // pixels between two times, at least
 export function rulerTrack(axis, palette) {
   return canvasTrack("", "ruler", (context, width, height) => {
     const step = tickStep(axis.length, width);
-    context.font = `12px ${palette().font}`;
+    context.font = palette().font;
     context.textBaseline = "middle";
     context.textAlign = "center";
     for (const time of ticks(axis.from, axis.to, step)) {

@@ -25,11 +25,24 @@ export function stepLines(dash) {
   };
 }
 
-// Build the path of an area from zero.
+// Build the path of an area down to the next series, or to zero.
 export function stepAreas(plot, series) {
   const path = new Path2D();
-  const bottom = Math.round(plot.valToPos(0, "y", true));
-  for (const { from, to, y } of steps(plot, series)) if (y < bottom) path.rect(from, y, to - from, bottom - y);
+  const { left, width } = plot.bbox;
+  const [values, below] = [plot.data[series], plot.data[series + 1]];
+  const [top, bottom] = [plot.valToPos(1, "y", true), plot.valToPos(0, "y", true)];
+  const place = (value) => Math.round(bottom + (top - bottom) * value);
+  let [from, upper, lower] = [0, 0, 0]; // of the rectangle that is not yet added
+  const add = (to) => lower > upper && path.rect(from, upper, to - from, lower - upper);
+  for (let i = 0; i < values.length; i++) {
+    const isGap = values[i] === null;
+    const [y, under] = isGap ? [0, 0] : [place(values[i]), below ? place(below[i]) : Math.round(bottom)];
+    if (y === upper && under === lower) continue;
+    const x = Math.round(left + (i / values.length) * width);
+    add(x);
+    [from, upper, lower] = [x, y, under];
+  }
+  add(Math.round(left + width));
   return { stroke: null, fill: path, clip: null, band: null, gaps: null, flags: 1 };
 }
 

@@ -5,6 +5,7 @@ import { shownName } from "../swatch.js";
 import { canvasTrack } from "./track.js";
 
 const PADDING = 6; // pixels beside a name
+const LEAST_NAMED = 24; // pixels; narrower spans have no name
 
 // Return a row of scenes from `probabilities`; spans without an accepted scene are hatched if `accepted` is given.
 export function stripTrack(title, recording, probabilities, { axis, palette, accepted = null }) {
@@ -16,7 +17,7 @@ export function stripTrack(title, recording, probabilities, { axis, palette, acc
   return canvasTrack(title, "strip", (context, width, height) => {
     const count = Math.round(width);
     const shares = unknown && unknown.columns(axis.from, axis.to, count);
-    context.font = `600 12px ${palette().font}`;
+    context.font = `600 ${palette().font}`;
     context.textBaseline = "middle";
     for (const run of sceneRuns(means.columns(axis.from, axis.to, count), k, shares)) {
       paintRun(context, run, height, palette(), run.scene < 0 ? "unknown" : names[run.scene]);
@@ -33,8 +34,9 @@ function paintRun(context, { from, to, scene, state }, height, palette, name) {
     context.fillStyle = palette.scene(scene);
     context.fillRect(from, height - 3, to - from - gap, 3);
   }
+  if (to - from < LEAST_NAMED) return;
   const text = state === "unsure" ? `${name}?` : name;
-  const { width } = context.measureText(text);
+  const width = palette.width(context, text);
   if (to - from < width + 2 * PADDING) return;
   const ground = isKnown ? palette.area(scene, state === "sure") : { fill: palette.surface, text: palette.ink };
   if (!isKnown || scene >= palette.scenes.length) {
