@@ -101,7 +101,10 @@ def _begin(services: Services, wanted: NewJob) -> tuple[Job, Path]:
 def _submit(services: Services, job: Job, size: int) -> Future[None]:
     """Queue a job whose media is complete; return what is done when the job has ended."""
     services.metrics.uploaded.inc(size)
-    services.table.enqueue(job.id, size)
+    try:
+        services.table.enqueue(job.id, size)
+    except KeyError:  # it was removed, as a job whose media nobody sends is
+        raise ApiError(400, f"{job.request.name}: the upload took too long", "timeout") from None
     services.runner.wake()
     return services.runner.completion(job.id)
 

@@ -142,9 +142,8 @@ def lock_directory(directory: Path) -> Iterator[None]:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             stack.enter_context(lock(directory / "lock"))
         except BlockingIOError as error:
-            raise UsageError(
-                f"{directory}: is used by another avscene serve; stop that one, or set XDG_DATA_HOME to another folder"
-            ) from error
+            problem = "is used by another avscene serve; stop that one"
+            raise UsageError(f"{directory}: {problem}, or try: avscene serve --directory OTHER") from error
         except OSError as error:
             raise UsageError(f"{directory}: cannot be written ({error.strerror or error})") from error
         yield
