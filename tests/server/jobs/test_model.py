@@ -91,9 +91,15 @@ class TableMachine(RuleBasedStateMachine):
     def claim(self, owner: str) -> None:
         job = self.table.claim(owner)
         now = self.clock.now
+        own = [j for j in self.in_state("running") if j.owner == owner]
+        if any(j.attempts == 3 for j in own):  # it runs alone
+            assert job is None
+            return
         free = self.in_state("queued")
         free += [j for j in self.in_state("running") if j.lease < now and j.owner != owner]
         for expected in sorted(free, key=lambda job: job.turn):
+            if expected.attempts == 2 and own:
+                break
             if expected.attempts < 3:
                 expected.change(state="running", owner=owner, lease=now + 30, attempts=expected.attempts + 1)
                 assert job is not None

@@ -127,6 +127,27 @@ def test_a_killed_process_releases_the_table_and_its_job_runs_three_times(tmp_pa
         assert "ended 3 times" in job.error.message
 
 
+def test_a_recording_that_ends_the_server_costs_no_other_job(tmp_path: Path) -> None:
+    deadly = ""
+    for _ in range(10):  # starts of a server that begins all that it can
+        with JobTable(tmp_path) as table:
+            if not deadly:
+                deadly = [queued(table, f"{number}.wav").id for number in range(5)][2]
+            table.release_all()
+            while True:
+                begun = []
+                while job := table.claim("server"):
+                    begun.append(job.id)
+                if not begun or deadly in begun:
+                    break
+                for job_id in begun:
+                    assert table.done(job_id, "server", outline("tram"))
+    with JobTable(tmp_path) as table:
+        failed, _ = table.list(state=JobState.FAILED)
+        assert [job.id for job in failed] == [deadly]
+        assert table.counts()[JobState.DONE] == 4
+
+
 def test_jobs_of_requests_that_ended_with_the_server_are_removed(tmp_path: Path) -> None:
     with JobTable(tmp_path) as table:
         unlisted, kept = queued(table, listed=False), queued(table)

@@ -137,7 +137,8 @@ class JobTable:
         """Return the next job of the queue, which now runs for `owner`; None if there is none.
 
         A job whose owner gave no heartbeat for `LEASE` seconds is in the queue again, for other owners. A job that was
-        begun `MAX_ATTEMPTS` times fails.
+        begun `MAX_ATTEMPTS` times fails. The last attempt is made while no other job of the owner runs, so that a
+        recording with which the server ends three times costs no other job.
 
         Args:
             owner: Who runs the job.
@@ -145,16 +146,21 @@ class JobTable:
         """
         with self._database.transaction():
             now = self._clock()
-            values = {"owner": owner, "now": now, "lease": now + LEASE}
+            values = {"owner": owner, "now": now, "lease": now + LEASE, "last": MAX_ATTEMPTS}
+            own = "state = 'running' AND owner = :owner"
+            if self._database.count(f"{own} AND attempts >= :last", values):
+                return None
+            is_idle = not self._database.count(own, values)
             free = "(state = 'queued' OR state = 'running' AND lease < :now AND owner != :owner)"
             while job := self._database.find(f"{free} ORDER BY turn", values):
-                if job.attempts < MAX_ATTEMPTS:
-                    if not accepts(job):
-                        return None
-                    begin = "state = 'running', owner = :owner, lease = :lease, started = :now, reached = 0"
-                    self._database.update("id = :id", f"{begin}, attempts = attempts + 1", {**values, "id": job.id})
-                    return self._known(job.id)
-                self._finish(job, "id = :id", _TOO_OFTEN)
+                if job.attempts >= MAX_ATTEMPTS:
+                    self._finish(job, "id = :id", _TOO_OFTEN)
+                    continue
+                if not accepts(job) or (job.attempts == MAX_ATTEMPTS - 1 and not is_idle):
+                    return None
+                begin = "state = 'running', owner = :owner, lease = :lease, started = :now, reached = 0"
+                self._database.update("id = :id", f"{begin}, attempts = attempts + 1", {**values, "id": job.id})
+                return self._known(job.id)
         return None
 
     def heartbeat(self, owner: str) -> None:
