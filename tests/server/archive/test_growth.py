@@ -106,6 +106,16 @@ def test_a_file_that_is_replaced_is_read_again(tmp_path: Path, name: str) -> Non
         assert sources(archive) == list(names)
 
 
+def test_a_file_that_was_edited_in_the_middle_is_read_again(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "r.jsonl", [prediction(f"{number:02}.mp4") for number in range(30)])
+    archive = Archive(path)
+    path.write_text(path.read_text().replace("15.mp4", "xx.mp4"))
+    written_at(path, 1_900_000_000)
+    archive.update()
+    assert "xx.mp4" in sources(archive)
+    assert len(sources(archive)) == 30
+
+
 def test_a_result_whose_file_was_changed_is_not_mistaken_for_another(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "r.jsonl", map(prediction, ("a.mp4", "b.mp4")))
     archive = Archive(path)
@@ -179,7 +189,7 @@ def test_lines_and_documents_that_are_too_long_are_left_out(tmp_path: Path, monk
         file.write('"' + "x" * 5 * len(line) + '"\n')
     write_lines(path, [prediction("b.mp4")], mode="a")
     archive = Archive(path)
-    assert sources(archive) == ["a.mp4", "b.mp4"]
+    assert [archive.read(number)["source"] for number in numbers(archive).values()] == ["a.mp4", "b.mp4"]
     assert archive.page(ArchiveQuery()).broken == 1
     monkeypatch.setattr(index, "MAX_DOCUMENT", 10)
     (tmp_path / "r.json").write_text(line)
