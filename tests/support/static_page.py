@@ -28,6 +28,12 @@ SHOW = """async (options) => {
 
 def open_static(page: Page, others: dict[str, tuple[str, bytes]] | None = None) -> None:
     """Show an empty page of the server's origin, under its policy; `others` are answers: path -> type and content."""
+    serve_static(page, others)
+    page.goto(ADDRESS)
+
+
+def serve_static(page: Page, others: dict[str, tuple[str, bytes]] | None = None) -> None:
+    """Answer requests of `page` from the files of the package; `others` are answers too: path -> type and content."""
     root = Path(str(files("avscene.server"))) / "page"
 
     def answer(route: Route) -> None:
@@ -44,7 +50,6 @@ def open_static(page: Page, others: dict[str, tuple[str, bytes]] | None = None) 
             route.fulfill(body=EMPTY, content_type="text/html", headers=headers)
 
     page.route("**/*", answer)
-    page.goto(ADDRESS)
 
 
 def call(page: Page, module: str, name: str, *values: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, Request, Route, expect
 
 from tests.support.browser import open_page
-from tests.support.static_page import ADDRESS, open_static
+from tests.support.static_page import ADDRESS, serve_static
 
 LIMITS = {"max_upload": 5000, "max_duration": 3600, "keep": 7, "suffixes": ["mp4"], "archive": False, "token": False}
 SYSTEM = {"name": "conse", "title": "Zero-shot", "kind": "zero_shot", "needs": "video", "zero_shot": True}
@@ -95,9 +95,9 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def jobs(page: Page) -> Jobs:
     index = (files("avscene.server") / "page/index.html").read_bytes()
-    open_static(page, {"": ("text/html", index)})
+    serve_static(page, {"": ("text/html", index)})
     jobs = Jobs(page)
-    page.reload()
+    page.goto(ADDRESS)
     return jobs
 
 
@@ -179,3 +179,23 @@ def test_return_to_the_place_in_the_list(page: Page, jobs: Jobs) -> None:
     page.get_by_role("link", name="All recordings").press("Enter")
     expect(link).to_be_focused()
     assert page.evaluate("scrollY") == place > 0
+
+
+def test_upload_of_a_closed_window_goes_on(page: Page, jobs: Jobs) -> None:
+    job = jobs.add("one.mp4")
+    page.goto(f"{ADDRESS}#/job/{job['id']}")
+    picker = page.get_by_label("The file one.mp4")
+    picker.set_input_files([media("other.mp4")])
+    expect(page.get_by_role("alert").filter(has_text="This is other.mp4, not one.mp4.")).to_be_visible()
+    picker.set_input_files([media("one.mp4")])
+    expect(page.get_by_role("heading", name="The file cannot be read")).to_be_visible()
+    assert "POST jobs" not in jobs.asked
+
+
+def test_many_uploads_wait_while_the_queue_is_full(page: Page, jobs: Jobs) -> None:
+    jobs.refusals["POST"] = [(429, "busy")] * 2
+    choose(page, *(media(f"{i}.mp4") for i in range(30)))
+    expect(page.locator(".rest")).to_have_text("8 more uploads wait.")
+    assert jobs.asked.count("POST jobs") == 2  # the others are not tried meanwhile
+    expect(page.locator(".recording[data-state=failed]")).to_have_count(30, timeout=15_000)
+    assert len(jobs.jobs) == 30

@@ -2,6 +2,7 @@
 
 import { ask, connection } from "./api.js";
 import { announce, confirmDeletion, element } from "./dom.js";
+import { count } from "./format.js";
 import { announceEnd, recordingRow } from "./row.js";
 import { uploads } from "./upload.js";
 import { isFinished, watchJob } from "./watching.js";
@@ -11,6 +12,7 @@ const MOST = 200; // jobs that the server lists at once
 const PAUSE = 250; // ms between the last key and a search
 const WATCHED = 2; // jobs followed by events; the others by asking for the list
 const POLL = 2500; // ms
+const MOST_WAITING = 20; // uploads that wait and are shown
 
 const kept = { search: "", state: "" }; // while the page is open, also behind other views
 let length = PAGE; // of the list when it was left
@@ -40,6 +42,7 @@ class RecordingList {
     );
     this.state.value = kept.state;
     this.list = element("ul", { class: "rows" });
+    this.rest = element("p", { class: "muted rest" });
     this.note = element("div", { class: "empty", hidden: true });
     this.more = element("button", { type: "button", class: "more", hidden: true, onclick: () => this.load({ more: true }) }, "Show more");
     this.filters = element(
@@ -50,7 +53,7 @@ class RecordingList {
       element("label", { for: "state", class: "hidden" }, "State"),
       this.state,
     );
-    container.append(element("div", { class: "list-head" }, element("h2", { id: "recordings-title" }, "Recordings"), this.filters), this.list, this.note, this.more);
+    container.append(element("div", { class: "list-head" }, element("h2", { id: "recordings-title" }, "Recordings"), this.filters), this.rest, this.list, this.note, this.more);
     let pause = 0;
     this.search.addEventListener("input", () => {
       clearTimeout(pause);
@@ -121,17 +124,23 @@ class RecordingList {
   #takeUpload(upload) {
     if (upload.state === "sent") this.#jobs = new Map([[upload.job.id, this.#newer(upload.job)], ...[...this.#jobs].filter(([id]) => id !== upload.job.id)]);
     if (upload.state === "cancelled" && upload.job) this.#jobs.delete(upload.job.id);
-    this.#draw();
+    const row = this.#rows.get(upload);
+    if (row && upload.state === "sending" && row.isSending) row.update(upload.job, upload); // only its progress
+    else this.#draw();
   }
 
   /** Bring the rows into the order of uploads and jobs; rows that stay keep their elements, and so the focus. */
   #draw() {
     const sending = new Map(uploads.entries.filter((entry) => entry.job).map((entry) => [entry.job.id, entry]));
-    const shown = [...uploads.entries.map((entry) => [entry, entry.job, entry]), ...[...this.#jobs.values()].filter((job) => !sending.has(job.id)).map((job) => [job.id, job, null])];
+    const waiting = uploads.entries.filter((entry) => entry.state === "waiting");
+    const hidden = new Set(waiting.slice(0, -MOST_WAITING)); // those to be sent last
+    this.rest.textContent = hidden.size ? `${count(hidden.size, "more upload")} ${hidden.size === 1 ? "waits" : "wait"}.` : "";
+    const shown = [...uploads.entries.filter((entry) => !hidden.has(entry)).map((entry) => [entry, entry.job, entry]), ...[...this.#jobs.values()].filter((job) => !sending.has(job.id)).map((job) => [job.id, job, null])];
     const rows = new Map();
     shown.forEach(([key, job, upload], index) => {
       const row = this.#rows.get(key) ?? recordingRow({ onDelete: (item) => this.#delete(item), onCancel: (entry) => uploads.cancel(entry), onRetry: (entry) => uploads.retry(entry) });
       row.update(job, upload);
+      row.isSending = upload?.state === "sending";
       rows.set(key, row);
       if (this.list.children[index] !== row.node) this.list.insertBefore(row.node, this.list.children[index] ?? null);
     });

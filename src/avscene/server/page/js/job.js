@@ -1,6 +1,6 @@
 // Show one job: its progress, then its result in the viewer, or why it failed.
 
-import { address, ask, askForFile } from "./api.js";
+import { address, ask, askForFile, askOnce } from "./api.js";
 import { classifyFiles } from "./classifying.js";
 import { announce, confirmDeletion, element, heading, icon, setTitle, showDialog } from "./dom.js";
 import { failurePanel } from "./failure.js";
@@ -86,6 +86,21 @@ class JobView {
     }
   }
 
+  /** Return the offer to go on with an upload that this window does not make. */
+  #interruption(job) {
+    const problem = element("p", { class: "problem", role: "alert" });
+    const input = element("input", { type: "file", class: "hidden", tabindex: "-1", "aria-label": `The file ${job.name}` });
+    input.addEventListener("change", async () => {
+      const [file] = input.files;
+      const { value: limits } = await askOnce("v1/limits");
+      const error = file.name === job.name ? null : { message: `This is ${file.name}, not ${job.name}.` };
+      uploads.addEventListener("change", this.onUpload);
+      problem.textContent = (error ?? uploads.resume(job, file, limits))?.message ?? "";
+    });
+    const text = "Its upload is not complete. If no other window goes on with it, choose the file again, or delete the recording.";
+    return element("section", { class: "card interruption" }, element("p", {}, text), element("button", { type: "button", onclick: () => input.click() }, "Choose the file"), problem, input);
+  }
+
   /** Try an upload again; it becomes another job, which the list shows. */
   #retry(upload) {
     location.hash = "#/";
@@ -108,6 +123,7 @@ class JobView {
     if (job.state === "done") return void this.#showResult(job);
     if (job.state === "failed") return this.#showFailure(job.error ?? { type: "server", message: "" });
     this.#showProgress(`${job.state}-${job.attempts}`, () => jobProgress(job), job);
+    if (job.state === "waiting" && !this.body.querySelector(".interruption")) this.body.append(this.#interruption(job));
     this.#watch ??= watchJob(this.id, { onJob: (next) => this.#take(next), onRemoved: () => this.#showError({ type: "not_found", message: "This recording was deleted." }) });
   }
 

@@ -155,8 +155,22 @@ function refusedUpload(upload) {
   return element("div", { class: "outcome failed" }, element("p", { class: "scene" }, icon("warning"), "Not uploaded"), element("p", { class: "muted message" }, upload.error?.message ?? ""));
 }
 
-/** Announce the end of a job. */
+let [ended, pause] = [[], 0];
+
+/** Announce the end of a job; of several within a short time, only their number. */
 export function announceEnd(job) {
-  if (job.state === "failed") announce(`${job.name}: failed`);
-  else announce(`${job.name}: ${(job.scenes?.length ? job.scenes : [job.scene ?? "no scene"]).map(sceneName).join(", ")}, ${job.score === null ? "" : probability(job.score)}`);
+  ended.push(job);
+  clearTimeout(pause);
+  pause = setTimeout(() => {
+    const failed = ended.filter(({ state }) => state === "failed").length;
+    const text = ended.length === 1 ? endText(job) : `${ended.length} recordings are finished, ${failed} of them failed`;
+    ended = [];
+    announce(text);
+  }, 1000);
+}
+
+function endText(job) {
+  if (job.state === "failed") return `${job.name}: failed`;
+  const scenes = (job.scenes?.length ? job.scenes : [job.scene ?? "no scene"]).map(sceneName).join(", ");
+  return `${job.name}: ${scenes}${job.score === null ? "" : `, ${probability(job.score)}`}`;
 }

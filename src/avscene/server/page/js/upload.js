@@ -18,7 +18,7 @@ class UploadList extends EventTarget {
    * `loaded` and `file.size` in bytes, `secondsLeft`, `error` and, while paused, `until` (ms since 1970).
    */
   add(files, settings, limits) {
-    const added = [...files].map((file) => ({ file, settings, state: "waiting", job: null, loaded: 0, secondsLeft: null, error: null, until: null, samples: [] }));
+    const added = [...files].map((file) => newEntry(file, settings));
     for (const entry of added) {
       const error = refusal(entry.file, limits);
       if (error) Object.assign(entry, { state: "refused", error });
@@ -27,6 +27,17 @@ class UploadList extends EventTarget {
     added.forEach((entry) => this.#changed(entry));
     this.#next();
     return added;
+  }
+
+  /** Send the media of a job whose upload was interrupted, for example by a closed window. */
+  resume(job, file, limits) {
+    const error = refusal(file, limits);
+    if (error) return error;
+    const entry = { ...newEntry(file, { system: job.system }), job };
+    this.entries.unshift(entry);
+    this.#changed(entry);
+    this.#next();
+    return null;
   }
 
   /** Stop an upload and remove what the server has of it. */
@@ -65,6 +76,7 @@ class UploadList extends EventTarget {
   }
 
   #next() {
+    if (this.entries.some((entry) => entry.state === "paused")) return; // others would be refused as well
     const sending = this.entries.filter((entry) => entry.state === "sending").length;
     const waiting = this.entries.filter((entry) => entry.state === "waiting").toReversed(); // the oldest first
     for (const entry of waiting.slice(0, AT_ONCE - sending)) this.#send(entry);
@@ -156,6 +168,10 @@ class UploadList extends EventTarget {
       this.#next();
     }, seconds * 1000);
   }
+}
+
+function newEntry(file, settings) {
+  return { file, settings, state: "waiting", job: null, loaded: 0, secondsLeft: null, error: null, until: null, samples: [] };
 }
 
 /** Return the error of a file that the server would refuse, before any of it is sent, or null. */
