@@ -51,8 +51,10 @@ def test_32_clients_for_a_minute_and_2000_requests(tmp_path: Path, capsys: pytes
             loads.append(for_seconds(serving.url, serving.process.pid, paths, SECONDS))
         check_nothing_left(serving)
     rates.append(classify(listed)[0])
+    expected = expected_predictions(listed, lines)
+    for load in loads:
+        check(load.answers, expected)
     answers = [answer for load in loads for answer in load.answers]
-    check(answers, expected_predictions(listed, lines))
     rate = len(answers) / sum(load.answers[-1].ended - load.answers[0].begun for load in loads)
     ratio = rate / median(rates)
     latency = max(load.latency(0.99) for load in loads)

@@ -293,3 +293,13 @@ def test_a_closed_table_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_cursor_that_no_list_returned_is_an_error(tmp_path: Path, cursor: str) -> None:
     with JobTable(tmp_path) as table, pytest.raises(UsageError, match="is not a cursor"):
         table.list(before=cursor)
+
+
+def test_other_users_of_the_machine_read_neither_names_nor_media(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with JobTable(tmp_path) as table:
+        job = table.add(request())
+        table.files.new_media(job.id, "a.mp4").write_bytes(b"media")
+        private = [*tmp_path.glob("jobs.sqlite*"), table.files.directory(job.id)]
+        assert len(private) > 2  # with the log of SQLite
+        assert [path.stat().st_mode & 0o077 for path in private] == [0] * len(private)

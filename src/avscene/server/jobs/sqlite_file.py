@@ -50,6 +50,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     """
     try:
         with JOBS.errors_named(path):
+            path.touch(0o600)  # it has the names of files; SQLite gives its other files the same mode
             JOBS.prepare(path)
             connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
             try:
