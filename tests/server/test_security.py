@@ -59,6 +59,18 @@ def test_without_the_token_only_health_and_the_sign_in_answer(guarded: Live) -> 
         assert allowed.status_code != 401, (method, path)
 
 
+def test_the_document_states_what_needs_the_token(guarded: Live, live: Live) -> None:
+    def secured(one: Live) -> dict[str, bool]:
+        paths = one.client.get("/openapi.json", headers=BEARER).json()["paths"]
+        return {f"{method} {path}": "security" in found for path in paths for method, found in paths[path].items()}
+
+    assert [name for name, is_secured in secured(guarded).items() if not is_secured] == [
+        "post /v1/session",
+        "get /healthz",
+    ]
+    assert not any(secured(live).values())
+
+
 def test_the_address_of_the_page_answers_with_the_sign_in(guarded: Live) -> None:
     response = guarded.client.get("/", headers={"Accept": "text/html"})
     assert (response.status_code, response.headers["content-type"]) == (401, "text/html; charset=utf-8")
@@ -103,7 +115,7 @@ def test_sessions_end_and_cannot_be_forged(monkeypatch: pytest.MonkeyPatch) -> N
     expires, signature = value.split(".")
 
     def is_accepted(cookie: str, by: Guard = guard) -> bool:
-        return by.is_authorized({"cookie": f"a=b; avscene_session={cookie}; c=d"})
+        return by.is_authorized({"cookie": f'a={{"b": 1}}; avscene_session={cookie}; c'})
 
     assert is_accepted(value)
     assert not is_accepted(value, other)

@@ -92,9 +92,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
         )
-        for operations in document["paths"].values():
-            for operation in operations.values():
+        guard: Guard = app.state.guard
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
                 _drop_validation(operation["responses"])
+                if guard.needs_token(method.upper(), path):
+                    operation["security"] = [{"token": []}]
         for name in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(name, None)
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -1,5 +1,6 @@
 """Count requests, uploads and jobs for Prometheus, in a registry of its own."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CLIENT_GONE = 499  # as nginx counts requests whose client went away before a response
@@ -83,6 +86,9 @@ class RequestMetrics:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if scope["method"] in _METHODS else "other"
+            seconds = perf_counter() - begin
             self._metrics.requests.labels(method, route, str(status)).inc()
             if not route.endswith("/events"):
-                self._metrics.seconds.labels(route).observe(perf_counter() - begin)
+                self._metrics.seconds.labels(route).observe(seconds)
+            client = (scope.get("client") or ("unknown",))[0]
+            logger.debug(f"{client} {method} {scope['path']} {status} {seconds:.3f} s")

@@ -5,7 +5,6 @@ import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from avscene.server.settings import ServerSettings
@@ -43,9 +42,13 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and method not in SAFE_METHODS and not self._may_change(origin, host):
             return Refusal(403, f"pages of {origin[:100]} may not use this server; try: avscene serve --allow-origin")
-        if self._is_open(method, path) or self.is_authorized(headers) or self.is_preflight(method, headers):
+        if not self.needs_token(method, path) or self.is_authorized(headers) or self.is_preflight(method, headers):
             return None
         return Refusal(401, "a token is needed; send: Authorization: Bearer TOKEN")
+
+    def needs_token(self, method: str, path: str) -> bool:
+        """Return whether an address is answered only with the token or the cookie for it."""
+        return self._token is not None and path not in OPEN_PATHS and (method, path) != SIGN_IN
 
     def is_authorized(self, headers: Mapping[str, str]) -> bool:
         """Return whether a request has the token, or the cookie for it, or no token is needed."""
@@ -73,9 +76,6 @@ class Guard:
         """Return whether a browser asks if a page of an allowed site may send a request."""
         is_question = method == "OPTIONS" and "access-control-request-method" in headers
         return is_question and self.is_allowed_origin(headers.get("origin", ""))
-
-    def _is_open(self, method: str, path: str) -> bool:
-        return path in OPEN_PATHS or (method, path) == SIGN_IN
 
     def _may_change(self, origin: str, host: str) -> bool:
         # The scheme may differ: a proxy before the server may speak HTTPS.
@@ -106,11 +106,12 @@ def _host_name(host: str) -> str | None:
 
 
 def _cookie(header: str) -> str | None:
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return None
-    return None if found is None else found.value
+    """Return the value of the session's cookie; other cookies of this host may have any form."""
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None
 
 
 def _bytes(text: str) -> bytes:

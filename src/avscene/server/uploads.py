@@ -24,11 +24,15 @@ class DisconnectedError(Exception):
 
 
 def check_media_type(request: Request, *, form: bool = False) -> bool:
-    """Return whether a body is a form; it must be a media file otherwise.
+    """Return whether a body is a form; it must be a whole media file otherwise.
 
     Raises:
         ApiError: it is neither, or a form although `form` is false.
     """
+    if "content-range" in request.headers:
+        raise ApiError(400, "a part of a file is not accepted; send the whole file")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise ApiError(415, "a compressed body is not accepted; send the file as it is")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if form and kind == "multipart/form-data":
         return True

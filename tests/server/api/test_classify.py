@@ -115,6 +115,15 @@ def test_a_body_of_another_type_is_refused(live: Live, kind: str) -> None:
     assert (response.status_code, response.json()["error"]["type"]) == (415, "unsupported")
 
 
+@pytest.mark.parametrize(
+    ("header", "status"), [({"Content-Encoding": "gzip"}, 415), ({"Content-Range": "bytes 0-9/100"}, 400)]
+)
+def test_a_compressed_or_partial_body_is_refused(live: Live, header: dict[str, str], status: int) -> None:
+    response = live.client.post("/v1/classify", content=b"x" * 100, headers={**BYTES, **header})
+    assert response.status_code == status
+    assert live.files() == []
+
+
 def test_a_file_that_is_no_recording_is_a_failure_record(live: Live) -> None:
     response = post(live, b"x" * 1000, name="x.mp4")
     assert response.status_code == 422
