@@ -167,7 +167,7 @@ def test_numbers_as_in_python(page: Page) -> None:
 
 def test_control_characters_are_shown_as_escapes(page: Page) -> None:
     text = "a\x00b\u202egnp.exe\x85\nä"
-    assert call(page, "viewer/notes.js", "readable", text) == "a\\x00b\\u202egnp.exe\\x85\\x0aä"
+    assert call(page, "format.js", "readable", text) == "a\\x00b\\u202egnp.exe\\x85\\x0aä"
 
 
 def overlap_means(starts: Floats, ends: Floats, values: Floats, edges: Floats) -> Floats:

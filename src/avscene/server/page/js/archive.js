@@ -3,7 +3,7 @@
 import { address, ask, askOnce } from "./api.js";
 import { announce, element, heading, icon, setTitle } from "./dom.js";
 import { failurePanel } from "./failure.js";
-import { baseName, count, duration, probability, sceneName } from "./format.js";
+import { baseName, count, duration, probability, readable, sceneName } from "./format.js";
 import { downloadsOf, loadViewer } from "./job.js";
 import { flags, sceneText, scoreBar } from "./row.js";
 
@@ -199,13 +199,13 @@ function rowOf(recording) {
   const { number, source, error, score } = recording;
   const name = baseName(source);
   const folder = source.slice(0, source.length - name.length);
-  const link = element("a", { href: `#/archive/${number}` }, name);
+  const link = element("a", { href: `#/archive/${number}` }, readable(name));
   return element(
     "tr",
     { class: error ? "failed" : null },
-    element("th", { scope: "row" }, link, element("span", { class: "muted path" }, folder)),
+    element("th", { scope: "row" }, link, element("span", { class: "muted path" }, readable(folder))),
     error
-      ? element("td", { colspan: "3" }, element("span", { class: "tag warning" }, "failed"), " ", element("span", { class: "muted" }, error.message.replace(`${source}: `, "")))
+      ? element("td", { colspan: "3" }, element("span", { class: "tag warning" }, "failed"), " ", element("span", { class: "muted" }, readable(error.message.replace(`${source}: `, ""))))
       : [
           element("td", {}, sceneText(recording), flags(recording)),
           element("td", { class: "number" }, score === null ? "–" : [probability(score), scoreBar(score)]),
@@ -234,10 +234,10 @@ async function fillRecording(view, { path, number, title, facts, body }) {
   if (view.closed) return;
   if (error?.type === "not_found") setTitle((title.textContent = "Not found"));
   if (error) return void body.replaceChildren(failurePanel(error));
-  const name = baseName(prediction.source);
+  const name = readable(baseName(prediction.source));
   title.textContent = name;
   setTitle(name);
-  facts.textContent = [prediction.source, prediction.system].filter(Boolean).join(" · ");
+  facts.textContent = readable([prediction.source, prediction.system].filter(Boolean).join(" · "));
   if (prediction.error) return void body.replaceChildren(failurePanel(prediction.error));
   if (!viewer) return void body.replaceChildren(failurePanel({ type: "offline", message: "The files of the page could not be loaded." }));
   const [hasMedia, models] = await Promise.all([isMediaThere(number, prediction.source), modelsOf(prediction)]);

@@ -1,5 +1,7 @@
 // Build elements from texts, never from markup; name icons; ask for confirmation; announce changes to screen readers.
 
+import { readable } from "./format.js";
+
 const ICONS = {
   audio: "M3 10v4m4.5-8v12M12 3v18m4.500-14v10M21 10v4",
   video: "M3.500 6h11v12h-11zM14.500 10.500l6-3.500v10l-6-3.500",
@@ -93,5 +95,5 @@ export async function confirmDeletion(name, isDone) {
     : "Its classification ends, and its media is removed from the server.";
   const label = isDone ? "Delete" : "Stop and delete";
   const buttons = [{ label: "Keep", value: "" }, { label, value: "delete", kind: "danger" }];
-  return (await showDialog(`${label} ${name}?`, [element("p", {}, text)], buttons)) === "delete";
+  return (await showDialog(`${label} ${readable(name)}?`, [element("p", {}, text)], buttons)) === "delete";
 }

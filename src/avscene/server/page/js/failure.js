@@ -1,6 +1,7 @@
 // Explain errors: what happened, in the words of the server, and what a person can do about it.
 
 import { element, icon } from "./dom.js";
+import { readable } from "./format.js";
 
 const ADVICE = {
   media: "Check that the file plays in a media player. If it is damaged or in a rare format, export it again, for example as MP4 (H.264, AAC).",
@@ -39,7 +40,7 @@ export function failurePanel(error, actions = []) {
     "section",
     { class: "card failure", "data-type": error.type },
     element("h2", {}, icon("warning"), TITLES[error.type] ?? "The recording could not be classified"),
-    error.type !== "not_found" && element("p", { class: "message" }, error.message),
+    error.type !== "not_found" && element("p", { class: "message" }, readable(error.message)),
     element("p", {}, adviceFor(error)),
     actions.length > 0 && element("div", { class: "actions" }, actions),
   );

@@ -2,6 +2,8 @@
 
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+// of segments like those of training that are called unfamiliar
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Return the nearest integer; of two, the even one, as Python has it. */
 export function rounded(value) {
@@ -77,4 +79,13 @@ export function count(number, noun) {
 /** Return the last part of a path or URL, for narrow places. */
 export function baseName(source) {
   return source.split(/[\\/]/).filter(Boolean).pop() ?? source;
+}
+
+/** Return text in which control characters and changes of direction are shown as escapes. */
+export function readable(text) {
+  return text.replace(UNPRINTABLE, (char) => {
+    const code = char.codePointAt(0);
+    const hex = code.toString(16);
+    return code < 256 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`;
+  });
 }

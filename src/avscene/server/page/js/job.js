@@ -4,6 +4,7 @@ import { address, ask, askForFile, askOnce } from "./api.js";
 import { classifyFiles } from "./classifying.js";
 import { announce, confirmDeletion, element, heading, icon, setTitle, showDialog } from "./dom.js";
 import { failurePanel } from "./failure.js";
+import { readable } from "./format.js";
 import { announceEnd, details, jobProgress, uploadProgress } from "./row.js";
 import { settingsPanel } from "./systems.js";
 import { uploads } from "./upload.js";
@@ -65,8 +66,8 @@ class JobView {
 
   #name(job) {
     this.job = job;
-    this.title.textContent = job.name;
-    setTitle(job.name);
+    this.title.textContent = readable(job.name);
+    setTitle(this.title.textContent);
     this.facts.replaceChildren(...details(job));
     this.remove.hidden = false;
     this.remove.replaceChildren(icon(isFinished(job) ? "delete" : "close"), isFinished(job) ? "Delete" : "Cancel");

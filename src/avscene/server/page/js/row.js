@@ -1,7 +1,7 @@
 // Show one recording of the list: its name, its scene or its progress, and what can be done with it.
 
 import { announce, element, icon, iconButton } from "./dom.js";
-import { date, duration, fileSize, probability, sceneName, shortTime, timeLeft } from "./format.js";
+import { date, duration, fileSize, probability, readable, sceneName, shortTime, timeLeft } from "./format.js";
 import { systemName } from "./systems.js";
 
 /** Return `{ node, update(job, upload) }`; an upload that the server does not know yet has no job. */
@@ -40,7 +40,8 @@ export function recordingRow({ onDelete, onCancel, onRetry }) {
   return { node, update };
 }
 
-function nameOf(name, job) {
+function nameOf(given, job) {
+  const name = readable(given);
   return element("h3", {}, job ? element("a", { href: `#/job/${job.id}`, title: name, dir: "auto" }, name) : element("span", { title: name, dir: "auto" }, name));
 }
 

@@ -3,9 +3,7 @@
 import { rounded, shortTime } from "../format.js";
 
 const MISMATCH = "mismatch: audio and video do not seem to belong together";
-const FAMILIAR_SHARE = 0.05; // of segments like those of training that are called unfamiliar
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
+const FAMILIAR_SHARE = 0.05; 
 // Return a share as Python's format ".0%" does.
 export const percent = (share) => `${rounded(share * 100)}%`;
 
@@ -20,15 +18,6 @@ export function general(value, digits = 6) {
     return `${plain(mantissa)}e${exponent < 0 ? "-" : "+"}${size}`;
   }
   return plain(value.toFixed(Math.max(0, digits - 1 - exponent)));
-}
-
-// Return text in which control characters and changes of direction are shown as escapes.
-export function readable(text) {
-  return text.replace(UNPRINTABLE, (char) => {
-    const code = char.codePointAt(0);
-    const hex = code.toString(16);
-    return code < 256 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`;
-  });
 }
 
 export const isUnfamiliar = ({ familiarity }) => familiarity !== null && familiarity !== undefined && !familiarity.familiar;

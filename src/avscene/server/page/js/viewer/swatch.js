@@ -1,8 +1,7 @@
 // Show which color and pattern belongs to a scene. The classes are in viewer.css.
 
 import { element } from "../dom.js";
-import { sceneName } from "../format.js";
-import { readable } from "./notes.js";
+import { readable, sceneName } from "../format.js";
 
 export const COLORS = 10; // custom properties --c0 to --c9
 export const PATTERNS = 5; // plain, diagonal, dots, vertical, horizontal; then they repeat

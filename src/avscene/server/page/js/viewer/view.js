@@ -1,11 +1,11 @@
 // Show the result of one recording: its scene, a player with a timeline, its spans, and downloads.
 
 import { element } from "../dom.js";
-import { duration } from "../format.js";
+import { duration, readable } from "../format.js";
 import { barsCard } from "./bars.js";
 import { headline, isUnsure, mismatchSpans, readRecording, recordingScenes, sceneSpans, usedModalities } from "./data.js";
 import { listenToKeys } from "./keyboard.js";
-import { isUnfamiliar, mismatchLines, readable, unfamiliarLines } from "./notes.js";
+import { isUnfamiliar, mismatchLines, unfamiliarLines } from "./notes.js";
 import { Player } from "./player.js";
 import { fetchPreview } from "./preview.js";
 import { SpansTable } from "./spans.js";
