@@ -10,7 +10,7 @@ WRITTEN := src tests tools benchmarks examples docs README.md CHANGELOG.md CONTR
 .PHONY: help install demo test spelling slow conformance bench lock clean
 
 help:
-	@echo "make demo     every stage on a synthetic town, into demo/"
+	@echo "make demo     every stage on a synthetic town, into demo/, with screenshots of the page"
 	@echo "make test     what a change must pass"
 	@echo "make slow     the tests that take minutes"
 	@echo "make conformance  read a corpus of unusual media files in every way, and print what is right and wrong"
@@ -29,6 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install
 	rm -rf demo
 	$(BIN)/avscene demo --output demo
+	$(BIN)/python -m tools.page_screenshots demo
 
 test: install spelling
 	@command -v chromium chromium-browser google-chrome > /dev/null || \

@@ -1,7 +1,7 @@
 """Build toytown from a seed: ten scenes as real wav and mp4 files, in the layout of TAU."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from functools import partial
@@ -74,8 +74,12 @@ def build_toytown(
             write_text(root / name, text)
 
 
-def write_recording(path: str | Path, scenes: Iterable[str], *, seconds: int, seed: int = 0) -> None:
+def write_recording(
+    path: str | Path, scenes: Sequence[str], *, seconds: int, seed: int = 0, audio_scenes: Sequence[str] | None = None
+) -> None:
     """Write one mp4 with audio that shows `scenes` in turn, `seconds` each, at locations of no data set of this seed.
+
+    `audio_scenes` are those of the audio if it is of other scenes than the video, as many.
 
     Raises:
         DataError: the file cannot be written.
@@ -84,7 +88,10 @@ def write_recording(path: str | Path, scenes: Iterable[str], *, seconds: int, se
         (scene, (seeded_generator(seed, "film", row), seeded_generator(seed, "film take", row)))
         for row, scene in enumerate(scenes)
     ]
-    audio = [render_audio(AUDIO_RECIPES[scene], seconds, *randoms) for scene, randoms in parts]
+    audio = [
+        render_audio(AUDIO_RECIPES[scene], seconds, *randoms)
+        for scene, (_, randoms) in zip(audio_scenes or scenes, parts, strict=True)
+    ]
     frames = (frame for scene, randoms in parts for frame in render_video(VIDEO_RECIPES[scene], seconds, *randoms))
     write_mp4(path, frames, FPS, np.concatenate(audio), SAMPLE_RATE)
 

@@ -64,11 +64,14 @@ export function outcome(job) {
   return element(
     "div",
     { class: "outcome" },
-    element("p", { class: "scene" }, sceneText(job), job.score !== null && element("span", { class: "probability" }, probability(job.score))),
-    scoreBar(job.score),
+    element("p", { class: "scene" }, sceneText(job), hasOneScore(job) && element("span", { class: "probability" }, probability(job.score))),
+    hasOneScore(job) && scoreBar(job.score),
     flags(job),
   );
 }
+
+// The probabilities of a recording are means over time: where scenes follow each other, they say little about any.
+const hasOneScore = (job) => job.score !== null && !(job.scenes?.length > 1);
 
 export function sceneText({ scenes, scene }) {
   const names = scenes?.length ? scenes : scene ? [scene] : [];
@@ -173,5 +176,5 @@ export function announceEnd(job) {
 function endText(job) {
   if (job.state === "failed") return `${job.name}: failed`;
   const scenes = (job.scenes?.length ? job.scenes : [job.scene ?? "no scene"]).map(sceneName).join(", ");
-  return `${job.name}: ${scenes}${job.score === null ? "" : `, ${probability(job.score)}`}`;
+  return `${job.name}: ${scenes}${hasOneScore(job) ? `, ${probability(job.score)}` : ""}`;
 }
