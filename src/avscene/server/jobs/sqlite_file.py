@@ -29,6 +29,7 @@ CREATE TABLE jobs (
     error TEXT              -- JSON
 );
 CREATE INDEX jobs_by_state ON jobs (state, turn);
+CREATE INDEX jobs_by_turn ON jobs (turn);
 """
 JOBS = DatabaseKind(
     name="table of jobs",
