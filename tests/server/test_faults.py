@@ -277,19 +277,19 @@ def test_a_job_is_removed_at_every_stage(client: ServerClient, clip: bytes, long
         client.remove(uploading)
         connection.sendall(clip[5000:])
         assert status_of(connection) == 404
-    running = [client.submit(f"long {number}.mp4", long_clip) for number in range(4)]
-    for job_id in running:
-        client.wait(job_id, "running")
+    long = [client.submit(f"long {number}.mp4", long_clip) for number in range(8)]  # as many as two workers ever begin
     queued = [client.submit(f"queued {number}.mp4", clip) for number in range(3)]
-    client.wait_until(lambda: client.job(running[0])["reached"] > 0)
+    for job_id in long[:2]:
+        client.wait(job_id, "running")
+    client.wait_until(lambda: client.job(long[0])["reached"] > 0)
     assert client.job(queued[1])["state"] == "queued"
-    for job_id in (queued[1], running[0], running[2], running[3], waiting, done, failed):
+    for job_id in (queued[1], long[0], *long[2:], waiting, done, failed):
         client.remove(job_id)
-    kept = [running[1], queued[0], queued[2]]
+    kept = [long[1], queued[0], queued[2]]
     client.wait_until(lambda: {file.parts[0] for file in client.files()} <= set(kept))
     for job_id in (queued[0], queued[2]):
         assert client.wait(job_id)["state"] == "done"
-    assert client.job(running[1])["attempts"] == 1
+    assert client.job(long[1])["attempts"] == 1
 
 
 @pytest.mark.slow
@@ -308,7 +308,8 @@ def test_a_server_that_is_killed_ten_times_ends_every_job_once(tmp_path: Path) -
     with serve(home, *options) as serving:
         client = ServerClient(serving)
         found = [client.wait(job_id) for job_id in jobs]
-        assert {job_id: round(time, 3) for job_id, time in finished.items()}.items() <= finished_jobs(client).items()
+        last = finished_jobs(client)
+        assert {job_id: last[job_id] for job_id in finished} == pytest.approx(finished, abs=0.002)  # none ran again
         results = [client.result(job_id) | {"source": ""} for job_id in jobs]
         assert {job["state"] for job in found} == {"done"}
         assert max(job["attempts"] for job in found) in (2, 3)  # some ran when the server was killed
