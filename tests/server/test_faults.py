@@ -23,10 +23,7 @@ MAX_UPLOAD = 2**20  # bytes
 BUFFER = 2**20  # bytes that may be written before a part is known to be too many
 CHUNKED = "Transfer-Encoding: chunked"
 PLAYLISTS = ["segments.m3u8", "list.ffconcat", "protocol.concat", "stream.sdp", "manifest.mpd", "image.svg", "list.cue"]
-BOMBS = [
-    *("large_screen.gif", "large.png", "many_tracks.mp4", "huge_table.mp4", "gigahertz.wav", "huge.tta"),
-    *("far_video.mkv", "centuries.mkv"),
-]
+BOMBS = ["large.png", "huge_table.mp4", "gigahertz.wav", "centuries.mkv"]
 
 
 @pytest.fixture(scope="module")
