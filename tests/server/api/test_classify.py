@@ -75,6 +75,11 @@ def test_options_of_a_request(live: Live, clip: Path) -> None:
     assert form.json() == response.json()
 
 
+def test_a_comma_after_the_last_label_is_forgiven(live: Live, clip: Path) -> None:
+    response = post(live, clip.read_bytes(), labels="kitchen, street ,")
+    assert response.json()["labels"] == ["kitchen", "street"]
+
+
 def test_a_name_is_never_a_path(live: Live, clip: Path) -> None:
     for name in ("../../../../etc/passwd", "/etc/passwd", "..\\..\\x.mp4", "a\u202e4pm.exe", "x." + "a" * 200):
         response = post(live, clip.read_bytes(), name=name)

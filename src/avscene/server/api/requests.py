@@ -70,7 +70,8 @@ def new_job_of(fields: Mapping[str, str], file_name: str) -> NewJob:
     values: dict[str, object] = {name: value for name, value in fields.items() if value}
     values.setdefault("name", file_name or "upload")
     if "labels" in values:
-        values["labels"] = [label.strip() for label in fields["labels"].split(",")]
+        labels = [label.strip() for label in fields["labels"].split(",")]
+        values["labels"] = labels[:-1] if len(labels) > 1 and not labels[-1] else labels  # as `--labels` forgives
     try:
         return NewJob.model_validate(values)
     except ValidationError as error:

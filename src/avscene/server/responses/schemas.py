@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonValue
 
 from avscene.media.sampling import MAX_HOP, MIN_HOP
+from avscene.server.responses.examples import JOB, PREDICTION
 
 NAME_LENGTH = 255  # characters of a file name
 LABEL_LENGTH, MAX_LABELS = 100, 200
@@ -18,61 +19,6 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=LABEL_LENGTH, 
 Hop = Annotated[float, Field(ge=MIN_HOP, le=MAX_HOP, allow_inf_nan=False)]
 Frames = Literal["exact", "keyframes"]
 State = Literal["waiting", "queued", "running", "done", "failed"]
-
-_SCORES: dict[str, JsonValue] = {"park": 0.81, "street": 0.19}
-_PREDICTION: dict[str, JsonValue] = {
-    "schema": "avscene/1",
-    "source": "film.mp4",
-    "duration": 10.0,
-    "system": "conse",
-    "labels": ["park", "street"],
-    "modalities": {"audio": True, "video": True},
-    "scene": "park",
-    "score": 0.81,
-    "scores": _SCORES,
-    "mismatch": None,
-    "familiarity": None,
-    "segments": [
-        {
-            "start": 0.0,
-            "end": 1.0,
-            "scene": "park",
-            "score": 0.81,
-            "scores": _SCORES,
-            "mismatch": None,
-            "familiarity": None,
-            "by_model": {"conse": _SCORES},
-        }
-    ],
-    "warnings": [],
-}
-_JOB: dict[str, JsonValue] = {
-    "id": "q7mZb0l5Rr2cV9xK1tYwAQ",
-    "name": "film.mp4",
-    "state": "done",
-    "created": "2026-05-04T09:30:00.000Z",
-    "started": "2026-05-04T09:30:01.000Z",
-    "finished": "2026-05-04T09:30:04.000Z",
-    "size": 1048576,
-    "system": "conse",
-    "labels": ["park", "street"],
-    "hop": None,
-    "frames": "exact",
-    "position": None,
-    "reached": 10.0,
-    "duration": 10.0,
-    "seconds_left": None,
-    "attempts": 1,
-    "version": 7,
-    "scene": "park",
-    "scenes": ["park"],
-    "score": 0.81,
-    "unsure": False,
-    "mismatch": None,
-    "modalities": {"audio": True, "video": True},
-    "models": {"conse": "video"},
-    "error": None,
-}
 
 
 def _example(value: JsonValue) -> ConfigDict:
@@ -128,7 +74,7 @@ class SegmentBody(BaseModel):
 class PredictionBody(BaseModel):
     """The prediction for one recording, schema `avscene/1`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_PREDICTION]})
+    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
 
     schema_: Literal["avscene/1"] = Field(alias="schema")
     source: str
@@ -162,7 +108,7 @@ class NewJob(BaseModel):
 class JobBody(BaseModel):
     """A job: what was asked for, how far it is, and an outline of its result."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB]})
 
     id: str
     name: str
@@ -194,7 +140,7 @@ class JobBody(BaseModel):
 class JobList(BaseModel):
     """Jobs, the newest first; `next` is the value of `before` for the next page."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [_JOB], "next": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [JOB], "next": None}]})
 
     jobs: list[JobBody]
     next: str | None
