@@ -3,7 +3,8 @@
 import { rounded, shortTime } from "../format.js";
 
 const MISMATCH = "mismatch: audio and video do not seem to belong together";
-const FAMILIAR_SHARE = 0.05; 
+const FAMILIAR_SHARE = 0.05; // of segments like those of training that are called unfamiliar
+
 // Return a share as Python's format ".0%" does.
 export const percent = (share) => `${rounded(share * 100)}%`;
 
