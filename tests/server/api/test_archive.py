@@ -8,15 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import schemathesis
 from fastapi.testclient import TestClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import CHECKS, load_all_checks
 
 import avscene
 from avscene.server.app import build_app
 from avscene.server.services import Services
 from avscene.server.settings import ServerSettings
 from tests.support.command_line import call
+from tests.support.live_server import live_server
 from tests.support.media_files import write_media
 from tests.support.results import failure, prediction, write_lines
+
+load_all_checks()
 
 
 def client_of(tmp_path: Path, results: Path | None) -> TestClient:
@@ -195,6 +202,28 @@ def test_results_that_were_changed_are_a_conflict(tmp_path: Path) -> None:
         write_lines(path, [prediction("other.mp4")])
         response = client.get("/v1/archive/1")
         assert (response.status_code, response.json()["error"]["type"]) == (409, "conflict")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mode", schemathesis.GenerationMode)
+def test_generated_requests_get_documented_answers(tmp_path: Path, mode: schemathesis.GenerationMode) -> None:
+    media = write_media(tmp_path / "a.wav", 0.5)
+    results = write_lines(tmp_path / "r.jsonl", [prediction(str(media)), prediction("b.mp4"), failure("c.mp4")])
+    served = ServerSettings(directory=tmp_path / "server", system="conse", offline=True, results=results)
+    with live_server(served) as live:
+        schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
+        for found in schema.include(path_regex="^/v1/archive").get_all_operations():
+            strategy = found.ok().as_strategy(generation_mode=mode)
+
+            @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+            @given(case=strategy, number=st.integers(1, 4))
+            def send(case: schemathesis.Case, number: int) -> None:
+                if mode is schemathesis.GenerationMode.POSITIVE and "number" in case.path_parameters:
+                    case.path_parameters["number"] = number
+                case.call_and_validate(excluded_checks=[CHECKS.get_one("positive_data_acceptance")])
+
+            send()
 
 
 @pytest.mark.parametrize("part", ["", "/1", "/1/media", "/1/preview", "/1/result.json"])
