@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, Response
 
+from avscene.media.limits import DEFAULT_LIMITS, Limits
 from avscene.server.api.requests import Shared
 from avscene.server.api.results import MEDIA, RESULT, Format, result_response
 from avscene.server.archive import Archive, ArchiveQuery, ListedRecording, ResultsChangedError
@@ -104,7 +105,7 @@ def media(
 @router.get("/v1/archive/{number}/preview", response_class=Response, responses={**PREVIEW, **documented(400, 404)})
 def preview(number: Number, services: Shared, archive: Browsed) -> Response:
     """Return the waveform of the media of a recording, and where its thumbnails are in their image."""
-    return preview_response(services, *_media_and_directory(archive, number))
+    return preview_response(services.previews, *_media_and_directory(archive, number))
 
 
 @router.get(
@@ -112,7 +113,7 @@ def preview(number: Number, services: Shared, archive: Browsed) -> Response:
 )
 def thumbnails(number: Number, services: Shared, archive: Browsed) -> Response:
     """Return the thumbnails of the media of a recording, all in one image."""
-    return thumbnails_response(services, *_media_and_directory(archive, number))
+    return thumbnails_response(services.previews, *_media_and_directory(archive, number))
 
 
 def _read(archive: Archive, number: int) -> dict[str, Any]:
@@ -134,9 +135,9 @@ def _media(archive: Archive, number: int) -> Path:
     return path
 
 
-def _media_and_directory(archive: Archive, number: int) -> tuple[Path, Path]:
+def _media_and_directory(archive: Archive, number: int) -> tuple[Path, Limits, Path]:
     path = _media(archive, number)
-    return path, archive.preview_directory(path)
+    return path, DEFAULT_LIMITS, archive.preview_directory(path)
 
 
 def _not_found() -> ApiError:

@@ -6,10 +6,10 @@ from typing import Any
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from avscene.errors import WeightsError
+from avscene.media.limits import Limits
 from avscene.server.errors import ApiError
-from avscene.server.previews import SPRITE, CancelledError, Preview
+from avscene.server.previews import SPRITE, CancelledError, Preview, PreviewReader
 from avscene.server.responses.schemas import ComputingBody, PreviewBody
-from avscene.server.services import Services
 
 COMPUTING: dict[int | str, dict[str, Any]] = {
     202: {"model": ComputingBody, "description": "It is being computed; ask again in a second."}
@@ -25,24 +25,24 @@ THUMBNAILS: dict[int | str, dict[str, Any]] = {
 _CACHED = {"Cache-Control": "private, no-cache"}  # a browser keeps it, and asks whether it changed
 
 
-def preview_response(services: Services, path: Path, directory: Path) -> Response:
-    """Return the preview of the media file `path`, kept in `directory`; 202 while it is computed.
+def preview_response(previews: PreviewReader, path: Path, limits: Limits, directory: Path) -> Response:
+    """Return the preview of a media file; 202 while it is computed. Arguments are as of `PreviewReader.preview`.
 
     Raises:
         ApiError: no process for decoding can be started.
         StorageError: the preview cannot be written.
     """
-    found = _request(services, path, directory)
+    found = _request(previews, path, limits, directory)
     return _computing() if found is None else JSONResponse(found.to_dict(), headers=_CACHED)
 
 
-def thumbnails_response(services: Services, path: Path, directory: Path) -> Response:
+def thumbnails_response(previews: PreviewReader, path: Path, limits: Limits, directory: Path) -> Response:
     """Return the image of the thumbnails; arguments and errors are as of `preview_response`.
 
     Raises:
         ApiError: the file has no video, or as of `preview_response`.
     """
-    found = _request(services, path, directory)
+    found = _request(previews, path, limits, directory)
     if found is None:
         return _computing()
     image = directory / SPRITE
@@ -51,9 +51,9 @@ def thumbnails_response(services: Services, path: Path, directory: Path) -> Resp
     return FileResponse(image, media_type="image/jpeg", headers=_CACHED)
 
 
-def _request(services: Services, path: Path, directory: Path) -> Preview | None:
+def _request(previews: PreviewReader, path: Path, limits: Limits, directory: Path) -> Preview | None:
     try:
-        return services.previews.request(path, services.settings.limits, directory)
+        return previews.request(path, limits, directory)
     except CancelledError:
         return None
     except WeightsError as error:
