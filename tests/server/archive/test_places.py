@@ -60,7 +60,14 @@ def test_an_archive_without_results_waits_for_them(tmp_path: Path, caplog: pytes
 
 def test_media_is_found_here_or_beside_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, results = tmp_path / "here", tmp_path / "results"
-    for name in ("here/both.wav", "here/here.wav", "results/both.wav", "results/beside.wav", "else where.wav"):
+    for name in (
+        "here/both.wav",
+        "here/here.wav",
+        "results/both.wav",
+        "results/beside.wav",
+        "else where.wav",
+        "here/secret",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     (here / "folder.wav").mkdir()
@@ -72,6 +79,7 @@ def test_media_is_found_here_or_beside_the_results(tmp_path: Path, monkeypatch: 
     present = ["both.wav", "here.wav", "beside.wav", absolute, f"file://{url}", "link.wav", "bad\udcff.wav"]
     absent = ["folder.wav", "pipe.wav", "gone.wav", "nul\0.wav", "x" * 5000, "https://example.org/here.wav", ""]
     absent += ["s3://bucket/here.wav", "../nowhere/here.wav"]
+    absent += ["secret", f"file://{here}/secret?.wav", f"file://{here}/secret#.wav", "secret\0.wav", "secret/.wav"]
     write_lines(results / "r.jsonl", [*map(prediction, [*present, *absent]), failure("fail/here.wav")])
     monkeypatch.chdir(here)
     archive = Archive(results / "r.jsonl")

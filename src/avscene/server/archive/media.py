@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from avscene.datasets.dataset import is_media
 from avscene.storage.urls import is_remote, local_path
 
 MAX_PREVIEWS = 1000  # of an archive; the oldest are removed
 
 
 def media_path(source: str, directories: Sequence[Path]) -> Path | None:
-    """Return the regular file that a result names; None if it is not here, or the source is a URL.
+    """Return the regular file that a result names; None if it is not here, is no media file, or the source is a URL.
+
+    Results may come from others: without a suffix of media files, they could name any file of this machine.
 
     Args:
         source: path of the recording, as `classify` wrote it.
@@ -23,6 +26,8 @@ def media_path(source: str, directories: Sequence[Path]) -> Path | None:
     if is_remote(source):
         return None
     path = os.fspath(local_path(source))
+    if not is_media(path):
+        return None
     for directory in directories:
         found = directory / path  # an absolute path stays as it is
         with suppress(OSError, ValueError):
