@@ -199,3 +199,14 @@ def test_many_uploads_wait_while_the_queue_is_full(page: Page, jobs: Jobs) -> No
     assert jobs.asked.count("POST jobs") == 2  # the others are not tried meanwhile
     expect(page.locator(".recording[data-state=failed]")).to_have_count(30, timeout=15_000)
     assert len(jobs.jobs) == 30
+
+
+def test_failed_deletion_is_shown(page: Page, jobs: Jobs) -> None:
+    jobs.add("one.mp4", state="failed")
+    page.reload()
+    jobs.refusals["DELETE"] = [(403, "forbidden")]
+    page.get_by_role("button", name="Delete one.mp4").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("dialog", name="The recording was not deleted")).to_contain_text("refused")
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("link", name="one.mp4")).to_be_visible()

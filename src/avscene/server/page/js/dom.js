@@ -88,6 +88,11 @@ export function showDialog(title, content, buttons, attributes = {}) {
   });
 }
 
+/** Show what did not work, until it is closed. */
+export function showProblem(title, message) {
+  return showDialog(title, [element("p", {}, readable(message))], [{ label: "Close", value: "close" }]);
+}
+
 /** Ask before a recording is deleted; one that is not finished is stopped. */
 export async function confirmDeletion(name, isDone) {
   const text = isDone

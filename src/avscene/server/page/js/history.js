@@ -1,7 +1,7 @@
 // Show the list of recordings, newest first: uploads, jobs in progress and finished ones, with search and deletion.
 
 import { ask, connection } from "./api.js";
-import { announce, confirmDeletion, element } from "./dom.js";
+import { announce, confirmDeletion, element, showProblem } from "./dom.js";
 import { count } from "./format.js";
 import { announceEnd, recordingRow } from "./row.js";
 import { uploads } from "./upload.js";
@@ -41,7 +41,7 @@ class RecordingList {
       [["", "All"], ["done", "Done"], ["failed", "Failed"], ["running", "In progress"], ["queued", "Queued"]].map(([value, text]) => element("option", { value }, text)),
     );
     this.state.value = kept.state;
-    this.list = element("ul", { class: "rows" });
+    this.list = element("ul", { class: "rows", role: "list" });
     this.rest = element("p", { class: "muted rest" });
     this.note = element("div", { class: "empty", hidden: true });
     this.more = element("button", { type: "button", class: "more", hidden: true, onclick: () => this.load({ more: true }) }, "Show more");
@@ -64,6 +64,8 @@ class RecordingList {
     this.onBack = () => this.load();
     uploads.addEventListener("change", this.onUpload);
     connection.addEventListener("back", this.onBack);
+    this.onVisible = () => document.hidden || this.load({ isQuiet: true }); // other windows may have changed the list
+    document.addEventListener("visibilitychange", this.onVisible);
   }
 
   close() {
@@ -74,6 +76,7 @@ class RecordingList {
     for (const watch of this.#watches.values()) watch.close();
     uploads.removeEventListener("change", this.onUpload);
     connection.removeEventListener("back", this.onBack);
+    document.removeEventListener("visibilitychange", this.onVisible);
   }
 
   #filter() {
@@ -211,7 +214,7 @@ class RecordingList {
   async #delete(job) {
     if (!(await confirmDeletion(job.name, isFinished(job)))) return;
     const { error } = await ask("DELETE", `v1/jobs/${job.id}`);
-    if (error && error.status !== 404) return void announce(`${job.name}: ${error.message}`);
+    if (error && error.status !== 404) return void showProblem("The recording was not deleted", error.message);
     const index = [...this.#jobs.keys()].indexOf(job.id);
     this.#forget(job.id);
     announce(`${job.name}: deleted`);

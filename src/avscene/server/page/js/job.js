@@ -2,7 +2,7 @@
 
 import { address, ask, askForFile, askOnce } from "./api.js";
 import { classifyFiles } from "./classifying.js";
-import { announce, confirmDeletion, element, heading, icon, setTitle, showDialog } from "./dom.js";
+import { announce, confirmDeletion, element, heading, icon, setTitle, showDialog, showProblem } from "./dom.js";
 import { failurePanel } from "./failure.js";
 import { readable } from "./format.js";
 import { announceEnd, details, jobProgress, uploadProgress } from "./row.js";
@@ -173,7 +173,7 @@ class JobView {
     this.again.disabled = true;
     const { value, error } = await askForFile(`${this.path}/media`, this.job.name);
     this.again.disabled = false;
-    if (error) announce(error.message);
+    if (error) showProblem("The media could not be read again", error.message);
     else classifyFiles([value]);
   }
 
@@ -183,7 +183,7 @@ class JobView {
     if (upload) return uploads.cancel(upload);
     this.#watch?.close();
     const { error } = await ask("DELETE", this.path);
-    if (error && error.status !== 404) return void this.#showError(error);
+    if (error && error.status !== 404) return void showProblem("The recording was not deleted", error.message);
     announce(`${this.job.name}: deleted`);
     location.hash = "#/";
   }

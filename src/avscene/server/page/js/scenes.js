@@ -29,7 +29,7 @@ export function problemWith(names) {
 /** Return `{ node, complete() }`: an editor of scene names that calls `onChange(names)`. */
 export function scenesEditor(initial, onChange) {
   let names = [...initial];
-  const list = element("ul", { class: "chips", "aria-label": "Scenes" });
+  const list = element("ul", { class: "chips", role: "list", "aria-label": "Scenes" });
   const input = element("input", {
     id: "scene-input", type: "text", autocomplete: "off", autocapitalize: "none", maxlength: "2000", enterkeyhint: "done",
     placeholder: "for example: beach, kitchen, busy street", "aria-describedby": "scene-help scene-problem",
