@@ -80,6 +80,15 @@ def test_what_is_no_http_is_refused(live: Live, sent: bytes) -> None:
     assert live.files() == []
 
 
+def test_a_body_of_two_lengths_is_one_request(live: Live) -> None:
+    head = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", live.port)) as connection:
+        connection.sendall(head + b"0\r\n\r\n" + REQUEST)
+        answers = received(connection)
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1") == 1
+
+
 def test_an_endless_head_is_refused(live: Live) -> None:
     def send_for_ever(connection: socket.socket) -> None:
         for _ in range(1000):

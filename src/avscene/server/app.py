@@ -44,6 +44,7 @@ def build_app(services: Services) -> FastAPI:
         description=_DESCRIPTION,
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan,
         separate_input_output_schemas=False,
     )

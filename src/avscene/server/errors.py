@@ -113,5 +113,7 @@ def _allowed_methods(request: Request) -> str:
 
 def _validation_message(error: RequestValidationError) -> str:
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first['ctx']['error']}"
     where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
     return f"{where}: {first['msg']}"

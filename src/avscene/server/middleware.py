@@ -97,6 +97,10 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may find other requests in them
+            message = "the length of the body is ambiguous; send Content-Length or Transfer-Encoding"
+            await error_response(400, "usage", message, {"Connection": "close"})(scope, receive, send)
+            return
         method, path = scope["method"], scope["path"]
         shared = self._shared_with(headers.get("origin", ""))
         refusal = self._guard.refusal(method, path, headers)

@@ -84,6 +84,17 @@ def test_nothing_else_is_served(live: Live, path: str) -> None:
     assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found")
 
 
+def test_an_address_has_one_form(live: Live) -> None:
+    assert live.client.get("/healthz/").status_code == 404
+    assert live.client.get("//v1/jobs").status_code == 404
+
+
+def test_a_body_that_is_no_json_is_named(live: Live) -> None:
+    answer = live.client.post("/v1/jobs", content=b'{"name": ', headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "usage")
+    assert answer.json()["error"]["message"].startswith("the body is not JSON: ")
+
+
 def test_the_page_is_not_larger_than_its_files(live: Live) -> None:
     page = Path(__file__).parents[3] / "src" / "avscene" / "server" / "page"
     assert live.client.get("/page/style.css").content == (page / "style.css").read_bytes()
