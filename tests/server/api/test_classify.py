@@ -162,11 +162,13 @@ def test_an_upload_larger_than_allowed_is_refused_before_it_is_sent(live: Live) 
     assert b"connection: close" in answer.lower()
 
 
-@pytest.mark.parametrize("form", [False, True])
-def test_an_upload_of_unknown_length_ends_at_the_limit(live: Live, form: bool) -> None:
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+
+
+@pytest.mark.parametrize("start", [b"", PART, PART + b"content\r\n--x--\r\n"], ids=["file", "form", "after a form"])
+def test_an_upload_of_unknown_length_ends_at_the_limit(live: Live, start: bytes) -> None:
     limit = live.services.settings.max_upload
     n_sent = 0
-    start = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' if form else b""
 
     def endless() -> Any:
         nonlocal n_sent
@@ -175,7 +177,7 @@ def test_an_upload_of_unknown_length_ends_at_the_limit(live: Live, form: bool) -
             yield b"x" * 2**16
             n_sent += 2**16
 
-    headers = {"Content-Type": "multipart/form-data; boundary=x"} if form else BYTES
+    headers = {"Content-Type": "multipart/form-data; boundary=x"} if start else BYTES
     try:
         response = live.client.post("/v1/classify", content=endless(), headers=headers)
     except (httpx.WriteError, httpx.ReadError):  # the server closed the connection
