@@ -26,7 +26,9 @@ from avscene.server.archive.queries import ArchiveQuery, IndexedRecording, find_
 
 logger = logging.getLogger(__name__)
 
-UPDATE_SECONDS = 2.0  # between two looks at the files of results
+UPDATE_SECONDS = 2.0  # between two looks at the files of results, at least
+MAX_UPDATE_SECONDS = 60.0  # at most, where a look takes long because there are many files
+_SHARE = 0.1  # of the time that looks may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ class Archive:
         self._updating = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._last_update = 0.0
+        self._next_update = 0.0
         try:
             self._directory = self._exit.enter_context(_index_directory(self._results))
             self._index = ArchiveIndex(self._results, path=self._directory / "index.sqlite")
@@ -106,7 +108,6 @@ class Archive:
         """
         with self._updating:
             self._index.update(lambda done, total: self._show(progress, done, total))
-            self._last_update = time.monotonic()
 
     def page(self, query: ArchiveQuery) -> ArchivePage:
         """Return the recordings that a query asks for; new results are read meanwhile, for the next page.
@@ -172,20 +173,22 @@ class Archive:
 
     def _update_soon(self) -> None:
         """Start an update in a thread, unless one runs or has just ended."""
-        if self._stopped.is_set() or time.monotonic() - self._last_update < UPDATE_SECONDS:
+        if self._stopped.is_set() or time.monotonic() < self._next_update:
             return
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._update_in_thread, name="avscene-archive", daemon=True)
             self._thread.start()
 
     def _update_in_thread(self) -> None:
+        begin = time.monotonic()
         try:
             self.update()
         except _StoppedError:
             return
         except AvsceneError as error:
-            self._last_update = time.monotonic()
             logger.warning(str(error))
+        pause = max(UPDATE_SECONDS, (time.monotonic() - begin) / _SHARE)
+        self._next_update = time.monotonic() + min(pause, MAX_UPDATE_SECONDS)
 
     def _show(self, progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
         if self._stopped.is_set():
