@@ -36,11 +36,11 @@ SUMMARY = """async ([prediction, models]) => {
     rows: recording.rows.map((row) => [row.title, [...row.probabilities].slice(0, recording.labels.length)]),
   };
 }"""
-COLUMNS = """async ([starts, ends, values, k, from, to, count]) => {
+COLUMNS = """async ([starts, ends, values, k, from, to, count, method]) => {
   const { TimeMeans, sceneRuns } = await import("/page/js/viewer/columns.js");
   const numbers = values.map((value) => value ?? NaN);
   const arrays = [starts, ends, numbers].map((list) => Float64Array.from(list));
-  const means = new TimeMeans(...arrays, k).columns(from, to, count);
+  const means = new TimeMeans(...arrays, k)[method](from, to, count);
   return [[...means].map((value) => (Number.isNaN(value) ? null : value)), sceneRuns(means, k)];
 }"""
 
@@ -191,7 +191,7 @@ def test_columns_are_means_over_time(page: Page, seed: int) -> None:
     total = ends[-1] + 1.5
     first, last = sorted(rng.random(2) * total) if seed else (0.0, total)
     listed = [None if math.isnan(value) else value for value in values.ravel().tolist()]
-    means, runs = page.evaluate(COLUMNS, [starts.tolist(), ends.tolist(), listed, k, first, last, count])
+    means, runs = page.evaluate(COLUMNS, [starts.tolist(), ends.tolist(), listed, k, first, last, count, "columns"])
     expected = overlap_means(starts, ends, values, np.linspace(first, last, count + 1))
     found = np.array([math.nan if value is None else value for value in means]).reshape(count, k)
     assert found == pytest.approx(expected, abs=1e-4, nan_ok=True)
@@ -200,6 +200,21 @@ def test_columns_are_means_over_time(page: Page, seed: int) -> None:
     for column, run in drawn.items():
         assert run["scene"] == found[column].argmax()
         assert run["state"] == ("sure" if is_sure(found[column]) else "unsure")
+
+
+@pytest.mark.parametrize("method", ["samples", "drawn"])
+def test_fine_columns_have_the_values_at_their_middles(page: Page, method: str) -> None:
+    rng = np.random.default_rng(5)
+    starts = np.array([0.0, 1, 2, 4, 5])
+    values = rng.dirichlet(np.ones(3), 5)
+    count, last = 97, 6.5
+    given = [starts.tolist(), (starts + 1).tolist(), values.ravel().tolist(), 3, 0, last, count, method]
+    found = page.evaluate(COLUMNS, given)[0]
+    middles = (np.arange(count) + 0.5) * last / count
+    row = np.searchsorted(starts, middles, "right") - 1
+    expected = np.where((middles < starts[row] + 1)[:, None], values[row], math.nan)
+    shown = np.array([math.nan if value is None else value for value in found]).reshape(count, 3)
+    assert shown == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
 def test_unknown_columns_are_runs_of_their_own(page: Page) -> None:

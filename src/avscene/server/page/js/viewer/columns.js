@@ -11,6 +11,7 @@ export class TimeMeans {
     const n = starts.length;
     Object.assign(this, { starts, values, k, n });
     this.ends = Float64Array.from(ends, (end, i) => (i + 1 < n ? Math.min(end, starts[i + 1]) : end));
+    this.length = ends[0] - starts[0]; // of a segment
     this.sums = new Float64Array((n + 1) * k);
     this.seconds = new Float64Array(n + 1); // scored
     for (let i = 0; i < n; i++) {
@@ -21,6 +22,28 @@ export class TimeMeans {
         this.sums[(i + 1) * k + s] = this.sums[i * k + s] + (length && length * values[i * k + s]);
       }
     }
+  }
+
+  // Return what to draw in `count` columns: their means, or, where they are short beside segments, the values at their
+  // middles, so that steps are steep.
+  drawn(from, to, count) {
+    const isFine = 2 * (to - from) < count * this.length;
+    return isFine ? this.samples(from, to, count) : this.columns(from, to, count);
+  }
+
+  // Return the values (count rows of k) at the middles of `count` equal columns; NaN where nothing is scored.
+  samples(from, to, count) {
+    const { k, starts, values } = this;
+    const found = new Float32Array(count * k).fill(NaN);
+    const first = from + (to - from) / count / 2;
+    let at = this.#search(first);
+    for (let column = 0; column < count; column++) {
+      const time = first + ((to - from) * column) / count;
+      while (at < this.n && this.ends[at] <= time) at++;
+      if (at === this.n || starts[at] > time) continue;
+      for (let s = 0; s < k; s++) found[column * k + s] = values[at * k + s];
+    }
+    return found;
   }
 
   // Return the means (count rows of k) of `count` equal columns of the time from `from` to `to`; NaN where nothing is scored.

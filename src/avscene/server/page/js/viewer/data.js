@@ -59,13 +59,14 @@ function readProbabilities(rows, labels) {
 }
 
 // Return the rows that a fused result is made of: one for audio, one for video, one for models that need both (the mean
-// of the models of each), or one for each model if their needs are not known. None if there is one model only.
+// of the models of each), or one for each model if their needs are not known. None if there is one model only. A model
+// that is called like a modality needs it.
 function readRows(segments, labels, models) {
   const names = [...new Set(segments.flatMap((segment) => Object.keys(segment.by_model ?? {})))];
   if (names.length < 2) return [];
-  const known = names.every((name) => models[name]);
-  const groups = known
-    ? ROWS.map(([needs, title]) => [title, names.filter((name) => models[name] === needs)])
+  const needsOf = (name) => models[name] ?? ROWS.find(([modality]) => modality === name)?.[0];
+  const groups = names.every(needsOf)
+    ? ROWS.map(([needs, title]) => [title, names.filter((name) => needsOf(name) === needs)])
     : names.map((name) => [name, [name]]);
   return groups
     .filter(([, members]) => members.length)

@@ -52,7 +52,7 @@ export function listenToKeys({ recording, spans, player, axis, slider, root, sig
       const { target } = event;
       const isFree = target === document.body || (root.contains(target) && !usesKey(target, event.key));
       const action = target === slider ? onSlider[event.key] : isFree ? everywhere[event.key] : undefined;
-      if (!action) return;
+      if (!action || (event.key === " " && !player.media)) return;
       event.preventDefault();
       action(event);
     },
@@ -69,5 +69,5 @@ function usesKey(target, key) {
 // Return a folded list of the keys.
 export function keysHelp() {
   const items = KEYS.flatMap(([keys, action]) => [element("dt", {}, keys), element("dd", {}, action)]);
-  return element("details", { class: "v-keys" }, element("summary", {}, "Keys"), element("dl", {}, ...items));
+  return element("details", { class: "v-keys" }, element("summary", {}, "Keyboard"), element("dl", {}, ...items));
 }

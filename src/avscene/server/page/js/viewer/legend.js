@@ -2,7 +2,7 @@
 
 import { element } from "../dom.js";
 import { probability } from "../format.js";
-import { rankedScenes, segmentAt } from "./data.js";
+import { isSure, rankedScenes, segmentAt } from "./data.js";
 import { shownName, swatch } from "./swatch.js";
 
 const MOST = 10; // scenes shown at first
@@ -45,7 +45,7 @@ export class Legend {
 
   #fill() {
     this.#values.clear();
-    this.list.replaceChildren(...this.listed.map((scene) => element("li", {}, this.#chip(scene))), this.others);
+    this.list.replaceChildren(...this.listed.map((scene) => element("li", {}, this.#chip(scene))), this.others, ...states(this.recording));
     this.#update();
     const { labels } = this.recording;
     const isAll = this.listed.length === labels.length;
@@ -84,4 +84,14 @@ export class Legend {
     this.#fill();
     this.onChange(this.shown);
   }
+}
+
+// Return what the rows show otherwise than with the color of a scene alone, if there is any.
+function states({ starts, labels, accepted, probabilities, rows }) {
+  const k = labels.length;
+  const hasUnsure = [probabilities, ...rows.map((row) => row.probabilities)].some((values) =>
+    starts.some((_, i) => !Number.isNaN(values[i * k]) && !isSure(values, i * k, k)),
+  );
+  const state = (kind, text) => element("li", { class: "v-state" }, element("span", { class: `v-swatch ${kind}`, "aria-hidden": "true" }), text);
+  return [...(hasUnsure ? [state("unsure", "pale: unsure")] : []), ...(accepted.includes(0) ? [state("unknown", "hatched: unknown")] : [])];
 }

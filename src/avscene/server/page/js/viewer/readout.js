@@ -43,7 +43,8 @@ export class Readout {
     this.#shown = segment;
     const { mismatchScores, mismatched, unfamiliar } = this.recording;
     this.rows.forEach((row, i) => (this.values[i].textContent = topScenes(this.recording, row, segment, 1)));
-    this.mismatch.textContent = Number.isNaN(mismatchScores[segment]) ? "–" : probability(mismatchScores[segment]);
+    const mark = mismatched[segment] ? ", marked" : "";
+    this.mismatch.textContent = (Number.isNaN(mismatchScores[segment]) ? "–" : probability(mismatchScores[segment])) + mark;
     this.mismatch.classList.toggle("warning", mismatched[segment] === 1);
     this.unfamiliar.textContent = unfamiliar[segment] ? "unlike training" : "";
   }

@@ -24,6 +24,7 @@ export class Timeline {
   #hovered = null; // time under the pointer
   #wasInView = true;
   #isMoving = false;
+  #isClosed = false;
   #isDragging = false;
   #rest = 0;
 
@@ -48,7 +49,7 @@ export class Timeline {
   async start() {
     this.#resize();
     await this.chart.load();
-    this.redraw();
+    if (!this.#isClosed) this.redraw();
   }
 
   // Add rows of the preview between the times and the chart.
@@ -80,11 +81,9 @@ export class Timeline {
   // Draw at once; coarser while the part that is shown changes.
   draw(isMoving = false) {
     if (this.axis.width <= 1) return;
-    performance.mark("avscene-draw");
     for (const track of this.tracks) track.draw(this.axis, isMoving);
     this.overview.draw();
     this.#placeLines();
-    performance.measure("avscene timeline", "avscene-draw");
   }
 
   // Follow the player.
@@ -99,6 +98,7 @@ export class Timeline {
   }
 
   close() {
+    this.#isClosed = true;
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#rest);
     this.observer.disconnect();

@@ -102,7 +102,7 @@ function showRecording(view, { name, prediction, recording, mediaUrl, previewUrl
     table.show(player.time, isPlaying);
     if (!isPlaying) timeline.readout.readOut(player.time);
   });
-  listenToKeys({ recording, spans, player, axis: timeline.axis, slider: timeline.slider, root: view, signal });
+  listenToKeys({ recording, spans, player, axis: timeline.axis, slider: timeline.slider, root: view.closest("main") ?? view, signal });
   table.show(0);
   timeline.start();
   if (previewUrl) addPreview(timeline, previewUrl, thumbnailsUrl, signal);

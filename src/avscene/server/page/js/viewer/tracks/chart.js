@@ -25,6 +25,7 @@ export class Chart {
     this.unknown = new TimeMeans(starts, ends, Float64Array.from(accepted, (value) => 1 - value), 1);
     this.hasUnknown = accepted.includes(0);
     this.row = trackRow("Probability", "chart");
+    this.row.firstChild.append(element("span", { class: "range" }, ", 0 to 1"));
     this.host = this.row.lastChild;
     this.note = element("span", { class: "means" });
     const tick = ([value, place]) => element("span", { class: `tick ${place}`, "aria-hidden": "true" }, value);
@@ -33,7 +34,11 @@ export class Chart {
   }
 
   async load() {
-    this.#make = (await import("../../../vendor/uPlot.esm.js")).default;
+    try {
+      this.#make = (await import("../../../vendor/uPlot.esm.js")).default;
+    } catch {
+      this.host.replaceChildren(element("p", { class: "muted" }, "The chart could not be loaded."));
+    }
   }
 
   // Show the scenes of these numbers as "lines" or "areas".
@@ -68,7 +73,7 @@ export class Chart {
   // Return the times of the columns and a list for each series; areas are sums, the largest first.
   #data(count) {
     const { axis, k, shown } = this;
-    const means = this.means.columns(axis.from, axis.to, count);
+    const means = this.means.drawn(axis.from, axis.to, count);
     const times = Float64Array.from({ length: count }, (_, x) => axis.from + (x / count) * axis.length);
     const lines = shown.map((scene) => Array.from({ length: count }, (_, x) => number(means[x * k + scene])));
     if (this.mode === "lines") return [times, ...lines];
@@ -130,7 +135,7 @@ export class Chart {
     const scale = bbox.width / count;
     if (this.hasUnknown) {
       ctx.fillStyle = this.palette().hatch(ctx, this.palette().muted);
-      this.unknown.columns(this.axis.from, this.axis.to, count).forEach((share, x) => {
+      this.unknown.drawn(this.axis.from, this.axis.to, count).forEach((share, x) => {
         if (share > 0.5) ctx.fillRect(bbox.left + x * scale, bbox.top, scale, bbox.height);
       });
     }

@@ -16,10 +16,10 @@ export function stripTrack(title, recording, probabilities, { axis, palette, acc
   const unknown = accepted && new TimeMeans(starts, ends, Float64Array.from(accepted, (value) => 1 - value), 1);
   return canvasTrack(title, "strip", (context, width, height) => {
     const count = Math.round(width);
-    const shares = unknown && unknown.columns(axis.from, axis.to, count);
+    const shares = unknown && unknown.drawn(axis.from, axis.to, count);
     context.font = `600 ${palette().font}`;
     context.textBaseline = "middle";
-    for (const run of sceneRuns(means.columns(axis.from, axis.to, count), k, shares)) {
+    for (const run of sceneRuns(means.drawn(axis.from, axis.to, count), k, shares)) {
       paintRun(context, run, height, palette(), run.scene < 0 ? "unknown" : names[run.scene]);
     }
   });
