@@ -39,7 +39,7 @@ SHOW = """async (prediction) => {
   await frame();
   return performance.now() - start;
 }"""
-# Half of the frames zoom, in and out again; half move to and fro.
+# Half of the frames zoom, in and out again; half move back and forth.
 MOVE = """async (frames) => {
   const surface = document.querySelector("[role=slider]");
   const { left, top, width } = surface.getBoundingClientRect();
