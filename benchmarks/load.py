@@ -37,10 +37,13 @@ class Answer:
 
 @dataclass(slots=True)
 class Load:
-    """What clients received: answers in the order of their arrival, and memory of the server, in MB, once a second."""
+    """What clients received: answers in the order of their arrival, and the seconds to wait of each 429.
+
+    `memory` is that of the server, in MB, once a second.
+    """
 
     answers: list[Answer] = field(default_factory=list)
-    n_busy: int = 0
+    waits: list[int] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
     def rate(self, skip: float = 3.0) -> float:
@@ -77,8 +80,10 @@ def send(
                 status, head, body = await connection.post(f"/v1/classify?name={quote(name)}{query}", bodies[clip])
                 if status != BUSY:
                     break
-                load.n_busy += 1
-                await asyncio.sleep(int((RETRY_AFTER.search(head) or [b"", b"1"])[1]))
+                wait = RETRY_AFTER.search(head)
+                assert wait is not None, head
+                load.waits.append(int(wait[1]))
+                await asyncio.sleep(load.waits[-1])
             load.answers.append(Answer(clip, name, status, begun, time.perf_counter(), body))
         connection.close()
 

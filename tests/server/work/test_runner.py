@@ -199,7 +199,9 @@ def test_a_disk_that_is_full_for_a_while_delays_a_job_and_loses_none(
     assert (job.state, len(failures)) == (JobState.DONE, 2)
 
 
-def test_the_queue_says_how_long_it_is(table: JobTable, runner: JobRunner, files: Path) -> None:
+def test_the_wait_is_the_length_of_the_queue_times_the_service_time(
+    table: JobTable, runner: JobRunner, files: Path
+) -> None:
     assert runner.wait_seconds() == 0
     for _ in range(4):
         queued(table, files / "short.mp4")

@@ -23,12 +23,12 @@ from avscene.server.work.systems import LoadedSystems
 # Jobs in progress for each worker process: while the last of one is scored, the next is decoded. Short ones have one
 # batch each, and only with more of them there is always one to decode and one to score.
 JOBS_PER_WORKER, SHORT_JOBS_PER_WORKER = 2, 4
-SHORT_SECONDS = 5.0  # that short jobs take on average
+SHORT_SECONDS = 5.0  # that a short job takes of the time of a worker, on average
 TURN = 1.0  # seconds between looks at what no one announces: leases, time limits, old jobs
 PROGRESS_INTERVAL = 0.25  # seconds between notes of the progress of a job
 EXPIRY_INTERVAL = 3600.0  # seconds between removals of old jobs
 END_SECONDS = 20.0  # that computing has to end at most
-SMOOTHING = 0.1  # share of the last job in the mean time of a job
+SMOOTHING = 0.1  # share of the last job in a mean
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class JobRunner:
         self._unwritten: dict[str, Prediction | Failure] = {}  # outcomes that could not be written yet
         self._completions: dict[str, list[Future[None]]] = {}
         self._stopping = False
-        self._mean_seconds = 1.0
+        self._service_seconds = 1.0 / self._workers  # from the end of one job to that of the next, while jobs run
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -154,7 +154,7 @@ class JobRunner:
         """Return in how many seconds, about, all jobs will be done that wait and run now."""
         counts = self._table.counts()
         n_jobs = counts[JobState.QUEUED] + counts[JobState.RUNNING]
-        return n_jobs * self._mean_seconds / self._workers
+        return n_jobs * self._service_seconds
 
     # Called by the runs.
 
@@ -185,9 +185,9 @@ class JobRunner:
                     self._unwritten[key] = outcome
                 return
             with self._idle:
+                seconds = (time.monotonic() - running.since) / max(1, len(self._running))  # of jobs side by side
+                self._service_seconds += SMOOTHING * (seconds - self._service_seconds)
                 self._running.pop(key, None)
-                seconds = time.monotonic() - running.since
-                self._mean_seconds += SMOOTHING * (seconds - self._mean_seconds)
                 self._idle.notify_all()
         self._complete(key)
         self._wake.set()
@@ -235,7 +235,8 @@ class JobRunner:
     def _begin_job(self) -> bool:
         """Begin the next job if there is room for it; return whether one was begun."""
         with self._lock:
-            per_worker = SHORT_JOBS_PER_WORKER if self._mean_seconds < SHORT_SECONDS else JOBS_PER_WORKER
+            is_short = self._service_seconds * self._workers < SHORT_SECONDS
+            per_worker = SHORT_JOBS_PER_WORKER if is_short else JOBS_PER_WORKER
             if self._stopping or len(self._running) >= per_worker * self._workers:
                 return False
         job = self._table.claim(self._owner, self._accepts)
