@@ -99,12 +99,10 @@ const remembered = new Map();
 
 /** Return the value of a GET that does not change while the page is open: limits and systems. */
 export async function askOnce(path) {
-  if (!remembered.has(path)) {
-    const answer = await ask("GET", path);
-    if (answer.error) return answer;
-    remembered.set(path, answer);
-  }
-  return remembered.get(path);
+  if (!remembered.has(path)) remembered.set(path, ask("GET", path)); // at once: others may ask before the answer
+  const answer = await remembered.get(path);
+  if (answer.error) remembered.delete(path);
+  return answer;
 }
 
 export function forget(path) {

@@ -183,7 +183,11 @@ class JobView {
     if (upload) return uploads.cancel(upload);
     this.#watch?.close();
     const { error } = await ask("DELETE", this.path);
-    if (error && error.status !== 404) return void showProblem("The recording was not deleted", error.message);
+    if (error && error.status !== 404) {
+      this.#watch = null;
+      this.#take(this.job);
+      return void showProblem("The recording was not deleted", error.message);
+    }
     announce(`${this.job.name}: deleted`);
     location.hash = "#/";
   }
