@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -58,6 +60,20 @@ class StoppableServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take SIGHUP, too, which a terminal sends that is closed, unless it is ignored (`nohup`)."""
+        found = [number for number in signal.Signals if number.name == "SIGHUP"]  # Windows has none
+        taken = [number for number in found if signal.getsignal(number) is not signal.SIG_IGN]
+        in_main = threading.current_thread() is threading.main_thread()
+        with super().capture_signals():
+            before = {number: signal.signal(number, self.handle_exit) for number in taken if in_main}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal; the event loop acts on it."""

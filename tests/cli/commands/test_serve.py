@@ -97,7 +97,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, long_bytes: bytes) -> None
         address = f"{serving.url}/v1/jobs/{job['id']}"
         httpx.put(f"{address}/media", content=long_bytes)
         wait_until(lambda: httpx.get(address).json()["reached"] > 0, serving.process)
-        serving.process.send_signal(signal.SIGINT)
+        serving.process.send_signal(signal.SIGHUP)  # the terminal was closed
         wait_until(lambda: "1 jobs in progress" in serving.log.read_text(), serving.process)
         serving.process.send_signal(signal.SIGINT)
         assert serving.process.wait(15) == 130
