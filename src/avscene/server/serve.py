@@ -14,7 +14,7 @@ BACKLOG = 512  # connections that wait to be accepted
 
 
 def serve(settings: ServerSettings, on_listening: Callable[[str], None] | None = None) -> bool:
-    """Serve until SIGTERM, SIGINT or SIGHUP, and then finish the jobs that run; a second signal returns them to the queue.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then finish the jobs that run; a second signal returns them to the queue.
 
     Args:
         settings: Of the server.
