@@ -5,7 +5,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.support.media_files import write_media
 from tests.support.playlists import TEXTS, disguised, external_data
 from tests.support.server import serve
 from tests.support.server_client import PATIENCE, ServerClient, chunk, status_of
+from tests.support.small_disk import fill, small_disk  # noqa: F401  # a fixture
 
 MAX_UPLOAD = 2**20  # bytes
 BUFFER = 2**20  # bytes that may be written before a part is known to be too many
@@ -287,6 +288,34 @@ def test_a_job_is_removed_at_every_stage(client: ServerClient, clip: bytes, long
     for job_id in (queued[0], queued[2]):
         assert client.wait(job_id)["state"] == "done"
     assert client.job(long[1])["attempts"] == 1
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_uploads_and_delays_jobs(
+    small_disk: Callable[[int], Path],  # noqa: F811
+    clip: bytes,
+) -> None:
+    disk = small_disk(6 * 2**20)
+    with serve(disk / "home", "--system", "conse", "--device", "cpu") as serving:
+        client = ServerClient(serving)
+        first = client.submit("first.mp4", clip)
+        assert client.wait(first)["state"] == "done"
+        waiting = client.add("second.mp4")
+        second = client.submit("second.mp4", clip)  # is done before or after the disk is full
+        filler = fill(disk)
+        response = client.put(waiting, clip)
+        assert (response.status_code, response.json()["error"]["type"]) == (503, "storage")
+        statuses = {client.http.post("/v1/jobs", json={"name": "x" * 250}).status_code for _ in range(200)}
+        assert statuses <= {201, 429, 503}
+        assert 503 in statuses
+        assert client.result(first)["source"] == "first.mp4"
+        assert client.http.get("/healthz").status_code == 200
+        filler.unlink()
+        assert client.put(waiting, clip).status_code == 202
+        assert client.wait(waiting)["state"] == "done"
+        assert client.wait(second)["state"] == "done"
+        assert 500 not in client.statuses()
+        assert {file.name for file in client.files()} == {"media.mp4", "result.json"}
 
 
 @pytest.mark.slow
