@@ -80,7 +80,7 @@ class Archive:
         self._results = results.absolute()
         self._start_directory = Path.cwd()
         self._exit = ExitStack()
-        self._updating = threading.Lock()
+        self._updating, self._starting = threading.Lock(), threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._next_update = 0.0
@@ -175,9 +175,10 @@ class Archive:
         """Start an update in a thread, unless one runs or has just ended."""
         if self._stopped.is_set() or time.monotonic() < self._next_update:
             return
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._update_in_thread, name="avscene-archive", daemon=True)
-            self._thread.start()
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._update_in_thread, name="avscene-archive", daemon=True)
+                self._thread.start()
 
     def _update_in_thread(self) -> None:
         begin = time.monotonic()
