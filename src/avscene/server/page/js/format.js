@@ -44,7 +44,7 @@ export function duration(seconds) {
   return seconds < 60 ? `${Number(seconds.toFixed(1))} s` : shortTime(seconds);
 }
 
-/** Return a duration in words for limits, such as `4 hours` or `90 minutes`. */
+/** Return a duration in words for limits: `4 hours`, `90 minutes`. */
 export function longDuration(seconds) {
   const [value, unit] = seconds >= 3600 ? [seconds / 3600, "hour"] : seconds >= 60 ? [seconds / 60, "minute"] : [seconds, "second"];
   const text = String(Number(value.toFixed(1)));
