@@ -20,7 +20,7 @@ export class Readout {
     this.time = element("dd");
     this.values = this.rows.map(() => element("dd"));
     this.mismatch = element("dd", { class: "small-value" });
-    this.unfamiliar = element("dd", { class: "warning" });
+    this.unfamiliar = element("dd", { class: "small-value" });
     const item = (title, value) => element("div", {}, element("dt", {}, title), value);
     this.element = element(
       "dl",
@@ -28,7 +28,7 @@ export class Readout {
       element("div", { class: "v-moment" }, this.what, this.time),
       this.rows.map((row, i) => item(row.title, this.values[i])),
       recording.mismatchScores.some((score) => !Number.isNaN(score)) && item("Mismatch", this.mismatch),
-      recording.unfamiliar.includes(1) && this.unfamiliar,
+      recording.unfamiliar.includes(1) && item("Unfamiliar", this.unfamiliar),
     );
     const longest = Math.max(...recording.labels.map((label) => shownName(label).length));
     this.element.style.setProperty("--value", `${Math.min(24, longest + 6)}ch`);
@@ -46,7 +46,8 @@ export class Readout {
     const mark = mismatched[segment] ? ", marked" : "";
     this.mismatch.textContent = (Number.isNaN(mismatchScores[segment]) ? "–" : probability(mismatchScores[segment])) + mark;
     this.mismatch.classList.toggle("warning", mismatched[segment] === 1);
-    this.unfamiliar.textContent = unfamiliar[segment] ? "unlike training" : "";
+    this.unfamiliar.textContent = unfamiliar[segment] ? "yes" : "no";
+    this.unfamiliar.classList.toggle("warning", unfamiliar[segment] === 1);
   }
 
   // Have screen readers read the numbers at `time`, once no further step follows.
@@ -83,6 +84,6 @@ function remarks({ mismatchScores, mismatched, unfamiliar }, segment) {
   const score = mismatchScores[segment];
   return [
     ...(Number.isNaN(score) ? [] : [`${mismatched[segment] ? "in a mismatch, " : ""}probability of a mismatch ${probability(score)}`]),
-    ...(unfamiliar[segment] ? ["unlike training"] : []),
+    ...(unfamiliar[segment] ? ["unfamiliar"] : []),
   ];
 }

@@ -16,6 +16,7 @@ import { waveformTrack } from "./tracks/waveform.js";
 
 await loadStyle();
 
+const NO_PREVIEW = "There are no thumbnails and no waveform of this recording.";
 const MEANINGS = {
   unsure: "Unsure: the most probable scene has less than 50%, or leads the next one by less than 10%.",
   unknown: "Unknown: no scene is probable enough for the risk that was asked for.",
@@ -123,9 +124,9 @@ async function addPreview(timeline, previewUrl, thumbnailsUrl, signal) {
     if (preview?.peaks && !signal.aborted) {
       timeline.addTrack(waveformTrack(timeline.axis, () => timeline.palette, { peaks: preview.peaks, duration: preview.duration }));
     }
-    timeline.showPending(null);
-  } catch (error) {
-    if (!signal.aborted) timeline.showPending("There are no thumbnails and no waveform of this recording.");
+    if (!signal.aborted) timeline.showPending(preview && !preview.error ? null : NO_PREVIEW);
+  } catch {
+    if (!signal.aborted) timeline.showPending(NO_PREVIEW);
   }
 }
 

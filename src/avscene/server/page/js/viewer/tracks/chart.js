@@ -59,7 +59,7 @@ export class Chart {
     const { width } = this.axis;
     const height = this.host.clientHeight;
     const perPixel = this.axis.length / width;
-    this.note.textContent = perPixel > this.segment ? `means of ${perPixel < 10 ? perPixel.toFixed(1) : Math.round(perPixel)} s` : "";
+    this.note.textContent = perPixel > this.segment ? `means of ${perPixel < 10 ? perPixel.toFixed(1) : Math.round(perPixel)}\u00a0s` : "";
     const data = this.#data(Math.max(2, Math.min(Math.round(width), isMoving ? MOVING : MOST)));
     if (!this.#plot) this.#plot = new this.#make(this.#options(width, height), data, this.host);
     else this.#plot.setData(data);
