@@ -32,7 +32,10 @@ def prediction(scenes: list[int | None], *, k: int = 5, hop: float = 1, **change
         names = list(scores)
         segment = {"start": hop * i, "end": hop * (i + 1), "scene": None if scene is None else names[scene]}
         segment |= {"score": max(scores.values()), "scores": scores, "mismatch": {"score": 0.02, "verdict": False}}
-        segment |= {"familiarity": {"score": 0.5, "familiar": i % 30 > 0}, "by_model": {"heads": scores, "clip": scores}}
+        segment |= {
+            "familiarity": {"score": 0.5, "familiar": i % 30 > 0},
+            "by_model": {"heads": scores, "clip": scores},
+        }
         segments.append(segment)
     whole = row(0, k, 0.9)
     values = {"schema": "avscene/1", "source": "a.mp4", "duration": hop * len(scenes), "system": "fast"}
