@@ -198,7 +198,7 @@ def test_previews_arrive_later(browser: Browser) -> None:
 
 
 def test_thousands_of_segments_have_few_elements_and_pages_of_spans(browser: Browser) -> None:
-    scenes: list[int | None] = [i % 3 for i in range(2000)]
+    scenes: list[int | None] = [i % 3 for i in range(1000)]
     with open_page(browser) as (page, _):
         open_static(page)
         show_result(page, prediction(scenes, k=3))
@@ -207,7 +207,7 @@ def test_thousands_of_segments_have_few_elements_and_pages_of_spans(browser: Bro
         page.get_by_role("navigation", name="Pages of spans").get_by_role("button", name="Next").click()
         assert page.locator(".v-spans tbody button").first.inner_text() == "1:40 to 1:41"
         page.mouse.click(*at(page, 0.99))
-        expect(page.locator("tr[aria-current=true] button")).to_contain_text(re.compile("^(32:59|33:00) to"))
+        expect(page.locator("tr[aria-current=true] button")).to_contain_text(re.compile("^16:(29|30) to"))
 
 
 PHOTOGRAPH = prediction([3], hop=0)
