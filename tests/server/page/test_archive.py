@@ -1,5 +1,6 @@
 """Results of `classify` on the page of a server with a token: sign in, filter, open one."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from avscene.training.train import Trained
+from benchmarks.page import two_hours
 from tests.support import command_line
 from tests.support.browser import NARROW, check_accessible
-from tests.support.page import shown_spans, wait_for_timeline
+from tests.support.page import SPANS, shown_spans, wait_for_timeline
 from tests.support.server import Serving, serve
 
 TOKEN = "token-of-the-tests-of-the-page"
@@ -27,6 +29,8 @@ def archive(
     system = ("--system", scene_system.directory, "--output", results)
     assert command_line.call("classify", recordings, folder / "gone.wav", "--quiet", *system) == 3  # one is broken
     (folder / "gone.wav").unlink()
+    with results.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(two_hours() | {"source": "two_hours.mp4"}) + "\n")
     with serve(folder / "home", "--results", str(results), "--token", TOKEN) as serving:
         yield serving
 
@@ -63,7 +67,7 @@ def test_sign_in_and_out(archive: Serving, visit: Callable[..., Page]) -> None:
 
 def test_filters(signed_in: Page) -> None:
     page = signed_in
-    _wait_for_total(page, "6 recordings")
+    _wait_for_total(page, "7 recordings")
     page.get_by_label("Scene", exact=True).select_option("furnace")
     _wait_for_total(page, "2 recordings")
     page.get_by_label("File").fill("gone")
@@ -72,7 +76,7 @@ def test_filters(signed_in: Page) -> None:
     page.reload()  # filters are part of the address
     _wait_for_total(page, "1 recording")
     page.get_by_role("button", name="Clear filters").click()
-    _wait_for_total(page, "6 recordings")
+    _wait_for_total(page, "7 recordings")
     page.get_by_label("Result").select_option("Failed")
     _wait_for_total(page, "1 recording")
     page.get_by_role("link", name="broken.mp4").click()
@@ -98,3 +102,15 @@ def test_open_one(signed_in: Page, archive: Serving) -> None:
     page.get_by_text("The file of this recording is not on the server").wait_for()
     assert [row[:2] for row in shown_spans(page)] == [("0:00 to 0:03", "furnace")]
     check_accessible(page)
+
+
+def test_two_hours(signed_in: Page) -> None:
+    page = signed_in
+    page.get_by_role("link", name="two_hours.mp4").click()
+    wait_for_timeline(page, "strip")
+    assert page.locator(SPANS).count() == 100  # on the first page of the table
+    pages = page.get_by_role("navigation", name="Pages of spans")
+    pages.get_by_role("button", name="Next").click()
+    pages.get_by_text("101 to").wait_for()
+    table = page.locator(".v-spans-scroll")
+    assert table.evaluate("(region) => region.scrollWidth <= region.clientWidth")  # times with hours fit

@@ -31,6 +31,18 @@ def test_own_scenes(server: Serving, visit: Callable[..., Page], command: Comman
     assert page.get_by_role("radio", name="Own scenes").is_checked()
 
 
+def test_first_page_is_small(server: Serving, visit: Callable[..., Page]) -> None:
+    page = visit("about:blank")
+    session = page.context.new_cdp_session(page)
+    sizes: list[float] = []
+    session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(server.url)
+    page.wait_for_load_state("networkidle")
+    assert len(sizes) > 10  # the page, its style and its modules
+    assert sum(sizes) < 200_000  # bytes
+
+
 def test_list_of_recordings(
     server: Serving, visit: Callable[..., Page], finished: dict[str, str], tmp_path: Path
 ) -> None:
