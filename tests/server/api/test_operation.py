@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import avscene
 from avscene.models.registry import systems
 from tests.support.live_server import Live
 
@@ -93,6 +94,18 @@ def test_a_body_that_is_no_json_is_named(live: Live) -> None:
     answer = live.client.post("/v1/jobs", content=b'{"name": ', headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "usage")
     assert answer.json()["error"]["message"].startswith("the body is not JSON: ")
+
+
+def test_files_beside_the_page_are_not_served(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    outside = Path(avscene.__file__).parent / "reports" / "report.css"
+    assert outside.is_file()
+    for path in (
+        "..%2f..%2freports%2freport.css",
+        "js%2f..%2f..%2f..%2freports%2freport.css",
+        f"{tmp_path}/secret.txt",
+    ):
+        assert live.client.get(f"/page/{path}").status_code == 404, path
 
 
 def test_the_page_is_not_larger_than_its_files(live: Live) -> None:
