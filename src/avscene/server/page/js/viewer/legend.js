@@ -62,9 +62,10 @@ export class Legend {
   #chip(scene) {
     const value = element("span", { class: "v-chip-value" });
     this.#values.set(scene, value);
-    const focus = () => this.onFocus(this.#hidden.has(scene) ? null : scene);
+    const focus = () => chip.matches(":hover, :focus-visible") && this.onFocus(this.#hidden.has(scene) ? null : scene);
     const blur = () => this.onFocus(null);
-    const events = { onpointerenter: focus, onfocus: focus, onpointerleave: blur, onblur: blur };
+    const enter = (event) => event.pointerType !== "touch" && focus();
+    const events = { onpointerenter: enter, onfocus: focus, onpointerleave: blur, onblur: blur };
     const isShown = String(!this.#hidden.has(scene));
     const name = element("span", { class: "v-chip-name" }, shownName(this.recording.labels[scene]));
     const chip = element("button", { type: "button", class: "v-chip", "aria-pressed": isShown, ...events }, swatch(scene), name, value);

@@ -19,8 +19,9 @@ export class SpansTable {
     const caption = element("caption", { class: "hidden" }, "Spans of one scene; the button of a row moves the play head there");
     const table = element("table", {}, caption, element("thead", {}, head), this.body);
     this.scroll = element("div", { class: "v-spans-scroll", tabindex: "0", role: "region", "aria-label": "Spans" }, table);
-    const isLong = spans.at(-1).end >= 3600; // its times have hours
-    this.element = element("section", { class: `card v-spans${isLong ? " v-long" : ""}`, "aria-label": "Spans" }, this.#heading(), this.scroll, this.#pager());
+    const isLong = tenths || spans.at(-1).end >= 3600; // its times take two lines
+    const kind = `card v-spans${isLong ? " v-long" : ""}`;
+    this.element = element("section", { class: kind, "aria-label": "Spans" }, this.#heading(), this.scroll, this.#pager());
     this.#turn(0);
   }
 

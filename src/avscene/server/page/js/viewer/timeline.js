@@ -19,6 +19,8 @@ import { shownName } from "./swatch.js";
 const ZOOM = 0.5; // of one press of a button
 const REST = 120; // milliseconds after the last movement
 
+let lastMode = "lines"; // of the chart; the next recording is shown like the last one
+
 export class Timeline {
   #frame = 0;
   #hovered = null; // time under the pointer
@@ -37,7 +39,7 @@ export class Timeline {
     this.readout = new Readout(recording);
     this.chart = new Chart(recording, mismatchSpans(recording), this.axis, palette);
     this.legend = new Legend(recording, { onChange: (shown) => this.#reconfigure(shown), onFocus: (scene) => this.chart.focus(scene) });
-    this.chart.configure("lines", this.legend.shown);
+    this.chart.configure(lastMode, this.legend.shown);
     this.overview = new Overview(recording, this.axis, palette);
     this.pending = element("div", { class: "v-pending" });
     this.tracks = [rulerTrack(this.axis, palette), this.chart, ...this.#strips(palette)];
@@ -133,7 +135,7 @@ export class Timeline {
 
   #tools() {
     const mode = (value, text) => {
-      const input = element("input", { type: "radio", name: "chart-mode", value, checked: value === "lines", onchange: () => this.#reconfigure(this.legend.shown, value) });
+      const input = element("input", { type: "radio", name: "chart-mode", value, checked: value === lastMode, onchange: () => this.#reconfigure(this.legend.shown, value) });
       return element("label", {}, input, element("span", {}, text));
     };
     const button = (text, label, onclick) => element("button", { type: "button", class: "small", "aria-label": label, title: label, onclick }, text);
@@ -151,6 +153,7 @@ export class Timeline {
   }
 
   #reconfigure(shown, mode = this.chart.mode) {
+    lastMode = mode;
     this.chart.configure(mode, shown);
     this.redraw();
   }

@@ -118,8 +118,8 @@ async function addPreview(timeline, previewUrl, thumbnailsUrl, signal) {
   try {
     const preview = await fetchPreview(previewUrl, signal);
     if (preview?.thumbnails && thumbnailsUrl) {
-      const sprite = await loadImage(thumbnailsUrl);
-      if (!signal.aborted) timeline.addTrack(thumbnailsTrack(timeline.axis, sprite, preview.thumbnails));
+      const sprite = await loadImage(thumbnailsUrl).catch(() => null);
+      if (sprite && !signal.aborted) timeline.addTrack(thumbnailsTrack(timeline.axis, sprite, preview.thumbnails));
     }
     if (preview?.peaks && !signal.aborted) {
       timeline.addTrack(waveformTrack(timeline.axis, () => timeline.palette, { peaks: preview.peaks, duration: preview.duration }));
