@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avscene.datasets.toytown import build
-from avscene.datasets.toytown.build import build_toytown
+from avscene.datasets.toytown.build import build_toytown, write_recording
 from avscene.datasets.toytown.plan import (
     AUDIO_PAIRS,
     CITIES,
@@ -219,3 +219,12 @@ def test_an_error_in_one_recording_ends_the_build(tmp_path: Path, monkeypatch: p
         build_toytown(tmp_path / "new", locations_per_scene=50, seconds=1)
     assert len(started) <= 1 + n_threads  # of 10 x 50 x 4 recordings
     assert not (tmp_path / "new" / "meta.csv").exists()
+
+
+def test_recording_with_other_audio(tmp_path: Path) -> None:
+    write_recording(tmp_path / "park.mp4", ("park", "park"), seconds=1)
+    write_recording(tmp_path / "dubbed.mp4", ("park", "bus"), seconds=1, audio_scenes=("park", "park"))
+    np.testing.assert_array_equal(decode_audio(tmp_path / "dubbed.mp4"), decode_audio(tmp_path / "park.mp4"))
+    park, dubbed = decode_video(tmp_path / "park.mp4"), decode_video(tmp_path / "dubbed.mp4")
+    half = len(park) // 2
+    assert np.abs(park[half + 1 :].mean((1, 2)) - dubbed[half + 1 :].mean((1, 2))).max() > 20  # levels of 256
