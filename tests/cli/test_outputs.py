@@ -113,7 +113,10 @@ READ = {
     *(("serve", name) for name in ("--system", "--directory", "--results")),
 }
 # Some of these are typed as strings.
-PATH_NAMES = {"paths", "tables", "audio", "video", "--fit", "--detector", "--system", "--data", "--output", "--report", "--json"}
+PATH_NAMES = {
+    *("paths", "tables", "audio", "video"),
+    *("--data", "--detector", "--fit", "--json", "--output", "--report", "--system"),
+}
 
 
 def parameters() -> Iterator[tuple[str, str]]:
