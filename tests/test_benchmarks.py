@@ -22,7 +22,12 @@ from benchmarks import growth, harness, videos
 
 ROOT = Path(page.__file__).parent.parent
 PEERS = {"decoding": "cv2", "logmel": "librosa"}
-PRESENT = [name for name in page.MODULES if find_spec(f"benchmarks.{name}")]
+LONG = ("cluster", "growth", "server")  # modules whose quick run takes long
+PRESENT = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+    for name in page.MODULES
+    if find_spec(f"benchmarks.{name}")
+]
 NUMBER = re.compile(r"\d[\d,.]*(?:e-?\d+)?")
 
 times = st.floats(1e-4, 1e4)

@@ -141,7 +141,7 @@ def lines_by_source(output: Path) -> list[tuple[str, str]]:
     return [(Path(next(csv.reader([text]))[0]).name, text) for text in lines]
 
 
-@pytest.mark.parametrize("output", ["out.jsonl", "out.csv"])
+@pytest.mark.parametrize("output", ["out.jsonl", pytest.param("out.csv", marks=pytest.mark.slow)])
 def test_decoders_that_fail_cost_only_their_recordings(faulty_folder: Path, tmp_path: Path, output: str) -> None:
     undisturbed = ObservedRuns(tmp_path / "undisturbed", workers.__file__)
     assert undisturbed.run(*line(faulty_folder, output)) == 0

@@ -98,6 +98,7 @@ def test_a_stopped_run_begins_nothing_more() -> None:
     assert 0 < n_done < 100
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_and_one_that_joins(cluster: Any) -> None:
     extra = cluster.add_node(num_cpus=1, **NODE)
     finished: list[int] = []

@@ -14,8 +14,8 @@ from avscene.server.work.runner import SHORT_JOBS_PER_WORKER
 from tests.support.live_server import Live, live_server
 from tests.support.media_files import write_media
 
-LONG_ENOUGH = 10  # seconds of the recording
-N_JOBS = SHORT_JOBS_PER_WORKER + 3  # more than are begun at a time
+LONG_ENOUGH = 40  # seconds of the recording
+N_JOBS = SHORT_JOBS_PER_WORKER + 6  # more than are begun at a time, and than are done before the signal
 
 
 def settings(directory: Path) -> ServerSettings:

@@ -214,7 +214,7 @@ def test_parquet_has_the_values_of_csv(here: Path, command: Command) -> None:
     assert compression == "ZSTD"
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.slow)])
 def test_a_signal_ends_a_run_and_keeps_what_is_finished(here: Path, command: Command, name: str) -> None:
     assert command(*line("jsonl", "undisturbed.jsonl")).code == 3
     output = Path("out.jsonl")
@@ -254,7 +254,7 @@ def test_a_hangup_that_is_ignored_stays_ignored(here: Path) -> None:
     assert output.read_bytes().count(b"\n") == N_FILES
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", ["jsonl", pytest.param("csv", marks=pytest.mark.slow)])
 def test_an_interrupted_rerun_keeps_the_complete_output(here: Path, command: Command, form: str) -> None:
     output = f"out.{form}"
     assert command(*line(form, output)).code == 3
@@ -444,7 +444,7 @@ def test_a_full_disk_ends_the_run_and_room_lets_it_continue(
     assert {path.name for path in disk.iterdir()} == {output.name, f"{output.name}.journal"}
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", ["jsonl", pytest.param("csv", marks=pytest.mark.slow)])
 def test_a_folder_that_vanishes_is_one_clear_error(here: Path, form: str) -> None:
     link_copies(400)
     Path("out").mkdir()

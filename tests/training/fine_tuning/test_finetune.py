@@ -135,7 +135,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(store: Seg
 # --- resuming ---
 
 
-@pytest.mark.parametrize("step", [2, 5])
+@pytest.mark.parametrize("step", [pytest.param(2, marks=pytest.mark.slow), 5])
 def test_a_training_that_was_killed_resumes_and_ends_with_the_same_bits(
     store: SegmentStore, uninterrupted: tuple[TrainedModel, Path], tmp_path: Path, step: int
 ) -> None:

@@ -114,7 +114,9 @@ def test_validation_rows_are_scored_by_a_network_that_was_not_trained_on_them(
     assert not np.allclose(final, by_validation_model, atol=1e-6)  # it was trained on more rows
 
 
-@pytest.mark.parametrize("steps", [3, 8])  # in the first training, which has 6 steps, and in the one on all rows
+@pytest.mark.parametrize(
+    "steps", [pytest.param(3, marks=pytest.mark.slow), 8]
+)  # in the first training, which has 6 steps, and in the one on all rows
 def test_killed_in_either_training_it_resumes_and_ends_with_the_same_bits(
     store: SegmentStore, by_kind: dict[Modality, TrainedModel], tmp_path: Path, steps: int
 ) -> None:
