@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -11,7 +10,7 @@ import httpx
 from avscene.server.jobs import JobRequest, JobState, JobTable
 from avscene.server.settings import ServerSettings
 from avscene.server.work.runner import SHORT_JOBS_PER_WORKER
-from tests.support.live_server import Live, live_server
+from tests.support.live_server import Live, live_server, wait_until
 from tests.support.media_files import write_media
 
 LONG_ENOUGH = 40  # seconds of the recording
@@ -103,10 +102,3 @@ def test_the_next_server_goes_on(tmp_path: Path, clip: Path) -> None:
         wait_until(lambda: live.client.get(f"/v1/jobs/{listed}").json()["state"] == "done")
         assert live.client.get(f"/v1/jobs/{listed}").json()["attempts"] == 2
         assert live.client.get(f"/v1/jobs/{other}").status_code == 404  # nobody waits for it any more
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

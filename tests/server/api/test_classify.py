@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import avscene
 from avscene.server import middleware
 from avscene.server.jobs import JobState
 from tests.support.command_line import run
-from tests.support.live_server import Live
+from tests.support.live_server import Live, wait_until
 from tests.support.processes import ROOT
 
 SHARED = ROOT.parent / "shared" / "media"
@@ -231,10 +230,3 @@ def test_a_full_queue_answers_when_to_try_again(live: Live, clip: Path, monkeypa
 def test_requests_that_are_classified_are_not_listed(live: Live, clip: Path) -> None:
     assert post(live, clip.read_bytes()).status_code == 200
     assert live.client.get("/v1/jobs").json() == {"jobs": [], "next": None}
-
-
-def wait_until(condition: Any, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

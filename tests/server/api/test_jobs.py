@@ -14,7 +14,7 @@ import pytest
 
 from avscene.server.jobs import JobState
 from tests.support.command_line import run
-from tests.support.live_server import Live
+from tests.support.live_server import Live, wait_until
 
 LABELS = ["kitchen", "street", "forest"]
 Event = tuple[str, str, dict[str, Any]]  # its name, id and data
@@ -336,7 +336,7 @@ def test_events_follow_a_job_and_can_be_resumed(live: Live, long_clip: Path) -> 
     later = next(events(live, job, versions[-1]))
     assert int(later[1]) > versions[-1]
     live.client.delete(f"/v1/jobs/{job['id']}")
-    assert wait_until(lambda: live.services.runner.n_running == 0)
+    wait_until(lambda: live.services.runner.n_running == 0)
 
 
 def test_the_events_of_a_job_end_with_it(live: Live, clip: Path) -> None:
@@ -370,11 +370,3 @@ def test_progress_and_the_time_left(live: Live, long_clip: Path) -> None:
     assert set(live.services.table.counts().values()) == {0}
     assert live.files() == []
     assert JobState.RUNNING in live.services.table.counts()
-
-
-def wait_until(condition: Any, seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return True
