@@ -104,5 +104,5 @@ def is_memory_exhausted() -> bool:
 
 
 def without_advice(message: str) -> str:
-    """Return the message of an error without how to allow more: whoever reads it cannot change the limits."""
+    """Return the message of an error without its advice to raise a limit, for readers who cannot raise it."""
     return message.partition(ADVICE)[0]

@@ -133,10 +133,8 @@ class Lanes:
             load = partial(self._systems.get, request.system, request.labels)
             self._lanes[key] = Lane(load, settings, self._listener)
         self._lanes.move_to_end(key)
-        n_more = len(self._lanes) - MAX_LANES
-        for other in [other for other, lane in self._lanes.items() if other != key and lane not in used][
-            : max(0, n_more)
-        ]:
+        idle = [other for other, lane in self._lanes.items() if other != key and lane not in used]
+        for other in idle[: max(0, len(self._lanes) - MAX_LANES)]:
             self._lanes.pop(other).close()
         return self._lanes[key]
 
