@@ -65,6 +65,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(_CACHES.cleanup)
 
 
+@pytest.fixture(autouse=True)
+def ordinary_priority() -> Iterator[None]:
+    """Fail if a test left this thread real-time priority: what it starts later, browsers too, starves the machine."""
+    yield
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        pytest.fail("the test left this thread real-time priority")
+
+
 @pytest.fixture
 def hub_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A Hugging Face hub on loopback without repositories, used by this process; its cache `tmp_path/hub` is empty."""

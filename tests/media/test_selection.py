@@ -14,6 +14,7 @@ from avscene.media.decoded import DecodedFrame
 from avscene.media.packets import selection
 from avscene.media.sampling import Sampling
 from avscene.media.segments import Recording
+from tests.support.ffmpeg_program import ffmpeg
 
 FPS, SIZE = 20, (80, 48)
 SAMPLING = Sampling(frame_size=48)
@@ -94,7 +95,6 @@ CASES = {
     "vp8.webm": ({"codec": "libvpx", "gop": 10, "deadline": "realtime", "auto-alt-ref": 1}, 0.6),
     "vp9.webm": ({"codec": "libvpx-vp9", "gop": 10, "deadline": "realtime", "lag-in-frames": 10}, 0.6),
     "mjpeg.mov": ({"codec": "mjpeg"}, 0.1),
-    "av1.mp4": ({"codec": "libsvtav1", "preset": 12, "svtav1-params": "lp=1"}, 1),
 }
 
 
@@ -104,6 +104,13 @@ def test_skipping_packets_changes_no_frame_and_saves_decoding(tmp_path: Path, na
     path = write_video(tmp_path / name, **options)
     assert read(path) == read_decoding_all(path)
     assert n_decoded(path) <= share * 150 + 2
+
+
+def test_skipping_packets_changes_no_frame_of_av1(tmp_path: Path) -> None:
+    whole, path = write_video(tmp_path / "video.mkv", codec="ffv1"), tmp_path / "av1.mp4"
+    # In a process of its own: run by root, SVT-AV1 gives the thread that calls it real-time priority, for ever.
+    ffmpeg("-i", whole, "-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lp=1", path)
+    assert read(path) == read_decoding_all(path)
 
 
 @given(
