@@ -73,3 +73,8 @@ def test_names_of_the_server() -> None:
 
 def test_the_longest_recording_is_a_limit_of_decoding() -> None:
     assert ServerSettings(max_duration=1800).limits.hours == 0.5
+
+
+@pytest.mark.parametrize(("longest", "expected"), [(12, 24), (4, 8), (0.1, 1)])
+def test_a_job_may_take_longer_than_the_longest_recording(longest: float, expected: float) -> None:
+    assert ServerSettings(max_duration=longest * 3600).max_job_seconds == expected * 3600

@@ -51,7 +51,14 @@ class Services:
         )
         archive = None if settings.results is None else _open_archive(settings.results)
         table = JobTable(settings.directory, settings.max_queue)
-        runner = JobRunner(table, systems, limits=settings.limits, workers=settings.workers, keep=settings.keep)
+        runner = JobRunner(
+            table,
+            systems,
+            limits=settings.limits,
+            workers=settings.workers,
+            keep=settings.keep,
+            max_seconds=settings.max_job_seconds,
+        )
         return cls(settings=settings, table=table, systems=systems, runner=runner, metrics=Metrics(), archive=archive)
 
     def close(self) -> None:

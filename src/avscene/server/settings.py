@@ -12,6 +12,7 @@ from avscene.files import data_directory
 from avscene.media.limits import Limits
 
 MIN_TOKEN = 16  # characters
+MIN_JOB_SECONDS = 3600.0  # an hour, for short recordings on a slow machine
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # what a header can hold, without spaces
 
 
@@ -76,6 +77,11 @@ class ServerSettings:
     def limits(self) -> Limits:
         """What one recording may need."""
         return Limits(hours=self.max_duration / 3600)
+
+    @property
+    def max_job_seconds(self) -> float:
+        """Time that a job may take: twice that of the longest recording, at least MIN_JOB_SECONDS."""
+        return max(MIN_JOB_SECONDS, 2 * self.max_duration)
 
     @property
     def is_loopback(self) -> bool:
