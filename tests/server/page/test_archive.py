@@ -11,7 +11,7 @@ from avscene.training.train import Trained
 from benchmarks.page import two_hours
 from tests.support import command_line
 from tests.support.browser import NARROW, check_accessible
-from tests.support.page import SPANS, shown_spans, wait_for_timeline
+from tests.support.page import SPANS, shown_spans, wait_for_timeline, wait_until
 from tests.support.server import Serving, serve
 
 TOKEN = "token-of-the-tests-of-the-page"
@@ -98,7 +98,7 @@ def test_open_one(signed_in: Page, archive: Serving) -> None:
     wait_for_timeline(page, "thumbnails", "waveform", "strip")
     assert [row[:2] for row in shown_spans(page)] == [("0:00 to 0:03", "cave"), ("0:03 to 0:06", "meadow")]
     page.set_viewport_size({"width": 320, "height": 640})  # the width of WCAG's criterion on reflow
-    page.wait_for_function("document.documentElement.scrollWidth === 320")  # once the timeline is drawn again
+    wait_until(page, "document.documentElement.scrollWidth === 320")  # once the timeline is drawn again
     page.go_back()
     page.get_by_role("link", name="gone.wav").click()
     page.get_by_text("The file of this recording is not on the server").wait_for()
