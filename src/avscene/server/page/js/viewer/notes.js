@@ -43,7 +43,7 @@ export function mismatchLines({ mismatch, tenths }) {
     const [start, end] = [span.start, span.end].map((time) => shortTime(time, { tenths }));
     lines.push(`${MISMATCH} from ${start} to ${end} (${percent(span.score)})`);
   }
-  let weight = `for a prior of ${general(mismatch.prior)}, threshold ${percent(mismatch.threshold)}`;
+  let weight = `for a prior of ${general(mismatch.prior)} (--prior), threshold ${percent(mismatch.threshold)}`;
   if (mismatch.false_alarms !== null) {
     weight += `: of 100 intact recordings, ${general(mismatch.false_alarms, 2)} are expected above it`;
   }
