@@ -44,7 +44,7 @@ def table(tmp_path: Path) -> Iterator[JobTable]:
 
 @pytest.fixture
 def runner(table: JobTable, systems: LoadedSystems) -> Iterator[JobRunner]:
-    made = JobRunner(table, systems, limits=Limits(), workers=2)
+    made = JobRunner(table, systems, limits=Limits(), max_seconds=WAIT, workers=2)
     yield made
     made.stop(finish=False)
 
@@ -152,7 +152,7 @@ def test_a_job_that_is_removed_frees_its_place(table: JobTable, runner: JobRunne
 def test_a_stop_returns_jobs_to_the_queue_and_another_runner_finishes_them(
     table: JobTable, systems: LoadedSystems, files: Path
 ) -> None:
-    first = JobRunner(table, systems, limits=Limits(), workers=1)
+    first = JobRunner(table, systems, limits=Limits(), max_seconds=WAIT, workers=1)
     first.start()
     long = queued(table, files / "long.mp4")
     first.wake()
@@ -163,7 +163,7 @@ def test_a_stop_returns_jobs_to_the_queue_and_another_runner_finishes_them(
     assert (job.state, job.attempts, job.reached) == (JobState.QUEUED, 0, 0)
     table.remove(long)
     short = queued(table, files / "short.mp4")
-    second = JobRunner(table, systems, limits=Limits(), workers=1)
+    second = JobRunner(table, systems, limits=Limits(), max_seconds=WAIT, workers=1)
     second.start()
     wait_for(table, short, lambda job: second.n_running == 1 or job.state is JobState.DONE)
     second.stop(finish=True, timeout=WAIT)
@@ -173,7 +173,7 @@ def test_a_stop_returns_jobs_to_the_queue_and_another_runner_finishes_them(
 
 
 def test_a_job_that_takes_too_long_fails_with_that_reason(table: JobTable, systems: LoadedSystems, files: Path) -> None:
-    runner = JobRunner(table, systems, limits=Limits(), workers=1, max_seconds=0.5)
+    runner = JobRunner(table, systems, limits=Limits(), max_seconds=0.5, workers=1)
     runner.start()
     job = wait_for(table, queued(table, files / "long.mp4"), ended)
     runner.stop(finish=False)

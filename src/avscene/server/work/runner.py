@@ -52,9 +52,9 @@ class JobRunner:
         table: the jobs; those that an earlier process left are run again.
         systems: loads the systems.
         limits: limits of a recording.
+        max_seconds: time that a job may take.
         workers: number of recordings that are decoded at a time; by default one for each core, at most eight.
         keep: days after which finished jobs are removed.
-        max_seconds: time that a job may take.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class JobRunner:
         systems: LoadedSystems,
         *,
         limits: Limits,
+        max_seconds: float,
         workers: int | None = None,
         keep: float = 7.0,
-        max_seconds: float = 4 * 3600.0,
     ) -> None:
         self._table, self._workers = table, workers or default_workers()
         self._keep, self._max_seconds = keep, max_seconds
